@@ -40,7 +40,7 @@ const operationLost = (kind) => ({
  * The replicas of jobs of other processes.
  * @typedef {object} ReplicasPort
  * @property {(id: string) => Pick<JobRecord, 'handle' | 'siblings'> | undefined} take gives away the logs of
- *   a job that has a replica
+ *   a job that has a replica without an ending
  */
 
 /**
@@ -203,7 +203,11 @@ export class Failover {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
       // The same answer again: the job was adopted before.
-      if (this.#lifecycle.jobs.byId(id) ?? this.#operations.byAnyId(id)) return outcome;
+      const operation = this.#operations.byAnyId(id);
+      if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
+      if (operation !== undefined && !operation.ended) return outcome;
+      // An earlier attempt of it has ended here.
+      if (operation !== undefined) this.#operations.release(operation);
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
       if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
       else this.#adopt(id, fields, outcome, why);
@@ -298,7 +302,9 @@ export class Failover {
   #logsOf(record, fields) {
     const replica = this.#replicas.take(record.id);
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
-    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs });
+    const createdAtMs = Number(fields.created_us) / 1000;
+    const ageMs = Math.max(0, this.#cluster.redisNowMs() - createdAtMs);
+    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs, ageMs });
   }
 
   /**

@@ -32,6 +32,7 @@ export class RemoteJobs {
   #operations;
   #replicas;
   #endByForce;
+  #eraseNames;
   /** Endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
@@ -44,8 +45,11 @@ export class RemoteJobs {
    * @param {import('./replicas.js').Replicas} deps.replicas
    * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
    *   that does not answer (`-`: from nobody), and ends it
+   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
+   *   names it elsewhere in Redis
    */
-  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce }) {
+  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce, onErased }) {
+    this.#eraseNames = onErased;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
@@ -193,5 +197,6 @@ export class RemoteJobs {
     else await eraseOwn(own);
     await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
+    await this.#eraseNames(id);
   }
 }

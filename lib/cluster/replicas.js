@@ -332,13 +332,15 @@ export class Replicas extends EventEmitter {
   }
 
   /**
-   * Gives the replica of a job away that this process is going to own. Its readers stay.
+   * Gives the replica of a job away that this process is going to own. Its readers stay. One that has its ending
+   * is dropped: it is that of an earlier attempt.
    * @param {string} id
    * @returns {JobRecord | undefined} undefined: the job has no replica here
    */
   take(id) {
     const record = this.#byId.get(id);
-    if (record === undefined) return undefined;
+    if (record?.ended) this.drop(record);
+    if (record === undefined || record.ended) return undefined;
     this.#remove(record);
     this.#taken.set(id, record);
     return record;

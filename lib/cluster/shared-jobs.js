@@ -158,7 +158,9 @@ export class SharedJobs {
     const { id } = record;
     // It may get a new name meanwhile, under which it has the job once it has joined again.
     const was = this.#admittedAs.get(record) ?? '';
-    await this.#insist('retract', [`job:${id}`], () => [this.#process(), id, '', was]);
+    await this.#insist('retract', [`job:${id}`], () => [
+      ...[this.#process(), id, '', was, this.#deadlineUs()],
+    ]);
   }
 
   /**

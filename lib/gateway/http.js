@@ -58,7 +58,6 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
       ...{ ...(await parts.admin.load()), directory, operations, workflows, conversations },
       options,
     }),
-    isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
       writable: () => parts.store?.file.usable !== false && parts.deployed?.isReady() !== false,

@@ -2,6 +2,7 @@ import { Retained } from './retained.js';
 import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
+/** @typedef {import('./job.js').Held} Held */
 /** @typedef {import('./job.js').Part} Part */
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 
@@ -17,7 +18,7 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {any} request
  * @property {Part} [part]
  * @property {number} [contentBytes] of its content without its log, once it has ended
- * @property {import('./job.js').Held} [held] used by the table alone
+ * @property {Held} [held] of the table alone
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */

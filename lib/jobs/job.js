@@ -3,16 +3,17 @@ import { randomId } from '../internal/util/random-id.js';
 
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 /** @typedef {'hit' | 'miss' | 'join'} CacheResult */
-/**
- * The bytes of a record that its table has counted in the memory budget, and when the record ended.
- * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
- */
 /** @typedef {import('../providers/shared/types.js').Route} Route */
 
 /**
  * Marks a job of a workflow: lists and GET do not show it, and its workflow decides on retries and purge.
  * @typedef {object} Part
  * @property {import('../streams/types.js').CopyTarget} copyTo
+ */
+
+/**
+ * What a record counts for in the memory budget of its JobTable, and when it has ended.
+ * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
  */
 
 /**
@@ -151,7 +152,7 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
-    /** Used by its JobTable alone. @type {Held | undefined} */
+    /** Of its JobTable. @type {Held | undefined} */
     this.held = undefined;
     /** Whether its submission was refused after all, so that its caller never received its id. */
     this.refused = false;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asText, ttlOf } from '../shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { fieldsOf } from '../scripts.js';
-import { recordFrom } from '../job-fields.js';
+import { parseField, recordFrom } from '../job-fields.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 import { named, replicateLogs } from '../replicas.js';
 
@@ -168,8 +168,8 @@ export class RemoteOperations {
       final: fields.final && JSON.parse(fields.final).state,
       ended: fields.final !== undefined,
       purgeDueMs: this.#nowMs() + dueMs - this.#cluster.redisNowMs(),
-      ...{ request: record.request, metadata: record.metadata },
-      snapshot: JSON.parse(fields.snapshot ?? '{}'),
+      ...{ request: record.request, metadata: parseField(fields.metadata, 'metadata') },
+      snapshot: parseField(fields.snapshot, 'snapshot') ?? {},
     };
   }
 
@@ -239,14 +239,28 @@ export class RemoteOperations {
   /**
    * Cancels an operation wherever it runs. Resolves once Redis has its ending.
    * @param {OwnOperation | SavedOperation} operation
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis; 404 `job_not_found`
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it is gone
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
    */
   async cancel({ kind, id, principal }) {
     const log = await this.log(kind, id, principal);
-    if (log === undefined || log.ended) return;
-    const own = this.#own(kind, id, principal);
+    if (log !== undefined && !log.ended) await this.#cancelRunning(kind, log);
+    return this.find(kind, id, principal);
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {OwnOperation | JobRecord} log
+   */
+  async #cancelRunning(kind, log) {
+    const own = this.#own(kind, log.id, log.principal);
     if (own === undefined) {
-      await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
+      try {
+        await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
+      } catch (/** @type {any} */ error) {
+        // Purged meanwhile.
+        if (error.status !== 404) throw error;
+      }
       return;
     }
     own.cancel('client_request');
@@ -311,16 +325,15 @@ export class RemoteOperations {
    * @param {OwnOperation | SavedOperation} operation
    * @returns {number} the handle of an open replica of its log
    */
-  #logToAdopt({ id, kind, principal }) {
+  #logToAdopt({ id, kind, principal, createdAtMs }) {
     const own = this.#operations.get(id, principal);
     if (own !== undefined) this.#operations.release(own);
-    const replica = this.#replicas.byId(id);
-    if (replica?.ended) this.#replicas.drop(replica);
     const open = this.#replicas.take(id);
     if (open !== undefined) return open.handle;
     const fields = /** @type {JobFields} */ ({ kind, choices: '1' });
     const logs = replicateLogs(this.#hub, { id, extra: undefined }, fields, {
       leaseMs: this.#leaseMs,
+      ageMs: Math.max(0, this.#cluster.redisNowMs() - createdAtMs),
     });
     const [handle] = logs;
     return handle;

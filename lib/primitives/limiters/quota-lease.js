@@ -130,6 +130,7 @@ export class QuotaLease {
    */
   #usedOf(actual) {
     const used = this.entries.map(() => -1);
+    if (actual === undefined) return used;
     if (typeof actual === 'number') return this.#usedOf({ [this.#onlyDimension()]: actual });
     const list = Array.isArray(actual)
       ? actual.map((each, i) => {

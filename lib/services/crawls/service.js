@@ -157,6 +157,8 @@ export class Crawls extends OperationService {
         const { signal } = operation;
         const options = { ...crawlOptions(request), ...settings, clock, signal };
         operation.data = new CrawlWork(request, crawl(options));
+        // Redis needs nothing of it: a crawl is not tried again, and its headers may be secret.
+        operation.body = {};
       },
       run: (operation) => void run(operation, logger),
       describe,

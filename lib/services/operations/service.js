@@ -1,7 +1,12 @@
 import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { chain } from './directory.js';
 import { asJson, checkListQuery } from '../../jobs/request.js';
-import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
 import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
 import { endpoints, ANONYMOUS } from '../../jobs/policy/config.js';
@@ -400,7 +405,7 @@ export class OperationService {
   list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
-    const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
+    const asked = { limit: asQueryNumber(limit), after, status };
     const query = checkListQuery(asked);
     const found = this.#directory.list(this.#kind.name, { ...query, principal });
     return chain(found, ({ page, hasMore }) => ({
@@ -421,8 +426,9 @@ export class OperationService {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    await this.#directory.cancel(await this.find(id, principal));
-    return this.#view(await this.find(id, principal));
+    const operation = await this.#directory.cancel(await this.find(id, principal));
+    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return this.#view(operation);
   }
 
   /**

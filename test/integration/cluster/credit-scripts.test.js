@@ -284,9 +284,19 @@ describe('a job that ends before the answer that it began', () => {
   });
 });
 
+/** Beyond today, which is the time of what a process leaves. */
+const FOR_LONG = '5000000000000000';
+
 describe('a call that is no job', () => {
-  const hold = (id, amount, deadline = '') =>
-    t.run('ledger/hold', ['ledger'], [String(clock), deadline, id, JSON.stringify(holdOf(amount))]);
+  const hold = (id, amount, deadline = '', process = '') =>
+    t.run(
+      'ledger/hold',
+      ['ledger'],
+      [
+        ...[String(clock), deadline, id],
+        ...[JSON.stringify(holdOf(amount, process && { timeout: FOR_LONG })), process],
+      ],
+    );
   const settle = (id, { isVoid = '', cost = 0, held = 0 } = {}) => {
     const settlement = isVoid
       ? ''
@@ -298,9 +308,24 @@ describe('a call that is no job', () => {
     return t.run(
       'ledger/settle',
       [`settled:${id}`],
-      [String(clock), '', id, '', isVoid, settlement, 'me', 'm', counts, '60000'],
+      [String(clock), '', id, '', isVoid, settlement, 'me', 'm', counts, '60000', 'a'],
     );
   };
+
+  test('of a process that is gone is released, under its last name, and no other one', async () => {
+    await t.join('b');
+    await hold('kept', 10, '', 'b');
+    await hold('lost', 20, '', 'a');
+    await hold('done', 30, '', 'a');
+    await settle('done', { cost: 5, held: 30 });
+    expect(await t.admin.hkeys('{t}:callholds:a')).toEqual(['lost']);
+    await t.join('a2', { was: 'a' });
+    expect(await balance()).toEqual([65, 30]);
+    expect(await t.bury('b', 'a2', '1')).toBe('OK');
+    expect(await t.run('estate', ['dead'], ['a2', '10'])).toEqual([]);
+    expect(await balance()).toEqual([85, 10]);
+    expect(await t.admin.keys('{t}:callholds:*')).toEqual(['{t}:callholds:b']);
+  });
 
   test('holds and settles once', async () => {
     expect(await hold('e', 60)).toEqual(['OK', '3']);

@@ -21,8 +21,9 @@ const provider = {
   name: 'p',
   models: [{ id: 'm' }, { id: 'n' }],
   async *generate({ prompt }, { signal }) {
-    if (prompt === 'wait')
-      {await new Promise((resolve) => signal.addEventListener('abort', resolve));}
+    if (prompt === 'wait') {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    }
     yield prompt;
   },
 };

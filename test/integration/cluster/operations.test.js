@@ -31,16 +31,16 @@ beforeAll(async () => {
     prices: { '*': { prompt: 1, completion: 2 } },
     accounts: { '*': { overdraft: 1_000_000 } },
   };
-  const open = async () => {
+  const open = async (reactors) => {
     const node = await start({
-      ...{ provider: hand.provider, cache: { mode: 'off' }, access },
+      ...{ provider: hand.provider, cache: { mode: 'off' }, access, reactors },
       redis: { url: redis.url, leaseMs: 1000 },
       crawl: { allowPrivateAddresses: true },
     });
     await whenReady(node);
     return as(node, 'ann');
   };
-  [a, b] = await Promise.all([open(), open()]);
+  [a, b] = await Promise.all([open(1), open(3)]);
 });
 afterEach(closeSites);
 afterAll(async () => {
