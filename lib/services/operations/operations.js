@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { randomId } from '../../internal/util/random-id.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
-import { parseField } from '../../cluster/job-fields.js';
+import { parseField } from '../../cluster/jobs/job-fields.js';
 
 /** Kinds of operations, and the prefixes of their ids. */
 const PREFIXES = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
@@ -397,7 +397,7 @@ export class Operations extends EventEmitter {
 
   /**
    * @param {Operation} operation
-   * @param {import('../../cluster/job-fields.js').JobFields} fields
+   * @param {import('../../cluster/jobs/job-fields.js').JobFields} fields
    */
   async #restore(operation, { request, metadata, ...fields }) {
     const shared = /** @type {OperationWrites} */ (this.#shared);
