@@ -55,6 +55,13 @@ inline std::string text_from(napi_env env, napi_value value) {
   return text;
 }
 
+/// A string of JavaScript; null when none can be made, as while a worker is being terminated.
+inline napi_value text_for_js(napi_env env, std::string_view text) {
+  napi_value value = nullptr;
+  if (napi_create_string_utf8(env, text.data(), text.size(), &value) != napi_ok) return nullptr;
+  return value;
+}
+
 /// A string as UTF-16, as it is; empty for anything else.
 inline std::u16string text16_from(napi_env env, napi_value value) {
   std::size_t length = 0;

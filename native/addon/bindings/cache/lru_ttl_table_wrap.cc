@@ -37,10 +37,6 @@ std::uint32_t slot_from(const Napi::CallbackInfo& info) {
   return static_cast<std::uint32_t>(count_from(info.Env(), info[0]));
 }
 
-Nanos nanos_at(const Napi::CallbackInfo& info, std::size_t at) {
-  return nanos_from_ms(number_from(info.Env(), info[at]));
-}
-
 // Places of doubles are counted in doubles, the others in words.
 Napi::Object layout(Napi::Env env) {
   const auto number = [](std::size_t value) { return static_cast<double>(value); };

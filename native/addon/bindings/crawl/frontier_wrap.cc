@@ -29,10 +29,6 @@ Napi::Value number(napi_env env, Claim claim) {
   return Napi::Number::New(env, static_cast<double>(claim));
 }
 
-Nanos time_at(const Napi::CallbackInfo& info, std::size_t argument) {
-  return nanos_from_ms(number_from(info.Env(), info[argument]));
-}
-
 }  // namespace
 
 Napi::Function CrawlFrontierWrap::define(Napi::Env env) {
@@ -85,7 +81,7 @@ Napi::Value CrawlFrontierWrap::redirect(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrawlFrontierWrap::next(const Napi::CallbackInfo& info) {
-  const auto dispatch = frontier_.next(time_at(info, 0));
+  const auto dispatch = frontier_.next(nanos_at(info, 0));
   if (!dispatch) return info.Env().Undefined();
   FlatArray fields(info.Env());
   fields.append(static_cast<double>(dispatch->id));
@@ -96,7 +92,7 @@ Napi::Value CrawlFrontierWrap::next(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrawlFrontierWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
-  const Nanos deadline = frontier_.next_deadline(time_at(info, 0));
+  const Nanos deadline = frontier_.next_deadline(nanos_at(info, 0));
   return Napi::Number::New(info.Env(), ms_from_nanos(deadline));
 }
 
@@ -108,11 +104,11 @@ Napi::Value CrawlFrontierWrap::fail(const Napi::CallbackInfo& info) {
   const std::uint64_t failure = std::min(count_from(info.Env(), info[1]), kFailureLast);
   return Napi::Boolean::New(info.Env(), frontier_.fail(count_from(info.Env(), info[0]),
                                                        static_cast<CrawlFailure>(failure),
-                                                       time_at(info, 2), time_at(info, 3)));
+                                                       nanos_at(info, 2), nanos_at(info, 3)));
 }
 
 void CrawlFrontierWrap::slow_down(const Napi::CallbackInfo& info) {
-  frontier_.slow_down(text_from(info.Env(), info[0]), time_at(info, 1));
+  frontier_.slow_down(text_from(info.Env(), info[0]), nanos_at(info, 1));
 }
 
 Napi::Value CrawlFrontierWrap::take_abandoned(const Napi::CallbackInfo& info) {

@@ -17,12 +17,6 @@ napi_value number_for_js(napi_env env, double number) {
   return value;
 }
 
-napi_value text_for_js(napi_env env, const std::string& text) {
-  napi_value value = nullptr;
-  napi_create_string_utf8(env, text.data(), text.size(), &value);
-  return value;
-}
-
 napi_value value_for_js(napi_env env, const KvValue& value) {
   if (value.kind < kFirstBinaryKind) return text_for_js(env, value.bytes);
   napi_value buffer = nullptr;

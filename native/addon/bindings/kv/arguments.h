@@ -16,11 +16,6 @@
 
 namespace sluice {
 
-/// The time or span that an argument gives in milliseconds; Infinity is kNever.
-inline Nanos nanos_at(const Napi::CallbackInfo& info, std::size_t index) {
-  return nanos_from_ms(number_from(info.Env(), info[index]));
-}
-
 /// A time to live in milliseconds; Infinity is kNever, a negative one kKeepEnd.
 inline Nanos ttl_at(const Napi::CallbackInfo& info, std::size_t index) {
   const double ms = number_from(info.Env(), info[index]);

@@ -64,12 +64,6 @@ Napi::Value handed_out(napi_env env, napi_value value) {
   return value == nullptr ? Napi::Value() : Napi::Value(env, value);
 }
 
-Napi::Value text_for_js(napi_env env, std::string_view text) {
-  napi_value value = nullptr;
-  if (napi_create_string_utf8(env, text.data(), text.size(), &value) != napi_ok) value = nullptr;
-  return handed_out(env, value);
-}
-
 napi_value array_of_event(napi_env env, const LedgerEvent& event) {
   ArrayFiller fields(env, kEventFields);
   fields.add(static_cast<double>(event.id));
@@ -136,7 +130,7 @@ Napi::Value array_of_answer(napi_env env, const LedgerResult& result) {
 }
 
 Nanos now_from(const Napi::CallbackInfo& info) {
-  return nanos_from_ms(number_from(info.Env(), info[0]));
+  return nanos_at(info, 0);
 }
 
 // Of [from, to, amount, metadata].
@@ -247,7 +241,7 @@ void LedgerWrap::rename(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value LedgerWrap::replay_end(const Napi::CallbackInfo& info) {
-  return text_for_js(info.Env(), ledger_.replay_end());
+  return handed_out(info.Env(), text_for_js(info.Env(), ledger_.replay_end()));
 }
 
 void LedgerWrap::advance(const Napi::CallbackInfo& info) {
@@ -294,12 +288,13 @@ Napi::Value LedgerWrap::accounts(const Napi::CallbackInfo& info) {
 
 Napi::Value LedgerWrap::replay(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
-  return text_for_js(env, ledger_.replay(event_from(env, info[0])));
+  return handed_out(env, text_for_js(env, ledger_.replay(event_from(env, info[0]))));
 }
 
 Napi::Value LedgerWrap::load(const Napi::CallbackInfo& info) {
   StoreFile* const file = StoreWrap::file_of(info, 0);
-  return text_for_js(info.Env(), file == nullptr ? "it is not open" : load_ledger(*file, ledger_));
+  const std::string problem = file == nullptr ? "it is not open" : load_ledger(*file, ledger_);
+  return handed_out(info.Env(), text_for_js(info.Env(), problem));
 }
 
 void LedgerWrap::keep(const Napi::CallbackInfo& info) {

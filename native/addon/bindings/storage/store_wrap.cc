@@ -71,12 +71,6 @@ napi_value array_from(napi_env env, const Items& items, Convert convert) {
   return array;
 }
 
-napi_value text_to_js(napi_env env, std::string_view text) {
-  napi_value out = nullptr;
-  napi_create_string_utf8(env, text.data(), text.size(), &out);
-  return out;
-}
-
 }  // namespace
 
 Napi::Function StoreWrap::define(Napi::Env env) {
@@ -140,7 +134,7 @@ Napi::Value StoreWrap::open(const Napi::CallbackInfo& info) {
   file_ = std::move(opened.file);
   const std::array<std::string, 2> answer{name_of(opened.status), opened.detail};
   return {info.Env(), array_from(info.Env(), answer, [&](const std::string& text) {
-            return text_to_js(info.Env(), text);
+            return text_for_js(info.Env(), text);
           })};
 }
 
@@ -188,17 +182,17 @@ Napi::Value StoreWrap::commit(const Napi::CallbackInfo& info) {
         flag_from(info.Env(), info[2]));
     if (waits && taken == StoreStatus::kOk) answered.wait();
   }
-  return {info.Env(), text_to_js(info.Env(), name_of(taken))};
+  return {info.Env(), text_for_js(info.Env(), name_of(taken))};
 }
 
 Napi::Value StoreWrap::state(const Napi::CallbackInfo& info) {
   const StoreStatus status = store_ ? store_->state() : StoreStatus::kClosed;
-  return {info.Env(), text_to_js(info.Env(), name_of(status))};
+  return {info.Env(), text_for_js(info.Env(), name_of(status))};
 }
 
 Napi::Value StoreWrap::room(const Napi::CallbackInfo& info) {
   const StoreStatus status = store_ ? store_->room() : StoreStatus::kClosed;
-  return {info.Env(), text_to_js(info.Env(), name_of(status))};
+  return {info.Env(), text_for_js(info.Env(), name_of(status))};
 }
 
 Napi::Value StoreWrap::stats(const Napi::CallbackInfo& info) {
