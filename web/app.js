@@ -1,18 +1,23 @@
 /**
- * The demo page. It submits prompts, shows their jobs side by side, drops and restores connections,
- * restores its jobs after a reload, and asks for a key if the server requires one. The fragment of
- * the URL selects the view: the jobs, a conversation (`#conv_...`), or a new one (`#new`).
+ * The demo page: conversations, and jobs side by side, whose connections can be dropped and restored.
+ * A reload restores both. The page asks for a key if the server requires one. The fragment of the URL
+ * selects the view: a conversation (`#conv_...`), a new one (`#new` or none), or the jobs (`#jobs`).
  */
 
 import { Announcer } from './app/announcer.js';
+import { Banner } from './app/banner.js';
 import { Chat } from './app/chat.js';
+import { copyText } from './app/clipboard.js';
 import { Composer } from './app/composer.js';
 import { plural } from './app/format.js';
 import { nextFrame } from './app/frame.js';
 import { JobCard } from './app/job-card.js';
 import { KeyForm, recallKey } from './app/key-form.js';
 import { forget, recall, remember } from './app/memory.js';
+import { Deletions } from './app/deletions.js';
+import { connectDrawer } from './app/drawer.js';
 import { Places } from './app/places.js';
+import { Toasts } from './app/toast.js';
 import { createClient } from './client.js';
 
 /** @template {HTMLElement} T @param {string} name @returns {T} */
@@ -25,7 +30,12 @@ const clear = /** @type {HTMLButtonElement} */ (byTestId('clear'));
 const template = /** @type {HTMLTemplateElement} */ (document.querySelector('template#card'));
 const announcer = new Announcer(byTestId('announcer'));
 // All tabs restore the same jobs and share six connections per origin, so each tab uses one.
-const client = createClient({ multiplex: true, apiKey: recallKey() ?? undefined });
+const client = createClient({
+  multiplex: true,
+  apiKey: recallKey() ?? undefined,
+  // A deletion outlives the page.
+  fetch: (url, init) => fetch(url, { ...init, keepalive: init?.method === 'DELETE' }),
+});
 
 /** @type {Set<JobCard>} oldest first; the page lists newest first */
 const cards = new Set();
@@ -67,6 +77,14 @@ function removeCards(removed) {
   nextFrame(drawPage);
 }
 
+/** Scrolls to the newest job, below the form on a narrow screen. */
+function showNewest() {
+  const newest = list.firstElementChild;
+  if (newest === null) return;
+  const { top, bottom } = newest.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) newest.scrollIntoView({ block: 'nearest' });
+}
+
 /** @param {import('./app/composer.js').PromptRequest[]} requests @returns {Promise<unknown[]>} */
 async function submitAll(requests) {
   const results = await Promise.allSettled(
@@ -78,6 +96,7 @@ async function submitAll(requests) {
       addCard(job, known, sentAtMs);
     }),
   );
+  if (results.some(({ status }) => status === 'fulfilled')) showNewest();
   const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   if (errors.some(wantsKey)) keyForm.ask(KEY_REFUSED);
   return errors;
@@ -118,6 +137,9 @@ function drawPage() {
   dropAll.disabled = live.length === 0;
   dropAll.textContent = live.length > 0 && !connected ? 'Reconnect all' : 'Drop all connections';
   clear.disabled = live.length === cards.size;
+  composer.setBusy(chat.job !== null);
+  const title = isChat() ? chat.title : 'Jobs';
+  document.title = title === '' ? 'Sluice' : `${title} – Sluice`;
 }
 
 dropAll.addEventListener('click', () => {
@@ -131,11 +153,26 @@ clear.addEventListener('click', () => {
 addEventListener('online', () => nextFrame(drawPage));
 addEventListener('offline', () => nextFrame(drawPage));
 
-const places = new Places(/** @type {HTMLElement} */ (document.querySelector('.places')), client);
+const toasts = new Toasts(
+  byTestId('toasts'),
+  /** @type {HTMLTemplateElement} */ (document.querySelector('template#toast')),
+);
+/** @param {string} text */
+async function copy(text) {
+  const copied = await copyText(text);
+  announcer.say(copied ? 'Copied.' : 'Not copied.');
+  toasts.show(copied ? 'Copied.' : 'The browser did not allow the copy.');
+}
+const banner = new Banner(byTestId('banner'), (text) => void copy(text));
+const deletions = new Deletions(toasts, (id) => client.conversations.delete(id));
+
 const chat = new Chat(/** @type {HTMLElement} */ (document.querySelector('#chat')), {
   client,
+  deletions,
   template: /** @type {HTMLTemplateElement} */ (document.querySelector('template#message')),
   say: (message) => announcer.say(message),
+  copy: (text) => void copy(text),
+  settings: () => composer.settings(),
   onOpened: (id) => {
     location.hash = id === null ? '#new' : `#${id}`;
     void places.refresh();
@@ -146,30 +183,61 @@ const chat = new Chat(/** @type {HTMLElement} */ (document.querySelector('#chat'
   },
   onConnection: () => nextFrame(drawPage),
 });
+const places = new Places(/** @type {HTMLElement} */ (document.querySelector('.places')), {
+  client,
+  isHidden: (id) => deletions.has(id),
+  onDelete: (id) => chat.delete(id),
+});
+connectDrawer(byTestId('drawer'), byTestId('menu'));
+
+const isChat = () => document.body.dataset.view === 'chat';
 
 /** Shows the view that the fragment of the URL selects. */
 function showPlace() {
   const [, id] = /^#(conv_[\w-]+)$/.exec(location.hash) ?? [];
-  const chats = id !== undefined || location.hash === '#new';
-  byTestId('page').dataset.view = chats ? 'chat' : 'jobs';
-  chat.section.hidden = !chats;
-  /** @type {HTMLElement} */ (document.querySelector('#jobs')).hidden = chats;
-  composer.setSingle(chats);
-  places.setCurrent(id === undefined ? location.hash || '#jobs' : `#${id}`);
-  if (!chats) chat.close();
+  const view = location.hash === '#jobs' ? 'jobs' : 'chat';
+  document.body.dataset.view = view;
+  chat.section.hidden = view !== 'chat';
+  /** @type {HTMLElement} */ (document.querySelector('#jobs')).hidden = view !== 'jobs';
+  // Under the thread, above the jobs: the order of the Tab key is that of the page.
+  const slot = document.querySelector(`[data-slot=${view}]`);
+  const forms = byTestId('forms');
+  if (forms.parentElement !== slot) slot?.append(forms);
+  composer.setView(view);
+  composer.setProblem('');
+  places.setCurrent(id === undefined ? '' : `#${id}`);
+  const tabs = { chat: byTestId('place-chat'), jobs: byTestId('place-jobs') };
+  for (const [name, tab] of Object.entries(tabs)) {
+    if (name === view) tab.setAttribute('aria-current', 'page');
+    else tab.removeAttribute('aria-current');
+  }
+  // The tab leads back to the conversation that was open.
+  if (view === 'chat') tabs.chat.setAttribute('href', id === undefined ? '#new' : `#${id}`);
+  if (view === 'jobs') chat.close();
   else if (id === undefined || id !== chat.id) void chat.open(id ?? null);
+  scrollTo({ top: view === 'chat' && id !== undefined ? document.body.scrollHeight : 0 });
   nextFrame(drawPage);
 }
 
 const composer = new Composer(
   /** @type {HTMLFormElement} */ (byTestId('composer')),
-  async (requests) => {
-    if (byTestId('page').dataset.view === 'jobs') return submitAll(requests);
-    const errors = await chat.send(requests[0]);
-    if (errors.some(wantsKey)) keyForm.ask(KEY_REFUSED);
-    return errors;
+  byTestId('problem'),
+  {
+    submit: async (requests) => {
+      if (!isChat()) return submitAll(requests);
+      const errors = await chat.send(requests[0]);
+      if (errors.some(wantsKey)) keyForm.ask(KEY_REFUSED);
+      return errors;
+    },
+    onStop: () => void chat.stop(),
   },
 );
+byTestId('suggestions').addEventListener('click', (event) => {
+  const button = /** @type {Element} */ (event.target).closest('button');
+  if (button === null) return;
+  composer.setPrompt(button.textContent ?? '');
+  void composer.send();
+});
 addEventListener('hashchange', showPlace);
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState !== 'visible') return;
@@ -178,6 +246,7 @@ document.addEventListener('visibilitychange', () => {
 });
 const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')), async (key) => {
   client.setApiKey(key);
+  showPlace();
   if (!(await enter())) return KEY_REFUSED;
   byTestId('prompt').focus();
   return '';
@@ -185,16 +254,20 @@ const keyForm = new KeyForm(/** @type {HTMLFormElement} */ (byTestId('key-form')
 
 /** Loads models, conversations and jobs. Resolves to false if the server requires another key. */
 async function enter() {
+  let problem = '';
   try {
-    composer.setModels(await client.models());
-    composer.setProblem('');
+    const models = await client.models();
+    composer.setModels(models);
+    banner.show(models);
   } catch (error) {
     if (wantsKey(error)) return false;
     composer.setModels([]);
-    composer.setProblem(`The server did not answer: ${/** @type {Error} */ (error).message}.`);
+    problem = `The server did not answer: ${/** @type {Error} */ (error).message}.`;
   }
+  composer.setProblem(problem);
+  await deletions.resume();
   void places.refresh();
-  showPlace();
+  void chat.refresh();
   // Streams that failed without a valid key start again.
   for (const card of [...cards].filter(({ job }) => wantsKey(job.error))) {
     cards.delete(card);
@@ -206,4 +279,5 @@ async function enter() {
   return true;
 }
 
+showPlace();
 if (!(await enter())) keyForm.ask(recallKey() === null ? '' : KEY_REFUSED);

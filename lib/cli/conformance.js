@@ -53,7 +53,12 @@ export const flags = {
     defaultText: 'conformance-fixture with --upstream-port, else none',
     help: 'model that is asked for',
   },
-  'timeout-ms': { type: 'integer', min: 1, default: 10_000, help: 'time for each wait' },
+  'timeout-ms': {
+    type: 'integer',
+    min: 1,
+    defaultText: '10000, or 3 times the first answer of a model of the server',
+    help: 'time for each wait',
+  },
   'heartbeat-ms': {
     type: 'integer',
     min: 1,

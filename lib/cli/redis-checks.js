@@ -16,7 +16,7 @@ const MEMORY_FULL = 0.8;
 const MIB = 2 ** 20;
 
 const RIGHTS =
-  'Grant what the ACL line of docs/scaling.md grants, and rename none of these commands.';
+  'Grant the rights of the ACL line in docs/scaling.md, and do not rename these commands.';
 
 /**
  * Commands of each kind that is needed, with arguments that change nothing: the key does not exist.
@@ -110,7 +110,10 @@ export class RedisChecks {
       this.#info = await this.#greet(client);
     } catch (/** @type {any} */ error) {
       client.disconnect();
-      return problem(`${address.shown} cannot be used: ${error.message}`, adviceFor(error));
+      const { detailOf, wordOf } = await import('../cluster/connection/errors.js');
+      const detail = detailOf(error);
+      const advice = adviceFor(wordOf(error), detail);
+      return problem(`${address.shown} cannot be used: ${detail}`, advice);
     }
     this.#client = client;
     return this.#judgeServer(address.shown);
@@ -213,7 +216,7 @@ export class RedisChecks {
     if (aof === '1') return ok('Redis writes every change to a file');
     const advice = 'Set appendonly yes and appendfsync everysec, if ended jobs are to outlive it.';
     if (saved === 'err') return warning('Redis cannot write its snapshots', advice);
-    return warning('Redis writes no append-only file: a restart loses what came last', advice);
+    return warning('Redis writes no append-only file: a restart loses the latest changes', advice);
   }
 
   async #checkSchema() {
@@ -243,7 +246,7 @@ export class RedisChecks {
     // Nothing but SUBSCRIBE is possible afterwards.
     const subscribed = await client.subscribe(`${this.#prefix}doctor`).catch(() => undefined);
     if (subscribed === undefined) refused.push('SUBSCRIBE');
-    if (refused.length === 0) return ok('the user may do what is needed');
+    if (refused.length === 0) return ok('the user has all required rights');
     return problem(`the user may not use ${refused.join(', ')} with its keys`, RIGHTS);
   }
 
@@ -254,9 +257,22 @@ export class RedisChecks {
   }
 }
 
-/** @param {Error} error of the connection */
-function adviceFor({ message }) {
-  if (/WRONGPASS|NOAUTH/.test(message)) return 'Check user and password of the URL.';
-  if (/certificate|SSL|TLS/i.test(message)) return 'See TLS in docs/scaling.md.';
+/** By what an error of the connection stands for, as `wordOf` says. @type {Record<string, string>} */
+const ADVICE = {
+  WRONGPASS: 'Check user and password of the URL.',
+  NOAUTH: 'Check user and password of the URL.',
+  DATABASE:
+    'Name a database that the server has, /0 to /15 by default (`databases` in redis.conf), and that its user may select.',
+  PROTOCOL: 'Name the host and the port of a Redis server; something else answers there.',
+  TLS: 'See TLS in docs/scaling.md; a server without TLS takes redis:// in place of rediss://.',
+};
+
+/**
+ * @param {string} word
+ * @param {string} detail
+ */
+function adviceFor(word, detail) {
+  if (Object.hasOwn(ADVICE, word)) return ADVICE[word];
+  if (/certificate|SSL|TLS/i.test(detail)) return ADVICE.TLS;
   return 'Check the address, and whether the server runs.';
 }

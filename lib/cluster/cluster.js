@@ -108,7 +108,10 @@ export class Cluster extends EventEmitter {
       syncClock: () => this.syncClock(),
     });
     this.ledger = new SharedLedger(this.calls);
-    this.sharedCredit = new SharedCredit({ redis: this.redis, calls: this.calls, log });
+    this.sharedCredit = new SharedCredit({
+      ...{ redis: this.redis, calls: this.calls, log },
+      process: () => this.#name,
+    });
     this.sharedLeases = new SharedLeases({
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
       process: () => this.#name,

@@ -13,7 +13,7 @@ import { Retention } from './retention.js';
  */
 
 /**
- * The jobs of this process as a part of a deployment: it takes over jobs of other processes, and hands its
+ * The jobs and operations of this process as a part of a deployment: it takes over jobs of other processes, and hands its
  * own to them when it leaves. Main thread; `leave()` ends it.
  */
 export class Deployment {
@@ -22,7 +22,7 @@ export class Deployment {
   #replicas;
   #complete;
   #options;
-  #retention;
+  #retentions;
   /** Jobs of which this process has told another ending than the one that counts. */
   conflictingEndings = 0;
   /** @type {Promise<unknown>} */
@@ -33,6 +33,8 @@ export class Deployment {
    * @param {import('./cluster.js').Cluster} deps.cluster
    * @param {import('../streams/hub.js').JobHub} deps.hub that writes to the cluster's link
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('./failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
    * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
@@ -40,26 +42,36 @@ export class Deployment {
    * @param {DeploymentOptions} deps.options
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ cluster, hub, lifecycle, pipeline, replicas, complete, options, log }) {
+  constructor(deps) {
+    const { cluster, hub, lifecycle, operations, writes, pipeline, replicas, options, log } = deps;
     this.cluster = cluster;
     this.#lifecycle = lifecycle;
-    this.#complete = complete;
+    this.#complete = deps.complete;
     this.#pipeline = pipeline;
     this.#replicas = replicas;
     this.#options = options;
     const { onProducerLost, leaseMs } = options.redis;
     this.departure = new Departure({ cluster, lifecycle, hub, onProducerLost, log });
     this.failover = new Failover({
-      ...{ cluster, hub, lifecycle, replicas, onProducerLost, leaseMs, log },
+      ...{ cluster, hub, lifecycle, operations, writes, replicas, onProducerLost, leaseMs, log },
       enqueue: (record) => this.#enqueue(record),
       room: () => this.#room(),
     });
     const { maxRetainedJobs } = options;
-    this.#retention = new Retention({ redis: cluster.redis, maxRetainedJobs });
+    const retention = (/** @type {import('./job-fields.js').OperationKind | undefined} */ kind) =>
+      new Retention({ redis: cluster.redis, maxRetainedJobs, kind });
+    const retentions = {
+      job: retention(undefined),
+      workflow: retention('workflow'),
+      crawl: retention('crawl'),
+    };
+    this.#retentions = Object.values(retentions);
     lifecycle.on('ended', ({ part, principal }) => {
-      if (part === undefined) this.#retention.count(principal);
+      if (part === undefined) retentions.job.count(principal);
     });
+    operations.on('ended', ({ kind, principal }) => retentions[kind].count(principal));
     lifecycle.on('conflicting', (record) => void this.#report(record, log));
+    operations.on('conflicting', (operation) => void this.#report(operation, log));
     for (const event of /** @type {const} */ (['started', 'retry'])) {
       lifecycle.on(event, (record) => {
         if (record.part !== undefined) return;
@@ -71,14 +83,16 @@ export class Deployment {
 
   /**
    * Logs both endings of a job.
-   * @param {JobRecord} record with the ending that this process has told
+   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has told
    * @param {import('../internal/util/logger.js').Logger} log
    */
   async #report({ id, status, final }, log) {
-    this.conflictingEndings += 1;
     const kept = await this.cluster.redis
-      .command('HMGET', `job:${id}`, 'status', 'final')
-      .catch(() => [null, null]);
+      .command('HMGET', `job:${id}`, 'status', 'final', 'attempt')
+      .catch(() => [null, null, null]);
+    // An operation that was tried again elsewhere.
+    if (Number(kept[2]) > final.attempt) return;
+    this.conflictingEndings += 1;
     const told = { status, reason: final.reason, error: final.error };
     log.error({ job_id: id, told, kept_status: kept[0], kept: kept[1] }, 'two endings of a job');
   }
@@ -122,7 +136,7 @@ export class Deployment {
   /** Leaves the deployment, once every ending is in Redis. */
   async leave() {
     await this.#leaving;
-    this.#retention.close();
+    for (const retention of this.#retentions) retention.close();
     await this.cluster.leave();
     this.cluster.close();
   }

@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto';
  * @typedef {{path: string, digest: string}} Repeated
  */
 
+/** Keys that one script deletes. */
+const ERASED_AT_ONCE = 1000;
 const CHAT_FIELDS = ['job', 'body', 'delivered'];
 
 /** @param {...string} parts */
@@ -59,6 +61,7 @@ export class FaceStore {
       id,
       body,
       ttlMs,
+      principal,
     ]);
     return word === 'OK' ? undefined : { id: other, body: otherBody };
   }
@@ -79,10 +82,7 @@ export class FaceStore {
    */
   async addOrphan({ id, principal, createdAtMs }, request, ttlMs) {
     const key = orphanKey(principal, request);
-    await this.#redis.commands([
-      ['ZADD', key, createdAtMs, id],
-      ['PEXPIRE', key, ttlMs],
-    ]);
+    await this.#redis.run('orphan', [key], [principal, id, createdAtMs, ttlMs]);
   }
 
   /**
@@ -101,5 +101,16 @@ export class FaceStore {
   async takeOrphan(principal, request) {
     const [id] = await this.#redis.command('ZPOPMIN', orphanKey(principal, request));
     return id;
+  }
+
+  /**
+   * Deletes all of a principal.
+   * @param {string} principal
+   */
+  async erase(principal) {
+    for (let count = ERASED_AT_ONCE; count === ERASED_AT_ONCE;) {
+      const keys = [`faces:${principal}`];
+      count = await this.#redis.run('forget_faces', keys, [ERASED_AT_ONCE]);
+    }
   }
 }

@@ -28,6 +28,11 @@ const PRODUCER_LOST = Object.freeze({
   message: 'The process that ran the job was lost; the text is what had come so far.',
   type: 'server_error',
 });
+/** @param {import('./job-fields.js').OperationKind} kind */
+const operationLost = (kind) => ({
+  ...PRODUCER_LOST,
+  message: `The process that ran the ${kind} was lost; its events are those that had come so far.`,
+});
 
 /** @typedef {'failed' | 'rerun' | 'handed_over'} FailoverOutcome */
 
@@ -35,7 +40,7 @@ const PRODUCER_LOST = Object.freeze({
  * The replicas of jobs of other processes.
  * @typedef {object} ReplicasPort
  * @property {(id: string) => Pick<JobRecord, 'handle' | 'siblings'> | undefined} take gives away the logs of
- *   a job that has a replica
+ *   a job that has a replica without an ending
  */
 
 /**
@@ -48,6 +53,8 @@ const PRODUCER_LOST = Object.freeze({
 export class Failover {
   #cluster;
   #lifecycle;
+  #operations;
+  #writes;
   #replicas;
   #hub;
   #enqueue;
@@ -68,6 +75,8 @@ export class Failover {
    * @param {import('./cluster.js').Cluster} deps.cluster
    * @param {import('../streams/hub.js').JobHub} deps.hub
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {ReplicasPort} deps.replicas
    * @param {(record: JobRecord) => Promise<unknown>} deps.enqueue puts an adopted job into the queue,
    *   however long that takes; settles when it is there or has ended
@@ -77,10 +86,14 @@ export class Failover {
    * @param {number} deps.leaseMs
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ cluster, hub, lifecycle, replicas, enqueue, room, onProducerLost, leaseMs, log }) {
+  constructor(deps) {
+    const { cluster, hub, lifecycle, operations, writes, replicas, enqueue, room } = deps;
+    const { onProducerLost, leaseMs, log } = deps;
     this.#cluster = cluster;
     this.#hub = hub;
     this.#lifecycle = lifecycle;
+    this.#operations = operations;
+    this.#writes = writes;
     this.#replicas = replicas;
     this.#enqueue = enqueue;
     this.#room = room;
@@ -90,12 +103,13 @@ export class Failover {
     cluster.on('dead', (name, beat) => void this.#bury(name, beat));
     cluster.on('offer', () => void this.#sweep());
     cluster.on('joined', ({ isFirst, isLost, ids }) => {
-      if (isLost) this.#writeAnew(lifecycle.jobs.active());
+      if (isLost) this.#writeAnew(lifecycle.jobs.active(), operations.active());
       else if (!isFirst) this.#keepOnly(new Set(ids));
     });
     hub.events.on('dataLoss', (handle) => {
       const record = lifecycle.jobs.byHandle(handle);
-      if (record !== undefined) this.#writeAnew([record]);
+      const operation = operations.byHandle(handle);
+      this.#writeAnew(record ? [record] : [], operation ? [operation] : []);
     });
     cluster.on('message', (message) => this.#onMessage(message));
   }
@@ -189,9 +203,14 @@ export class Failover {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
       // The same answer again: the job was adopted before.
+      const operation = this.#operations.byAnyId(id);
       if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
+      if (operation !== undefined && !operation.ended) return outcome;
+      // An earlier attempt of it has ended here.
+      if (operation !== undefined) this.#operations.release(operation);
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
-      this.#adopt(id, fields, outcome, why);
+      if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
+      else this.#adopt(id, fields, outcome, why);
       return outcome;
     } finally {
       this.#taking.delete(id);
@@ -252,14 +271,40 @@ export class Failover {
   }
 
   /**
-   * @param {JobRecord} record
+   * Ends an operation.
+   * @param {string} id
+   * @param {JobFields} fields
+   * @param {string} outcome
+   * @param {'lost' | 'offered' | 'cancel'} why
+   */
+  #adoptOperation(id, fields, outcome, why) {
+    const kind = /** @type {import('./job-fields.js').OperationKind} */ (fields.kind);
+    const [handle] = this.#logsOf({ id, extra: undefined }, fields);
+    const cancel = outcome === 'CANCEL' ? (fields.cancel ?? 'client_request') : undefined;
+    if (cancel === undefined) this.outcomes.failed += 1;
+    const what = { [`${kind}_id`]: id, from: fields.taken, why, what: 'ended' };
+    this.#log.info(what, `${kind} taken over`);
+    const error = operationLost(kind);
+    const taken = { id, fields, handle, skipIds: SKIPPED_IDS, cancel, error };
+    this.#operations.adopt(taken).catch((err) => {
+      this.#log.error(
+        { err, [`${kind}_id`]: id },
+        `a ${kind} in Redis cannot be read; it is ended`,
+      );
+    });
+  }
+
+  /**
+   * @param {Pick<JobRecord, 'id' | 'extra'>} record
    * @param {JobFields} fields
    * @returns {number[]} the replicas of its logs, with their readers
    */
   #logsOf(record, fields) {
     const replica = this.#replicas.take(record.id);
     if (replica !== undefined) return [replica.handle, ...replica.siblings];
-    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs });
+    const createdAtMs = Number(fields.created_us) / 1000;
+    const ageMs = Math.max(0, this.#cluster.redisNowMs() - createdAtMs);
+    return replicateLogs(this.#hub, record, fields, { leaseMs: this.#leaseMs, ageMs });
   }
 
   /**
@@ -296,6 +341,7 @@ export class Failover {
     if (what !== 'cancel') return;
     const record = this.#lifecycle.jobs.byId(id);
     if (record !== undefined) this.#lifecycle.cancel(record, /** @type {any} */ (reason));
+    else this.#operations.byAnyId(id)?.cancel(/** @type {any} */ (reason));
   }
 
   /**
@@ -306,13 +352,24 @@ export class Failover {
     for (const record of this.#lifecycle.jobs.active()) {
       if (record.part === undefined && !ids.has(record.id)) this.#lifecycle.drop(record);
     }
+    for (const operation of this.#operations.active()) {
+      if (!ids.has(operation.id)) this.#operations.drop(operation);
+    }
   }
 
   /**
-   * Writes jobs anew that Redis has lost.
+   * Writes jobs and operations anew that Redis has lost.
    * @param {JobRecord[]} records
+   * @param {import('./operations/own-operations.js').OwnOperation[]} operations
    */
-  #writeAnew(records) {
+  #writeAnew(records, operations) {
+    for (const operation of operations) {
+      if (operation.ended) continue;
+      this.#writes.rewrite(operation).then(
+        (isOwn) => isOwn || this.#operations.drop(operation),
+        () => {},
+      );
+    }
     for (const record of records) {
       if (record.part !== undefined || record.ended) continue;
       this.#cluster.sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record)).then(

@@ -5,9 +5,14 @@ import { SluiceError } from '../internal/util/errors.js';
 import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
 import { withoutHistory } from '../jobs/checked-request.js';
 
+/** @typedef {'workflow' | 'crawl'} OperationKind */
+
 /**
- * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, `final` from then on.
+ * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, of an operation always,
+ * `final` from then on.
  * @typedef {object} JobFields
+ * @property {OperationKind} [kind] of an operation; absent for a job
+ * @property {string} [snapshot] JSON: what an operation has come to
  * @property {string} owner name of a process; `-`: none, it is offered
  * @property {string} attempt
  * @property {string} lost how many of its owners died
@@ -35,20 +40,30 @@ import { withoutHistory } from '../jobs/checked-request.js';
  */
 
 /**
- * @param {JobRecord} record
+ * What a job or an operation is to other processes.
+ * @typedef {Pick<JobRecord, 'id' | 'principal' | 'model' | 'metadata' | 'extra' | 'usedKey' | 'cache'> &
+ *   {request?: any, asked?: string, createdAtMs: number, kind?: OperationKind, body?: any,
+ *   snapshot?: string}} Shared `body`: the request of an operation
+ */
+
+/**
+ * @param {Shared} record
  * @param {{maxWallMs: number, retentionMs: number}} limits
  * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir finds
  *   there otherwise; default false
  * @returns {string[]} name, value, name, value, ...
  */
 export function jobFields(
-  { model, request, metadata, extra },
+  { kind, snapshot, model, request, body, metadata, extra },
   { maxWallMs, retentionMs },
   { whole = false } = {},
 ) {
   const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
   const kept = request === undefined || whole ? request : withoutHistory(request);
-  const fields = ['model', model, 'request', stringifyExact(kept)];
+  const fields = kind === undefined ? [] : ['kind', kind, 'snapshot', snapshot ?? '{}'];
+  // An operation waits for no place in a queue.
+  if (kind !== undefined) fields.push('status', 'running', 'started_ms', String(Date.now()));
+  fields.push('model', model, 'request', stringifyExact(kind === undefined ? kept : body));
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
   fields.push('prompt_tokens', String(promptTokens));
   if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));
@@ -88,6 +103,7 @@ export function recordFrom(id, fields) {
     createdAtMs: Math.floor(Number(fields.created_us) / 1000),
   });
   record.id = record.request_id = id;
+  record.kind = fields.kind;
   record.request = request;
   record.extra = parseField(fields.extra, 'extra');
   record.cache = /** @type {import('../jobs/job.js').CacheResult | undefined} */ (fields.cache);

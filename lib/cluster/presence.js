@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('./operations/own-operations.js').OwnOperation} OwnOperation */
 
 /** Wait before Redis is asked again. */
 const AGAIN_MS = 250;
@@ -14,9 +15,9 @@ const AGAIN_MS = 250;
  */
 
 /**
- * A job of this process that its last reader may end.
+ * A job, or an operation, of this process that its last reader may end.
  * @typedef {object} Watched
- * @property {JobRecord} record
+ * @property {JobRecord | OwnOperation} record
  * @property {number} graceMs
  * @property {boolean} elsewhere whether other processes have readers
  * @property {boolean} read whether it has had a reader
@@ -45,7 +46,7 @@ export class Presence {
    * @param {import('../streams/hub.js').JobHub} deps.hub with `countReaders`
    * @param {import('./cluster.js').Cluster} deps.cluster
    * @param {{byHandle: (handle: number) => JobRecord | undefined}} deps.replicas
-   * @param {(record: JobRecord) => void} deps.endJob ends a job that all its readers have left
+   * @param {(record: any) => void} deps.endJob ends a watched job or operation that all its readers have left
    */
   constructor({ hub, cluster, replicas, endJob }) {
     this.#hub = hub;
@@ -62,7 +63,7 @@ export class Presence {
   /**
    * Ends a job of this process when its last reader has been gone for `graceMs`. A job that nobody has
    * read yet runs to its end.
-   * @param {JobRecord} record accepted
+   * @param {JobRecord | OwnOperation} record accepted
    * @param {number} graceMs
    */
   watch(record, graceMs) {

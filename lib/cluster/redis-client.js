@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { SluiceError } from '../internal/util/errors.js';
 import { Route } from './connection/route.js';
-import { LEAVE, REFUSALS, STATES, withCommand, wordOf } from './connection/errors.js';
+import { LEAVE, REFUSALS, STATES, detailOf, withCommand, wordOf } from './connection/errors.js';
 import { KEPT, ReplicaWait } from './connection/replica-wait.js';
 import { connectClient } from './connection/client.js';
 import { redisFull, redisUnavailable } from '../jobs/errors.js';
@@ -338,7 +338,7 @@ export class RedisClient extends EventEmitter {
   #onError(error) {
     const word = wordOf(error);
     if (Object.hasOwn(REFUSALS, word)) this.#refuse(word, error);
-    else if (this.#state !== 'refused') this.#become('unreachable', error.message);
+    else if (this.#state !== 'refused') this.#become('unreachable', detailOf(error));
   }
 
   /**
@@ -347,7 +347,7 @@ export class RedisClient extends EventEmitter {
    */
   #refuse(word, cause) {
     const [code, why] = REFUSALS[word];
-    const message = `Redis at ${this.#shown} ${why} (${cause.message}).`;
+    const message = `Redis at ${this.#shown} ${why} (${detailOf(cause)}).`;
     this.#refusal = new SluiceError(code, message, { cause });
     this.#become('refused', message);
   }

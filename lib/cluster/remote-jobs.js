@@ -29,8 +29,10 @@ export class RemoteJobs {
   #hub;
   #cluster;
   #lifecycle;
+  #operations;
   #replicas;
   #endByForce;
+  #eraseNames;
   /** Endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
@@ -39,19 +41,25 @@ export class RemoteJobs {
    * @param {import('../streams/hub.js').JobHub} deps.hub
    * @param {import('./cluster.js').Cluster} deps.cluster
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./replicas.js').Replicas} deps.replicas
    * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
    *   that does not answer (`-`: from nobody), and ends it
+   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
+   *   names it elsewhere in Redis
    */
-  constructor({ hub, cluster, lifecycle, replicas, endByForce }) {
+  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce, onErased }) {
+    this.#eraseNames = onErased;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
+    this.#operations = operations;
     this.#replicas = replicas;
     this.#endByForce = endByForce;
-    const onEnded = (/** @type {JobRecord} */ { id }) => this.#endings.emit(id);
+    const onEnded = (/** @type {{id: string}} */ { id }) => this.#endings.emit(id);
     replicas.on('ended', onEnded);
     lifecycle.on('ended', onEnded);
+    operations.on('ended', onEnded);
     cluster.on('erased', (id) => this.#onErased(id));
     cluster.on('message', (message) => {
       const [what, id] = message.split(' ');
@@ -106,7 +114,10 @@ export class RemoteJobs {
     return record && describeJob(this.#hub, record, { text: false });
   }
 
-  /** @type {JobDirectory['cancel']} */
+  /**
+   * As `JobDirectory.cancel`; also for the record of an operation of another process.
+   * @type {JobDirectory['cancel']}
+   */
   async cancel(record, reason) {
     if (record.ended) return;
     const { id, principal } = record;
@@ -144,6 +155,7 @@ export class RemoteJobs {
   #cancelOwn({ id, principal }, reason) {
     const own = this.#lifecycle.jobs.get(id, principal);
     if (own !== undefined) this.#lifecycle.cancel(own, reason);
+    else this.#operations.get(id, principal)?.cancel(reason);
   }
 
   /**
@@ -156,7 +168,9 @@ export class RemoteJobs {
       const signal = AbortSignal.timeout(waitMs);
       await once(this.#endings, record.id, { signal }).catch(() => {});
     }
-    return record.ended || this.#lifecycle.jobs.get(record.id, record.principal)?.ended === true;
+    const { id, principal } = record;
+    const own = this.#lifecycle.jobs.get(id, principal) ?? this.#operations.get(id, principal);
+    return record.ended || own?.ended === true;
   }
 
   /** @param {string} id of a job that another process, or this one, has erased */
@@ -165,6 +179,8 @@ export class RemoteJobs {
     if (record !== undefined) this.#replicas.drop(record);
     const own = this.#lifecycle.jobs.byId(id);
     if (own?.ended) this.#lifecycle.erase(own);
+    const operation = this.#operations.byAnyId(id);
+    if (operation?.ended) this.#operations.release(operation);
   }
 
   /**
@@ -181,5 +197,6 @@ export class RemoteJobs {
     else await eraseOwn(own);
     await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
+    await this.#eraseNames(id);
   }
 }

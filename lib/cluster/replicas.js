@@ -12,7 +12,7 @@ import { redisUnavailable } from '../jobs/errors.js';
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'model', 'created_us', 'choices', 'prompt_tokens', 'status', 'attempt'],
   ...['metadata', 'extra', 'cache', 'upstream', 'final', 'max_wall_ms', 'retention_ms', 'ended_ms'],
-  ...['started_ms', 'refusal'],
+  ...['started_ms', 'refusal', 'kind'],
 ]);
 /** Of these fields of an ended job the last values count. */
 const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms', 'refusal']);
@@ -29,7 +29,7 @@ const LEAVE_STEPS = 20;
  * @param {(string | null)[]} values of HMGET
  * @returns {Partial<JobFields>} without the absent ones
  */
-function named(names, values) {
+export function named(names, values) {
   const entries = names.map((name, i) => [name, values[i]]);
   return Object.fromEntries(entries.filter(([, value]) => value !== null));
 }
@@ -63,20 +63,21 @@ export function remoteRecord(id, fields) {
 
 /**
  * @param {import('../streams/hub.js').JobHub} hub
- * @param {JobRecord} record
+ * @param {Pick<JobRecord, 'id' | 'extra'>} record
  * @param {JobFields} fields
  * @param {Omit<import('../streams/types.js').ReplicaOptions, 'jobId' | 'whole'>} options
  * @returns {number[]} handles of new replicas of its logs, its own one first
  */
 export function replicateLogs(hub, { id, extra }, fields, options) {
+  const { kind } = fields;
   return logIds(id, fields).map((jobId, choice) =>
     // A face writes its frames from the whole log.
-    hub.replica({ ...options, jobId, whole: choice > 0 || extra?.face !== undefined }),
+    hub.replica({ ...options, jobId, kind, whole: choice > 0 || extra?.face !== undefined }),
   );
 }
 
 /**
- * Jobs of other processes as replicas of their logs. A replica is made when its job is first asked for,
+ * Jobs and operations of other processes as replicas of their logs. A replica is made when its job is first asked for,
  * and serves any number of readers; the hub removes it when it has had no reader for a while, or at the
  * end of its retention. Main thread; lives as long as its hub.
  *
@@ -87,7 +88,7 @@ export function replicateLogs(hub, { id, extra }, fields, options) {
 export class Replicas extends EventEmitter {
   #hub;
   #cluster;
-  #lifecycle;
+  #own;
   #leaseMs;
   #nowMs;
   /** @type {Map<string, JobRecord>} */
@@ -108,15 +109,18 @@ export class Replicas extends EventEmitter {
    * @param {import('../streams/hub.js').JobHub} deps.hub
    * @param {import('./cluster.js').Cluster} deps.cluster
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
    */
-  constructor({ hub, cluster, lifecycle, leaseMs, nowMs }) {
+  constructor({ hub, cluster, lifecycle, operations, leaseMs, nowMs }) {
     super();
     this.setMaxListeners(0);
     this.#hub = hub;
     this.#cluster = cluster;
-    this.#lifecycle = lifecycle;
+    this.#own = (/** @type {string} */ id, /** @type {string} */ principal) =>
+      lifecycle.jobs.get(id, principal) ??
+      /** @type {JobRecord | undefined} */ (/** @type {unknown} */ (operations.get(id, principal)));
     this.#leaseMs = leaseMs;
     this.#nowMs = nowMs;
     hub.events.on('begun', (handle) => this.#onBegun(handle));
@@ -126,6 +130,8 @@ export class Replicas extends EventEmitter {
     lifecycle.on('ended', (record) => this.#ofTaken(record, 'ended'));
     lifecycle.on('purged', (record) => this.#ofTaken(record, 'purged'));
     lifecycle.on('dropped', (record) => this.#ofTaken(record, 'dropped'));
+    operations.on('ended', (operation) => this.#ofTaken(operation, 'ended'));
+    operations.on('dropped', (operation) => this.#ofTaken(operation, 'dropped'));
     cluster.on('joined', ({ isLost }) => {
       if (isLost) this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
     });
@@ -192,11 +198,11 @@ export class Replicas extends EventEmitter {
     ]);
     const fields = /** @type {JobFields} */ (named(FIELDS, values));
     if (fields.principal === undefined) {
-      this.#checkEpoch(epoch);
+      this.checkEpoch(epoch);
       return undefined;
     }
     // Adopted, or placed, while Redis was asked.
-    const own = this.#lifecycle.jobs.get(id, fields.principal);
+    const own = this.#own(id, fields.principal);
     if (own !== undefined) return own;
     const record = remoteRecord(id, fields);
     if (record.ended) await this.#learnFailure(record);
@@ -207,7 +213,7 @@ export class Replicas extends EventEmitter {
    * @param {string | null} epoch of the data in Redis
    * @throws {import('../internal/util/http-error.js').HttpError} 503 while owners write their jobs anew
    */
-  #checkEpoch(epoch) {
+  checkEpoch(epoch) {
     if (this.#nowMs() < this.#lossUntilMs || epoch !== this.#cluster.epoch) {
       throw redisUnavailable();
     }
@@ -326,13 +332,15 @@ export class Replicas extends EventEmitter {
   }
 
   /**
-   * Gives the replica of a job away that this process is going to own. Its readers stay.
+   * Gives the replica of a job away that this process is going to own. Its readers stay. One that has its ending
+   * is dropped: it is that of an earlier attempt.
    * @param {string} id
    * @returns {JobRecord | undefined} undefined: the job has no replica here
    */
   take(id) {
     const record = this.#byId.get(id);
-    if (record === undefined) return undefined;
+    if (record?.ended) this.drop(record);
+    if (record === undefined || record.ended) return undefined;
     this.#remove(record);
     this.#taken.set(id, record);
     return record;
@@ -340,13 +348,13 @@ export class Replicas extends EventEmitter {
 
   /**
    * Passes an event of a job that was taken over to the calls that waited for its replica.
-   * @param {JobRecord} own
+   * @param {Pick<JobRecord, 'id' | 'final' | 'status'> & Partial<JobRecord>} own
    * @param {'begun' | 'ended' | 'purged' | 'dropped'} event
    */
   #ofTaken(own, event) {
     const record = this.#taken.get(own.id);
     if (record === undefined) return;
-    const { begun, final, status, ownUpstream, ownFailure } = own;
+    const { begun = true, final, status, ownUpstream, ownFailure } = own;
     Object.assign(record, { begun, final, status, ownUpstream, ownFailure });
     if (event === 'purged' || event === 'dropped') this.#taken.delete(own.id);
     if (event === 'ended') this.emit(event, record, final);

@@ -4,12 +4,14 @@ const WAIT_MS = 500;
 const REMOVED_MAX = 100;
 
 /**
- * Keeps the ended jobs of a deployment within `maxRetainedJobs`. Main thread; `close()` ends it.
+ * Keeps the ended jobs of a deployment, or its ended operations of a kind, within `maxRetainedJobs`. Main
+ * thread; `close()` ends it.
  *
  * Each process counts the principals whose jobs it has ended; the bound is for all processes together.
  */
 export class Retention {
   #redis;
+  #kind;
   #max;
   /** @type {Set<string>} principals whose jobs are not counted yet */
   #principals = new Set();
@@ -21,9 +23,11 @@ export class Retention {
    * @param {object} deps
    * @param {Pick<import('./redis-client.js').RedisClient, 'run'>} deps.redis
    * @param {number} deps.maxRetainedJobs
+   * @param {import('./job-fields.js').OperationKind} [deps.kind] of operations; default: jobs
    */
-  constructor({ redis, maxRetainedJobs }) {
+  constructor({ redis, maxRetainedJobs, kind }) {
     this.#redis = redis;
+    this.#kind = kind;
     this.#max = maxRetainedJobs;
   }
 
@@ -44,8 +48,9 @@ export class Retention {
     this.#principals.clear();
     let removed = 0;
     try {
-      const args = [this.#max, REMOVED_MAX, ...principals];
-      removed = await this.#redis.run('retain', ['retained', 'retained:total'], args);
+      const counts = this.#kind === undefined ? 'retained' : `retained_${this.#kind}s`;
+      const args = [this.#kind ?? '', this.#max, REMOVED_MAX, ...principals];
+      removed = await this.#redis.run('retain', [counts, `${counts}:total`], args);
     } catch {
       for (const principal of principals) this.#principals.add(principal);
     }

@@ -50,6 +50,11 @@ export class ScriptCalls {
     return this.#runId();
   }
 
+  /** @returns {string} until when Redis runs what was sent until now, at the latest, in its microseconds */
+  deadlineUs() {
+    return this.#deadlineUs();
+  }
+
   /**
    * @param {string} name of the script
    * @param {string[]} keys without the prefix

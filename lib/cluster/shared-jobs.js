@@ -7,6 +7,7 @@ import { idempotencyKeyReused, redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
+/** @typedef {import('./job-fields.js').Shared} Shared */
 
 /** A job lives in Redis for this long after its wall time, if nobody ends it. */
 const SPARE_MS = 3_600_000;
@@ -19,10 +20,14 @@ const PENDING_MS = { first: 25, last: 100 };
 const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
 
 /** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
-const ttlOf = ({ maxWallMs }) => String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
+export const ttlOf = ({ maxWallMs }) =>
+  String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
+
+/** @param {Shared} record @returns {number} of logs */
+const choicesOf = ({ kind, request }) => (kind === undefined ? (request?.n ?? 1) : 1);
 
 /** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
-const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
+export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
 
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
@@ -34,7 +39,7 @@ export class SharedJobs {
   #onLate;
   #persistent;
   #rows = 0;
-  /** The name of this process when it admitted a job. @type {WeakMap<JobRecord, string>} */
+  /** The name of this process when it admitted a job. @type {WeakMap<Shared, string>} */
   #admittedAs = new WeakMap();
 
   /**
@@ -58,7 +63,13 @@ export class SharedJobs {
     this.#onLate = onLate;
   }
 
-  /** @type {SharedJobsPort['admit']} */
+  /**
+   * As `SharedJobsPort.admit`, for operations too.
+   * @param {Shared} record
+   * @param {Parameters<SharedJobsPort['admit']>[1]} limits
+   * @param {Parameters<SharedJobsPort['admit']>[2]} parts
+   * @returns {ReturnType<SharedJobsPort['admit']>}
+   */
   async admit(record, limits, parts) {
     const { turn: _turn, ...others } = parts.asked;
     const asked = asText(parts.asked);
@@ -94,19 +105,19 @@ export class SharedJobs {
   }
 
   /**
-   * @param {JobRecord} record
+   * @param {Shared} record
    * @param {{maxWallMs: number, retentionMs: number}} limits
    * @param {string} asked of its parts, JSON
    * @returns {Promise<string[]>}
    */
   async #askAdmit(record, limits, asked) {
-    const { id, principal, request, usedKey } = record;
+    const { id, principal, usedKey } = record;
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     const process = this.#process();
     this.#admittedAs.set(record, process);
     const args = ['', this.#deadlineUs(), process, id, principal];
-    args.push(ttlOf(limits), String(request?.n ?? 1));
+    args.push(ttlOf(limits), String(choicesOf(record)));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
     try {
@@ -118,7 +129,18 @@ export class SharedJobs {
     }
   }
 
-  /** @type {SharedJobsPort['placed']} */
+  /** @type {SharedJobsPort['known']} */
+  async known({ name, fingerprint }) {
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#redis.run('known', [keyOf(name)], [fingerprint]);
+      if (answer === 'NEW') return undefined;
+      if (answer === 'KNOWN') return JSON.parse(rest[1]);
+      if (answer === 'REUSED') throw idempotencyKeyReused();
+      await sleep(waitMs);
+    }
+  }
+
+  /** @param {Shared} record */
   async placed(record) {
     const { id, usedKey, cache, extra } = record;
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
@@ -131,15 +153,21 @@ export class SharedJobs {
     if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
   }
 
-  /** @type {SharedJobsPort['retract']} */
+  /** @param {Shared} record */
   async retract(record) {
     const { id } = record;
     // It may get a new name meanwhile, under which it has the job once it has joined again.
     const was = this.#admittedAs.get(record) ?? '';
-    await this.#insist('retract', [`job:${id}`], () => [this.#process(), id, '', was]);
+    await this.#insist('retract', [`job:${id}`], () => [
+      ...[this.#process(), id, '', was, this.#deadlineUs()],
+    ]);
   }
 
-  /** @type {SharedJobsPort['number']} */
+  /**
+   * @param {unknown} _record
+   * @param {number} logs
+   * @returns {number} as `SharedJobsPort.number`
+   */
   number(_record, logs) {
     const first = this.#rows + 1;
     this.#rows += logs;
@@ -151,7 +179,7 @@ export class SharedJobs {
     void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
   }
 
-  /** @param {JobRecord} record of a job that has ended; it is erased from all processes */
+  /** @param {Pick<Shared, 'id' | 'principal'>} record that has ended; it is erased from all processes */
   async erase({ id, principal }) {
     await this.#redis.run('erase', [`job:${id}`], [id, principal]);
   }
@@ -180,17 +208,18 @@ export class SharedJobs {
 
   /**
    * Writes a job anew after Redis has lost its data; its log follows natively.
-   * @param {JobRecord} record that has not ended
+   * @param {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream'>} record that has not
+   *   ended
    * @param {{maxWallMs: number, retentionMs: number}} limits
    * @returns {Promise<boolean>} false: another process has it, or has ended it
    */
   async rewrite(record, limits) {
-    const { id, principal, createdAtMs, request, attempts, status, upstream, asked = '' } = record;
-    const fields = ['attempt', String(Math.max(attempts, record.firstAttempt))];
-    fields.push('status', status, 'choices', String(request?.n ?? 1));
-    if (upstream !== undefined) fields.push('upstream', upstream);
+    const { id, principal, createdAtMs, attempts, status, upstream, asked = '' } = record;
     // Its conversation is lost as well.
-    fields.push(...jobFields(record, limits, { whole: true }));
+    const fields = jobFields(record, limits, { whole: true });
+    fields.push('attempt', String(Math.max(attempts, record.firstAttempt)));
+    fields.push('status', status, 'choices', String(choicesOf(record)));
+    if (upstream !== undefined) fields.push('upstream', upstream);
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
       ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,

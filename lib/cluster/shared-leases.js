@@ -45,14 +45,23 @@ export class SharedLeases {
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };
     } catch (/** @type {any} */ error) {
       // It may have been reserved before the connection was lost.
-      if (error.uncertain) void this.end(id);
+      if (error.uncertain) void this.#end(id, undefined, this.#calls.deadlineUs());
       throw error;
     }
   }
 
   /** @type {SharedQuotaPort['end']} */
-  async end(id, used) {
-    const args = ['', id, used === undefined ? '' : JSON.stringify(used)];
+  end(id, used) {
+    return this.#end(id, used, '');
+  }
+
+  /**
+   * @param {string} id
+   * @param {string[] | undefined} used
+   * @param {string} deadline of a reservation that may still come; empty: none can
+   */
+  async #end(id, used, deadline) {
+    const args = ['', id, used === undefined ? '' : JSON.stringify(used), deadline];
     await this.#persistent.tryFirst('quota/end_lease', [`lease:${id}`], args);
   }
 

@@ -18,14 +18,15 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   `startFixtureUpstream()`; default: none, and the rules that need it are skipped
  * @property {string} [echoModel] a model of the server that answers with its prompt; not beside `upstream`
  * @property {string} [model] of all submissions; default: that of the fixture, else the server's own
- * @property {number} [timeoutMs] of each wait; default 10000
+ * @property {number} [timeoutMs] of each wait; default 10000, or more for a model of the server whose first answer
+ *   takes long
  * @property {(result: import('./results.js').RuleResult) => void} [onResult] called after each rule
  * @property {AbortSignal} [signal] ends the run before its next rule
  */
 
 /** @typedef {OwnOptions & Facts} ConformanceOptions */
 
-/** @typedef {import('./settings.js').Settings & {rules: readonly import('./rules/rule.js').Rule[],
+/** @typedef {Omit<import('./settings.js').Settings, 'timeoutMs'> & {timeoutMs: number | undefined, rules: readonly import('./rules/rule.js').Rule[],
  *   onResult: (result: import('./results.js').RuleResult) => void, signal: AbortSignal | undefined}} Options checked */
 
 const NAMES = Object.freeze([
@@ -120,7 +121,10 @@ export function checkOptions(options) {
   );
   return {
     ...{ url, adapter, rules, headers, upstream, echoModel, model },
-    timeoutMs: checkMs('timeoutMs', options.timeoutMs, { min: 1, fallback: 10_000 }),
+    timeoutMs:
+      options.timeoutMs === undefined
+        ? undefined
+        : checkMs('timeoutMs', options.timeoutMs, { min: 1 }),
     facts: checkFacts(options),
     onResult: options.onResult ?? (() => {}),
     signal: options.signal,

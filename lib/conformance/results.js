@@ -14,6 +14,7 @@
  * @typedef {object} Report
  * @property {string} url
  * @property {string} adapter
+ * @property {number} timeoutMs of each wait
  * @property {RuleResult[]} results
  * @property {number} passed
  * @property {number} failed

@@ -5,9 +5,10 @@ import { performance } from 'node:perf_hooks';
 import { Context } from './context.js';
 import { Skip } from './wire/failure.js';
 import { checkOptions } from './options.js';
+import { timeoutOf } from './pace.js';
 import { SluiceError } from '../internal/util/errors.js';
 
-/** @typedef {import('./options.js').Options} Options */
+/** @typedef {import('./options.js').Options & {timeoutMs: number}} Options */
 /** @typedef {import('./rules/rule.js').Rule} Rule */
 
 /** @typedef {import('./results.js').RuleResult} RuleResult */
@@ -73,7 +74,7 @@ async function runRule(rule, options) {
 /** For the first connection: a short `timeoutMs` concerns the rules. */
 const CONNECT_MS = 10_000;
 
-/** Fails at once where no server listens: each rule would wait for it. @param {Options} options */
+/** Fails at once where no server listens: each rule would wait for it. @param {{url: string}} options */
 async function checkReachable({ url }) {
   const { hostname, port, protocol } = new URL(url);
   const defaultPort = protocol === 'https:' ? 443 : 80;
@@ -96,9 +97,11 @@ async function checkReachable({ url }) {
  * @returns {Promise<Report>}
  */
 export async function runConformance(options) {
-  const checked = checkOptions(options);
-  const { url, adapter, rules, signal, onResult } = checked;
-  await checkReachable(checked);
+  const given = checkOptions(options);
+  const { url, adapter, rules, signal, onResult } = given;
+  await checkReachable(given);
+  const timeoutMs = await timeoutOf(given);
+  const checked = { ...given, timeoutMs };
   /** @type {RuleResult[]} */
   const results = [];
   for (const rule of rules) {
@@ -114,7 +117,7 @@ export async function runConformance(options) {
   const count = (/** @type {RuleResult['status']} */ wanted) =>
     results.filter(({ status }) => status === wanted).length;
   return {
-    ...{ url, adapter: adapter.name, results },
+    ...{ url, adapter: adapter.name, timeoutMs, results },
     ...{ passed: count('passed'), failed: count('failed'), skipped: count('skipped') },
   };
 }

@@ -30,6 +30,7 @@ import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
 import { SharedDurableStreams } from '../services/durable/shared-service.js';
 import { SharedStore } from '../services/conversations/shared-store.js';
+import { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -45,6 +46,7 @@ import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
 import { manualReactor, sharedReactors } from '../internal/native/reactor.js';
 import { jobToJson } from '../http/routes/jobs.js';
+import { chain, LocalOperations } from '../services/operations/directory.js';
 import { crawlToJson, workflowToJson } from '../http/routes/operations.js';
 import { monotonicClock, wallClock } from '../internal/time/clock.js';
 import { overheadMsOf } from '../jobs/execution/overhead.js';
@@ -101,10 +103,11 @@ function adminOf(parts) {
 }
 
 /**
- * Creates the job logs, the queue, and the path to the provider and back.
+ * Creates the job logs, the queue, the operations, and the path to the provider and back.
  * @param {import('./options.js').CheckedGatewayOptions} options
+ * @param {() => boolean} hasPrincipals whether callers are distinguished
  */
-function createJobs(options) {
+function createJobs(options, hasPrincipals) {
   const { clock, reactors: count, reconnectMs: retryMs } = options;
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
@@ -126,6 +129,10 @@ function createJobs(options) {
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
   const sharedParts = shared && new SharedParts({ log: options.logger });
+  const operations = new Operations({
+    ...{ hub, nowMs, retentionMs, memory, hasPrincipals, shared: redis?.writes },
+    maxRetained: options.maxRetainedJobs,
+  });
   const lifecycle = new JobLifecycle({
     options,
     nowMs,
@@ -134,6 +141,7 @@ function createJobs(options) {
     memory,
     shared,
     parts: sharedParts,
+    isForeign: (handle) => operations.byHandle(handle) !== undefined,
   });
   store?.restore({
     hub,
@@ -152,7 +160,9 @@ function createJobs(options) {
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =
-    redis && turns && createDeployment(redis, { hub, lifecycle, pipeline, turns }, options, nowMs);
+    redis &&
+    turns &&
+    createDeployment(redis, { hub, lifecycle, operations, pipeline, turns }, options, nowMs);
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
   return {
@@ -160,6 +170,7 @@ function createJobs(options) {
     hub,
     memory,
     lifecycle,
+    operations,
     pipeline,
     deployed,
     cache,
@@ -206,13 +217,12 @@ function createWebhooks({ hub, lifecycle, store, memory }, namespaces, metrics, 
     durable: store !== undefined,
     views: {
       job: jobToJson,
-      workflow: ({ id, principal }, { text }) => {
+      workflow: (operation, { text }) => {
         const { workflows } = services();
-        return workflowToJson(
-          text ? workflows.page(id, { principal }) : workflows.summary(id, principal),
-        );
+        if (!text) return workflowToJson(workflows.summary(operation));
+        return chain(workflows.pageOf(operation), workflowToJson);
       },
-      crawl: ({ id, principal }) => crawlToJson(services().crawls.summary(id, principal)),
+      crawl: (operation) => crawlToJson(services().crawls.summary(operation)),
     },
   });
   memory.gauge('webhooks', () => webhooks.bytes);
@@ -228,8 +238,9 @@ export function createParts(checked) {
   const { clock } = options;
   const unixMs = wallClock(clock);
   const access = new AccessControl(options.policy, options.corsOrigins);
-  const jobs = createJobs(options);
-  const { hub, lifecycle, pipeline, cache, store, memory, deployed, telemetry } = jobs;
+  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
+  const jobs = createJobs(options, hasPrincipals);
+  const { hub, lifecycle, operations, pipeline, cache, store, memory, deployed, telemetry } = jobs;
   const cluster = deployed?.cluster;
   const sharedSecret = cluster && (() => cluster.secret);
   const clocks = { unixMs, nowMs: monotonicClock(clock) };
@@ -267,10 +278,11 @@ export function createParts(checked) {
   memory.gauge('kv', () => namespaces.bytes);
   // Without a data file the entries would be in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
-  const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
+  const ofAudit = { ...options.audit, unixMs, metrics };
+  const localAudit = deployed ? undefined : new AuditLog({ ...ofAudit, journal });
+  const audit =
+    localAudit ?? new SharedAuditLog({ ...ofAudit, entries: /** @type {any} */ (deployed).audit });
   memory.gauge('audit', () => audit.bytes);
-  // A job that was erased at another process.
-  cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(
@@ -287,7 +299,6 @@ export function createParts(checked) {
         partition: namespaces.partition('durable', durableLimits(options.durable)),
       });
   const nowMs = monotonicClock(clock);
-  const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
   const webhooks = createWebhooks(jobs, namespaces, metrics, options, () => all);
   const admission = new Admission({
     context: () => telemetry.context(),
@@ -301,18 +312,19 @@ export function createParts(checked) {
       shared: cluster?.sharedJobs,
     },
     parts: jobs.sharedParts,
-  });
-  const operations = new Operations({
-    ...{ hub, nowMs, retentionMs: options.retentionMs },
-    maxRetained: options.maxRetainedJobs,
-    memory,
-    hasPrincipals,
+    charges: sharedReservations && { reservations: sharedReservations, calls: billing.calls },
   });
   memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
   const gate = { draining: false };
   const service = {
     ...{ operations, options, access, streamUrls, hub, nowMs, reservations, memory, hasPrincipals },
+    directory: deployed?.operations ?? new LocalOperations({ hub, operations }),
+    shared: deployed &&
+      sharedReservations && {
+        ...{ writes: deployed.writes, remote: deployed.operations },
+        reservations: sharedReservations,
+      },
     ready: () => !gate.draining,
     checkRoom: () => store?.file.checkRoom(),
   };
@@ -354,7 +366,7 @@ export function createParts(checked) {
       ledger,
       store,
       webhooks,
-      audit,
+      audit: localAudit,
     },
     kv,
     partitions: [partition],
@@ -368,6 +380,8 @@ export function createParts(checked) {
           (principal) => billing.erasePrincipal?.(principal),
           (principal) => jobs.talks?.conversations.clear(principal),
           (principal) => durable.erase(principal),
+          (principal) => deployed.faceStore.erase(principal),
+          (principal) => erasePrincipalIn(deployed.audit, principal),
         ]);
   const streams = new OpenStreams({
     max: options.maxStreams,
@@ -389,6 +403,7 @@ export function createParts(checked) {
       turns,
     },
     ...{ conversations, admission, operations, logs, gate, directory },
+    operationDirectory: service.directory,
     deployment: deployed?.deployment,
     faces: deployed?.faces ?? {
       ...{ orphans: new Orphans(), chats: new UiChats(lifecycle), events: [lifecycle] },
@@ -417,8 +432,16 @@ export function createParts(checked) {
  */
 function openHolds({ billing, lifecycle, isShared }) {
   if (!isShared) return billing.jobs.open;
-  const active = lifecycle.jobs.active().filter(({ extra }) => extra?.credit !== undefined);
+  const active = lifecycle.jobs.active().filter(({ extra }) => holdsCredit(extra));
   return billing.jobs.open + active.length;
+}
+
+/** @param {import('../jobs/job.js').JobRecord['extra']} extra */
+function holdsCredit(extra) {
+  const bill = /** @type {import('../services/billing/charges.js').Bill | undefined} */ (
+    extra?.credit
+  );
+  return bill !== undefined && bill.held !== '0';
 }
 
 /**

@@ -2,10 +2,13 @@
 import { Deployment } from '../cluster/deployment.js';
 import { DeploymentErasure } from '../services/erasure/deployment.js';
 import { FaceStore } from '../cluster/face-store.js';
+import { OperationWrites } from '../cluster/operations/operation-writes.js';
 import { Presence } from '../cluster/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
 import { RemoteJobs } from '../cluster/remote-jobs.js';
+import { RemoteOperations } from '../cluster/operations/remote-operations.js';
 import { Replicas } from '../cluster/replicas.js';
+import { SharedAudit } from '../cluster/shared-audit.js';
 import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
@@ -14,11 +17,14 @@ import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { openCluster } from '../cluster/cluster.js';
+import { eraseJobIn } from '../services/audit/shared-log.js';
 import { scripts } from '../cluster/scripts.js';
 import { subscriber } from '../cluster/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
+/** @typedef {import('../services/operations/directory.js').OperationDirectory} OperationDirectory */
+/** @typedef {OperationDirectory & Omit<RemoteOperations, keyof OperationDirectory>} SharedDirectory */
 
 /** A chat has its job for this long after the job's wall time and retention, at the longest. */
 const CHAT_SPARE_MS = 3_600_000;
@@ -54,7 +60,7 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
   };
   link.on('state', reportRefusal);
   cluster.on('joined', reportRefusal);
-  return { cluster, link };
+  return { cluster, link, writes: new OperationWrites({ cluster, log }) };
 }
 
 /**
@@ -72,35 +78,52 @@ export function createSharedConversations({ cluster }, { hub, options }) {
  * @param {object} jobs
  * @param {import('../streams/hub.js').JobHub} jobs.hub
  * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
+ * @param {import('../services/operations/operations.js').Operations} jobs.operations of this process
  * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
  *   import('../jobs/job.js').JobRecord>} jobs.pipeline
  * @param {SharedTurns} jobs.turns
  * @param {Options} options
  * @param {() => number} nowMs
  */
-export function createDeployment({ cluster, link }, jobs, options, nowMs) {
+export function createDeployment({ cluster, link, writes }, jobs, options, nowMs) {
   const { hub, lifecycle, pipeline, turns } = jobs;
+  const own = /** @type {import('../cluster/operations/own-operations.js').OwnOperations} */ (
+    /** @type {unknown} */ (jobs.operations)
+  );
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
-  const replicas = new Replicas({ hub, cluster, lifecycle, leaseMs, nowMs });
+  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs });
+  const audit = new SharedAudit({ redis: cluster.redis, log });
   const directory = new RemoteJobs({
-    ...{ hub, cluster, lifecycle, replicas },
+    ...{ hub, cluster, lifecycle, operations: own, replicas },
+    onErased: (id) => eraseJobIn(audit, id),
     endByForce: async (id, owner) => {
       await deployment.failover.take(id, owner, 'cancel');
     },
   });
   /** @type {Deployment} */
   const deployment = new Deployment({
-    ...{ cluster, hub, lifecycle, pipeline, replicas, options: { ...options, redis }, log },
+    ...{ cluster, hub, lifecycle, operations: own, writes, pipeline, replicas, log },
+    options: { ...options, redis },
     complete: (record) => turns.complete(record),
   });
-  const endJob = (/** @type {import('../jobs/job.js').JobRecord} */ record) =>
-    lifecycle.cancel(record, 'client_disconnected');
+  const operations = new RemoteOperations({
+    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs },
+  });
+  const endJob = (
+    /** @type {import('../jobs/job.js').JobRecord | import('../cluster/operations/own-operations.js').OwnOperation} */ record,
+  ) =>
+    'cancel' in record
+      ? record.cancel('client_disconnected')
+      : lifecycle.cancel(record, 'client_disconnected');
   const presence = new Presence({ hub, cluster, replicas, endJob });
   lifecycle.on('queued', (record) => {
     const graceMs = lifecycle.graceMsOf(record);
     if (record.part === undefined && graceMs < Infinity) presence.watch(record, graceMs);
+  });
+  own.on('begun', (operation) => {
+    if (operation.graceMs < Infinity) presence.watch(operation, operation.graceMs);
   });
   const store = new FaceStore(cluster.redis);
   const faces = {
@@ -113,7 +136,9 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   };
   /** Counters of what the parts emit. */
   const counts = { fenced: 0, dataLosses: 0 };
-  lifecycle.on('dropped', () => (counts.fenced += 1));
+  for (const dropped of [lifecycle, own]) {
+    /** @type {any} */ (dropped).on('dropped', () => (counts.fenced += 1));
+  }
   cluster.on('joined', ({ isLost }) => (counts.dataLosses += isLost ? 1 : 0));
 
   /** @returns {Promise<import('./cluster-metrics.js').ClusterFigures>} */
@@ -130,7 +155,8 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
   }
 
   return {
-    ...{ cluster, deployment, directory, faces },
+    ...{ cluster, deployment, directory, faces, faceStore: store, writes, audit },
+    operations: /** @type {SharedDirectory} */ (/** @type {unknown} */ (operations)),
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
       subscribe: subscriber(cluster.redis.route),
@@ -142,7 +168,7 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
      * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
      */
     eraserOf(erasure, erasers) {
-      const shared = new DeploymentErasure({ cluster, directory, erasure, erasers });
+      const shared = new DeploymentErasure({ cluster, directory, operations, erasure, erasers });
       return (principal) => shared.principal(principal);
     },
     /** @param {import('prom-client').Registry} registry */
@@ -155,6 +181,8 @@ export function createDeployment({ cluster, link }, jobs, options, nowMs) {
     isReady: () => cluster.isReady,
     close() {
       presence.close();
+      audit.close();
+      operations.close();
       link.close();
     },
   };

@@ -1,22 +1,28 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkCloseOptions, checkGatewayOptions } from './options.js';
-import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
 import { describeJob } from '../jobs/view.js';
-import { draining, jobNotFound, notShared } from '../jobs/errors.js';
+import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
+import { kindOf } from '../services/operations/operations.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
+/** @typedef {import('../services/audit/entries.js').AuditPort} AuditPort */
 
 const importFetch = later(() => import('../http/fetch.js'));
 
@@ -114,7 +120,7 @@ export class Gateway extends EventEmitter {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const query = checkListQuery({
-      limit: limit === undefined ? undefined : String(limit),
+      limit: asQueryNumber(limit),
       after,
       status,
     });
@@ -168,14 +174,6 @@ export class Gateway extends EventEmitter {
     await this.#parts.erasePrincipal(principal);
   }
 
-  /**
-   * @param {string} what a feature, in the plural
-   * @throws {HttpError} `ERR_NOT_SHARED` with `redis`
-   */
-  #checkAlone(what) {
-    if (this.#parts.deployed !== undefined) throw notShared(what);
-  }
-
   /** Conversations: see `lib/services/conversations/service.js`. */
   get conversations() {
     return this.#parts.conversations;
@@ -183,7 +181,6 @@ export class Gateway extends EventEmitter {
 
   /** Workflows: see `lib/services/workflows/service.js`. */
   get workflows() {
-    this.#checkAlone('Workflows');
     return this.#parts.workflows;
   }
 
@@ -212,9 +209,9 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * The audit log: `list(query)` reads it; `record(action)` adds an action of the application itself, for
+   * The audit log: `list(query)` reads it (with `redis` as a promise); `record(action)` adds an action of the application itself, for
    * example of an administration page of its own.
-   * @returns {{list: AuditLog['list'], record: AuditLog['record']}}
+   * @returns {{list: AuditPort['list'], record: AuditPort['record']}}
    */
   get audit() {
     const { audit } = this.#parts;
@@ -223,7 +220,6 @@ export class Gateway extends EventEmitter {
 
   /** Crawls: see `lib/services/crawls/service.js`. */
   get crawls() {
-    this.#checkAlone('Crawls');
     return this.#parts.crawls;
   }
 
@@ -241,15 +237,29 @@ export class Gateway extends EventEmitter {
     const known = ['lastEventId', 'signal', 'principal'];
     const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
     const { lifecycle, operations, deployed, hub } = this.#parts;
-    const record =
-      lifecycle.jobs.get(id, principal) ??
-      operations.find('workflow', id, principal) ??
-      operations.find('crawl', id, principal);
+    // An operation that has ended here may go on elsewhere.
+    const operation = deployed === undefined ? operations.get(id, principal) : undefined;
+    const record = lifecycle.jobs.get(id, principal) ?? operation;
     if (record === undefined && deployed === undefined) throw jobNotFound();
     if (this.#hubClosed) throw draining();
-    const find = deployed && (() => this.#find(id, principal));
+    const find = deployed && (() => this.#findLog(id, principal));
     const own = { lastEventId, signal: checkSignal('signal', signal) };
     return streamEvents(hub, { handle: record?.handle, find }, own);
+  }
+
+  /**
+   * @param {string} id of a job, a workflow or a crawl
+   * @param {string} principal
+   * @returns {Promise<{handle: number}>}
+   * @throws {HttpError} 404 `job_not_found`
+   */
+  async #findLog(id, principal) {
+    const kind = kindOf(id);
+    if (kind === undefined) return this.#find(id, principal);
+    if (this.#hubClosed) throw draining();
+    const log = await this.#parts.operationDirectory.log(kind, id, principal);
+    if (log === undefined) throw jobNotFound();
+    return log;
   }
 
   /**
@@ -386,6 +396,8 @@ export class Gateway extends EventEmitter {
       const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
+      // What is still to be written of operations waits for a Redis that is away.
+      deployed?.writes.close();
       if (store !== undefined || deployed !== undefined) await hub.flush();
       await deployed?.deployment.leave();
       hub.close();

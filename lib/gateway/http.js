@@ -33,7 +33,10 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
   const stored = new StoredResponses(lifecycle, options.responses);
   const routes = contractRoutes({
     jobs: { jobs, admission, streamUrls },
-    streams: { hub, directory, operations, streamUrls, open: parts.streams, options },
+    streams: {
+      ...{ hub, directory, streamUrls, open: parts.streams, options },
+      operations: parts.operationDirectory,
+    },
     faces: { admission, directory, jobs, chats, calls, stored, options },
     conversations: { conversations },
     operations: { workflows, crawls },
@@ -55,7 +58,6 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
       ...{ ...(await parts.admin.load()), directory, operations, workflows, conversations },
       options,
     }),
-    isShared: parts.deployed !== undefined,
     health: {
       ready: () => !parts.gate.draining,
       writable: () => parts.store?.file.usable !== false && parts.deployed?.isReady() !== false,

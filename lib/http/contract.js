@@ -6,7 +6,6 @@ import { healthRoutes } from './routes/health.js';
 import { jobRoutes } from './routes/jobs.js';
 import { streamRoutes } from './routes/streams.js';
 import { later } from '../internal/util/packages.js';
-import { notShared } from '../jobs/errors.js';
 
 /** @typedef {import('./router.js').Methods} Methods */
 /** @typedef {import('./router.js').Routes} Routes */
@@ -141,27 +140,6 @@ const keyRoutes = routesLater(
 );
 
 /**
- * @param {string} what the feature, in the plural
- * @param {LaterRoutes} routes
- * @returns {LaterRoutes} the same paths and methods, which answer 501
- */
-function withoutEffect(what, routes) {
-  const refuse = () => {
-    throw notShared(what);
-  };
-  const refused = (/** @type {Methods} */ methods) =>
-    Object.fromEntries(
-      Object.entries(methods).map(([method, { auth, head }]) => [
-        method,
-        { handle: refuse, auth, head },
-      ]),
-    );
-  return Object.fromEntries(
-    Object.entries(routes).map(([path, load]) => [path, async () => refused(await load())]),
-  );
-}
-
-/**
  * @param {object} deps
  * @param {Parameters<typeof jobRoutes>[0]} deps.jobs
  * @param {Parameters<typeof streamRoutes>[0]} deps.streams
@@ -180,12 +158,9 @@ function withoutEffect(what, routes) {
  * @param {Parameters<typeof keyRoutes>[0]} deps.keys
  * @param {Parameters<typeof adminRoutes>[0]} deps.admin
  * @param {Parameters<typeof healthRoutes>[0]} deps.health
- * @param {boolean} deps.isShared whether the gateway is one of several processes, which share jobs alone
  * @returns {Routes}
  */
 export function contractRoutes(deps) {
-  const alone = (/** @type {string} */ what, /** @type {LaterRoutes} */ routes) =>
-    deps.isShared ? withoutEffect(what, routes) : routes;
   return {
     ...jobRoutes(deps.jobs),
     ...streamRoutes(deps.streams),
@@ -194,8 +169,8 @@ export function contractRoutes(deps) {
     ...uiRoutes(deps.faces),
     ...messagesRoutes(deps.faces),
     ...conversationRoutes(deps.conversations),
-    ...alone('Workflows', workflowRoutes(deps.operations)),
-    ...alone('Crawls', crawlRoutes(deps.operations)),
+    ...workflowRoutes(deps.operations),
+    ...crawlRoutes(deps.operations),
     ...kvRoutes(deps.kv),
     ...durableRoutes(deps.durable),
     ...creditRoutes(deps.credits),

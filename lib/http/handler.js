@@ -45,7 +45,7 @@ import { whenReady } from '../internal/util/when-ready.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
- * @property {import('../services/audit/log.js').AuditLog} audit
+ * @property {import('../services/audit/entries.js').AuditPort} audit
  * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
  *   [onRequest] calls `answer` once, in the context of a trace; default: only that
  * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
@@ -157,15 +157,25 @@ export function createHandler(deps) {
    * @param {ServerResponse} res
    * @returns {Promise<void> | void} a promise where the answer waits for something
    */
-  function answer(found, url, req, res) {
-    const { entry, params } = found;
-    const { methods } = entry;
-    if (methods === undefined) return entry.load().then(() => answer(found, url, req, res));
-    const endpoint = endpointOf(methods, req.method);
-    if (endpoint === undefined) throw methodNotAllowed(req.method, entry.allow);
+  function answer({ entry, params }, { prefix, queryString }, req, res) {
+    return whenReady(entry.methods ?? entry.load(), (methods) => {
+      const endpoint = endpointOf(methods, req.method);
+      if (endpoint === undefined) throw methodNotAllowed(req.method, entry.allow);
+      const exchange = new Exchange(params, parseQuery(queryString), prefix);
+      return admit(endpoint, exchange, req, res);
+    });
+  }
+
+  /**
+   * @param {import('./router.js').Endpoint} endpoint
+   * @param {Exchange} exchange
+   * @param {IncomingMessage} req
+   * @param {ServerResponse} res
+   * @returns {Promise<void> | void} as `answer`
+   */
+  function admit(endpoint, exchange, req, res) {
     // Health checks may come from anywhere, and tell nothing about callers.
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
-    const exchange = new Exchange(params, parseQuery(url.queryString), url.prefix);
     return whenReady(authorize(endpoint, req, exchange.query), (caller) => {
       // What follows waits for the end of the connection, and nobody waits for the answer.
       if (hasLeft(res)) return undefined;
@@ -173,10 +183,15 @@ export function createHandler(deps) {
       const { audit } = endpoint;
       if (audit === undefined) return serve(endpoint, exchange, req, res);
       const { principal } = caller;
-      return recorded(deps.audit, audit, { res, principal, params }, async (note) => {
-        exchange.note = note;
-        await serve(endpoint, exchange, req, res);
-      });
+      return recorded(
+        deps.audit,
+        audit,
+        { res, principal, params: exchange.params },
+        async (note) => {
+          exchange.note = note;
+          await serve(endpoint, exchange, req, res);
+        },
+      );
     });
   }
 

@@ -86,9 +86,10 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
   throw new HttpError(403, {
     code: 'host_not_allowed',
     message:
-      `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
-      'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
-      'set keys up, or let everybody in with open (--open).',
+      `Without keys this server does not answer to the host ${JSON.stringify(host)}, because the ` +
+      'request may come from a page of another site (DNS rebinding). Use localhost, list the name ' +
+      'in allowedHosts (--allowed-hosts), configure keys, or allow unauthenticated access with ' +
+      'open (--open).',
   });
 }
 
@@ -121,28 +122,33 @@ function createListener(deps, allowedHosts, adminToken) {
     setHeaders: (res) => setHeaders(res, PAGE_HEADERS),
   });
   const digest = adminToken === undefined ? undefined : digestOf(adminToken);
-  const limits = { idleMs: deps.bodyIdleMs, bytesMax: deps.bodyBytesMax };
-  return (req, res) => {
+  const { bodyIdleMs: idleMs, bodyBytesMax: bytesMax } = deps;
+  /** @param {http.IncomingMessage} req @param {http.ServerResponse} res */
+  const discard = (req, res) => {
     const fail = (/** @type {unknown} */ error) => sendError(error, req, res, log);
+    discardBody(req, res, { idleMs, bytesMax, fail });
+  };
+  /** @param {http.IncomingMessage} req @param {http.ServerResponse} res */
+  const sendFile = (req, res) => {
+    const notFound = () => sendError(routeNotFound(req.method), req, res, log);
+    discard(req, res);
+    if (req.method !== 'GET' && req.method !== 'HEAD') notFound();
+    else if (!redirectSlash(req, res)) files(req, res, notFound);
+  };
+  return (req, res) => {
     if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
     // A page of another origin may load the client from here.
-    const discard = () => discardBody(req, res, { ...limits, fail });
     if (handleCors(req, res, access.corsOrigins)) {
-      discard();
+      discard(req, res);
       return;
     }
-    const notFound = () => fail(routeNotFound(req.method));
     try {
       if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
-      handler(req, res, () => {
-        discard();
-        if (req.method !== 'GET' && req.method !== 'HEAD') notFound();
-        else if (!redirectSlash(req, res)) files(req, res, notFound);
-      });
+      handler(req, res, () => sendFile(req, res));
     } catch (error) {
-      fail(error);
-      discard();
+      sendError(error, req, res, log);
+      discard(req, res);
     }
   };
 }

@@ -49,20 +49,6 @@ export function upstreamsUnavailable(waitMs) {
   });
 }
 
-/**
- * @param {string} what the feature, in the plural
- * @param {string | null} [param] the field at fault
- * @returns {HttpError} 501 for state that the processes of a deployment do not share
- */
-export function notShared(what, param = null) {
-  return new HttpError(501, {
-    code: 'not_shared',
-    type: 'server_error',
-    param,
-    message: `${what} are not available with redis: this version does not share them.`,
-  });
-}
-
 /** @returns {HttpError} 503 while Redis does not answer */
 export function redisUnavailable() {
   return new HttpError(503, {

@@ -2,6 +2,7 @@ import { Retained } from './retained.js';
 import { requestBytes } from './prompt-tokens.js';
 
 /** @typedef {import('./job.js').JobRecord} JobRecord */
+/** @typedef {import('./job.js').Held} Held */
 /** @typedef {import('./job.js').Part} Part */
 /** @typedef {import('./request.js').JobStatus} JobStatus */
 
@@ -17,6 +18,7 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {any} request
  * @property {Part} [part]
  * @property {number} [contentBytes] of its content without its log, once it has ended
+ * @property {Held} [held] of the table alone
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */
@@ -40,8 +42,6 @@ export class JobTable {
   #maxRetainedJobs;
   #onEvict;
   #memory;
-  /** @type {Map<T, {requestBytes: number, retainedBytes: number, endedAt: number}>} as counted */
-  #counts = new Map();
 
   /**
    * @param {object} options
@@ -58,7 +58,7 @@ export class JobTable {
     memory?.addHolder({
       oldest: (principal) => {
         const record = this.#finished.oldestOf(principal);
-        return record && this.#counts.get(record)?.endedAt;
+        return record?.held?.endedAt;
       },
       evict: (principal) => this.#evict(/** @type {T} */ (this.#finished.oldestOf(principal))),
     });
@@ -73,9 +73,9 @@ export class JobTable {
   add(record) {
     this.#byId.set(record.id, record);
     this.#byHandle.set(record.handle, record);
-    const counts = { requestBytes: requestBytes(record.request), retainedBytes: 0, endedAt: 0 };
-    this.#counts.set(record, counts);
-    this.#memory?.count('prompts', record.principal, counts.requestBytes);
+    const bytes = requestBytes(record.request);
+    record.held = { requestBytes: bytes, retainedBytes: 0, endedAt: 0 };
+    this.#memory?.count('prompts', record.principal, bytes);
   }
 
   /**
@@ -127,10 +127,12 @@ export class JobTable {
 
   /** @param {T} record whose request is dropped */
   #dropRequest(record) {
-    const counts = this.#counts.get(record);
-    if (counts === undefined) return;
-    this.#memory?.count('prompts', record.principal, -counts.requestBytes);
-    counts.requestBytes = 0;
+    const { held } = record;
+    if (held === undefined) return;
+    if (held.requestBytes !== 0) {
+      this.#memory?.count('prompts', record.principal, -held.requestBytes);
+    }
+    held.requestBytes = 0;
   }
 
   /**
@@ -138,20 +140,20 @@ export class JobTable {
    * @param {any} state
    */
   #retain(record, state) {
-    const counts = this.#counts.get(record);
-    if (counts === undefined || this.#memory === undefined) return;
+    const { held } = record;
+    if (held === undefined || this.#memory === undefined) return;
     const { log_bytes: log = 0 } = state;
-    counts.retainedBytes = RECORD_BYTES + log + (record.contentBytes ?? 0);
-    counts.endedAt = performance.now();
-    this.#memory.retain(record.principal, counts.retainedBytes);
+    held.retainedBytes = RECORD_BYTES + log + (record.contentBytes ?? 0);
+    held.endedAt = performance.now();
+    this.#memory.retain(record.principal, held.retainedBytes);
   }
 
   /** @param {T} record that is no longer retained */
   #release(record) {
-    const counts = this.#counts.get(record);
-    if (counts === undefined) return;
-    this.#memory?.retain(record.principal, -counts.retainedBytes);
-    counts.retainedBytes = 0;
+    const { held } = record;
+    if (held === undefined || held.retainedBytes === 0) return;
+    this.#memory?.retain(record.principal, -held.retainedBytes);
+    held.retainedBytes = 0;
   }
 
   /** @param {T} record that has ended */
@@ -174,7 +176,7 @@ export class JobTable {
     this.#finished.delete(record);
     this.#release(record);
     this.#dropRequest(record);
-    this.#counts.delete(record);
+    record.held = undefined;
   }
 
   /**

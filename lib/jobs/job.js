@@ -12,6 +12,11 @@ import { randomId } from '../internal/util/random-id.js';
  */
 
 /**
+ * What a record counts for in the memory budget of its JobTable, and when it has ended.
+ * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
+ */
+
+/**
  * A record whose answer other jobs share: see SharedAnswer.
  * @typedef {JobRecord & {members: Set<JobRecord>}} AnswerRecord
  */
@@ -67,6 +72,8 @@ export class JobRecord {
     this.id = randomId('job');
     /** Id of the record in a Pipeline. */
     this.request_id = this.id;
+    /** Of the record of an operation of another process. @type {'workflow' | 'crawl' | undefined} */
+    this.kind = undefined;
     this.principal = principal;
     this.model = model;
     /** @type {import('./checked-request.js').CheckedRequest | undefined} removed once the job has ended */
@@ -98,6 +105,8 @@ export class JobRecord {
     this.acceptedMs = undefined;
     /** Its own calls of the provider, on the monotonic clock. @type {ProviderCall[]} */
     this.calls = [];
+    /** Start of its first attempt in this process, on the monotonic clock. @type {number | undefined} */
+    this.startedMs = undefined;
     /** Start of the current attempt, in milliseconds after the first one's. */
     this.attemptOffsetMs = 0;
     /** Its way through the upstreams, while it runs. @type {Route | undefined} */
@@ -131,6 +140,8 @@ export class JobRecord {
     this.following = undefined;
     /** Its share of the limits; undefined: no limit applies. @type {ReservationHold | undefined} */
     this.reservation = undefined;
+    /** Resolves once what it has used, without a part in Redis, is settled there. @type {Promise<unknown> | undefined} */
+    this.settling = undefined;
     /** With Redis, what its parts were asked for, as JSON; undefined: nothing. @type {string | undefined} */
     this.asked = undefined;
     /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
@@ -141,6 +152,8 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
+    /** Of its JobTable. @type {Held | undefined} */
+    this.held = undefined;
     /** Whether its submission was refused after all, so that its caller never received its id. */
     this.refused = false;
     /** Whether an earlier process has counted its usage. */
@@ -189,7 +202,8 @@ export class JobRecord {
    * nothing; the tokens of a shared answer count for the answer.
    */
   settleReservation() {
-    this.reservation?.settle(this.tokensUsed(this.final?.usage));
+    const settling = this.reservation?.settle(this.tokensUsed(this.final?.usage));
+    if (settling !== undefined) this.settling = settling;
   }
 
   /**

@@ -58,9 +58,16 @@ export class Retained {
    */
   #move(principal, from, to) {
     const before = this.#byCount.get(from);
-    before?.delete(principal);
-    if (before?.size === 0) this.#byCount.delete(from);
-    if (to > 0) this.#byCount.set(to, (this.#byCount.get(to) ?? new Set()).add(principal));
+    const after = this.#byCount.get(to);
+    if (before?.size === 1 && after === undefined && to > 0) {
+      // The set goes on with its one principal.
+      this.#byCount.delete(from);
+      this.#byCount.set(to, before);
+    } else {
+      before?.delete(principal);
+      if (before?.size === 0) this.#byCount.delete(from);
+      if (to > 0) this.#byCount.set(to, (after ?? new Set()).add(principal));
+    }
     if (to > this.#mostCount || !this.#byCount.has(this.#mostCount)) this.#mostCount = to;
   }
 }

@@ -24,6 +24,8 @@
  *   here, and takes its parts: all of it or nothing; sets its `createdAtMs`. Resolves with the answer of its idempotency key where that is known;
  *   waits for the outcome of a request with the key that another process is about to place. Throws an
  *   HttpError: 422 for a key with another body, 503 and 507 for Redis, or that of the part which refuses
+ * @property {(key: import('./admission/idempotency.js').UsedKey) => Promise<KnownAnswer | undefined>} known looks an
+ *   idempotency key up, without a job; as `admit` for a known one
  * @property {(record: JobRecord) => Promise<void>} placed the job is in the queue: its key has an answer
  * @property {(record: JobRecord) => Promise<void>} retract takes back a job that found no place, and all of
  *   its parts. It is tried again until Redis answers, and resolves then

@@ -1,6 +1,7 @@
 /**
  * The demo provider: it answers with a canned text, about one word every interval; a prompt about
- * the weather gets a tool call, and one that asks for a refusal gets it. No model, no network. It
+ * the weather gets a tool call, one about Markdown a table and code, and one that asks for a refusal
+ * gets it. No model, no network. It
  * takes batches, to show the batcher at work.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
@@ -22,6 +23,28 @@ const CANNED_TEXT =
   'and streamed to everyone who watches. Close the page, lose the connection, come back later: ' +
   'the stream goes on where you left it, with nothing lost and nothing twice. ' +
   'If you read slowly, the writer waits for you. If you cancel, it stops at once.';
+
+const MARKDOWN_TEXT = `A sluice in **three gates**:
+
+| gate | queue | takes |
+| --- | --- | ---: |
+| admission | incoming | 100 requests |
+| batcher | processing | 10 batches |
+| slots | provider | 5 calls |
+
+The page opens it with a few lines:
+
+\`\`\`js
+const job = await client.submit({ prompt: 'Hello' });
+job.on('token', (text) => {
+  answer.append(text);
+});
+await job.done;
+\`\`\`
+
+1. Send a prompt.
+2. Reload *in the middle*.
+3. Watch the rest arrive.`;
 
 /**
  * Splits a text into words, each with its preceding white space; joined they give the text.
@@ -71,6 +94,7 @@ function refusalScript() {
 function scriptOf({ prompt, messages }) {
   const asked = prompt ?? textOf(messages?.findLast(({ role }) => role === 'user') ?? NO_MESSAGE);
   if (/\brefuse\b/i.test(asked)) return refusalScript();
+  if (/\bmarkdown\b/i.test(asked)) return { pieces: wordsOf(MARKDOWN_TEXT), reason: 'stop' };
   if (!/\bweather\b/i.test(asked)) return { pieces: wordsOf(CANNED_TEXT), reason: 'stop' };
   const [, city = 'Venice'] = /\bin (\p{Lu}[\p{L}'’-]*(?: \p{Lu}[\p{L}'’-]*)*)/u.exec(asked) ?? [];
   return weatherScript(city);

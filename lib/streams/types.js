@@ -145,6 +145,7 @@
  * @typedef {object} ReplicaOptions
  * @property {string} jobId of the job, or of one of its further choices
  * @property {number} leaseMs how long a cursor ahead of the log waits, in time that Redis answers
+ * @property {JobKind} [kind] default `job`
  * @property {boolean} [whole] as in the options of a job; default false
  * @property {number} [promptTokens] as in the options of a job; default 0
  * @property {number} [ageMs] since the creation of the job; default 0

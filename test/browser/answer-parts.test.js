@@ -22,7 +22,7 @@ let drive;
 async function start(provider, options) {
   gateway = createGateway({ provider, logger: false });
   server = await gateway.listen({ port: 0 });
-  visit = await openPage(browser, server.url, options);
+  visit = await openPage(browser, `${server.url}/#jobs`, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -120,7 +120,7 @@ test('a refusal is marked', async () => {
 
 test('a conversation shows the parts, live and stored, and keeps what was unfolded', async () => {
   await start(demo());
-  await page.getByTestId('new-conversation').click();
+  await page.getByTestId('place-chat').click();
   await page.getByLabel('Prompt').fill(WEATHER);
   await page.keyboard.press('Control+Enter');
   const answer = page.locator('[data-testid=message][data-role=assistant]');
@@ -131,7 +131,7 @@ test('a conversation shows the parts, live and stored, and keeps what was unfold
     const shown = await answer.locator('.call-arguments').innerText();
     expect(JSON.parse(shown)).toEqual({ city: 'Oslo', unit: 'celsius' });
     const said = answer.getByTestId('said');
-    expect(await content(said)).toBe('I am looking up the weather in Oslo.');
+    expect(await said.innerText()).toBe('I am looking up the weather in Oslo.');
     expect(await content(answer.locator('.reasoning-text'))).toContain('so a tool must be asked');
   };
   await check();
@@ -191,7 +191,7 @@ describe.each([
     const ratios = await page.evaluate(contrasts, kinds);
     expect(Object.keys(ratios).length).toBeGreaterThan(8);
     expect(Object.entries(ratios).filter(([, ratio]) => ratio < 4.5)).toEqual([]);
-    await page.getByTestId('new-conversation').click();
+    await page.getByTestId('place-chat').click();
     await page.getByLabel('Prompt').fill(WEATHER);
     await page.keyboard.press('Control+Enter');
     await page.getByTestId('fork-here').last().waitFor();

@@ -2,6 +2,7 @@
 
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 const pictures = fileURLToPath(new URL('../../.cache/screenshots', import.meta.url));
@@ -26,7 +27,7 @@ export function launchChromium() {
 /**
  * A page that notes what it must never do: errors, broken policies, requests to elsewhere.
  * @param {import('playwright-core').Browser} browser
- * @param {string} url the demo page
+ * @param {string} url the demo page, with the fragment of a view
  * @param {import('playwright-core').BrowserContextOptions} [options]
  */
 export async function openPage(browser, url, options) {
@@ -41,7 +42,7 @@ export async function openPage(browser, url, options) {
     if (message.type() === 'error' && !expected) faults.push(message.text());
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(url)) faults.push(`request to ${request.url()}`);
+    if (!request.url().startsWith(new URL(url).origin)) faults.push(`request to ${request.url()}`);
   });
   await page.goto(url);
   await page.waitForFunction(
@@ -97,6 +98,28 @@ export function driver(page) {
   const textOf = (card) => card.getByTestId('text').evaluate((text) => text.textContent);
 
   return { cards, send, firstCard, waitForCards, waitForTokens, textOf };
+}
+
+/**
+ * The faults that axe-core finds on a page, by the rules of WCAG 2.2 A and AA.
+ * @param {import('playwright-core').Page} page
+ * @returns {Promise<string[]>} `rule: elements`
+ */
+export async function axeFaults(page) {
+  // Evaluated, because the policy of the page runs no inline script.
+  await page.evaluate(axe.source);
+  return page.evaluate(async () => {
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+    const { violations } = await /** @type {any} */ (globalThis).axe.run(document, {
+      runOnly: { type: 'tag', values: tags },
+    });
+    return violations.map((/** @type {any} */ { id, nodes }) => {
+      const elements = nodes.slice(0, 3).map((/** @type {any} */ { html, any }) => {
+        return `${html.slice(0, 120)} ${any[0]?.message ?? ''}`;
+      });
+      return `${id}: ${elements.join(' | ')}`;
+    });
+  });
 }
 
 /** @param {import('playwright-core').Page} page @param {string} name */

@@ -1,7 +1,7 @@
 /** The demo page's conversations in Chromium, against a real gateway. */
 
-import { createGateway } from '../../lib/index.js';
-import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { createGateway, providers } from '../../lib/index.js';
+import { axeFaults, driver, launchChromium, openPage, takePicture } from './chromium.js';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -19,9 +19,17 @@ let drive;
 /** Lets the answers that wait go on to their ends. */
 let open = () => {};
 
+let fails = true;
+/** The whole answer; empty: as `counting` says. */
+let text = '';
+
 /** Says how many messages it was sent, half of it, and the rest when it is let. */
 async function* counting({ messages = [] }, { signal }) {
   const { content } = messages.at(-1) ?? {};
+  if (text !== '') {
+    yield* text.split(/(?= )/);
+    return;
+  }
   for (const word of `You said “${content}”, and that is message ${messages.length}.`.split(
     /(?= )/,
   )) {
@@ -33,7 +41,7 @@ async function* counting({ messages = [] }, { signal }) {
       signal.addEventListener('abort', open);
     });
   }
-  if (content?.startsWith('Fail')) throw new Error('It was told to fail.');
+  if (content?.startsWith('Fail') && fails) throw new Error('It was told to fail.');
   yield '\nThat is all.';
 }
 
@@ -51,6 +59,8 @@ async function start(options) {
 }
 
 beforeEach(async () => {
+  fails = true;
+  text = '';
   gateway = createGateway({ provider: counting, logger: false, exposeErrors: true });
   server = await gateway.listen({ port: 0 });
   await start();
@@ -65,7 +75,7 @@ afterEach(async () => {
 /** @param {string} prompt */
 async function say(prompt, on = page) {
   await on.getByLabel('Prompt').fill(prompt);
-  await on.keyboard.press('Control+Enter');
+  await on.keyboard.press('Enter');
 }
 
 /** What each message says, once there are so many and none is under way. */
@@ -77,7 +87,7 @@ async function said(count, on = page) {
       document.querySelectorAll('[data-testid=fork-here]:not([hidden])').length === wanted / 2,
     count,
   );
-  return on.getByTestId('said').evaluateAll((all) => all.map((each) => each.textContent));
+  return on.getByTestId('said').evaluateAll((all) => all.map((each) => each.innerText));
 }
 
 const answer = (prompt, n) => `You said “${prompt}”, and that is message ${n}.\nThat is all.`;
@@ -121,6 +131,7 @@ test('tokens stream into the answer; a reload in the middle goes on', async () =
   // Away and back: the same answer, taken up where it was.
   await page.getByTestId('place-jobs').click();
   await page.getByTestId('empty').waitFor();
+  await page.getByTestId('place-chat').click();
   await page.getByTestId('place').first().click();
   await running.getByText('and that is message 1.').waitFor();
   open();
@@ -159,11 +170,165 @@ test('a fork goes its own way; a conversation is deleted', async () => {
   expect(await places()).toEqual(['Fork of One', 'One']);
   await page.getByTestId('place').last().click();
   expect((await said(4))[2]).toBe('Two');
+  // A deletion can be undone while its notice is shown.
   await page.getByTestId('delete').click();
   await page.getByTestId('chat-empty').waitFor();
   await page.waitForFunction(() => document.querySelectorAll('[data-testid=place]').length === 1);
+  await page.getByTestId('undo').click();
+  expect((await said(4))[2]).toBe('Two');
+  expect(idOf()).toBe(id);
+  expect(await places()).toEqual(['Fork of One', 'One']);
+  await page.getByTestId('delete').click();
+  await page.getByTestId('chat-empty').waitFor();
+  const deleted = page.waitForResponse((response) => response.request().method() === 'DELETE');
+  await page.getByTestId('toast-close').click();
+  expect((await deleted).status()).toBe(204);
   expect((await fetch(`${server.url}/v1/conversations/${id}`)).status).toBe(404);
   expect(await places()).toEqual(['Fork of One']);
+});
+
+test('a deletion whose page is left in the meantime takes place', async () => {
+  await say('Hello');
+  await said(2);
+  const id = idOf();
+  await page.getByTestId('place').hover();
+  await page.getByTestId('delete-place').click();
+  await page.getByTestId('chat-empty').waitFor();
+  await page.reload();
+  await page.getByText('No conversations yet.').waitFor();
+  expect((await fetch(`${server.url}/v1/conversations/${id}`)).status).toBe(404);
+});
+
+test('Enter sends, Shift+Enter breaks the line; a second prompt waits for the end of the answer', async () => {
+  const prompt = page.getByLabel('Prompt');
+  await prompt.focus();
+  await page.keyboard.type('Wait');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('a moment');
+  await page.keyboard.press('Enter');
+  await page.getByText('and that is message 1.').waitFor();
+  expect(await page.getByTestId('said').first().innerText()).toBe('Wait\na moment');
+  expect(await prompt.inputValue()).toBe('');
+  expect(await page.getByTestId('send').isVisible()).toBe(false);
+  await say('And then?');
+  await page.getByText('The answer is still streaming.').waitFor();
+  expect(await prompt.inputValue()).toBe('And then?');
+  open();
+  await said(2);
+  expect(await page.getByTestId('problem').isVisible()).toBe(false);
+  await prompt.press('Enter');
+  expect((await said(4))[2]).toBe('And then?');
+  // An error belongs to the view in which it happened.
+  await page.getByTestId('send').click();
+  await page.getByText('Write a prompt first.').waitFor();
+  await page.getByTestId('new-conversation').click();
+  await page.getByText('Write a prompt first.').waitFor({ state: 'hidden' });
+});
+
+test('another answer and an edited message take the place of the earlier ones; undo brings them back', async () => {
+  await say('One');
+  await said(2);
+  await say('Two');
+  const before = await said(4);
+  const id = idOf();
+  const otherPage = () => page.waitForFunction((old) => location.hash !== `#${old}`, idOf());
+  let turned = otherPage();
+  await page.getByTestId('again').last().click();
+  await turned;
+  expect(await said(4)).toEqual(before);
+  expect(await places()).toEqual(['One']);
+  // The whole history of the first message is another one.
+  turned = otherPage();
+  await page.getByTestId('message').first().hover();
+  await page.getByTestId('edit').first().click();
+  const draft = page.getByRole('textbox', { name: 'Edit the message' });
+  expect(await draft.inputValue()).toBe('One');
+  await draft.fill('**Three**');
+  await page.keyboard.press('Enter');
+  await turned;
+  const shown = await said(2);
+  expect(shown).toEqual(['**Three**', 'You said “Three”, and that is message 1.\nThat is all.']);
+  expect(await places()).toEqual(['Three']);
+  await page.getByTestId('undo').first().click();
+  expect(await said(4)).toEqual(before);
+  expect(idOf()).toBe(id);
+});
+
+test('a turn that failed is sent again', async () => {
+  await say('Fail');
+  await page.getByText('It was told to fail. This turn was not saved').waitFor();
+  expect(await page.getByTestId('message').count()).toBe(2);
+  fails = false;
+  await page.getByTestId('again').last().click();
+  expect(await said(2)).toEqual(['Fail', answer('Fail', 1)]);
+});
+
+const MARKDOWN = [
+  '# Gates',
+  'A **wide** gate, `open()`, and [a page](https://example.com/) or [none](javascript:alert(1)).',
+  '| gate | flow |\n| --- | ---: |\n| upper | 840 |',
+  '```js\nconst gate = "<b>";\n```',
+  '<img src=x onerror="document.title=1"><script>document.title=2</script> stays text',
+  '![picture](https://example.com/p.png) see [the list][1]',
+  '1. one\n   - two\n\n2. three',
+  '[1]: https://example.com/list',
+].join('\n\n');
+
+test('Markdown streams into blocks, tables and code; nothing of it runs or loads', async () => {
+  text = MARKDOWN;
+  await say('# Show **me** `Markdown`');
+  const shown = (await said(2))[1];
+  const message = page.getByTestId('said').last();
+  expect(await page.getByTestId('chat-title').innerText()).toBe('Show me Markdown');
+  expect(await message.locator('h1').innerText()).toBe('Gates');
+  expect(await message.locator('td').allInnerTexts()).toEqual(['upper', '840']);
+  expect(await message.locator('td').last().getAttribute('align')).toBe('right');
+  expect(await message.locator('pre code').textContent()).toBe('const gate = "<b>";\n');
+  expect(await message.locator('ol > li > ul > li').innerText()).toBe('two');
+  expect(shown).toContain(
+    '<img src=x onerror="document.title=1"><script>document.title=2</script>',
+  );
+  expect(await message.locator('img, script').count()).toBe(0);
+  expect(await page.title()).toBe('Show me Markdown – Sluice');
+  const links = await message
+    .locator('a')
+    .evaluateAll((all) => all.map((each) => each.getAttribute('href')));
+  expect(links).toEqual([
+    'https://example.com/',
+    null,
+    'https://example.com/p.png',
+    'https://example.com/list',
+  ]);
+  // The streamed blocks are those of the whole text.
+  const streamed = await message.innerHTML();
+  await page.reload();
+  await said(2);
+  expect(await page.getByTestId('said').last().innerHTML()).toBe(streamed);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await page.getByLabel('Copy the code').click();
+  await page.getByText('Copied').waitFor();
+  expect(await copied()).toBe('const gate = "<b>";\n');
+  await page.getByTestId('copy').last().click();
+  await page.getByText('Copied.').first().waitFor();
+  expect(await copied()).toBe(MARKDOWN);
+});
+
+test('where the demo model answers, one line says how to connect another', async () => {
+  await gateway.close({ drainMs: 0 });
+  await visit.close();
+  gateway = createGateway({ provider: providers.demo({ tokenIntervalMs: 1 }), logger: false });
+  server = await gateway.listen({ port: 0 });
+  await start();
+  const banner = page.getByTestId('banner');
+  await banner.getByText('npx sluice serve --upstream http://127.0.0.1:11434 --model').waitFor();
+  await page.getByText('Show me Markdown: a table and some code').click();
+  await page.locator('[data-testid=said] table').waitFor();
+  await page.locator('[data-testid=said] pre').waitFor();
+  await banner.getByLabel('Hide this notice').click();
+  await page.reload();
+  await page.locator('[data-testid=said] table').waitFor();
+  expect(await banner.isVisible()).toBe(false);
 });
 
 test('two tabs: the second one is told that the first is talking, and shows it', async () => {
@@ -208,7 +373,8 @@ describe.each([
       'A much longer title that cannot fit in the list',
       'Rain',
     ]) {
-      await page.getByTestId('new-conversation').click();
+      await page.goto(`${server.url}/#new`);
+      await page.getByTestId('chat-empty').waitFor();
       await say(title);
       await said(2);
     }
@@ -217,6 +383,7 @@ describe.each([
     await say('Wait a moment');
     await page.getByText('and that is message 5.').waitFor();
     await takePicture(page, name);
+    expect(await axeFaults(page)).toEqual([]);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(overflow).toBeLessThanOrEqual(0);
     open();

@@ -41,7 +41,7 @@ afterAll(async () => {
 });
 
 test('eight prompts at once become eight whole streams', async () => {
-  const { page, faults, close } = await openPage(browser, url);
+  const { page, faults, close } = await openPage(browser, `${url}/#jobs`);
   expect(await page.locator('#model option').allInnerTexts()).toEqual(['tiny-llama']);
   const prompts = ['water', 'river', 'gate', 'stream', 'mill', 'sea', 'rain', 'field'];
   await page.locator('input[name=copies][value=lines]').check({ force: true });

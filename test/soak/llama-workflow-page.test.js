@@ -52,6 +52,7 @@ test('crawl the site, sum up every page, combine', async () => {
       { id: 'all', prompt: 'Combine:\n{{pages.text}}', after: ['pages'], max_tokens: 32 },
     ],
   };
+  await visit.page.getByLabel('JSON', { exact: true }).check({ force: true });
   await visit.page.getByTestId('source').fill(JSON.stringify(workflow, null, 2));
   await visit.page.getByTestId('run').click();
   await visit.page.locator('[data-node=pages]').click();

@@ -1,7 +1,7 @@
 /** The page of workflows in Chromium: the graph as it runs, a node's text, and the keyboard alone. */
 
 import { createGateway } from '../../lib/index.js';
-import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { axeFaults, launchChromium, openPage, takePicture } from '../browser/chromium.js';
 import { Pace } from '../browser/pace.js';
 
 const pace = new Pace();
@@ -58,13 +58,14 @@ const waitForState = (id, state) =>
 const ended = (status) => page.locator(`[data-testid=state][data-state=${status}]`).waitFor();
 
 async function run(workflow) {
+  await page.getByLabel('JSON', { exact: true }).check({ force: true });
   await page.getByTestId('source').fill(JSON.stringify(workflow));
   await page.getByTestId('source').press('Control+Enter');
 }
 
 const workflowId = () => new URL(page.url()).hash.slice(1);
 
-const text = () => page.getByTestId('text').evaluate((element) => element.textContent);
+const text = () => page.getByTestId('text').innerText();
 
 test('a sample runs: boxes, lines and states follow it, a click shows the text as it grows', async () => {
   expect(await page.getByTestId('sample').locator('option').allInnerTexts()).toHaveLength(3);
@@ -149,7 +150,7 @@ test('the keyboard alone goes from box to box and opens one', async () => {
   await node('a').focus();
   await page.keyboard.press('Enter');
   expect(await text()).toBe('one\ntwo\nthree');
-  expect(await node('b').getAttribute('aria-label')).toBe('b, completed, after a');
+  await page.getByRole('button', { name: /^b .*done, \d+ tokens after a$/ }).waitFor();
   await page.getByTestId('announcer').getByText('completed').waitFor({ state: 'attached' });
 });
 
@@ -207,4 +208,64 @@ test('cancel ends it; what is wrong with a workflow is said by the field', async
   expect(await problem.innerText()).toMatch(/^This is not JSON/);
   await run({ nodes: [{ id: 'a', prompt: 'x', after: ['a'] }] });
   await problem.getByText('The graph has a cycle: "a" -> "a". (nodes)').waitFor();
+});
+
+test('the form and the JSON are one workflow; the last node’s answer is shown, with no click', async () => {
+  const form = page.getByTestId('form');
+  await page.getByLabel('Name of node 1').fill('sentence');
+  await page.getByLabel('Name of node 1').press('Tab');
+  await page.getByTestId('add-node').click();
+  await page.keyboard.type(' and end');
+  await page.getByLabel('Remove river').click();
+  await page
+    .getByRole('group', { name: 'node_6 runs after' })
+    .getByLabel('fish')
+    .check({ force: true });
+  const { nodes } = JSON.parse(await page.getByTestId('source').inputValue());
+  expect(nodes.map(({ id, after = [] }) => [id, ...after])).toEqual([
+    ['sentence'],
+    ['miller', 'sentence'],
+    ['fish', 'sentence'],
+    ['answer', 'miller', 'fish'],
+    ['node_6', 'answer', 'fish'],
+  ]);
+  expect(nodes[1].prompt).toBe('What does a miller say to this? {{sentence.text}}');
+  expect(nodes[4].prompt).toBe('Continue: {{answer.text}} and end');
+  // What the form does not show stays.
+  expect(nodes[1].max_tokens).toBe(80);
+  expect(await page.locator('[data-node]').count()).toBe(5);
+  expect(await node('fish').locator('.node-label').innerText()).toBe(
+    'And what does a fish say? ‹sentence›',
+  );
+  // The removed node is still in a prompt of another one.
+  await form.getByLabel('Prompt of answer').fill('Combine {{miller.text}}');
+  expect(await axeFaults(page)).toEqual([]);
+  await page.getByTestId('run').click();
+  await ended('completed');
+  const last = gateway.workflow(workflowId()).nodes.find(({ id }) => id === 'node_6');
+  expect(await text()).toBe(last.text);
+  expect(await axeFaults(page)).toEqual([]);
+  // JSON that the form cannot show stays JSON.
+  await page.getByLabel('JSON', { exact: true }).check({ force: true });
+  await page.getByTestId('source').fill('{"node": []}');
+  await page.getByLabel('Form', { exact: true }).click({ force: true });
+  await page.getByTestId('problem').getByText('The form shows').waitFor();
+  expect(await page.getByTestId('source').isVisible()).toBe(true);
+});
+
+test('on a phone the run comes into view, and the graph scrolls to the node that runs', async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  pace.hold(4);
+  await page.getByTestId('run').click();
+  await waitForState('question', 'running');
+  const inView = (selector) =>
+    page.waitForFunction((each) => {
+      const { left, right, top, bottom } = document.querySelector(each).getBoundingClientRect();
+      return left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight;
+    }, selector);
+  await inView('[data-node=question]');
+  pace.release();
+  await inView('[data-node=answer]');
+  await ended('completed');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
 });

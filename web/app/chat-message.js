@@ -1,13 +1,16 @@
 /**
- * One message of a conversation on the page. The answer of a running job grows with its tokens,
- * drawn at most once per frame.
+ * One message of a conversation on the page, with its actions. The answer of a running job grows with
+ * its tokens, drawn at most once per frame.
  */
 
 import { AnswerBlocks } from './answer-blocks.js';
+import { duration, plural, rate } from './format.js';
 import { nextFrame } from './frame.js';
+import { MarkdownPane } from './markdown.js';
 import { textOfMessage } from './message-text.js';
+import { Meter } from './meter.js';
+import { MessageEditor } from './message-editor.js';
 import { REASON_NOTES } from './reasons.js';
-import { TextPane } from './text-pane.js';
 
 /** @type {Record<string, string>} */
 const NOTES = {
@@ -28,18 +31,29 @@ const WHO = {
  * @typedef {{role: string, content?: string | any[] | null, finish_reason?: string,
  *   job_id?: string, reasoning?: string, refusal?: string | null, tool_calls?: any[] | null}}
  *   ShownMessage
+ *
+ * @typedef {object} Actions without one there is no button for it
+ * @property {() => void} [onFork]
+ * @property {() => void} [onAgain] another answer
+ * @property {(text: string) => void} [onEdit] another text of the user
  */
 
 /** The element of one message. `follow()` connects it to a running job. */
 export class ChatMessage {
+  #message;
+  #text;
   #parts;
-  #pane;
+  #markdown;
   #blocks;
+  #editor;
+  /** @type {Actions} */
+  #actions = {};
   /** @type {import('../client.js').Job | null} */
   #job = null;
+  #meter = new Meter(null);
+  #replayed = 0;
+  #away = false;
   #reasons = false;
-  #pending = '';
-  #cleared = false;
   #onDrawn;
   #render = () => this.#draw();
 
@@ -47,11 +61,13 @@ export class ChatMessage {
    * @param {ShownMessage} message
    * @param {object} page
    * @param {HTMLTemplateElement} page.template
-   * @param {() => void} [page.onFork] called by the fork button; without it there is no button
+   * @param {(text: string) => void} page.copy
    * @param {() => void} [page.onDrawn] called after the text has grown
    */
-  constructor(message, { template, onFork, onDrawn }) {
-    const { role, finish_reason: reason } = message;
+  constructor(message, { template, copy, onDrawn }) {
+    const { role } = message;
+    this.#message = message;
+    this.#text = textOfMessage(message);
     const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
     this.element.dataset.role = role;
@@ -62,18 +78,28 @@ export class ChatMessage {
       parts[String(element.dataset.part)] = element;
     }
     this.#parts = parts;
-    this.#pane = new TextPane(parts.said);
-    this.#pane.append(textOfMessage(message));
+    // What a user has typed is shown as typed.
+    this.#markdown = role === 'assistant' ? new MarkdownPane(parts.said) : null;
+    if (this.#markdown === null) parts.said.textContent = this.#text;
+    else this.#markdown.set(this.#text);
     this.#blocks = new AnswerBlocks(parts.said);
-    const { reasoning, refusal, tool_calls: calls } = message;
-    this.#blocks.set({ reasoning, refusal, toolCalls: calls ?? [] });
+    this.#editor = new MessageEditor(parts, (text) => this.#actions.onEdit?.(text));
     this.#onDrawn = onDrawn ?? (() => {});
     parts.who.textContent = WHO[role] ?? role;
-    this.setNote(NOTES[reason ?? ''] ?? '');
-    if (onFork) {
-      parts.fork.hidden = false;
-      parts.fork.addEventListener('click', onFork);
-    }
+    parts.copy.addEventListener('click', () => copy(this.#text));
+    parts.fork.addEventListener('click', () => this.#actions.onFork?.());
+    parts.again.addEventListener('click', () => this.#actions.onAgain?.());
+    parts.edit.addEventListener('click', () => this.#editor.open(this.#text));
+    this.settle(message, {});
+  }
+
+  /** The text as received. */
+  get text() {
+    return this.#text;
+  }
+
+  get role() {
+    return this.#message.role;
   }
 
   /** Whether the reader has unfolded the reasoning. */
@@ -85,54 +111,69 @@ export class ChatMessage {
     this.#blocks.unfolded = open;
   }
 
-  /** @param {string} note @param {'plain' | 'away' | 'bad'} [tone] */
+  /**
+   * Shows the message as the server has stored it; its text is the shown one.
+   * @param {ShownMessage} message @param {Actions} actions
+   */
+  settle(message, actions) {
+    const { reasoning, refusal, tool_calls: calls, finish_reason: reason } = message;
+    this.#message = message;
+    this.#blocks.set({ reasoning, refusal, toolCalls: calls ?? [] });
+    this.setNote(NOTES[reason ?? ''] ?? '');
+    this.setActions(actions);
+  }
+
+  /** @param {Actions} actions */
+  setActions(actions) {
+    this.#actions = actions;
+    this.#parts.fork.hidden = actions.onFork === undefined;
+    this.#parts.again.hidden = actions.onAgain === undefined;
+    this.#parts.edit.hidden = actions.onEdit === undefined;
+    this.#parts.copy.hidden = this.#text === '';
+  }
+
+  /** @param {string} note @param {'plain' | 'away' | 'good' | 'bad'} [tone] */
   setNote(note, tone = 'plain') {
-    this.#parts.note.textContent = note;
+    if (this.#parts.note.textContent !== note) this.#parts.note.textContent = note;
     this.#parts.note.dataset.tone = tone;
   }
 
   /**
    * Shows the answer of a job as it streams.
    * @param {import('../client.js').Job} job
+   * @param {number | null} sentAtMs the time of submission; null if before this page was loaded
    */
-  follow(job) {
+  follow(job, sentAtMs) {
     const { element } = this;
     this.#job = job;
-    const stop = /** @type {HTMLButtonElement} */ (this.#parts.stop);
+    this.#meter = new Meter(sentAtMs);
+    this.#away = sentAtMs === null;
     element.dataset.jobId = job.id;
     element.dataset.state = 'running';
-    stop.hidden = false;
-    stop.addEventListener('click', () => {
-      stop.disabled = true;
-      job.cancel().catch((/** @type {Error} */ { message }) => {
-        stop.disabled = false;
-        if (!job.ended) this.setNote(`Not cancelled: ${message}.`, 'bad');
-      });
-    });
-    job.on('token', (text) => {
-      this.#pending += text;
-      this.#reasons = false;
-      nextFrame(this.#render);
-    });
-    for (const name of /** @type {const} */ (['reasoning', 'refusal', 'tool_call'])) {
+    this.setActions({});
+    for (const name of /** @type {const} */ (['token', 'reasoning', 'refusal', 'tool_call'])) {
       job.on(name, () => {
+        if (this.#meter.token(performance.now())) this.#replayed += 1;
         this.#reasons = name === 'reasoning';
         nextFrame(this.#render);
       });
     }
     const startOver = () => {
-      this.#pending = '';
-      this.#cleared = true;
+      this.#replayed = 0;
       nextFrame(this.#render);
     };
     job.on('retry', startOver);
     job.on('gap', startOver);
-    job.on('reconnecting', () =>
-      this.setNote('Connection lost. Reconnecting automatically.', 'away'),
-    );
-    job.on('open', () => this.setNote(''));
+    job.on('reconnecting', () => {
+      this.#away = true;
+      this.setNote('Connection lost. Reconnecting automatically.', 'away');
+    });
+    job.on('open', () => {
+      if (this.#away) this.#meter.opened(performance.now());
+      this.#away = false;
+      this.setNote('');
+    });
     void job.done.then(() => {
-      stop.hidden = true;
       element.dataset.state = job.status;
       nextFrame(this.#render);
     });
@@ -141,13 +182,29 @@ export class ChatMessage {
   }
 
   #draw() {
-    if (this.#cleared) this.#pane.clear();
-    this.#cleared = false;
-    if (this.#pending !== '') this.#pane.append(this.#pending);
-    this.#pending = '';
-    if (this.#job !== null) {
-      this.#blocks.set(this.#job, { live: !this.#job.ended, reasons: this.#reasons });
-    }
+    const job = this.#job;
+    if (job === null) return;
+    this.#text = job.text;
+    this.#markdown?.set(this.#text, !job.ended);
+    this.#blocks.set(job, { live: !job.ended, reasons: this.#reasons });
+    this.element.dataset.begun = String(job.tokens > 0);
+    this.#parts.facts.textContent = this.#facts(job);
+    this.#parts.copy.hidden = this.#text === '';
     this.#onDrawn();
+  }
+
+  /** @param {import('../client.js').Job} job */
+  #facts(job) {
+    const { metrics } = job;
+    const perSecond = metrics?.tokens_per_second ?? this.#meter.tokensPerSecond;
+    const first = metrics?.ttft_ms ?? this.#meter.firstTokenMs;
+    return [
+      plural(metrics?.tokens ?? job.tokens, 'token'),
+      ...(perSecond ? [`${rate(perSecond)} per second`] : []),
+      ...(first === null || first === undefined ? [] : [`first after ${duration(first)}`]),
+      ...(this.#replayed > 0
+        ? [`${this.#replayed.toLocaleString('en')} replayed on reconnect`]
+        : []),
+    ].join(' · ');
   }
 }

@@ -1,62 +1,64 @@
 /**
- * The open conversation: its messages, the running turn, and the actions fork and delete. The server
- * holds the state; the page shows it, and reloads it after each turn.
+ * The open conversation: its messages, the running turn, and the actions on them. The server holds
+ * the state; the page shows it, and reloads it after each turn.
  */
 
 import { ChatMessage } from './chat-message.js';
+import { ChatScroll } from './chat-scroll.js';
 import { excerpt, plural } from './format.js';
+import { textOfMessage } from './message-text.js';
+import { plainText, titleOf } from './plain-text.js';
 
 /** @typedef {import('../client.js').Job} Job */
 /** @typedef {import('../client/conversations.js').Conversation} Conversation */
+/** @typedef {import('../client/conversations.js').ConversationMessage} ConversationMessage */
+/** @typedef {import('./composer.js').PromptRequest} PromptRequest */
 
 const TITLE_MAX = 60;
 const NO_TITLE = 'New conversation';
-/** Within this distance of its end the page keeps scrolling to the end as text arrives. */
-const NEAR_END_PX = 120;
+
+/**
+ * @typedef {object} ChatPage
+ * @property {import('../client.js').Client} client
+ * @property {import('./deletions.js').Deletions} deletions
+ * @property {HTMLTemplateElement} template of a message
+ * @property {(message: string) => void} say
+ * @property {(text: string) => void} copy
+ * @property {() => Partial<PromptRequest>} settings of the form, for repeated turns
+ * @property {(id: string | null) => void} onOpened called with a conversation that takes the place of
+ *   the shown one; null: a new one
+ * @property {() => void} onChange called when turns or title have changed
+ * @property {() => void} onConnection called when the connection of the running turn has changed
+ */
 
 /** The section of one conversation at a time. `open()` and `close()` switch it. */
 export class Chat {
   /** @type {string | null} null: no conversation is open, or it is not created yet */
   #id = null;
+  #title = '';
   /** @type {Job | null} the job of the running turn */
   #job = null;
-  /** @type {ChatMessage | null} the shown answer of that job */
-  #answer = null;
-  /** The shown answers, by the job of their turn. @type {Map<string, ChatMessage>} */
-  #answers = new Map();
+  /** @type {ConversationMessage[]} as stored */
+  #stored = [];
+  /** @type {ChatMessage[]} the messages on the page */
+  #shown = [];
   /** Counts calls of open(), so that a late response for another conversation is ignored. */
   #opening = 0;
   #find;
-  #client;
-  #template;
-  #say;
-  #onOpened;
-  #onChange;
-  #onConnection;
+  #scroll;
+  #page;
 
-  /**
-   * @param {HTMLElement} section
-   * @param {object} page
-   * @param {import('../client.js').Client} page.client
-   * @param {HTMLTemplateElement} page.template of a message
-   * @param {(message: string) => void} page.say
-   * @param {(id: string | null) => void} page.onOpened called with a conversation that was
-   *   just created, or null after a deletion
-   * @param {() => void} page.onChange called when turns or title have changed
-   * @param {() => void} page.onConnection called when the connection of the running turn has changed
-   */
-  constructor(section, { client, template, say, onOpened, onChange, onConnection }) {
+  /** @param {HTMLElement} section @param {ChatPage} page */
+  constructor(section, page) {
     this.section = section;
-    this.#client = client;
-    this.#template = template;
-    this.#say = say;
-    this.#onOpened = onOpened;
-    this.#onChange = onChange;
-    this.#onConnection = onConnection;
+    this.#page = page;
     /** @type {<T extends HTMLElement>(name: string) => T} */
     this.#find = (name) => /** @type {any} */ (section.querySelector(`[data-testid=${name}]`));
+    this.#scroll = new ChatScroll(this.#find('turns'), this.#find('latest'));
     this.#find('fork').addEventListener('click', () => void this.#fork());
-    this.#find('delete').addEventListener('click', () => void this.#delete());
+    this.#find('delete').addEventListener('click', () => {
+      if (this.#id !== null) this.delete(this.#id);
+    });
   }
 
   /** The job of the running turn. */
@@ -66,6 +68,11 @@ export class Chat {
 
   get id() {
     return this.#id;
+  }
+
+  /** The title of the open conversation; empty: none is open. */
+  get title() {
+    return this.#id === null ? '' : this.#title;
   }
 
   /**
@@ -81,12 +88,14 @@ export class Chat {
     }
     if (id === null) return;
     try {
-      const conversation = await this.#client.conversations.get(id);
+      const conversation = await this.#page.client.conversations.get(id);
       if (opening !== this.#opening) return;
       this.#draw(conversation);
     } catch (/** @type {any} */ error) {
       if (opening !== this.#opening) return;
       const gone = error.status === 404;
+      this.#title = gone ? 'Not found' : this.#title;
+      this.#drawHead();
       this.#setProblem(gone ? 'The server has no such conversation.' : error.message);
     }
   }
@@ -100,163 +109,210 @@ export class Chat {
     this.#opening += 1;
     this.#leave();
     this.#id = null;
+    this.#scroll.leave();
   }
 
   #leave() {
-    // The job continues as `on_disconnect` says; open() connects to it again.
+    // The job continues at the server; open() connects to it again.
     this.#job?.disconnect();
-    this.#job = this.#answer = null;
+    this.#job = null;
+    this.#stored = [];
+    for (const each of this.#shown.splice(0)) each.element.remove();
   }
 
-  /**
-   * @param {import('../client.js').JobRequest & {prompt: string}} request
-   * @returns {Promise<unknown[]>} the errors
-   */
+  /** Cancels the running turn; its partial answer is kept. */
+  async stop() {
+    const job = this.#job;
+    try {
+      await job?.cancel();
+    } catch (/** @type {any} */ error) {
+      if (!job?.ended) this.#shown.at(-1)?.setNote(`Not stopped: ${error.message}.`, 'bad');
+    }
+  }
+
+  /** @param {PromptRequest} request @returns {Promise<unknown[]>} the errors */
   async send(request) {
     this.#setProblem('');
-    const { conversations } = this.#client;
+    const { client, onOpened } = this.#page;
     const isNew = this.#id === null;
+    const opening = this.#opening;
+    let id = this.#id;
     try {
-      if (this.#id === null) {
-        const title = excerpt(request.prompt, TITLE_MAX);
-        this.#id = (await conversations.create({ title })).conversation_id;
-        this.#find('chat-title').textContent = title;
+      if (id === null) {
+        const title = titleOf(request.prompt);
+        id = (await client.conversations.create({ title })).conversation_id;
       }
-      const id = this.#id;
-      const job = await this.#client.submit({ ...request, conversation_id: id });
-      this.#find('chat-empty').hidden = true;
+      const sentAtMs = performance.now();
+      const job = await client.submit({ ...request, conversation_id: id });
+      if (opening !== this.#opening) return []; // another conversation has been opened meanwhile
+      this.#id = id;
+      if (isNew) this.#title = titleOf(request.prompt);
       this.#add({ role: 'user', content: request.prompt });
-      this.#follow(job);
-      this.#scroll(true);
-      if (isNew) this.#onOpened(id);
+      this.#follow(job, { sentAtMs, request });
+      this.#drawHead();
+      this.#scroll.toEnd();
+      if (isNew) onOpened(id);
       return [];
     } catch (/** @type {any} */ error) {
-      if (isNew && this.#id !== null) this.#onOpened(this.#id);
+      if (isNew && id !== null) void client.conversations.delete(id).catch(() => {});
       else if (error.code === 'conversation_busy') await this.refresh();
       return [error];
     }
   }
 
-  /** @param {Job} job */
-  #follow(job) {
+  /**
+   * @param {Job} job
+   * @param {{sentAtMs?: number, request?: PromptRequest}} [sent] of a job of this page
+   */
+  #follow(job, { sentAtMs, request } = {}) {
     this.#job = job;
+    const { onConnection, onChange } = this.#page;
     // The job may have been disconnected before; it keeps the text received until then.
-    this.#answer = this.#add({ role: 'assistant', content: job.text, job_id: job.id }, () =>
-      this.#scroll(false),
-    );
-    this.#answer.follow(job);
-    job.on('open', this.#onConnection);
-    job.on('reconnecting', this.#onConnection);
+    const answer = this.#add({ role: 'assistant', content: job.text, job_id: job.id });
+    for (const each of this.#shown) each.setActions({});
+    answer.follow(job, sentAtMs ?? null);
+    job.on('open', onConnection);
+    job.on('reconnecting', onConnection);
     job.reconnect();
-    this.#drawActions();
-    this.#onChange();
-    void job.done.then(() => this.#ended(job));
+    onChange();
+    void job.done.then(() => this.#ended(job, answer, request));
   }
 
-  /** @param {Job} job */
-  async #ended(job) {
+  /** @param {Job} job @param {ChatMessage} answer @param {PromptRequest} [request] */
+  async #ended(job, answer, request) {
     if (this.#job !== job || job.error?.code === 'client_closed') return;
-    const answer = this.#answer;
-    this.#job = this.#answer = null;
-    this.#say(job.error ? `Failed: ${job.error.message}` : 'The answer is complete.');
+    this.#job = null;
+    this.#page.say(job.error ? `Failed: ${job.error.message}` : 'The answer is complete.');
     if (job.error && job.status !== 'gone') {
-      answer?.setNote(`${job.error.message} This turn was not saved; send it again.`, 'bad');
-      this.#drawActions();
-      this.#onChange();
-      return;
+      answer.setNote(`${job.error.message} This turn was not saved.`, 'bad');
+      this.#stored.forEach((_, i) => this.#shown[i].setActions(this.#actionsOf(i)));
+      const asked = this.#shown.at(-2);
+      const again = request ?? (asked && { prompt: asked.text, ...this.#page.settings() });
+      if (again) answer.setActions({ onAgain: () => void this.#repeat(again) });
+    } else if (this.#id !== null) {
+      await this.open(this.#id);
     }
-    if (this.#id !== null) await this.open(this.#id);
-    this.#onChange();
+    this.#page.onChange();
+  }
+
+  /** Sends a turn again that failed. @param {PromptRequest} request */
+  async #repeat(request) {
+    for (const each of this.#shown.splice(this.#stored.length)) each.element.remove();
+    const [error] = await this.send(request);
+    if (error) this.#setProblem(/** @type {Error} */ (error).message);
   }
 
   /** @param {Conversation | null} conversation null: not loaded yet */
   #draw(conversation) {
-    const {
-      messages = [],
-      title,
-      busy_messages: asked = [],
-      busy_job_id: busy,
-    } = conversation ?? {};
+    const { messages = [], title, busy_messages: asked = [] } = conversation ?? {};
     this.#setProblem('');
-    this.#find('chat-title').textContent = title ?? (conversation ? 'Conversation' : NO_TITLE);
-    this.#find('chat-empty').hidden = messages.length + asked.length > 0 || this.#id !== null;
-    this.#find('chat-count').textContent =
-      messages.length === 0 ? '' : plural(messages.length, 'message');
-    const near = this.#isNearEnd();
-    const live = this.#job;
-    const before = this.#answers;
-    this.#answers = new Map();
-    this.#find('turns').replaceChildren();
-    messages.forEach((message, i) => this.#add(message, undefined, i + 1));
-    for (const message of asked) this.#add(message);
-    if (busy !== undefined && live === null) this.#follow(this.#client.attach(busy));
-    // What the reader has unfolded stays so.
-    for (const [job, shown] of this.#answers) shown.unfolded = before.get(job)?.unfolded ?? false;
-    this.#drawActions();
-    if (near) this.#scroll(true);
+    this.#stored = messages;
+    this.#title = plainText(title ?? (conversation ? 'Conversation' : NO_TITLE));
+    const follow = this.#scroll.isNearEnd() || conversation === null;
+    const running = this.#job === null ? 0 : 2; // a question and its answer
+    const all = [...messages, ...(running > 0 ? [] : asked)];
+    // Unchanged messages keep their elements, so that focus, selection and unfolded parts stay.
+    const same = (/** @type {ChatMessage | undefined} */ shown, /** @type {any} */ message) =>
+      shown?.role === message.role && shown?.text === textOfMessage(message);
+    const first = all.findIndex((message, i) => !same(this.#shown[i], message));
+    if (running === 0) {
+      const kept = first === -1 ? all.length : first;
+      for (const each of this.#shown.splice(kept)) each.element.remove();
+      for (const message of all.slice(kept)) this.#add(message);
+    }
+    messages.forEach((message, i) => this.#shown[i]?.settle(message, this.#actionsOf(i)));
+    const busy = conversation?.busy_job_id;
+    if (busy !== undefined && running === 0) this.#follow(this.#page.client.attach(busy));
+    this.#drawHead();
+    if (follow) this.#scroll.toEnd();
   }
 
-  /**
-   * @param {import('./chat-message.js').ShownMessage} message
-   * @param {() => void} [onDrawn]
-   * @param {number} [count] of stored messages up to and including this one
-   */
-  #add(message, onDrawn, count) {
-    const forks = count !== undefined && message.role === 'assistant';
-    const onFork = forks ? () => void this.#fork(count) : undefined;
-    const shown = new ChatMessage(message, { template: this.#template, onFork, onDrawn });
-    if (message.role === 'assistant' && message.job_id) this.#answers.set(message.job_id, shown);
+  #drawHead() {
+    this.#find('chat-title').textContent = this.#title;
+    this.#find('chat-empty').hidden = this.#shown.length > 0 || this.#id !== null;
+    this.#find('chat-head').hidden = this.#id === null;
+    const { length } = this.#stored;
+    this.#find('chat-count').textContent = length === 0 ? '' : plural(length, 'message');
+    this.#scroll.draw();
+  }
+
+  /** @param {import('./chat-message.js').ShownMessage} message */
+  #add(message) {
+    const { template, copy } = this.#page;
+    const onDrawn = () => this.#scroll.follow();
+    const shown = new ChatMessage(message, { template, copy, onDrawn });
+    this.#shown.push(shown);
     this.#find('turns').append(shown.element);
     return shown;
   }
 
-  #drawActions() {
-    const none = this.#id === null;
-    /** @type {HTMLButtonElement} */ (this.#find('fork')).disabled = none;
-    /** @type {HTMLButtonElement} */ (this.#find('delete')).disabled = none;
+  /** @param {number} index of a stored message @returns {import('./chat-message.js').Actions} */
+  #actionsOf(index) {
+    if (this.#job !== null) return {};
+    const { role, content } = this.#stored[index];
+    if (role === 'user') {
+      // Parts that are no text have no form.
+      if (typeof content !== 'string') return {};
+      return { onEdit: (text) => void this.#replace(index, { prompt: text }) };
+    }
+    if (role !== 'assistant') return {};
+    const asked = this.#stored.findLastIndex((each, i) => i < index && each.role === 'user');
+    const prompt = this.#stored[asked]?.content;
+    return {
+      onFork: () => void this.#fork(index + 1),
+      ...(typeof prompt === 'string' && { onAgain: () => void this.#replace(asked, { prompt }) }),
+    };
+  }
+
+  /**
+   * Continues with another turn in the place of a stored message of the user. The conversation is
+   * replaced by a fork that ends before it; the notice takes that back.
+   * @param {number} index @param {PromptRequest} request
+   */
+  async #replace(index, request) {
+    const { client, deletions, settings, onOpened } = this.#page;
+    const before = this.#id;
+    if (before === null || this.#job !== null) return;
+    const title = index === 0 ? titleOf(request.prompt) : this.#title;
+    let made;
+    try {
+      made = await client.conversations.fork(before, { at: index, title });
+      await client.submit({ ...settings(), ...request, conversation_id: made.conversation_id });
+    } catch (/** @type {any} */ error) {
+      if (made) void client.conversations.delete(made.conversation_id).catch(() => {});
+      return this.#setProblem(`Not sent: ${error.message}`);
+    }
+    deletions.add(before, 'The earlier version is deleted.', () => onOpened(before));
+    onOpened(made.conversation_id);
   }
 
   /** @param {number} [at] the number of messages to copy; default all */
   async #fork(at) {
     const id = this.#id;
     if (id === null) return;
-    const title = `Fork of ${this.#find('chat-title').textContent}`;
     try {
-      const request = { title: excerpt(title, TITLE_MAX), ...(at !== undefined && { at }) };
-      const made = await this.#client.conversations.fork(id, request);
-      this.#say('Forked.');
-      this.#onOpened(made.conversation_id);
+      const title = excerpt(`Fork of ${this.#title}`, TITLE_MAX);
+      const request = { title, ...(at !== undefined && { at }) };
+      const made = await this.#page.client.conversations.fork(id, request);
+      this.#page.say('Forked.');
+      this.#page.onOpened(made.conversation_id);
     } catch (/** @type {any} */ error) {
       this.#setProblem(`Not forked: ${error.message}`);
     }
   }
 
-  async #delete() {
-    const id = this.#id;
-    if (id === null) return;
-    try {
-      await this.#client.conversations.delete(id);
-    } catch (/** @type {any} */ error) {
-      if (error.status !== 404) return this.#setProblem(`Not deleted: ${error.message}`);
-    }
-    this.#say('Deleted.');
-    this.close();
-    this.#onOpened(null);
+  /** Deletes a conversation, which the notice takes back. @param {string} id */
+  delete(id) {
+    const { deletions, onOpened, onChange } = this.#page;
+    const open = id === this.#id;
+    deletions.add(id, 'The conversation is deleted.', () => (open ? onOpened(id) : onChange()));
+    this.#page.say('Deleted.');
+    if (open) onOpened(null);
+    else onChange();
   }
 
   /** @param {string} message empty: none */
   #setProblem(message) {
     this.#find('chat-problem').textContent = message;
-  }
-
-  #isNearEnd() {
-    const { scrollHeight } = document.documentElement;
-    return scrollHeight - scrollY - innerHeight < NEAR_END_PX;
-  }
-
-  /** @param {boolean} always false: only if the page is near its end */
-  #scroll(always) {
-    const last = this.#find('turns').lastElementChild;
-    if (always || this.#isNearEnd()) last?.scrollIntoView({ block: 'nearest' });
   }
 }

@@ -1,11 +1,15 @@
 /**
  * The histogram above each text: tokens per time interval, split into live tokens, replayed tokens,
- * and time without a connection. The number of bars is fixed: when the time no longer fits,
- * neighbouring bars are merged and the interval doubles.
+ * and time without a connection. The bars fill the width. Their number is limited: when the time no
+ * longer fits, neighbouring bars are merged and the interval doubles.
  */
 
 const BARS = 96;
+/** Fewer bars leave the rest of the width empty, so that the first ones are not as wide as the card. */
+const BARS_MIN = 24;
 const HEIGHT = 20;
+/** The full height, in units of the highest live bar. */
+const SCALE = 1.25;
 const FIRST_BAR_MS = 100;
 
 /** @typedef {{live: number, replayed: number, away: boolean}} Bar */
@@ -40,19 +44,20 @@ export class Flow {
   }
 
   draw() {
-    // Square-root scaling keeps single tokens visible beside a replay of hundreds.
-    const max = Math.sqrt(Math.max(4, ...this.#bars.map((bar) => bar.live + bar.replayed)));
+    // The scale is that of live tokens: a replay of hundreds is cut at the full height.
+    const max = Math.max(4, ...this.#bars.map((bar) => bar.live)) * SCALE;
     let live = '';
     let replayed = '';
     let away = '';
     for (const [x, bar] of this.#bars.entries()) {
       const count = bar.live + bar.replayed;
-      const height = (Math.sqrt(count) / max) * HEIGHT;
+      const height = Math.min(1, count / max) * HEIGHT;
       const split = HEIGHT - (count > 0 ? (bar.live / count) * height : 0);
       if (bar.live > 0) live += rect(x, split, HEIGHT);
       if (bar.replayed > 0) replayed += rect(x, HEIGHT - height, split);
       if (bar.away) away += `M${x} 0h1v${HEIGHT}h-1z`;
     }
+    this.#svg.setAttribute('viewBox', `0 0 ${Math.max(BARS_MIN, this.#bars.length)} ${HEIGHT}`);
     const [awayPath, replayedPath, livePath] = this.#svg.children;
     awayPath.setAttribute('d', away);
     replayedPath.setAttribute('d', replayed);

@@ -1,6 +1,8 @@
-/** The side bar: the jobs, and the conversations by most recent activity. */
+/** The side bar: the conversations by most recent activity. On narrow screens it is a drawer. */
 
 import { nextFrame } from './frame.js';
+import { iconOf } from './icon.js';
+import { plainText } from './plain-text.js';
 
 const PAGE = 20;
 
@@ -10,31 +12,37 @@ export class Places {
   #all = [];
   #shown = PAGE;
   #hasMore = false;
-  #current = '#jobs';
+  #loaded = false;
+  #current = '';
   #list;
-  #jobs;
   #more;
   #client;
+  #isHidden;
+  #onDelete;
   #asked = 0;
 
   /**
    * @param {HTMLElement} nav
-   * @param {import('../client.js').Client} client
+   * @param {object} page
+   * @param {import('../client.js').Client} page.client
+   * @param {(id: string) => boolean} page.isHidden whether a conversation is about to be deleted
+   * @param {(id: string) => void} page.onDelete
    */
-  constructor(nav, client) {
+  constructor(nav, { client, isHidden, onDelete }) {
     /** @type {<T extends HTMLElement>(name: string) => T} */
     const find = (name) => /** @type {any} */ (nav.querySelector(`[data-testid=${name}]`));
     this.#list = find('places');
-    this.#jobs = /** @type {HTMLElement} */ (this.#list.firstElementChild);
     this.#more = find('more-conversations');
     this.#client = client;
+    this.#isHidden = isHidden;
+    this.#onDelete = onDelete;
     this.#more.addEventListener('click', () => {
       this.#shown += PAGE;
       void this.refresh();
     });
   }
 
-  /** @param {string} hash of the open entry */
+  /** @param {string} hash of the open conversation */
   setCurrent(hash) {
     this.#current = hash;
     nextFrame(this.#draw);
@@ -42,6 +50,7 @@ export class Places {
 
   /** Loads the list again. An error leaves the list unchanged. */
   async refresh() {
+    nextFrame(this.#draw);
     const asked = ++this.#asked;
     try {
       /** @type {import('../client/conversations.js').Conversation[]} */
@@ -56,6 +65,7 @@ export class Places {
       if (asked !== this.#asked) return;
       this.#all = all;
       this.#hasMore = more;
+      this.#loaded = true;
     } catch {
       // The list stays; opening or sending reports the error.
     }
@@ -65,26 +75,47 @@ export class Places {
   #draw = () => {
     // By id: an entry that moved up between two pages appears in both.
     const byId = new Map(this.#all.map((each) => [each.conversation_id, each]));
-    const items = [...byId.values()].map((each) => {
-      const link = document.createElement('a');
-      link.className = 'place';
-      link.href = `#${each.conversation_id}`;
-      link.dataset.testid = 'place';
-      link.textContent = each.title || 'Conversation';
-      link.title = link.textContent;
-      if (each.busy_job_id) link.dataset.busy = '';
-      const item = document.createElement('li');
-      item.append(link);
-      return item;
-    });
-    const focused = document.activeElement?.getAttribute('href');
-    this.#list.replaceChildren(this.#jobs, ...items);
-    for (const link of this.#list.querySelectorAll('a')) {
-      const here = link.getAttribute('href') === this.#current;
-      if (here) link.setAttribute('aria-current', 'page');
-      else link.removeAttribute('aria-current');
-      if (focused !== null && link.getAttribute('href') === focused) link.focus();
+    const items = [...byId.values()]
+      .filter(({ conversation_id: id }) => !this.#isHidden(id))
+      .map((each) => this.#item(each));
+    const focused = document.activeElement?.getAttribute('data-focus');
+    if (items.length === 0 && this.#loaded) {
+      const none = document.createElement('li');
+      none.className = 'places-none';
+      none.textContent = 'No conversations yet.';
+      items.push(none);
+    }
+    this.#list.replaceChildren(...items);
+    if (focused) {
+      /** @type {HTMLElement | null} */ (
+        this.#list.querySelector(`[data-focus="${CSS.escape(focused)}"]`)
+      )?.focus();
     }
     this.#more.hidden = !this.#hasMore;
   };
+
+  /** @param {import('../client/conversations.js').Conversation} conversation */
+  #item({ conversation_id: id, title, busy_job_id: busy }) {
+    const link = document.createElement('a');
+    link.className = 'place';
+    link.href = `#${id}`;
+    link.dataset.testid = 'place';
+    link.dataset.focus = id;
+    link.textContent = plainText(title ?? '') || 'Conversation';
+    link.title = link.textContent;
+    if (busy) link.dataset.busy = '';
+    if (link.hash === this.#current) link.setAttribute('aria-current', 'page');
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'icon';
+    button.dataset.testid = 'delete-place';
+    button.dataset.focus = `delete-${id}`;
+    button.setAttribute('aria-label', `Delete ${link.textContent}`);
+    button.title = 'Delete';
+    button.append(iconOf('trash'));
+    button.addEventListener('click', () => this.#onDelete(id));
+    const item = document.createElement('li');
+    item.append(link, button);
+    return item;
+  }
 }

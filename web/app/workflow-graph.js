@@ -7,10 +7,10 @@ import { layOut } from './workflow-layout.js';
 
 /** @typedef {import('./workflow-nodes.js').NodeModel} NodeModel */
 
-const WIDTH = 168;
-const HEIGHT = 60;
-const COLUMN = 236;
-const ROW = 80;
+const WIDTH = 192;
+const HEIGHT = 72;
+const COLUMN = 248;
+const ROW = 92;
 const MARGIN = 16;
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -81,9 +81,15 @@ export class WorkflowGraph {
     const name = document.createElement('span');
     name.className = 'node-name';
     name.textContent = node.id;
+    const label = document.createElement('span');
+    label.className = 'node-label';
+    label.textContent = node.label;
     const state = document.createElement('span');
     state.className = 'node-state';
-    button.append(name, state);
+    const after = document.createElement('span');
+    after.className = 'visually-hidden';
+    after.textContent = node.after.length === 0 ? '' : `after ${node.after.join(', ')}`;
+    button.append(name, ' ', label, ' ', state, ' ', after);
     button.addEventListener('click', () => this.#onSelect(node.id));
     this.#root.append(button);
     this.#boxes.set(node.id, { node, button, state });
@@ -119,10 +125,7 @@ export class WorkflowGraph {
   draw() {
     for (const { node, button, state } of this.#boxes.values()) {
       if (state.textContent !== node.words) state.textContent = node.words;
-      if (button.dataset.state === node.state) continue;
-      button.dataset.state = node.state;
-      const after = node.after.length === 0 ? '' : `, after ${node.after.join(', ')}`;
-      button.setAttribute('aria-label', `${node.id}, ${node.state}${after}`);
+      if (button.dataset.state !== node.state) button.dataset.state = node.state;
     }
     for (const { from, to, line } of this.#lines) {
       line.dataset.state =
@@ -135,6 +138,24 @@ export class WorkflowGraph {
     for (const [each, { button }] of this.#boxes) {
       button.setAttribute('aria-pressed', String(each === id));
     }
+  }
+
+  /** Scrolls the graph, if need be, so that a node is in view. @param {string} id */
+  reveal(id) {
+    const { column, row } = this.#place(id);
+    const { clientWidth, clientHeight, scrollLeft, scrollTop } = this.#root;
+    const [x, y] = [column * COLUMN + MARGIN, row * ROW + MARGIN];
+    const seen =
+      x >= scrollLeft &&
+      x + WIDTH <= scrollLeft + clientWidth &&
+      y >= scrollTop &&
+      y + HEIGHT <= scrollTop + clientHeight;
+    if (seen) return;
+    this.#root.scrollTo({
+      left: x - (clientWidth - WIDTH) / 2,
+      top: y - (clientHeight - HEIGHT) / 2,
+      behavior: 'smooth',
+    });
   }
 
   /** @param {KeyboardEvent} event */

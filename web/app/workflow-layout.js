@@ -31,6 +31,16 @@ function columnsOf(nodes) {
 }
 
 /**
+ * The node that a reader waits for: the last one that no other node runs after.
+ * @param {LaidNode[]} nodes
+ * @returns {string | null} its id; null: there are no nodes
+ */
+export function lastNode(nodes) {
+  const needed = new Set(nodes.flatMap(({ after = [] }) => after));
+  return nodes.findLast(({ id }) => !needed.has(id))?.id ?? nodes.at(-1)?.id ?? null;
+}
+
+/**
  * @param {LaidNode[]} nodes
  * @returns {{places: Map<string, Place>, columns: number, rows: number}} rows count from 0 and may be
  *   halves: short columns are centred

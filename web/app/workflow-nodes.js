@@ -18,6 +18,8 @@ export class NodeModel {
   tokens = 0;
   /** The error, or the progress. */
   note = '';
+  /** What the node does, in short. */
+  label = '';
   /** @type {string[]} one text per item of a map; else one text */
   #texts = [''];
   #pages = 0;

@@ -3,6 +3,8 @@ import { tls as tlsOfNode } from '../../internal/util/packages.js';
 
 /** A connection that is closed while its server does not answer ends after this long. */
 const CLOSE_MS = 2000;
+/** A server that has not greeted by TLS this long after the connection is given up, before ioredis does so. */
+const GREETING_MS = 1500;
 
 /**
  * @param {import('./locator.js').Locator} locator
@@ -38,6 +40,7 @@ export function connectorFor(locator, tls) {
       if (!this.#isConnecting) throw new Error('Connection is closed.');
       this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
       const stream = this.#stream;
+      if (tls !== undefined) boundGreeting(stream);
       stream.once('error', (error) => (this.firstError = error));
       const leave = () => {
         if (endpoint !== undefined && locator.isElsewhere(endpoint)) this.disconnect();
@@ -59,6 +62,23 @@ export function connectorFor(locator, tls) {
       stream.end();
     }
   };
+}
+
+/**
+ * Ends a connection whose server does not speak TLS, as Redis does without a word, or is frozen.
+ * @param {Socket} stream of TLS
+ */
+function boundGreeting(stream) {
+  stream.once('connect', () => {
+    const giveUp = () => {
+      const message =
+        `no answer to the greeting of TLS in ${GREETING_MS / 1000} s: ` +
+        'a server without TLS takes redis:// in place of rediss://';
+      stream.destroy(new Error(message));
+    };
+    const timer = setTimeout(giveUp, GREETING_MS);
+    for (const event of ['secureConnect', 'close']) stream.once(event, () => clearTimeout(timer));
+  });
 }
 
 /**

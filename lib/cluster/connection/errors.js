@@ -21,6 +21,7 @@ export const STATES = {
   CROSSSLOT: 'refused',
   COMMAND: 'refused',
   DATABASE: 'refused',
+  PROTOCOL: 'refused',
 };
 
 /** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
@@ -31,6 +32,7 @@ export const REFUSALS = {
   CROSSSLOT: ['ERR_REDIS_CLUSTER', 'is part of a cluster that refuses the keys'],
   TLS: ['ERR_REDIS_TLS', 'cannot be reached by TLS'],
   DATABASE: ['ERR_REDIS_DATABASE', 'does not have this database'],
+  PROTOCOL: ['ERR_REDIS_PROTOCOL', 'is no server of Redis'],
   COMMAND: ['ERR_REDIS_COMMAND', 'does not have a command that is needed'],
   SENTINEL: ['ERR_REDIS_SENTINEL', 'is a Sentinel, which has no data'],
   VERSION: ['ERR_REDIS_VERSION', 'is older than 6.2'],
@@ -42,6 +44,7 @@ export const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
 
 /** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
 const WORDS = [
+  [/^Unknown RESP type/, 'PROTOCOL'],
   [/^ERR unknown command/i, 'COMMAND'],
   [/Unknown Redis command called from/, 'COMMAND'],
   [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
@@ -60,6 +63,17 @@ export function wordOf(error) {
     (word) => message.startsWith(word) || message.includes(` ${word} `),
   );
   return known ?? message.split(' ', 1)[0];
+}
+
+/**
+ * @param {Error & {reason?: unknown}} error of a command or a connection
+ * @returns {string} one line that says what it is; that of the client asks for a report where another kind of server
+ *   answers, and that of OpenSSL is a trace
+ */
+export function detailOf({ message, reason }) {
+  const [, first] = /^Unknown RESP type \d+ (".*")\./.exec(message) ?? [];
+  if (first !== undefined) return `its answer begins with ${first}`;
+  return typeof reason === 'string' ? reason : message.trim();
 }
 
 /**

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { detailOf } from './errors.js';
 import { ioredis } from '../../internal/util/packages.js';
 
 /** @typedef {import('./address.js').Endpoint} Endpoint */
@@ -100,7 +101,7 @@ export class Locator extends EventEmitter {
         }
         problems.push(`${sentinel.host}:${sentinel.port} does not know it`);
       } catch (/** @type {any} */ error) {
-        problems.push(`${sentinel.host}:${sentinel.port}: ${error.message}`);
+        problems.push(`${sentinel.host}:${sentinel.port}: ${detailOf(error)}`);
       }
     }
     const { service } = this.#address;

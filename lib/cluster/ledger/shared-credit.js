@@ -18,9 +18,10 @@ const HOURS = 48;
  */
 /**
  * A settlement, as texts: `amount` is the part of `cost` that the hold covers, `rest` the other part;
- * `nothing`: no amount was held. `later`: it is settled by another call.
- * @typedef {{later: '1'} | {account: string, overdraft: string, cost: string, amount: string, rest: string,
- *   nothing?: '1'}} HoldSettlement
+ * `nothing`: no amount was held. `later`: it is settled by another call, or like this if the process is gone
+ * before that.
+ * @typedef {{account: string, overdraft: string, cost: string, amount: string, rest: string, nothing?: '1',
+ *   later?: '1'}} HoldSettlement
  */
 /**
  * Counts of one ended job, as texts, by the letters of scripts/fragments/usage.lua.
@@ -36,22 +37,25 @@ const HOURS = 48;
 export class SharedCredit {
   #redis;
   #calls;
+  #process;
   #persistent;
 
   /**
    * @param {object} deps
    * @param {import('../redis-client.js').RedisClient} deps.redis
    * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {() => string} deps.process name of this process
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, log }) {
+  constructor({ redis, calls, process, log }) {
     this.#redis = redis;
     this.#calls = calls;
+    this.#process = process;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /**
-   * Holds credit for a call that is no job.
+   * Holds credit for a call that is no job. It is released when this process is gone.
    * @param {string} id
    * @param {AskedHold} asked
    * @returns {Promise<HoldRefusal | undefined>} undefined: it is held
@@ -62,7 +66,7 @@ export class SharedCredit {
       const [answer, refusal] = await this.#calls.run(
         'ledger/hold',
         ['ledger'],
-        [id, JSON.stringify(asked)],
+        [id, JSON.stringify(asked), this.#process()],
       );
       return answer === 'OK' ? undefined : JSON.parse(refusal);
     } catch (/** @type {any} */ error) {
@@ -123,6 +127,7 @@ export class SharedCredit {
       model,
       counts,
       String(SETTLED_MS),
+      this.#process(),
     ];
     return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }

@@ -22,6 +22,17 @@ local function is_late(now, deadline)
   return deadline ~= '' and now > tonumber(deadline)
 end
 
+-- A call that is taken back may still be on its way, on a connection that was lost. Until its deadline it finds
+-- this mark, and has no effect.
+local function mark_undone(prefix, id, deadline)
+  local now = now_us('')
+  if deadline == '' or is_late(now, deadline) then return end
+  local left_ms = math.ceil((tonumber(deadline) - now) / 1000) + 1
+  redis.call('SET', prefix .. 'undone:' .. id, '', 'PX', text_of(left_ms))
+end
+
+local function is_undone(prefix, id) return redis.call('EXISTS', prefix .. 'undone:' .. id) == 1 end
+
 -- The keys of the logs of a job: its own, and one per further choice.
 local function logs_of(prefix, id, choices)
   local logs = { prefix .. 'log:' .. id }
@@ -72,11 +83,33 @@ local function progress_of(prefix, id, choices)
   return attempt, has_token
 end
 
+-- The keys of an operation (a job with the field `kind`) beside those of every job: hashes of its nodes
+-- by their ids, what is known of each and what each has given, both as JSON.
+local function keys_of_nodes(prefix, id)
+  return { prefix .. 'nodes:' .. id, prefix .. 'outputs:' .. id }
+end
+
 -- Gives the keys of a job the same time to live.
 local function expire_job(prefix, id, choices, ttl_ms)
   redis.call('PEXPIRE', prefix .. 'job:' .. id, ttl_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. id, ttl_ms)
   for _, log in ipairs(logs_of(prefix, id, choices)) do redis.call('PEXPIRE', log, ttl_ms) end
+end
+
+-- The same of the nodes of an operation.
+local function expire_nodes(prefix, id, ttl_ms)
+  for _, key in ipairs(keys_of_nodes(prefix, id)) do redis.call('PEXPIRE', key, ttl_ms) end
+end
+
+-- The lists of a principal: of all its jobs, or of its operations of a kind (`workflow`, `crawl`), and of
+-- those that have ended. `kind` is missing or empty for jobs.
+local function list_of(prefix, kind, principal)
+  return prefix .. (kind and kind ~= '' and kind or 'job') .. 's:' .. principal
+end
+
+local function ended_list_of(prefix, kind, principal)
+  local name = kind and kind ~= '' and 'ended_' .. kind .. 's:' or 'ended:'
+  return prefix .. name .. principal
 end
 
 -- Adds a job to an index of a principal, which lives as long as its last job. What has expired at the
@@ -92,11 +125,13 @@ end
 
 -- Deletes the keys of a job that has ended, but for its idempotency key.
 local function delete_job(prefix, id, principal, choices)
+  local kind = redis.call('HGET', prefix .. 'job:' .. id, 'kind')
   redis.call(
     'DEL', prefix .. 'job:' .. id, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices))
   )
-  redis.call('ZREM', prefix .. 'jobs:' .. principal, id)
-  redis.call('ZREM', prefix .. 'ended:' .. principal, id)
+  if kind then redis.call('DEL', unpack(keys_of_nodes(prefix, id))) end
+  redis.call('ZREM', list_of(prefix, kind, principal), id)
+  redis.call('ZREM', ended_list_of(prefix, kind, principal), id)
 end
 
 -- Leaves a message to a process, and tells it to look.

@@ -99,10 +99,10 @@ export function adminRoutes({ jobs, feed, directory, operations, open, options, 
   }
 
   /** @type {Handle} */
-  function workflow(_req, res, { params: { id = '' } }) {
+  async function workflow(_req, res, { params: { id = '' } }) {
     const operation = operations.byId('workflow', id);
     if (operation === undefined) throw operationNotFound('workflow');
-    const page = deps.workflows.page(id, { principal: operation.principal });
+    const page = await deps.workflows.pageOf(operation);
     const { nodes = [], ...view } = page;
     const bare = { ...view, nodes: nodes.map(nodeOf) };
     sendJson(res, 200, { ...workflowToJson(bare), key: operation.principal });

@@ -63,23 +63,34 @@ export function idempotencyKeyOf({ headers }) {
  */
 export function jobRoutes({ jobs, admission, streamUrls }) {
   /** @type {import('../router.js').Handle} */
-  async function create(req, res, { access, baseUrl, body }) {
+  function create(req, res, context) {
     const signal = departureOf(res);
     const submission = {
-      access,
+      access: context.access,
       idempotencyKey: idempotencyKeyOf(req),
       cacheControl: req.headers['cache-control'],
       signal,
     };
-    let outcome;
-    try {
-      outcome = await admission.submit(body, submission);
-    } catch (error) {
-      // The client has left: there is no answer to send.
-      if (signal.aborted) return;
-      throw error;
+    const submitted = admission.admit(context.body, submission);
+    if (!(submitted instanceof Promise)) {
+      sendCreated(res, context, submitted);
+      return undefined;
     }
-    const { answer, replayed, entries } = outcome;
+    return submitted.then(
+      (made) => sendCreated(res, context, made),
+      (error) => {
+        // The client has left: there is no answer to send.
+        if (!signal.aborted) throw error;
+      },
+    );
+  }
+
+  /**
+   * @param {import('node:http').ServerResponse} res
+   * @param {import('../router.js').Context} context
+   * @param {import('../../jobs/admission/admission.js').SubmittedJob} submitted
+   */
+  function sendCreated(res, { access, baseUrl }, { answer, replayed, entries }) {
     const path = streamUrls.make(access.principal, [answer.id]);
     setHeaders(res, rateLimitHeaders(entries));
     if (replayed) res.setHeader('Idempotency-Replayed', 'true');

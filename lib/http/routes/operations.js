@@ -41,12 +41,13 @@ export function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }
  * @param {import('../../services/operations/operations.js').OperationKind} kind
  * @param {(view: V) => object} toJson
  * @returns {{routes: import('../router.js').Routes,
- *   streamUrlOf: (context: Context, id: string) => {stream_url: string, expires_at: number | null}}}
+ *   streamUrlOf: (context: Context, id: string, operation?: {purgeDueMs: number}) =>
+ *     {stream_url: string, expires_at: number | null}}}
  */
 function operationRoutes(service, kind, toJson) {
-  /** @param {Context} context @param {string} id */
-  const streamUrlOf = ({ baseUrl, access: { principal } }, id) => {
-    const { path, expiresAt } = service.streamUrl(principal, id);
+  /** @param {Context} context @param {string} id @param {{purgeDueMs: number}} [operation] */
+  const streamUrlOf = ({ baseUrl, access: { principal } }, id, operation) => {
+    const { path, expiresAt } = service.streamUrl(principal, id, operation);
     return { stream_url: baseUrl + path, expires_at: expiresAt };
   };
 
@@ -68,16 +69,16 @@ function operationRoutes(service, kind, toJson) {
   };
 
   /** @type {Handle} */
-  const read = (_req, res, { params: { id = '' }, access: { principal } }) => {
-    const view = service.get(id, { principal });
+  const read = async (_req, res, { params: { id = '' }, access: { principal } }) => {
+    const view = await service.get(id, { principal });
     if (view === undefined) throw operationNotFound(kind);
     sendJson(res, 200, toJson(view));
   };
 
   /** @type {Handle} */
-  const list = (_req, res, { query, access: { principal } }) => {
+  const list = async (_req, res, { query, access: { principal } }) => {
     const { limit, after, status } = /** @type {Record<string, any>} */ (query);
-    const { data, hasMore } = service.list({ limit, after, status, principal });
+    const { data, hasMore } = await service.list({ limit, after, status, principal });
     sendJson(res, 200, { data: data.map(toJson), has_more: hasMore });
   };
 
@@ -87,11 +88,10 @@ function operationRoutes(service, kind, toJson) {
   };
 
   /** @type {Handle} */
-  const signUrl = (_req, res, context) => {
+  const signUrl = async (_req, res, context) => {
     const { id = '' } = context.params;
-    const { principal } = context.access;
-    if (service.get(id, { principal }) === undefined) throw operationNotFound(kind);
-    sendJson(res, 200, streamUrlOf(context, id));
+    const operation = await service.find(id, context.access.principal);
+    sendJson(res, 200, streamUrlOf(context, id, operation));
   };
 
   const base = `/v1/${kind}s`;
@@ -118,27 +118,27 @@ export function workflowRoutes({ workflows }) {
    * @param {Context} context
    * @param {{after?: string, limit?: number}} [query]
    */
-  const pageOf = ({ params: { id = '' }, access: { principal } }, query) =>
-    workflowToJson(workflows.page(id, { ...query, principal }));
+  const pageOf = async ({ params: { id = '' }, access: { principal } }, query) =>
+    workflowToJson(await workflows.page(id, { ...query, principal }));
 
   /** @type {Handle} */
-  function read(_req, res, context) {
-    sendJson(res, 200, pageOf(context, checkNodesQuery(context.query)));
+  async function read(_req, res, context) {
+    sendJson(res, 200, await pageOf(context, checkNodesQuery(context.query)));
   }
 
   /** @type {Handle} */
   async function cancel(_req, res, context) {
     const { params, access } = context;
     await workflows.cancel(params.id ?? '', { principal: access.principal });
-    sendJson(res, 200, pageOf(context));
+    sendJson(res, 200, await pageOf(context));
   }
 
   /** @type {Handle} */
-  function retry(_req, res, context) {
+  async function retry(_req, res, context) {
     const { params, access } = context;
-    const { id } = workflows.retry(params.id ?? '', { principal: access.principal });
-    const { stream_url } = streamUrlOf(context, id);
-    sendJson(res, 200, { ...pageOf(context), stream_url });
+    const operation = await workflows.retryAs(params.id ?? '', access);
+    const { stream_url } = streamUrlOf(context, operation.id);
+    sendJson(res, 200, { ...workflowToJson(await workflows.pageOf(operation)), stream_url });
   }
 
   /** @param {Context} context */
@@ -146,13 +146,13 @@ export function workflowRoutes({ workflows }) {
     workflows.node(id, node, principal);
 
   /** @type {Handle} */
-  function readNode(_req, res, context) {
-    sendJson(res, 200, nodeView(nodeOf(context)));
+  async function readNode(_req, res, context) {
+    sendJson(res, 200, nodeView(await nodeOf(context)));
   }
 
   /** @type {Handle} */
   async function readText(req, res, context) {
-    const text = textOf(nodeOf(context), context.query.item);
+    const text = textOf(await nodeOf(context), context.query.item);
     res.setHeader('Content-Type', 'text/plain; charset=utf-8');
     // A model's text must not be rendered as a page.
     res.setHeader('X-Content-Type-Options', 'nosniff');

@@ -13,10 +13,13 @@ import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.j
 import { jobNotFound } from '../../jobs/errors.js';
 import { sendJson, setUpstream } from '../respond.js';
 import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
+import { whenReady } from '../../internal/util/when-ready.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {{handle: number, purgeDueMs: number}} Logged */
 
 /** The reconnection time under overload: long enough for the load to pass. */
 const OVERLOAD_RETRY_MS = 15_000;
@@ -89,7 +92,7 @@ function jobIds(query) {
  * @param {object} deps
  * @param {import('../../streams/hub.js').JobHub} deps.hub
  * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
- * @param {import('../../services/operations/operations.js').Operations} deps.operations
+ * @param {import('../../services/operations/directory.js').OperationDirectory} deps.operations
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open
  * @param {{egress: import('../sse/response.js').EgressMode, redis?: object}} deps.options
@@ -100,21 +103,23 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {string} id
    * @param {string} principal
    * @param {string} [param] the field that names the job
+   * @returns {JobRecord | Promise<JobRecord>} a promise where other processes may have it
    */
-  async function jobOf(id, principal, param) {
-    const record = await directory.find(id, principal);
-    if (record === undefined) throw jobNotFound(param);
-    return record;
+  function jobOf(id, principal, param) {
+    return whenReady(directory.find(id, principal), (record) => {
+      if (record === undefined) throw jobNotFound(param);
+      return record;
+    });
   }
 
   /**
    * @param {Context} context
-   * @returns {Promise<import('../../jobs/job.js').JobRecord
-   *   | import('../../services/operations/operations.js').Operation>} with the log that the query names
+   * @returns {Logged | Promise<Logged>} the log that the query names
    */
-  async function logOf({ query, access: { principal } }) {
-    const kind = operationKinds.find((each) => query[`${each}_id`] !== undefined);
-    if (kind !== undefined) return operationOf(query, kind, principal);
+  function logOf({ query, access: { principal } }) {
+    for (const kind of operationKinds) {
+      if (query[`${kind}_id`] !== undefined) return operationOf(query, kind, principal);
+    }
     const { job_id: id } = query;
     if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
     if (typeof id !== 'string') {
@@ -128,13 +133,13 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {import('../../services/operations/operations.js').OperationKind} kind
    * @param {string} principal
    */
-  function operationOf(query, kind, principal) {
+  async function operationOf(query, kind, principal) {
     const name = `${kind}_id`;
     const id = query[name];
     if (typeof id !== 'string' || query.job_id !== undefined) {
       throw badRequest('invalid_value', name, `${name} takes one id, and nothing beside it.`);
     }
-    const operation = operations.find(kind, id, principal);
+    const operation = await operations.log(kind, id, principal);
     if (operation === undefined) throw operationNotFound(kind);
     return operation;
   }
@@ -169,12 +174,13 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
   }
 
   /** @type {Handle} */
-  async function stream(req, res, context) {
+  function stream(req, res, context) {
     const cursor = cursorOf(req, context.query);
-    const log = await logOf(context);
-    checkFirstUse(req, [log]);
-    setUpstream(res, /** @type {{upstream?: string}} */ (log));
-    connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
+    return whenReady(logOf(context), (log) => {
+      checkFirstUse(req, [log]);
+      setUpstream(res, /** @type {{upstream?: string}} */ (log));
+      connect(res, context.access.principal, [{ handle: log.handle, cursor }]);
+    });
   }
 
   /** @type {Handle} */

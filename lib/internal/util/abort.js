@@ -66,6 +66,31 @@ export class AbortState {
   }
 }
 
+/** The state whose signal an object of `withSignal` has. */
+const STATE = Symbol('abort state');
+
+/** One function for all objects: a getter of its own would make each a dictionary in V8. */
+const SIGNAL = Object.freeze({
+  /** @this {{[STATE]: AbortState}} */
+  get() {
+    return this[STATE].signal;
+  },
+  enumerable: true,
+  configurable: true,
+});
+
+/**
+ * Adds a member `signal`, made when it is first read.
+ * @template {object} T
+ * @param {T} object
+ * @param {AbortState} state
+ * @returns {T & {readonly signal: AbortSignal}} the same object
+ */
+export function withSignal(object, state) {
+  Object.defineProperty(object, STATE, { value: state });
+  return /** @type {any} */ (Object.defineProperty(object, 'signal', SIGNAL));
+}
+
 /** What can be waited for. @typedef {AbortSignal | AbortState} Abortable */
 
 /** @type {WeakMap<AbortSignal, Set<() => void>>} */

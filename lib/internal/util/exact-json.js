@@ -123,18 +123,35 @@ function writing(writer, work) {
   }
 }
 
+/** @type {string[]} */
+const NO_TEXTS = [];
+
+/** Numbers that `stringifyExact` has met. @type {string[]} */
+let metNumbers = NO_TEXTS;
+
+/** @param {string} text of a number @returns {string} what stands for it */
+function standIn(text) {
+  if (metNumbers === NO_TEXTS) metNumbers = [];
+  return MARK + (metNumbers.push(text) - 1);
+}
+
 /**
  * @param {unknown} value
  * @returns {string} as `JSON.stringify`, with all digits of `ExactNumber`s
  */
 export function stringifyExact(value) {
-  /** @type {string[]} */
-  const texts = [];
-  const json = writing(
-    (text) => MARK + (texts.push(text) - 1),
-    () => JSON.stringify(value),
-  );
-  return texts.length === 0 ? json : json.replace(MARKED, (_all, index) => texts[index]);
+  const outer = write;
+  const outerTexts = metNumbers;
+  write = standIn;
+  metNumbers = NO_TEXTS;
+  try {
+    const json = JSON.stringify(value);
+    const texts = metNumbers;
+    return texts.length === 0 ? json : json.replace(MARKED, (_all, index) => texts[index]);
+  } finally {
+    write = outer;
+    metNumbers = outerTexts;
+  }
 }
 
 /**

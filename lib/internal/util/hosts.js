@@ -24,8 +24,20 @@ export function isHostName(name) {
 /** A name or an address, in brackets if it is of IPv6, and perhaps a port. */
 const hostHeader = /^(\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d*)?$/i;
 
+/** Clients send the same one again and again. @type {{header: string, name: string | undefined}} */
+let last = { header: '', name: undefined };
+
+/** @param {string} header @returns {string | undefined} the name in it, in lower case; undefined: none */
+function nameIn(header) {
+  if (header !== last.header) {
+    const host = hostHeader.exec(header)?.[1].toLowerCase();
+    last = { header, name: host?.replace(/^\[|\]$|\.$/g, '') };
+  }
+  return last.name;
+}
+
 /**
- * Whether a request's `Host` may be that of somebody who means this machine. A page of elsewhere
+ * Whether a request's `Host` is a name of this machine. A page of another site
  * cannot send a request to a loopback address in its own name, but it can have its own name resolve
  * to one (DNS rebinding): to the browser the two are then one site, of which it may read everything.
  * What gives that away is the name.
@@ -37,9 +49,8 @@ const hostHeader = /^(\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d*)?$/i;
  */
 export function isOwnHost(header, allowed) {
   if (header === undefined) return true;
-  const host = hostHeader.exec(header)?.[1].toLowerCase();
-  if (host === undefined) return false;
-  const name = host.replace(/^\[|\]$|\.$/g, '');
+  const name = nameIn(header);
+  if (name === undefined) return false;
   if (isIP(name) !== 0 || allowed.includes(name)) return true;
   return !name.includes('.') || name.endsWith('.localhost');
 }

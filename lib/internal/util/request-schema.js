@@ -94,7 +94,11 @@ export function problemOf({ keyword, instancePath, params, parentSchema }) {
     case 'pattern':
       return { path, kind: 'value', says: `must be ${parentSchema?.description}` };
     case 'enum':
-      return { path, kind: 'value', says: `must be one of ${params.allowedValues.join(', ')}` };
+      return {
+        path,
+        kind: 'value',
+        says: `must be one of ${params.allowedValues.map(String).join(', ')}`,
+      };
     case 'minLength':
     case 'minItems':
       return { path, kind: 'value', says: 'must not be empty' };

@@ -10,6 +10,7 @@ import { TurnMoved, draining, jobNotFound, overloaded, upstreamsUnavailable } fr
 import { fromInterpreted, fromJobRequest } from '../checked-request.js';
 import { planOf } from '../execution/cache-policy.js';
 import { whenAborted } from '../../internal/util/abort.js';
+import { whenReady } from '../../internal/util/when-ready.js';
 
 /**
  * @typedef {object} Answer response to a submission, replayed for its key
@@ -48,6 +49,21 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /**
+ * @typedef {object} SubmittedJob
+ * @property {Answer} answer
+ * @property {JobRecord} [record] of a job that this call made
+ * @property {boolean} replayed whether the key was known
+ * @property {QuotaEntry[]} entries amounts reserved now and remaining
+ */
+
+/**
+ * As `#make` takes it.
+ * @typedef {Submission & {part?: import('../job.js').Part,
+ *   covered?: import('../rate-limits/reservations.js').Covered,
+ *   used?: import('./idempotency.js').UsedKey}} OwnSubmission
+ */
+
+/**
  * A job that exists now, or one that does not, because its key has an answer already.
  * @typedef {{record: JobRecord, known?: Answer}} Admitted
  */
@@ -83,6 +99,21 @@ import { whenAborted } from '../../internal/util/abort.js';
  *   how?: {answer?: JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
  * @property {(record: JobRecord) => void} releaseHold of a job that was not placed
  * @property {(record: JobRecord) => void} voidJob of a job that was placed, then refused
+ */
+
+/**
+ * What child jobs take from a deployment, outside the scripts of jobs.
+ * @typedef {object} PartCharges
+ * @property {Pick<import('../rate-limits/shared-reservations.js').SharedReservations, 'forPart'>} reservations
+ * @property {CallsPort} calls
+ */
+
+/**
+ * Billing of calls that are charged like a job, for admission; see `CallBilling`.
+ * @typedef {object} CallsPort
+ * @property {(record: JobRecord, request: CheckedRequest,
+ *   access: Readonly<import('../policy/config.js').Access>) => void | Promise<void>} hold throws an HttpError
+ * @property {(record: JobRecord) => void | Promise<void>} release
  */
 
 /**
@@ -137,6 +168,7 @@ export class Admission extends EventEmitter {
   #store;
   #shared;
   #parts;
+  #charges;
   #memory;
   #directory;
   #turns;
@@ -168,11 +200,12 @@ export class Admission extends EventEmitter {
    *   process alone
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] with `shared`: takes the place of
    *   `reservations` and of the holds of `billing`
+   * @param {PartCharges} [deps.charges] with `shared`: of child jobs
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished; default no
    */
   constructor(deps) {
     super();
-    const { options, store } = deps;
+    const { options, store, shared } = deps;
     this.#answers = new IdempotencyCache({
       ...options.idempotency,
       hasPrincipals: deps.hasPrincipals,
@@ -180,11 +213,13 @@ export class Admission extends EventEmitter {
       nowMs: deps.nowMs,
       file: store,
       kept: deps.shared === undefined,
+      find: shared && ((used) => shared.known(used)),
     });
     this.#store = store;
     this.#nowMs = deps.nowMs;
     this.#shared = deps.shared;
     this.#parts = deps.parts;
+    this.#charges = deps.charges;
     this.#memory = deps.memory;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
@@ -228,14 +263,22 @@ export class Admission extends EventEmitter {
   /**
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
-   * @returns {Promise<{answer: Answer, replayed: boolean, entries: QuotaEntry[]}>} `replayed`: the
-   *   key was known; `entries`: amounts reserved now and remaining
+   * @returns {Promise<SubmittedJob>}
    * @throws {HttpError}
    */
   async submit(body, submission) {
-    const request = fromJobRequest(checkJobRequest(body));
-    const { answer, replayed, entries } = await this.#once(request, submission, body);
-    return { answer, replayed, entries };
+    return this.admit(body, submission);
+  }
+
+  /**
+   * As `submit`, which always makes a promise.
+   * @param {unknown} body parsed JSON
+   * @param {Submission} submission
+   * @returns {SubmittedJob | Promise<SubmittedJob>} a promise where there is something to wait for
+   * @throws {HttpError}
+   */
+  admit(body, submission) {
+    return this.#once(fromJobRequest(checkJobRequest(body)), submission, body);
   }
 
   /**
@@ -259,27 +302,45 @@ export class Admission extends EventEmitter {
    * @param {CheckedRequest} request
    * @param {Submission} submission
    * @param {unknown} fingerprint as JSON, what repeated requests with the same key must be equal to
-   * @returns {Promise<{answer: Answer, record?: JobRecord, replayed: boolean, entries: QuotaEntry[]}>}
-   *   `record` of a job that this call made
+   * @returns {SubmittedJob | Promise<SubmittedJob>}
    */
-  async #once(request, submission, fingerprint) {
+  #once(request, submission, fingerprint) {
     const { idempotencyKey, access } = submission;
     /** @type {QuotaEntry[]} */
     const entries = [];
     if (idempotencyKey === undefined) {
-      const { record } = await this.#admit(request, submission, entries);
-      return { answer: answerFor(record), record, replayed: false, entries };
+      return whenReady(this.#make(request, submission, entries), ({ record }) => {
+        return { answer: answerFor(record), record, replayed: false, entries };
+      });
     }
     const key = checkIdempotencyKey(idempotencyKey);
     /** @type {Admitted | undefined} */
-    let admitted;
-    const admit = async (/** @type {import('./idempotency.js').UsedKey} */ used) => {
-      admitted = await this.#admit(request, { ...submission, signal: undefined, used }, entries);
-      return admitted.known ?? answerFor(admitted.record);
+    let made;
+    /** @type {Answer | undefined} */
+    let earlier;
+    const make = (/** @type {import('./idempotency.js').UsedKey} */ used) => {
+      // A turn may have to wait for that of the job of this very key.
+      const looksFirst = this.#closed || request.conversation_id !== undefined;
+      return whenReady(looksFirst ? this.#shared?.known(used) : undefined, (found) => {
+        earlier = found;
+        if (found !== undefined) return found;
+        const own = { ...submission, signal: undefined, used };
+        return whenReady(this.#make(request, own, entries), (admitted) => {
+          made = admitted;
+          return admitted.known ?? answerFor(admitted.record);
+        });
+      });
     };
-    const outcome = await this.#answers.answer(access.principal, key, fingerprint, admit);
-    if (admitted?.known !== undefined) return { ...outcome, replayed: true, entries };
-    return { ...outcome, record: admitted?.record, entries };
+    const outcome = this.#answers.take(access.principal, key, fingerprint, make);
+    return whenReady(outcome, ({ answer, replayed }) => {
+      const isKnown = earlier !== undefined || made?.known !== undefined;
+      return {
+        answer,
+        record: isKnown ? undefined : made?.record,
+        replayed: replayed || isKnown,
+        entries,
+      };
+    });
   }
 
   /**
@@ -306,20 +367,41 @@ export class Admission extends EventEmitter {
   async submitChild(body, submission) {
     const endpoint = endpoints.workflows;
     const request = fromJobRequest(checkJobRequest(body));
-    const { record } = await this.#admit(request, { ...submission, endpoint }, []);
+    const { record } = await this.#make(request, { ...submission, endpoint }, []);
     return record;
   }
 
   /**
+   * Makes a job of a request, and finds a place for it.
    * @param {CheckedRequest} request
-   * @param {Submission & {part?: import('../job.js').Part,
-   *   covered?: import('../rate-limits/reservations.js').Covered,
-   *   used?: import('./idempotency.js').UsedKey}} submission
+   * @param {OwnSubmission} submission
    * @param {QuotaEntry[]} entries receives the reserved amounts
-   * @returns {Promise<Admitted>}
+   * @returns {Admitted | Promise<Admitted>} a promise where there is something to wait for
    */
-  async #admit(request, submission, entries) {
-    const { access, part, used, face, near } = submission;
+  #make(request, submission, entries) {
+    const record = this.#recordOf(request, submission);
+    this.#pending += 1;
+    let placing;
+    try {
+      placing = this.#placed(record, request, submission, entries);
+    } catch (error) {
+      throw this.#refused(record, error);
+    }
+    if (placing === undefined) return this.#admitted(record);
+    return placing.then(
+      (known) => this.#admitted(record, known || undefined),
+      (error) => {
+        throw this.#refused(record, error);
+      },
+    );
+  }
+
+  /**
+   * @param {CheckedRequest} request
+   * @param {OwnSubmission} submission
+   * @returns {JobRecord} without a place
+   */
+  #recordOf(request, { access, part, used, face, near }) {
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
@@ -332,51 +414,110 @@ export class Admission extends EventEmitter {
     if (face !== undefined) record.extra = { face };
     if (webhook !== undefined) record.extra = { ...record.extra, webhook };
     if (used !== undefined) record.usedKey = { ...used, answer: () => answerFor(record) };
-    this.#pending += 1;
-    const isShared = this.#shared !== undefined && part === undefined;
-    try {
-      const alone = request.conversation_id === undefined;
-      if (isShared) {
-        const known = alone
-          ? await this.#placeShared(record, request, submission, entries)
-          : await this.#placeTurn(record, request, submission, entries);
-        if (known !== undefined) return { record, known };
-      } else {
-        // A job without a turn is placed synchronously.
-        const whole = alone ? request : await this.#turns.begin(record, submission.signal);
-        if (!alone) checkFeatures(this.#provider, whole);
-        await this.#placeAgain(record, whole, submission, entries);
-      }
-    } catch (error) {
-      this.#turns.rollback(record);
-      if (error instanceof HttpError) this.emit('refused', error, record);
-      throw error;
-    } finally {
-      this.#pending -= 1;
-    }
+    return record;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {Answer} [known] of its key, if another request has made the job
+   * @returns {Admitted}
+   */
+  #admitted(record, known) {
+    this.#pending -= 1;
+    if (known !== undefined) return { record, known };
     this.emit('admitted', record);
     return { record };
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {unknown} error
+   * @returns {unknown} the same error
+   */
+  #refused(record, error) {
+    this.#pending -= 1;
+    this.#turns.rollback(record);
+    if (error instanceof HttpError) this.emit('refused', error, record);
+    return error;
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request
+   * @param {OwnSubmission} submission
+   * @param {QuotaEntry[]} entries
+   * @returns {Promise<Answer | undefined | void> | undefined} undefined: the job has its place. Else a promise of the
+   *   answer of its key, if another request has made the job
+   */
+  #placed(record, request, submission, entries) {
+    const alone = request.conversation_id === undefined;
+    if (this.#shared !== undefined && record.part === undefined) {
+      return alone
+        ? this.#placeShared(record, request, submission, entries)
+        : this.#placeTurn(record, request, submission, entries);
+    }
+    const charges = this.#charges;
+    const place = (/** @type {CheckedRequest} */ whole) =>
+      charges === undefined
+        ? this.#placeAgain(record, whole, submission, entries)
+        : this.#placePart(record, whole, submission, charges);
+    if (alone) return place(request);
+    return this.#turns.begin(record, submission.signal).then((whole) => {
+      checkFeatures(this.#provider, whole);
+      return place(whole);
+    });
   }
 
   /**
    * Places a job that this process alone knows; once more where a limit or credit refuses it.
    * @param {JobRecord} record
    * @param {CheckedRequest} request whole
-   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
+   * @param {OwnSubmission} submission
    * @param {QuotaEntry[]} entries
+   * @returns {Promise<void> | undefined} undefined: the job has its place
    */
-  async #placeAgain(record, request, submission, entries) {
-    try {
-      const placing = this.#place(record, request, submission, entries);
-      if (placing !== undefined) await placing;
-    } catch (/** @type {any} */ error) {
+  #placeAgain(record, request, submission, entries) {
+    const again = async (/** @type {any} */ error) => {
       if (error?.status !== 429 && error?.status !== 402) throw error;
       // A client may read its job's terminal event, written by the reactor, before this thread
       // has released the job's reservation.
       await this.#hub.barrier();
       await this.#place(record, request, submission, entries);
+    };
+    let placing;
+    try {
+      placing = this.#place(record, request, submission, entries)?.catch(again);
+    } catch (error) {
+      placing = again(error);
     }
-    if (record.written !== undefined) await this.#written(record);
+    if (placing === undefined && record.written === undefined) return undefined;
+    return Promise.resolve(placing).then(() => {
+      if (record.written !== undefined) return this.#written(record);
+    });
+  }
+
+  /**
+   * Places a child job of a deployment: this process alone knows it, and what it takes is in Redis.
+   * @param {JobRecord} record
+   * @param {CheckedRequest} request
+   * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
+   * @param {PartCharges} charges
+   */
+  async #placePart(record, request, submission, charges) {
+    const { access, signal, endpoint = endpoints.jobs, covered } = submission;
+    this.#checkRoom(record, submission);
+    const whose = { access, model: record.model, endpoint };
+    record.reservation = await charges.reservations.forPart(request, whose, covered);
+    try {
+      await charges.calls.hold(record, request, access);
+      this.#checkRoom(record, submission);
+      record.request = this.#billing.bounded(request, record.model);
+      await this.#enqueue(record, signal, () => this.#lifecycle.accept(record));
+    } catch (error) {
+      await charges.calls.release(record);
+      await record.reservation?.release();
+      throw error;
+    }
   }
 
   /**
@@ -565,8 +706,8 @@ export class Admission extends EventEmitter {
     const waitMs = part === undefined ? (this.#provider.unavailableMs?.(record.model) ?? 0) : 0;
     if (waitMs > 0) throw upstreamsUnavailable(waitMs);
     let isQueued = false;
-    const queued = this.#pipeline.submit(record, {
-      signal: /** @type {any} */ (abort),
+    const queued = this.#pipeline.place(record, {
+      signal: abort,
       onAccepted: () => {
         // Room may become free after the wait was aborted: the queue then drops the record.
         if (abort.aborted) return;
@@ -574,7 +715,8 @@ export class Admission extends EventEmitter {
         isQueued = true;
       },
     });
-    return isQueued && record.accepted ? undefined : this.#whenQueued(record, signal, queued);
+    if (isQueued && record.accepted) return undefined;
+    return this.#whenQueued(record, signal, Promise.resolve(queued));
   }
 
   /**

@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { idempotencyKeyReused } from '../errors.js';
 import { comparing } from '../../internal/util/exact-json.js';
+import { whenReady } from '../../internal/util/when-ready.js';
 
 const KEY_LENGTH_MAX = 255;
 /** Approximate bytes of key, principal, fingerprint and answer. */
@@ -15,9 +16,14 @@ const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
  * @template T
  * @typedef {object} Entry
  * @property {string} fingerprint
- * @property {Promise<T>} outcome
+ * @property {T | Promise<T>} outcome
  * @property {T} [answer] the outcome, once known
  * @property {number} expiresAtMs Infinity while the first request runs
+ */
+
+/**
+ * @template T
+ * @typedef {{answer: T, replayed: boolean}} Taken
  */
 
 /**
@@ -73,6 +79,7 @@ export class IdempotencyCache {
   #memory;
   #nowMs;
   #isKept;
+  #find;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
   /** @type {KeyFile<T> | undefined} */
@@ -86,11 +93,15 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
+   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] the answer of an earlier request, which is kept
+   *   elsewhere: asked where a request is refused, since a known answer comes before every refusal
    * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
    *   requests elsewhere, and only requests at the same time share an outcome. Default true
    */
-  constructor({ ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file, kept = true }) {
-    this.#isKept = kept;
+  constructor(options) {
+    const { ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file } = options;
+    this.#isKept = options.kept ?? true;
+    this.#find = options.find;
     this.#ttlMs = ttlMs;
     this.#maxKeys = maxKeys;
     this.#hasPrincipals = hasPrincipals;
@@ -99,8 +110,7 @@ export class IdempotencyCache {
     this.#file = file;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
-      const outcome = Promise.resolve(answer);
-      this.#entries.set(name, { fingerprint, outcome, answer, expiresAtMs });
+      this.#entries.set(name, { fingerprint, outcome: answer, answer, expiresAtMs });
       this.#count(principalOf(name), 1);
     }
   }
@@ -119,12 +129,24 @@ export class IdempotencyCache {
    * @param {string} principal
    * @param {string} key
    * @param {unknown} body compared as canonical JSON (RFC 8785)
-   * @param {(key: UsedKey) => Promise<T>} run makes the answer; called once per key
-   * @returns {Promise<{answer: T, replayed: boolean}>}
+   * @param {(key: UsedKey) => T | Promise<T>} run makes the answer; called once per key
+   * @returns {Promise<Taken<T>>}
    * @throws {HttpError} 422 when the key was used with another body, 507 when the cache is full;
    *   else the error of `run`
    */
   async answer(principal, key, body, run) {
+    return this.take(principal, key, body, run);
+  }
+
+  /**
+   * As `answer`, which always makes a promise.
+   * @param {string} principal
+   * @param {string} key
+   * @param {unknown} body
+   * @param {(key: UsedKey) => T | Promise<T>} run
+   * @returns {Taken<T> | Promise<Taken<T>>} a promise where there is something to wait for
+   */
+  take(principal, key, body, run) {
     this.#purge();
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
@@ -133,23 +155,60 @@ export class IdempotencyCache {
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
       if (known.fingerprint !== fingerprint) throw idempotencyKeyReused();
-      return { answer: await known.outcome, replayed: true };
+      return whenReady(known.outcome, (answer) => ({ answer, replayed: true }));
     }
     if (known !== undefined) this.#forget(name);
-    this.#checkRoom(principal);
+    if (this.#find === undefined) this.#checkRoom(principal);
+    const used = { name, fingerprint };
+    let isFound = false;
+    const outcome =
+      this.#find === undefined
+        ? run(used)
+        : this.#runOrFind(principal, used, run, () => (isFound = true));
     /** @type {Entry<T>} */
-    const entry = { fingerprint, outcome: run({ name, fingerprint }), expiresAtMs: Infinity };
+    const entry = { fingerprint, outcome, answer: undefined, expiresAtMs: Infinity };
     this.#entries.set(name, entry);
     this.#count(principal, 1);
+    if (!(outcome instanceof Promise)) return this.#keep(name, entry, outcome, false);
+    return outcome.then(
+      (answer) => this.#keep(name, entry, answer, isFound),
+      (error) => {
+        this.#forget(name);
+        throw error;
+      },
+    );
+  }
+
+  /**
+   * @param {string} name
+   * @param {Entry<T>} entry
+   * @param {T} answer its outcome
+   * @param {boolean} replayed whether it is that of an earlier request
+   * @returns {Taken<T>}
+   */
+  #keep(name, entry, answer, replayed) {
+    if (!this.#isKept) this.#forget(name);
+    entry.answer = answer;
+    entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
+    return { answer, replayed };
+  }
+
+  /**
+   * @param {string} principal
+   * @param {UsedKey} used
+   * @param {(key: UsedKey) => T | Promise<T>} run
+   * @param {() => void} onFound
+   * @returns {Promise<T>}
+   */
+  async #runOrFind(principal, used, run, onFound) {
     try {
-      const answer = await entry.outcome;
-      if (!this.#isKept) this.#forget(name);
-      entry.answer = answer;
-      entry.expiresAtMs = this.#nowMs() + this.#ttlMs;
-      return { answer, replayed: false };
+      this.#checkRoom(principal);
+      return await run(used);
     } catch (error) {
-      this.#forget(name);
-      throw error;
+      const found = await this.#find?.(used);
+      if (found === undefined) throw error;
+      onFound();
+      return found;
     }
   }
 

@@ -114,14 +114,14 @@ export class AnswerEntries {
   #waiting = [];
   /** Characters in it. */
   #waitingChars = 0;
-  /** The latest call of each index or id. @type {Map<number | string, Call>} */
-  #calls = new Map();
+  /** The latest call of each index or id. @type {Map<number | string, Call> | undefined} */
+  #calls;
   /** @type {Call | undefined} */
   #last;
-  /** Of the calls in the log. @type {Set<string>} */
-  #ids = new Set();
-  /** First halves of surrogate pairs, by kind. @type {Map<string, string>} */
-  #halves = new Map();
+  /** Of the calls in the log. @type {Set<string> | undefined} */
+  #ids;
+  /** First halves of surrogate pairs, by kind. @type {Map<string, string> | undefined} */
+  #halves;
 
   /** @param {(entry: EntryInput) => void} append takes the entries in their order */
   constructor(append) {
@@ -139,7 +139,7 @@ export class AnswerEntries {
    */
   push(value) {
     // Most answers are plain text.
-    const isPlain = this.#current === undefined && this.#halves.size === 0;
+    const isPlain = this.#current === undefined && !this.#halves?.size;
     if (typeof value === 'string' && isPlain && !endsInHalf(value)) {
       if (value !== '') this.#append({ kind: 'text', text: value });
       return;
@@ -162,10 +162,10 @@ export class AnswerEntries {
       this.endCall();
       this.#advance();
     }
-    for (const [kind, text] of this.#halves) {
+    for (const [kind, text] of this.#halves ?? []) {
       this.#append({ kind: /** @type {EntryInput['kind']} */ (kind), text });
     }
-    this.#halves.clear();
+    this.#halves = undefined;
   }
 
   /** Ends the call that is being written, if any: no arguments become `{}`. */
@@ -174,8 +174,8 @@ export class AnswerEntries {
     this.#current = undefined;
     if (call?.isOpen !== true) return;
     call.isOver = true;
-    const half = this.#halves.get('tool_arguments');
-    this.#halves.delete('tool_arguments');
+    const half = this.#halves?.get('tool_arguments');
+    this.#halves?.delete('tool_arguments');
     if (half !== undefined) this.#append({ kind: 'tool_arguments', text: half });
     else if (!call.hasArguments) this.#append({ kind: 'tool_arguments', text: '{}' });
   }
@@ -197,7 +197,8 @@ export class AnswerEntries {
     const call = known ?? new Call();
     call.add(piece);
     this.#last = call;
-    for (const key of [piece.index, piece.id]) if (key !== undefined) this.#calls.set(key, call);
+    const calls = (this.#calls ??= new Map());
+    for (const key of [piece.index, piece.id]) if (key !== undefined) calls.set(key, call);
     if (call.isOver) return;
     if (known === undefined) this.#waiting.push(call);
     if (call === this.#current) this.#writeCall(call);
@@ -211,11 +212,11 @@ export class AnswerEntries {
    */
   #find({ index, id, name }) {
     if (index !== undefined) {
-      const call = this.#calls.get(index);
+      const call = this.#calls?.get(index);
       const other = call?.id !== undefined && id !== undefined && call.id !== id;
       return other ? undefined : call;
     }
-    if (id !== undefined) return this.#calls.get(id);
+    if (id !== undefined) return this.#calls?.get(id);
     return name === undefined ? this.#last : undefined;
   }
 
@@ -257,8 +258,9 @@ export class AnswerEntries {
 
   /** @param {Call} call @returns {string} its own id, unless an earlier call has the same */
   #idFor({ id: given }) {
-    const id = given !== undefined && !this.#ids.has(given) ? given : newId();
-    this.#ids.add(id);
+    const ids = (this.#ids ??= new Set());
+    const id = given !== undefined && !ids.has(given) ? given : newId();
+    ids.add(id);
     return id;
   }
 
@@ -268,10 +270,11 @@ export class AnswerEntries {
       this.#append({ kind, text: given });
       return;
     }
-    let text = (this.#halves.get(kind) ?? '') + given;
-    this.#halves.delete(kind);
+    let text = (this.#halves?.get(kind) ?? '') + given;
+    this.#halves?.delete(kind);
     // A lone surrogate has no UTF-8 encoding, so it waits for its other half.
     if (endsInHalf(text)) {
+      this.#halves ??= new Map();
       this.#halves.set(kind, text.slice(-1));
       text = text.slice(0, -1);
     }

@@ -18,6 +18,9 @@ function checkedUsage(usage) {
   return counts ? JSON.parse(JSON.stringify(usage)) : undefined;
 }
 
+/** @type {readonly string[]} */
+const NO_STOPS = Object.freeze([]);
+
 const REASONS = /** @type {const} */ (['stop', 'length', 'tool_calls', 'content_filter']);
 
 /**
@@ -86,7 +89,7 @@ export class Run {
     this.#hub = hub;
     const { request = {} } = record;
     this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
-    this.#stops = [request.stop ?? []].flat();
+    this.#stops = request.stop === undefined ? NO_STOPS : [request.stop].flat();
     this.#filter = new StopFilter(this.#stops);
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
@@ -170,11 +173,13 @@ export class Run {
     if (this.done) return;
     this.#flush();
     const { rawReason, stopSequence } = end ?? {};
-    this.#end({
-      ...{ type: 'complete', reason, usage },
-      ...(typeof rawReason === 'string' && { rawReason }),
-      ...(typeof stopSequence === 'string' && reason === 'stop' && stoppedAt(stopSequence)),
-    });
+    /** @type {import('../../streams/types.js').TerminalInput} */
+    const terminal = { type: 'complete', reason, usage };
+    if (typeof rawReason === 'string') terminal.rawReason = rawReason;
+    if (typeof stopSequence === 'string' && reason === 'stop') {
+      Object.assign(terminal, stoppedAt(stopSequence));
+    }
+    this.#end(terminal);
   }
 
   /** @param {unknown} error any value; its getters may throw */

@@ -7,6 +7,15 @@ import { SluiceError } from '../../internal/util/errors.js';
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
+ * @param {import('./failure.js').Failure} failure of an attempt
+ * @returns {SluiceError} after which the pipeline tries again
+ */
+function retryable({ retryAfterMs }) {
+  const details = { retryable: true, retryAfterMs };
+  return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
+}
+
+/**
  * Runs one attempt of each job of a batch. Returns an error for each job that may be retried; all
  * other endings go to the hub.
  * @param {import('./runner.js').JobRunner} runner
@@ -14,11 +23,7 @@ import { SluiceError } from '../../internal/util/errors.js';
  */
 async function attempt(runner, batch) {
   const failures = await runner.run(batch);
-  return failures.map((failure) => {
-    if (failure === undefined) return '';
-    const details = { retryable: true, retryAfterMs: failure.retryAfterMs };
-    return new SluiceError('ERR_ATTEMPT_FAILED', 'The attempt failed.', details);
-  });
+  return failures.map((failure) => (failure === undefined ? '' : retryable(failure)));
 }
 
 /**
@@ -28,16 +33,21 @@ async function attempt(runner, batch) {
  */
 export function createJobPipeline(options, runner) {
   const { batching, maxConcurrency, incomingCapacity, processingCapacity, retry, clock } = options;
-  return new Pipeline({
-    process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
-    ...batching,
-    maxConcurrency,
-    incomingCapacity,
-    processingCapacity,
-    retry,
-    clock,
-    discardResults: true,
-  });
+  const processOne = (/** @type {JobRecord} */ record) =>
+    runner.runOne(record)?.then((failure) => failure && retryable(failure));
+  return new Pipeline(
+    {
+      process: (/** @type {JobRecord[]} */ batch) => attempt(runner, batch),
+      ...batching,
+      maxConcurrency,
+      incomingCapacity,
+      processingCapacity,
+      retry,
+      clock,
+      discardResults: true,
+    },
+    { processOne },
+  );
 }
 
 /**

@@ -60,14 +60,12 @@ export class JobLifecycle extends EventEmitter {
   #store;
   #shared;
   #parts;
+  #isForeign;
   #hub;
   #jobs;
   #retryBudgets;
   /** By the handle of a further answer's log. @type {Map<number, JobRecord>} */
   #ofSiblings = new Map();
-  /** Start of the first attempt of records that have been retried. */
-  /** @type {WeakMap<JobRecord, number>} */
-  #startedAtMs = new WeakMap();
   #drained = false;
 
   /**
@@ -80,9 +78,11 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
    *   process alone
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] of jobs of a deployment; default: none
+   * @param {(handle: number) => boolean} [deps.isForeign] whether a log of the hub is no job's; default: none is
    */
-  constructor({ options, nowMs, hub, store, memory, shared, parts }) {
+  constructor({ options, nowMs, hub, store, memory, shared, parts, isForeign = () => false }) {
     super();
+    this.#isForeign = isForeign;
     // Listeners are the parts of a gateway: a fixed number.
     this.setMaxListeners(0);
     this.#shared = shared;
@@ -123,17 +123,15 @@ export class JobLifecycle extends EventEmitter {
    */
   accept(record) {
     const request = /** @type {import('../checked-request.js').CheckedRequest} */ (record.request);
-    const { maxWallMs } = this.limitsOf(record);
-    const { n = 1 } = request;
+    const { n = 1, max_wall_ms: maxWallMs = this.#options.maxWallMs } = request;
     const number =
       this.#store?.accept(record, estimatePromptTokens(request), n) ?? this.#numberOf(record, n);
     const copyTo = record.part?.copyTo;
-    record.handle = this.#hub.create({
-      ...this.#logOptionsOf(record, maxWallMs),
-      copyTo,
-      record: number,
-      near: record.answer?.handle ?? copyTo?.handle ?? record.near,
-    });
+    const options = this.#logOptionsOf(record, maxWallMs);
+    options.record = number;
+    options.copyTo = copyTo;
+    options.near = record.answer?.handle ?? copyTo?.handle ?? record.near;
+    record.handle = this.#hub.create(options);
     this.#addSiblings(record, n, number);
     this.#begin(record, maxWallMs);
   }
@@ -201,9 +199,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {number} maxWallMs from now
    */
   #logOptionsOf(record, maxWallMs) {
-    const { onDisconnect, disconnectGraceMs } = this.#options;
-    const retentionMs = this.#retentionMsOf(record);
-    const options = logOptions(record, { onDisconnect, disconnectGraceMs, maxWallMs, retentionMs });
+    const options = logOptions(record, this.#options, maxWallMs, this.#retentionMsOf(record));
     // The hub knows the readers of this process alone.
     if (this.#shared !== undefined) options.onDisconnect = 'continue';
     if (record.part === undefined) options.settles = this.#parts?.settles(record);
@@ -264,16 +260,17 @@ export class JobLifecycle extends EventEmitter {
     if (record.abort.aborted) return false;
     record.ownUpstream = upstream;
     record.beginAttempt();
-    const handles = [record.handle, ...record.siblings];
+    const { siblings } = record;
+    const handles = siblings.length === 0 ? [record.handle] : [record.handle, ...siblings];
     const nowMs = this.#nowMs();
     record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
     // A job of another process was given its attempt when it was taken over.
     if (record.attempts === record.firstAttempt) {
-      this.#startedAtMs.set(record, nowMs);
+      record.startedMs = nowMs;
       for (const handle of handles) this.#hub.start(handle, members);
     } else {
-      record.attemptOffsetMs = nowMs - (this.#startedAtMs.get(record) ?? nowMs);
+      record.attemptOffsetMs = nowMs - (record.startedMs ?? nowMs);
       for (const handle of handles) this.#hub.retry(handle, members);
     }
     this.emit('attempt', record);
@@ -408,6 +405,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {JobState} state
    */
   async #onEnding(handle, state) {
+    if (this.#isForeign(handle)) return;
     const record = this.#jobs.byHandle(handle);
     const settlement = record === undefined ? {} : await this.#parts?.settlement(record, state);
     this.#hub.settle(handle, JSON.stringify(settlement ?? {}));

@@ -7,20 +7,28 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /**
  * @param {JobRecord} record with its request
- * @param {Pick<JobOptions, 'onDisconnect' | 'disconnectGraceMs' | 'maxWallMs' | 'retentionMs'>} defaults
- *   of what the request does not set; `maxWallMs` counts from now
- * @returns {JobOptions}
+ * @param {Pick<JobOptions, 'onDisconnect' | 'disconnectGraceMs'>} defaults of what the request does not set
+ * @param {number} maxWallMs from now
+ * @param {number} retentionMs
+ * @returns {JobOptions & {near?: number}} with all members, so that V8 keeps one shape
  */
-export function logOptions({ id, request, extra }, defaults) {
+export function logOptions({ id, request, extra }, defaults, maxWallMs, retentionMs) {
   const checked = /** @type {import('../checked-request.js').CheckedRequest} */ (request);
+  // A face writes its frames from the whole log.
+  const hasFace = extra?.face !== undefined;
   return {
-    ...defaults,
     jobId: id,
     onDisconnect: checked.on_disconnect ?? defaults.onDisconnect,
     disconnectGraceMs: checked.disconnect_grace_ms ?? defaults.disconnectGraceMs,
+    maxWallMs,
+    retentionMs,
     promptTokens: estimatePromptTokens(checked),
-    // A face writes its frames from the whole log.
-    ...(extra?.face !== undefined && { announce: true, whole: true }),
+    announce: hasFace,
+    whole: hasFace,
+    settles: undefined,
+    record: undefined,
+    copyTo: undefined,
+    near: undefined,
   };
 }
 

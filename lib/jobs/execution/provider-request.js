@@ -1,17 +1,17 @@
 /** The request that a provider receives for a job. Pure functions. */
 import { tokenLimitOf } from '../checked-request.js';
+import { withSignal } from '../../internal/util/abort.js';
 
 /** @typedef {import('../checked-request.js').CheckedRequest} CheckedRequest */
 
 /** @param {CheckedRequest} request */
 function bodyOf({ passed, stop, max_tokens: older, max_completion_tokens: newer }) {
-  return {
-    ...passed,
-    // As the caller wrote it: a string stays one.
-    ...(stop !== undefined && { stop }),
-    // The limit goes by its newer name then.
-    ...(older !== undefined && newer !== undefined && { max_tokens: older }),
-  };
+  const body = /** @type {Record<string, unknown>} */ ({ ...passed });
+  // As the caller wrote it: a string stays one.
+  if (stop !== undefined) body.stop = stop;
+  // The limit goes by its newer name then.
+  if (older !== undefined && newer !== undefined) body.max_tokens = older;
+  return body;
 }
 
 /**
@@ -21,12 +21,11 @@ function bodyOf({ passed, stop, max_tokens: older, max_completion_tokens: newer 
  */
 export function providerRequest(record, model = record.model) {
   const request = /** @type {CheckedRequest} */ (record.request);
-  return {
+  const asked = {
     id: record.id,
     prompt: request.prompt,
     promptIds: request.prompt_ids,
     messages: request.messages,
-    ...(request.history && { history: request.messages?.slice(...request.history) }),
     model,
     maxTokens: tokenLimitOf(request),
     limitName: request.max_completion_tokens === undefined ? 'max_tokens' : 'max_completion_tokens',
@@ -35,8 +34,9 @@ export function providerRequest(record, model = record.model) {
     n: request.n,
     metadata: request.metadata,
     body: bodyOf(request),
-    get signal() {
-      return record.abort.signal;
-    },
   };
+  if (request.history !== undefined) {
+    Object.assign(asked, { history: request.messages?.slice(...request.history) });
+  }
+  return /** @type {any} */ (withSignal(asked, record.abort));
 }

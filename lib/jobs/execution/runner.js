@@ -2,6 +2,7 @@ import { Run } from './attempt.js';
 import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
 import { providerRequest } from './provider-request.js';
+import { withSignal } from '../../internal/util/abort.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').AnswerPiece} AnswerPiece */
@@ -151,6 +152,19 @@ export class JobRunner {
     return runs.map((run) => run?.retryError);
   }
 
+  /**
+   * Runs one attempt of a job, or one at each upstream.
+   * @param {import('../job.js').JobRecord} record
+   * @returns {Promise<import('./failure.js').Failure | undefined> | undefined} the failure after which it may
+   *   be retried; undefined: the job has ended already
+   */
+  runOne(record) {
+    if (this.#routed !== undefined) return this.#routed.run(record);
+    if (!this.#lifecycle.beginAttempt(record)) return undefined;
+    const run = this.#begin(record);
+    return this.#pump([run], this.#provider).then(() => run.retryError);
+  }
+
   /** @param {import('../job.js').JobRecord} record */
   #begin(record) {
     return new Run({
@@ -259,14 +273,8 @@ export class JobRunner {
       run.whenDone(() => resolve(iterator && release(iterator)));
       if (run.done) return;
       try {
-        const { abort } = run.record;
         // Read on demand: a provider that ignores its signal makes none.
-        const options = {
-          get signal() {
-            return abort.signal;
-          },
-          ...(onCall !== undefined && { onCall }),
-        };
+        const options = withSignal(onCall === undefined ? {} : { onCall }, run.record.abort);
         iterator = within(() => start(provider.generate?.(request, options)));
       } catch (error) {
         run.fail(error);

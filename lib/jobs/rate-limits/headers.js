@@ -10,6 +10,8 @@
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
 const MS_PER_S = 1000;
+/** @type {Record<string, string>} */
+const NONE = Object.freeze({});
 
 /**
  * @param {QuotaEntry} a
@@ -58,8 +60,22 @@ function nameOf(dimension) {
   return name;
 }
 
+/** Policies as they are in the headers, by dimension: limits change seldom. */
+/** @type {Map<string, {limit: number, windowMs: number | undefined, item: string}>} */
+const policies = new Map();
+
 /** @param {QuotaEntry} entry */
-function policyItem({ dimension, limit, windowMs }) {
+function policyItem(entry) {
+  const { dimension, limit, windowMs } = entry;
+  const last = policies.get(dimension);
+  if (last !== undefined && last.limit === limit && last.windowMs === windowMs) return last.item;
+  const item = policyOf(entry);
+  policies.set(dimension, { limit, windowMs, item });
+  return item;
+}
+
+/** @param {QuotaEntry} entry */
+function policyOf({ dimension, limit, windowMs }) {
   const name = nameOf(dimension);
   // No unit is registered for tokens; the default unit is "requests".
   if (windowMs === undefined) return `${name};q=${limit};qu=${CONCURRENT}`;
@@ -101,8 +117,8 @@ export function formatSpan(seconds) {
  * @returns {Record<string, string>} empty if no limit applies
  */
 export function rateLimitHeaders(entries) {
+  if (entries.length === 0) return NONE;
   const found = tightest(entries);
-  if (found.size === 0) return {};
   const all = [...found.values()];
   /** @type {Record<string, string>} */
   const headers = {

@@ -45,7 +45,7 @@ export class Reservation {
    * @param {number} tokens used
    */
   settle(tokens) {
-    this.#lease.settle(this.#countsTokens ? { tokens } : {});
+    this.#lease.settle(this.#countsTokens ? { tokens } : undefined);
   }
 
   /** Returns everything: the work never began. */
@@ -63,7 +63,7 @@ export class WorkReservation {
   #requestUsed = false;
   #placeUsed = false;
 
-  /** @param {Reservation | undefined} reservation undefined: no limit applies */
+  /** @param {import('../job.js').ReservationHold | undefined} reservation undefined: no limit applies */
   constructor(reservation) {
     this.#reservation = reservation;
   }
@@ -166,10 +166,12 @@ export class Reservations {
    * @throws {RateLimitError}
    */
   forJob(request, whose, { shared, patient = false, covered }) {
+    const budgets = this.#budgetsOf(whose);
+    if (budgets.length === 0) return undefined;
     const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + LEASE_GRACE_MS;
     const { defaultMaxTokens } = this.#access;
-    const answer = this.#reserve(
-      whose,
+    const answer = this.#lease(
+      budgets,
       costsOfJob(request, { tokens: !shared, defaultMaxTokens, covered }),
       patient ? NO_TIME_MS : Math.min(ms, NO_TIME_MS),
     );
@@ -256,13 +258,16 @@ export class Reservations {
    * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
    *   Budget[]} | undefined} with the budget of each entry; undefined: no limit applies
    */
-  #reserve({ access, model, endpoint }, costs, leaseMs) {
+  #reserve(whose, costs, leaseMs) {
+    return this.#lease(this.#budgetsOf(whose), costs, leaseMs);
+  }
+
+  /** @param {Whose} whose @returns {Budget[]} those that have limits */
+  #budgetsOf({ access, model, endpoint }) {
     const budgets = this.#access.budgets(access, model, endpoint);
-    if (budgets.length === 0) return undefined;
-    if (budgets[0].scope === 'principal' && this.#access.isGiven(access)) {
-      this.#book.give(budgets[0]);
-    }
-    return this.#lease(budgets, costs, leaseMs);
+    const isOwn = budgets.length > 0 && budgets[0].scope === 'principal';
+    if (isOwn && this.#access.isGiven(access)) this.#book.give(budgets[0]);
+    return budgets;
   }
 
   /**

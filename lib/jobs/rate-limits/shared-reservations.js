@@ -1,4 +1,4 @@
-import { NOTHING, asksOf, costsOfJob } from './asks.js';
+import { NOTHING, asksOf, costsOfJob, costsOfWork } from './asks.js';
 import { keyOf } from './limit-table.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { refusalOf } from './refusals.js';
@@ -234,10 +234,60 @@ export class SharedReservations {
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
    * @throws {import('../../internal/util/http-error.js').HttpError} 429; 503 and 507 for Redis
    */
-  async forCall(request, { access, model, endpoint }) {
+  forCall(request, whose) {
+    return this.forPart(request, whose);
+  }
+
+  /**
+   * Reserves the limits of a child job.
+   * @param {import('../checked-request.js').CheckedRequest} request
+   * @param {import('./reservations.js').Whose} whose
+   * @param {{request: boolean, place: boolean}} [covered] what its operation has reserved
+   * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `forCall`
+   */
+  forPart(request, { access, model, endpoint }, covered) {
     const { defaultMaxTokens } = this.#access;
-    const costs = costsOfJob(request, { tokens: true, defaultMaxTokens });
-    const asks = asksOf(this.#access.budgets(access, model, endpoint), costs);
+    const costs = costsOfJob(request, { tokens: true, defaultMaxTokens, covered });
+    return this.#hold(asksOf(this.#access.budgets(access, model, endpoint), costs));
+  }
+
+  /**
+   * Reserves the limits of a crawl within a workflow.
+   * @param {Readonly<import('../policy/config.js').Access>} access
+   * @param {string} endpoint
+   * @param {{request: boolean, place: boolean}} [covered] what its operation has reserved
+   * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `forCall`
+   */
+  forWork(access, endpoint, covered) {
+    const budgets = this.#access.budgets(access, undefined, endpoint);
+    return this.#hold(asksOf(budgets, costsOfWork(covered)));
+  }
+
+  /**
+   * What an operation takes in the script that makes it known, as a job does.
+   * @param {Readonly<import('../policy/config.js').Access>} access
+   * @param {string} endpoint
+   * @returns {{asked: SharedAsk[], taken: (decisions: SharedDecision[]) => ReservationHold,
+   *   refused: (decisions: SharedDecision[]) => Error} | undefined} undefined: no limit applies
+   */
+  ofWork(access, endpoint) {
+    const asks = asksOf(this.#access.budgets(access, undefined, endpoint), costsOfWork());
+    if (asks.length === 0) return undefined;
+    return {
+      asked: asks.map((ask) => this.#shared(ask)),
+      taken: (decisions) =>
+        new SharedReservation(asks.map(holdOf), entriesOf(asks, decisions), () => {}),
+      refused: (decisions) => refusalBy(asks, entriesOf(asks, decisions)),
+    };
+  }
+
+  /**
+   * @param {Ask[]} asks
+   * @returns {Promise<ReservationHold | undefined>} a lease; undefined: nothing is asked
+   */
+  async #hold(asks) {
     if (asks.length === 0) return undefined;
     const { id, allowed, entries } = await this.#lease(asks);
     if (!allowed) throw refusalBy(asks, entries);

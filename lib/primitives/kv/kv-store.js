@@ -242,7 +242,7 @@ export class KvStore {
    */
   scan(options) {
     const scan = checkScan(options);
-    return decodePage(this.#native.scan(this.#nowMs(), ...scan.request), scan);
+    return decodePage(this.#native.scan(this.#nowMs(), scan.request), scan);
   }
 
   /**

@@ -47,7 +47,7 @@ export class KvSnapshot {
    */
   scan(options) {
     const scan = checkScan(options);
-    return decodePage(this.#open().scan(...scan.request), scan);
+    return decodePage(this.#open().scan(scan.request), scan);
   }
 
   /** Frees at once the memory that only this snapshot holds. Does nothing the second time. */

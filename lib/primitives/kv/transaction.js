@@ -104,7 +104,7 @@ export class KvTransaction {
   scan(options) {
     const scan = checkScan(options);
     return decodePage(
-      this.#read((tx) => tx.scan(this.#nowMs(), ...scan.request)),
+      this.#read((tx) => tx.scan(this.#nowMs(), scan.request)),
       scan,
     );
   }

@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process';
 import native from '../../internal/native/addon.js';
 import { EventKind, manualReactor, sharedReactor } from '../../internal/native/reactor.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -5,16 +6,17 @@ import { SluiceError, abortReason } from '../../internal/util/errors.js';
 import { checkFunction, checkOptions, checkSignal } from '../../internal/util/validate.js';
 import { checkPipelineOptions, identify } from './pipeline-options.js';
 import { callProcess } from './process-call.js';
+import { DirectSlots } from './direct-slots.js';
 import { ResultQueue } from './result-queue.js';
-
-/** Ids of directly dispatched batches begin here; those of the native side never come so far. */
-const DIRECT_BATCHES = 2 ** 52;
 
 /**
  * @import {Entry, EntryHandler, Failure, PipelineOptions, PipelineStats, RequestId, SubmitOptions,
  *   Success} from './pipeline-options.js'
  * @import {Outcome} from './process-call.js'
  */
+
+/** Handler of a request whose result nobody waits for. */
+const NOBODY = Object.freeze({ onAccepted() {}, onRefused() {}, onSettled() {} });
 
 function closedError() {
   return new SluiceError('ERR_PIPELINE_CLOSED', 'The pipeline is closed; the request was refused');
@@ -27,8 +29,7 @@ function closedError() {
  *
  * Queues, batches, slots and timers are native and run on a reactor; JavaScript calls `process` and
  * keeps the promises. With batches of one and a free slot, a request that would wait for nothing skips
- * the way through the reactor: it is dispatched at the end of the turn. The native side learns of such
- * batches when it is about to count slots. Main thread only. Ends with `close()`; pending requests keep
+ * the way through the reactor: it is dispatched once the current callback has returned. Main thread only. Ends with `close()`; pending requests keep
  * the process alive.
  * @template {object | string} [Request=object | string]
  * @template {{text: string}} [Result={text: string}] what `process` gives for a request
@@ -46,18 +47,14 @@ export class Pipeline {
   /** @type {Map<number, Entry<Request, Result>>} */
   #entries = new Map();
   #lastItem = 0;
-  /** Batches that may be dispatched directly at once; 0: none. */
-  #directMax;
+  #slots;
+  #processOne;
   /** Entries in the native stages, including those whose dispatch is on its way here. */
   #waiting = 0;
-  /** Batches in `#run`. */
+  /** Batches in a call of `process`, and direct ones that are about to begin it. */
   #inFlight = 0;
-  /** Direct batches that have not ended, and whose slots the native side does not count. */
-  /** @type {Set<number>} */
-  #uncounted = new Set();
-  #lastDirect = DIRECT_BATCHES;
-  /** Direct batches that begin at the end of this turn. @type {[number, Entry<Request, Result>][]} */
-  #starting = [];
+  /** Accepted or waiting requests; they keep the process alive. */
+  #open = 0;
   #running = 0;
   #accepted = 0;
   #completed = 0;
@@ -67,8 +64,13 @@ export class Pipeline {
   /** @type {() => void} */
   #onClosed = () => {};
 
-  /** @param {PipelineOptions<Request, Result>} options */
-  constructor(options) {
+  /**
+   * @param {PipelineOptions<Request, Result>} options
+   * @param {{processOne?: (request: Request) => Promise<unknown> | undefined}} [internal] `processOne`: as `process`,
+   *   of a pipeline without results, for requests of `place` that are dispatched at once. Resolves with an
+   *   error, or undefined
+   */
+  constructor(options, { processOne } = {}) {
     const { process, retry, discardResults, resultsCapacity, clock, stages } =
       checkPipelineOptions(options);
     this.#process = process;
@@ -81,7 +83,8 @@ export class Pipeline {
     this.#native = new native.Pipeline(this.#reactor.native, this.#machine, stages);
     // Under a manual clock every effect has its place in the order of the reactor.
     const isDirect = stages.maxBatchSize === 1 && clock === undefined;
-    this.#directMax = isDirect ? stages.maxConcurrency : 0;
+    this.#slots = new DirectSlots(isDirect ? stages.maxConcurrency : 0, this.#native);
+    this.#processOne = processOne;
   }
 
   /**
@@ -112,6 +115,74 @@ export class Pipeline {
         },
       });
     });
+  }
+
+  /**
+   * As `submit`, with the fewest steps for a request that waits for nothing. Of a pipeline with `processOne`.
+   * @param {Request} request with a `request_id`
+   * @param {{signal: import('../../internal/util/abort.js').Abortable, onAccepted: () => void}} options
+   * @returns {Promise<unknown> | undefined} undefined: it is accepted, and `processOne` gets it once the current
+   *   callback has returned, unless the signal aborts before
+   * @throws what `onAccepted` throws
+   */
+  place(request, { signal, onAccepted }) {
+    const isRefused = this.#closing !== undefined || signal.aborted;
+    const batch = this.#processOne === undefined || isRefused ? undefined : this.#takeSlot();
+    if (batch === undefined) {
+      return this.submit(request, { signal: /** @type {any} */ (signal), onAccepted });
+    }
+    try {
+      onAccepted();
+    } catch (error) {
+      this.#free(batch);
+      throw error;
+    }
+    this.#accepted += 1;
+    this.#begin();
+    nextTick(this.#runOne, batch, request, signal);
+    return undefined;
+  }
+
+  /** @type {(batch: number, request: Request, signal: import('../../internal/util/abort.js').Abortable) => void} */
+  #runOne = (batch, request, signal) => {
+    const isAborted = signal.aborted;
+    const end = (/** @type {unknown} */ error) => this.#endOne(batch, request, signal, error);
+    this.#running += 1;
+    try {
+      const call = isAborted ? undefined : this.#processOne?.(request);
+      if (call === undefined) end(isAborted ? abortReason(signal) : undefined);
+      else call.then(end, end);
+    } catch (error) {
+      end(error);
+    }
+  };
+
+  /**
+   * @param {number} batch
+   * @param {Request} request
+   * @param {import('../../internal/util/abort.js').Abortable} signal
+   * @param {unknown} error undefined: none
+   */
+  #endOne(batch, request, signal, error) {
+    this.#running -= 1;
+    if (error === undefined) {
+      this.#completed += 1;
+      this.#end();
+    } else this.#failOne(request, /** @type {any} */ (signal), error);
+    this.#free(batch);
+  }
+
+  /**
+   * Ends a request of `place`, or has it wait for its next attempt as every other request does.
+   * @param {Request} request
+   * @param {AbortSignal} signal
+   * @param {unknown} error
+   */
+  #failOne(request, signal, error) {
+    const entry = this.#entryFor(identify(request), signal, NOBODY);
+    const final = this.#final(entry, { error });
+    if (final === undefined) this.#retryLater([{ entry, error }]);
+    else this.#settle(entry, final);
   }
 
   /**
@@ -162,7 +233,7 @@ export class Pipeline {
       this.#reactor.ref();
       // What the stages hold bounds the results still to come, so close needs no reader.
       this.#results.unbound();
-      this.#countDirect();
+      this.#slots.count();
       this.#native.close();
     });
     this.#reactor.settle();
@@ -180,7 +251,7 @@ export class Pipeline {
       processing,
       processingBatches,
       retrying,
-      inFlight: inFlight + this.#uncounted.size,
+      inFlight: inFlight + this.#slots.uncounted,
       running: this.#running,
       blocked: this.#results.blocked,
       results: this.#results.size,
@@ -200,49 +271,72 @@ export class Pipeline {
     const identified = identify(request);
     if (this.#closing !== undefined) throw closedError();
     if (signal?.aborted) throw abortReason(signal);
+    const entry = this.#entryFor(identified, signal, handler);
+    this.#begin();
+    const batch = this.#takeSlot();
+    if (batch !== undefined) {
+      nextTick(this.#runEntry, batch, entry);
+      this.#accepted += 1;
+      this.#onAccepted(entry);
+      return;
+    }
+    this.#slots.count();
+    this.#waiting += 1;
+    this.#native.submit(entry.item);
+    this.#reactor.settle();
+  }
+
+  /**
+   * @param {{request: Request, id: RequestId<Request>}} identified
+   * @param {AbortSignal | undefined} signal
+   * @param {EntryHandler<Request, Result>} handler
+   * @returns {Entry<Request, Result>} a new one
+   */
+  #entryFor({ request, id }, signal, handler) {
     const item = ++this.#lastItem;
-    /** @type {Entry<Request, Result>} */
+    const release = signal?.aborted ? () => {} : whenAborted(signal, () => this.#onAbort(item));
     const entry = {
       item,
-      request: identified.request,
-      id: identified.id,
+      request,
+      id,
       attempt: 1,
       signal,
-      release: whenAborted(signal, () => this.#onAbort(item)),
+      release,
       onAbortRunning: undefined,
       handler,
     };
     this.#entries.set(item, entry);
-    if (this.#entries.size === 1) this.#reactor.ref();
-    if (this.#waiting === 0 && this.#inFlight + this.#starting.length < this.#directMax) {
-      this.#dispatch(entry);
-      return;
-    }
-    this.#countDirect();
-    this.#waiting += 1;
-    this.#native.submit(item);
-    this.#reactor.settle();
+    return entry;
   }
 
-  /** @param {Entry<Request, Result>} entry that a slot is free for */
-  #dispatch(entry) {
-    const batch = ++this.#lastDirect;
-    this.#uncounted.add(batch);
-    if (this.#starting.push([batch, entry]) === 1) {
-      setImmediate(() => {
-        for (const [id, one] of this.#starting.splice(0)) void this.#run(id, [one]);
-        this.#reactor.wake();
-      });
-    }
-    this.#accepted += 1;
-    this.#onAccepted(entry);
+  /** Counts a request that has not ended. */
+  #begin() {
+    if (this.#open++ === 0) this.#reactor.ref();
   }
 
-  /** Has the native side count the slots of direct batches. */
-  #countDirect() {
-    if (this.#uncounted.size === 0) return;
-    this.#native.hold([...this.#uncounted]);
-    this.#uncounted.clear();
+  /** The end of such a request. */
+  #end() {
+    if (--this.#open === 0) this.#reactor.unref();
+  }
+
+  /** @param {number} batch of one request, whose slot is given back */
+  #free(batch) {
+    this.#inFlight -= 1;
+    if (this.#slots.free(batch)) this.#reactor.settle();
+  }
+
+  /** Runs a request that a slot is free for. @type {(batch: number, entry: Entry<Request, Result>) => void} */
+  #runEntry = (batch, entry) => {
+    // It is counted already.
+    this.#inFlight -= 1;
+    void this.#run(batch, [entry]);
+  };
+
+  /** @returns {number | undefined} a batch of one request that waits for nothing; undefined: it has to wait */
+  #takeSlot() {
+    const batch = this.#waiting === 0 ? this.#slots.take(this.#inFlight) : undefined;
+    if (batch !== undefined) this.#inFlight += 1;
+    return batch;
   }
 
   /**
@@ -332,9 +426,7 @@ export class Pipeline {
     }
     if (entries.length > 0) await this.#callProcess(entries);
     this.#inFlight -= 1;
-    if (this.#uncounted.delete(batch)) return;
-    this.#native.batchDone(batch);
-    this.#reactor.settle();
+    if (this.#slots.free(batch)) this.#reactor.settle();
   }
 
   /** @param {Entry<Request, Result>[]} entries */
@@ -413,7 +505,7 @@ export class Pipeline {
     }
     // Before batchDone, or else a close in between would find all work done.
     if (items.length === 0) return;
-    this.#countDirect();
+    this.#slots.count();
     this.#waiting += items.length;
     this.#native.retry(items, delayMs);
   }
@@ -442,6 +534,6 @@ export class Pipeline {
   #forget(entry) {
     entry.release();
     this.#entries.delete(entry.item);
-    if (this.#entries.size === 0) this.#reactor.unref();
+    this.#end();
   }
 }

@@ -1,5 +1,5 @@
 /** The bodies of calls to Anthropic's Messages API, from requests of the chat API. Pure functions. */
-import { ProviderError } from '../shared/errors.js';
+import { requestRefusal } from '../shared/errors.js';
 import { UNNAMED_MODEL } from '../shared/types.js';
 import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
 
@@ -210,7 +210,7 @@ function continued(request, history) {
  * @param {ReadonlySet<Refusable>} [refused]
  * @returns {{body: Record<string, any>, asks?: 'budget' | 'adaptive'}} `asks`: the way in which the
  *   gateway asked for thinking
- * @throws {ProviderError} for a request that the API cannot express
+ * @throws {import('../shared/errors.js').ProviderError} for a request that the API cannot express
  */
 export function messagesBody(request, refused = new Set()) {
   const { prompt = '', messages, history = [], model, maxTokens } = request;
@@ -224,7 +224,7 @@ export function messagesBody(request, refused = new Set()) {
   }
   if (n > 1) {
     const message = 'An upstream of the dialect anthropic gives one answer to a request (n)';
-    throw new ProviderError('upstream_bad_request', message);
+    throw requestRefusal(message, { code: 'unsupported_feature', param: 'n', elsewhere: true });
   }
   const converted = toAnthropicMessages(messages ?? [{ role: 'user', content: prompt }]);
   const {

@@ -1,5 +1,5 @@
 /** Converts chat messages to those of Anthropic's Messages API. Pure functions. */
-import { ProviderError } from '../shared/errors.js';
+import { requestRefusal } from '../shared/errors.js';
 import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} ChatMessage of the chat API */
@@ -9,12 +9,10 @@ import { parseExact } from '../../internal/util/exact-json.js';
 /** Stands where the API needs a turn of the user, and the caller gave none. */
 const PLACEHOLDER = Object.freeze({ type: 'text', text: '.' });
 
-/** @param {string} what */
-function unsupported(what) {
-  return new ProviderError(
-    'upstream_bad_request',
-    `An upstream of the dialect anthropic does not take ${what}`,
-  );
+/** @param {string} what @param {string} param where it is in the request */
+function unsupported(what, param) {
+  const message = `An upstream of the dialect anthropic does not take ${what} (${param})`;
+  return requestRefusal(message, { code: 'unsupported_feature', param, elsewhere: true });
 }
 
 /** @param {any} part @returns {{cache_control?: object}} */
@@ -61,7 +59,7 @@ function documentOf(part, at) {
   const named = { ...(title && { title }), ...cacheOf(part) };
   if (typeof id === 'string') return { type: 'document', source: { type: 'file', file_id: id } };
   const text = data ?? url;
-  if (typeof text !== 'string') throw unsupported(`a file without data (${at})`);
+  if (typeof text !== 'string') throw unsupported('a file without data', at);
   // Some clients send the base64 alone.
   const source =
     readDataUrl(text) || /^https?:/.test(text) ? text : `data:application/pdf;base64,${text}`;
@@ -89,7 +87,7 @@ function blockOf(part, at) {
     case 'input_image': {
       const { image_url: image } = part;
       const url = typeof image === 'string' ? image : image?.url;
-      if (typeof url !== 'string') throw unsupported(`an image without a URL (${at})`);
+      if (typeof url !== 'string') throw unsupported('an image without a URL', at);
       return { type: 'image', source: sourceOf(url), ...cacheOf(part) };
     }
     case 'file':
@@ -99,11 +97,11 @@ function blockOf(part, at) {
     case 'audio':
     case 'video_url':
     case 'input_video':
-      throw unsupported(`${type} (${at})`);
+      throw unsupported(type, at);
     default:
       // A block of the API itself: `image`, `document`, `thinking`, `search_result`, ...
       if (typeof type === 'string') return part;
-      throw unsupported(`this part (${at})`);
+      throw unsupported('this part', at);
   }
 }
 
@@ -228,7 +226,7 @@ function resultsFirst({ role, content }) {
 /**
  * @param {readonly ChatMessage[]} messages
  * @returns {{system: Block[], messages: Turn[]}} text of the system apart, wherever it stood
- * @throws {ProviderError} for a part that the API has no block for
+ * @throws {import('../shared/errors.js').ProviderError} for a part that the API has no block for
  */
 export function toAnthropicMessages(messages) {
   /** @type {Block[]} */

@@ -5,7 +5,7 @@ import { checkRouteConfig, pickRouteConfig } from './options.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
 import { JobRoute } from './job-route.js';
 import { ModelTable } from './model-table.js';
-import { ProviderError } from '../shared/errors.js';
+import { requestRefusal } from '../shared/errors.js';
 
 /** @typedef {import('./options.js').RouteOptions} RouteOptions */
 /** @typedef {import('./options.js').RouteConfig} RouteConfig */
@@ -247,11 +247,7 @@ export class RouteProvider {
 /** @param {string} upstream */
 function withoutEmbeddings(upstream) {
   const message = `The upstream ${upstream} makes no embeddings`;
-  const type = 'invalid_request_error';
-  return new ProviderError('upstream_bad_request', message, {
-    elsewhere: true,
-    upstream: { status: 400, message, type, code: 'unsupported_feature', param: 'model' },
-  });
+  return requestRefusal(message, { code: 'unsupported_feature', param: 'model', elsewhere: true });
 }
 
 /**

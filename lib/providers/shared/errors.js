@@ -67,11 +67,15 @@ export class ProviderError extends SluiceError {
 /**
  * A request that the provider itself cannot express to its model: on the faces a 400.
  * @param {string} message
- * @param {{code: string, param: string}} details the error's code, and the member at fault
+ * @param {object} details
+ * @param {string} details.code of the error
+ * @param {string} details.param the member at fault
+ * @param {boolean} [details.elsewhere] whether another upstream may take it; default false
  */
-export function requestRefusal(message, { code, param }) {
+export function requestRefusal(message, { code, param, elsewhere }) {
   const type = 'invalid_request_error';
   return new ProviderError('upstream_bad_request', message, {
+    elsewhere,
     upstream: { status: 400, message, type, code, param },
   });
 }

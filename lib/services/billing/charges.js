@@ -18,6 +18,8 @@ import { tokenLimitOf } from '../../jobs/checked-request.js';
  * @property {number} [hold] id of the hold's event; absent when there was nothing to hold
  * @property {string} held
  * @property {{prompt: string, completion: string}} rates in 1e-9 micro-credits per token
+ * @property {{prompt: string, completion: string}} [own] of a job of a deployment that shares an answer: those of
+ *   a call of its own
  */
 
 /**
@@ -157,10 +159,18 @@ export function reportUncollected({ metrics, logger }, { id, account, missing })
 
 /**
  * @param {Bill} bill
+ * @param {boolean} cached the job used another job's answer
+ */
+export const ratesOf = ({ rates, own }, cached) => (cached ? rates : (own ?? rates));
+
+/**
+ * @param {Bill} bill
  * @param {Usage} usage
+ * @param {boolean} cached the job used another job's answer
  * @returns {bigint} what the usage costs
  */
-export function billedCost({ rates: { prompt, completion } }, usage) {
+export function billedCost(bill, usage, cached) {
+  const { prompt, completion } = ratesOf(bill, cached);
   return least(
     costOf({ prompt: BigInt(prompt), completion: BigInt(completion) }, usage),
     AMOUNT_MAX,

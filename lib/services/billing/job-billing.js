@@ -190,7 +190,7 @@ export class JobBilling {
     this.#open.delete(record);
     let cost = 0n;
     this.#safely(() => {
-      cost = billedCost(bill, usage);
+      cost = billedCost(bill, usage, cached);
       this.#charge(record.id, bill, cost);
     });
     return { record, cached, usage, cost };

@@ -14,6 +14,7 @@ import {
   insufficientCredit,
   least,
   newBill,
+  ratesOf,
   overdraftToBe,
   reportUncollected,
   usageOf,
@@ -30,15 +31,16 @@ import {
 /** @typedef {import('./charges.js').Bill} Bill */
 /** @typedef {import('./charges.js').Settlement} Settlement */
 
-/** A settlement that another call makes. */
+/** Of a settlement that another call is to make, or that of the heirs of this process. */
 const LATER = Object.freeze({ later: /** @type {const} */ ('1') });
+const FREE = Object.freeze({ prompt: '0', completion: '0' });
 
 /**
  * Billing of the jobs of a deployment: the script that admits a job holds its maximum cost in Redis, and the
  * one that ends it charges its actual use and counts it. The rules are those of JobBilling. Main thread.
  *
  * A job that began a shared answer and ends before it is settled when the answer ends. If its process dies
- * before that, its hold expires.
+ * before that, it pays for what it had used when it ended.
  *
  * Lives as long as its gateway.
  */
@@ -107,7 +109,7 @@ export class SharedJobBilling {
       refused: (record, refusal) => this.#refusalOf(billOf(record), refusal),
       begun: (record, answer) => void this.#began.set(answer, record),
       adopt: (record, hold) => this.#setHold(record, hold),
-      settles: (record) => (billOf(record) === undefined ? undefined : 'state'),
+      settles: (record) => (isPriced(record) ? 'state' : undefined),
       settle: (record, state) => this.#settleHold(record, state),
     };
   }
@@ -121,9 +123,15 @@ export class SharedJobBilling {
       name: 'usage',
       ask: ({ model }, { answer }) => ({ model, ...(answer === 'shares' && { shares: '1' }) }),
       settles: () => undefined,
+      adopt: (record, { shares }) => {
+        // One that is run by a call of its own shares nothing any more.
+        if (shares === '1') record.cache ??= 'join';
+      },
       settle: (record, state) => {
         const settlement = this.#settlementOf(record, state);
-        return settlement === undefined ? LATER : usageFields(countsOf(settlement));
+        if (settlement !== undefined) return usageFields(countsOf(settlement));
+        const owed = this.#chargeOf(record, record, state);
+        return { ...LATER, ...usageFields(countsOf(owed)) };
       },
     };
   }
@@ -134,13 +142,27 @@ export class SharedJobBilling {
    * @returns {AskedHold | undefined}
    */
   #ask(record, { request, access, answer }) {
-    const cached = answer === 'shares';
-    const bill = newBill(this.#access, { model: record.model, request, access, cached });
+    const job = { model: record.model, request, access };
+    const bill =
+      answer === 'shares'
+        ? this.#sharedBill(job)
+        : newBill(this.#access, { ...job, cached: false });
     if (bill !== undefined || billOf(record) !== undefined) {
       // Redis stores it with the job.
       record.extra = { ...record.extra, credit: bill };
     }
     return bill === undefined || bill.held === '0' ? undefined : this.#asked(record, bill);
+  }
+
+  /**
+   * @param {Omit<Parameters<typeof newBill>[1], 'cached'>} job that shares an answer
+   * @returns {Bill | undefined} with the rates of a call of its own, which its heir would make
+   */
+  #sharedBill(job) {
+    const shared = newBill(this.#access, { ...job, cached: true });
+    const own = newBill(this.#access, { ...job, cached: false });
+    if (own === undefined) return shared;
+    return { ...(shared ?? { account: own.account, held: '0', rates: FREE }), own: own.rates };
   }
 
   /**
@@ -212,7 +234,7 @@ export class SharedJobBilling {
     const cached = isCached(record);
     const usage = usageOf(used, state, cached);
     const bill = billOf(record);
-    const cost = bill === undefined ? 0n : billedCost(bill, usage);
+    const cost = bill === undefined ? 0n : billedCost(bill, usage, cached);
     return { record, cached, usage, cost };
   }
 
@@ -223,9 +245,12 @@ export class SharedJobBilling {
    */
   #settleHold(record, state) {
     const bill = billOf(record);
-    if (bill === undefined) return undefined;
+    if (bill === undefined || !isPriced(record)) return undefined;
     const settlement = this.#settlementOf(record, state);
-    if (settlement === undefined && !this.#undone.has(record)) return LATER;
+    if (settlement === undefined && !this.#undone.has(record)) {
+      const owed = this.#chargeOf(record, record, state);
+      return { ...LATER, ...this.#holdSettlement(bill, owed.cost) };
+    }
     const cost = settlement?.cost ?? 0n;
     const part = least(cost, BigInt(bill.held));
     const isSure = cost === part && !isExpired(record, this.#options);
@@ -255,9 +280,20 @@ export class SharedJobBilling {
   /** @param {JobRecord} record a job that has ended, or a shared answer */
   settle(record) {
     const job = this.#began.get(record);
-    if (job !== undefined) void this.#settleAnswer(record, job);
+    if (record.part !== undefined) record.settling = this.#settlePart(record);
+    else if (job !== undefined) void this.#settleAnswer(record, job);
     // A job that another process has ended was not charged here.
     else if (this.#costs.has(record)) void this.#countBilled(record);
+  }
+
+  /**
+   * @param {JobRecord} record of a child job that has ended
+   * @returns {Promise<unknown>}
+   */
+  #settlePart(record) {
+    const isUsed = record.final !== undefined && !record.refused;
+    const billing = isUsed ? this.calls.settle(record) : this.calls.release(record);
+    return Promise.all([record.settling, billing]);
   }
 
   /**
@@ -342,6 +378,14 @@ export class SharedJobBilling {
 
 /** @param {JobRecord} record @returns {Bill | undefined} */
 const billOf = ({ extra }) => /** @type {Bill | undefined} */ (extra?.credit);
+
+/** @param {JobRecord} record @returns {boolean} whether it may cost something */
+function isPriced(record) {
+  const bill = billOf(record);
+  if (bill === undefined) return false;
+  const { prompt, completion } = ratesOf(bill, isCached(record));
+  return prompt !== '0' || completion !== '0';
+}
 
 /**
  * @param {JobRecord['answer']} answer

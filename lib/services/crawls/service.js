@@ -59,25 +59,60 @@ function check(body) {
   return request;
 }
 
-/** @typedef {{request: CrawlsRequest, crawling: ReturnType<typeof crawl>}} Data of a crawl's work */
+/** @typedef {{start_url: string, counts: CrawlView['counts']}} CrawlSummary */
+
+/** @typedef {import('../../cluster/operations/own-operations.js').OperationWork} OperationWork */
+
+/** @implements {OperationWork} A crawl at work. */
+class CrawlWork {
+  #startUrl;
+
+  /**
+   * @param {CrawlsRequest} request
+   * @param {ReturnType<typeof crawl>} crawling
+   */
+  constructor({ start_url }, crawling) {
+    this.#startUrl = start_url;
+    this.crawling = crawling;
+  }
+
+  /** @returns {CrawlSummary} */
+  summary() {
+    const { ended: _, ...counts } = this.crawling.stats();
+    return { start_url: this.#startUrl, counts };
+  }
+
+  /** @returns {[]} it has no nodes */
+  takeChanges() {
+    return [];
+  }
+
+  giveBack() {}
+
+  touchAll() {}
+}
 
 /**
- * @param {import('../operations/operations.js').Operation} operation
+ * @param {import('../operations/operations.js').Operation |
+ *   import('../operations/service.js').SavedOperation} operation
  * @returns {CrawlView}
  */
-function describe({ id, status, createdAtMs, final, data }) {
-  const { request, crawling } = /** @type {Data} */ (data);
-  const { ended: _, ...counts } = crawling.stats();
+function describe(operation) {
+  const { id, status, createdAtMs, final, metadata, data } = operation;
+  // The counts of a cancelled crawl go on for a moment; all processes show those of its ending.
+  const { start_url: startUrl, counts } = /** @type {CrawlSummary} */ (
+    ('summary' in operation && operation.summary) || data.summary()
+  );
   return {
     id,
     status: /** @type {CrawlView['status']} */ (status),
     createdAt: Math.floor(createdAtMs / 1000),
-    startUrl: request.start_url,
+    startUrl,
     counts,
     ...(final && { metrics: final.metrics }),
     ...(final?.error && { error: final.error }),
     ...(final?.reason && { reason: final.reason }),
-    ...(request.metadata && { metadata: request.metadata }),
+    ...(metadata && { metadata }),
   };
 }
 
@@ -87,10 +122,11 @@ function describe({ id, status, createdAtMs, final, data }) {
  * @param {import('../../internal/util/logger.js').Logger} log
  */
 async function run(operation, log) {
-  const { crawling } = /** @type {Data} */ (operation.data);
+  const { crawling } = /** @type {CrawlWork} */ (operation.data);
   try {
     for await (const found of crawling) {
       const { type, data } = crawlEvent(found, { text: true });
+      operation.changed();
       if (!operation.emit(type, data)) await operation.room();
     }
     const { ended, waiting: _, ...details } = crawling.stats();
@@ -117,13 +153,18 @@ export class Crawls extends OperationService {
       name: 'crawl',
       maxWallMs: MAX_WALL_MS,
       check,
-      begin(operation, request) {
+      prepare(operation, request) {
         const { signal } = operation;
         const options = { ...crawlOptions(request), ...settings, clock, signal };
-        operation.data = { request, crawling: crawl(options) };
-        void run(operation, logger);
+        operation.data = new CrawlWork(request, crawl(options));
+        // Redis needs nothing of it: a crawl is not tried again, and its headers may be secret.
+        operation.body = {};
       },
+      run: (operation) => void run(operation, logger),
       describe,
+      restore: (_operation, { snapshot }) => ({
+        ...{ summary: () => snapshot, takeChanges: () => [], giveBack() {}, touchAll() {} },
+      }),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { operationKinds } from '../operations/operations.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -8,12 +9,13 @@ const BATCH = 100;
 const FORGET = 'forget';
 
 /**
- * Erases all of one caller from a deployment of several processes: its jobs at whichever process they are, what
+ * Erases all of one caller from a deployment of several processes: its jobs, workflows and crawls at whichever process they are, what
  * Redis holds, and what each process has in memory. Main thread.
  */
 export class DeploymentErasure {
   #cluster;
   #directory;
+  #operations;
   #erasure;
   #erasers;
 
@@ -21,13 +23,15 @@ export class DeploymentErasure {
    * @param {object} deps
    * @param {import('../../cluster/cluster.js').Cluster} deps.cluster
    * @param {import('../../cluster/remote-jobs.js').RemoteJobs} deps.directory
+   * @param {import('../../cluster/operations/remote-operations.js').RemoteOperations} deps.operations
    * @param {import('./service.js').Erasure} deps.erasure of this process
    * @param {((principal: string) => void | Promise<void>)[]} deps.erasers one for each service that keeps data of
    *   principals in Redis; each erases those of one principal, and rejects with an HttpError 503 while it cannot
    */
-  constructor({ cluster, directory, erasure, erasers }) {
+  constructor({ cluster, directory, operations, erasure, erasers }) {
     this.#cluster = cluster;
     this.#directory = directory;
+    this.#operations = operations;
     this.#erasure = erasure;
     this.#erasers = erasers;
     cluster.on('message', (message) => {
@@ -47,7 +51,14 @@ export class DeploymentErasure {
    *   end: some of it is erased; call it again
    */
   async principal(principal) {
-    await this.#eraseJobs(principal);
+    for (const kind of operationKinds) {
+      await this.#eraseAll([`${kind}s:${principal}`, `ended_${kind}s:${principal}`], (id) =>
+        this.#operations.log(kind, id, principal),
+      );
+    }
+    await this.#eraseAll([`jobs:${principal}`, `ended:${principal}`], (id) =>
+      this.#directory.find(id, principal),
+    );
     this.#erasure.forget(principal);
     // Principals need not be well-formed.
     const name = encodeURIComponent(principal.toWellFormed());
@@ -56,16 +67,19 @@ export class DeploymentErasure {
     for (const erase of this.#erasers) await erase(principal);
   }
 
-  /** @param {string} principal */
-  async #eraseJobs(principal) {
+  /**
+   * @param {[all: string, ended: string]} lists of the principal
+   * @param {(id: string) => any} find the record of a job or an operation
+   */
+  async #eraseAll([jobs, ended], find) {
     const { redis } = this.#cluster;
-    const [jobs, ended] = [`jobs:${principal}`, `ended:${principal}`];
     const tried = new Set();
     for (;;) {
       const ids = await redis.command('ZRANGE', jobs, 0, BATCH - 1);
       if (ids.length === 0) break;
       for (const id of ids) {
-        const record = await this.#directory.find(id, principal);
+        /** @type {JobRecord | undefined} */
+        const record = await find(id);
         if (record === undefined) {
           // Its keys have expired.
           await redis.command('ZREM', jobs, id);

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { randomId } from '../../internal/util/random-id.js';
-import { HttpError, badRequest } from '../../internal/util/http-error.js';
+import { HttpError } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
+import { parseField } from '../../cluster/job-fields.js';
 
 /** Kinds of operations, and the prefixes of their ids. */
 const PREFIXES = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
@@ -11,8 +13,21 @@ const PREFIXES = Object.freeze({ workflow: 'wf', crawl: 'crawl' });
 /** Every kind of operation. */
 export const operationKinds = Object.freeze(/** @type {OperationKind[]} */ (Object.keys(PREFIXES)));
 
+/**
+ * @param {string} id
+ * @returns {OperationKind | undefined} of an operation with this id; undefined: it is none
+ */
+export function kindOf(id) {
+  return operationKinds.find((kind) => id.startsWith(`${PREFIXES[kind]}_`));
+}
+
 /** Operations of one kind that may run at once. */
 const ACTIVE_MAX = 1000;
+/** Wait before Redis is asked again for what another process has written. */
+const AGAIN_MS = 250;
+
+/** @typedef {import('../../cluster/operations/own-operations.js').TakenOperation} TakenOperation */
+/** @typedef {import('../../cluster/operations/operation-writes.js').OperationWrites} OperationWrites */
 
 /** Schema of an operation's `max_wall_ms`: at most a day. */
 export const workWallMs = Object.freeze({
@@ -28,9 +43,19 @@ export const workWallMs = Object.freeze({
  * @property {number} maxWallMs of each attempt
  */
 
+/** @typedef {{nodes: Record<string, string>, snapshot: any}} Saved of an operation in Redis */
+
+/**
+ * What it takes to go on with an operation of another process, or of an earlier attempt.
+ * @typedef {object} OperationPast
+ * @property {string} id
+ * @property {number} createdAtMs
+ * @property {number} attempt that begins, or is ended
+ */
+
 /**
  * A long-running operation: a workflow or a crawl, made of many jobs or fetches, with one log of
- * typed events. Created by `Operations.create`. Main thread.
+ * typed events. Created by `Operations.prepare`. Main thread.
  *
  * Its log lives in the hub under the hub's rules for readers, disconnects, wall time, endings and
  * retention; it is not queued, and its service calls `finish`. `signal` aborts when the operation
@@ -40,36 +65,51 @@ export class Operation {
   #hub;
   #purge;
   #policy;
+  #shared;
   #abort = new AbortController();
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
-   * @param {{kind: OperationKind, principal: string, policy: OperationPolicy}} fields
+   * @param {{kind: OperationKind, principal: string, policy: OperationPolicy, past?: OperationPast}} fields
    * @param {{nowMs: () => number, retentionMs: number}} purge monotonic clock, and how long it is kept
    *   after its end
+   * @param {OperationWrites} [shared] makes it known to other processes; default: this one is alone
    */
-  constructor(hub, { kind, principal, policy }, purge) {
+  constructor(hub, { kind, principal, policy, past }, purge, shared) {
     this.#hub = hub;
     this.#purge = purge;
     this.#policy = policy;
+    this.#shared = shared;
     this.kind = kind;
     this.principal = principal;
     // 144 random bits: unguessable and unique.
-    this.id = randomId(PREFIXES[kind]);
-    this.createdAtMs = Date.now();
+    this.id = past?.id ?? randomId(PREFIXES[kind]);
+    this.createdAtMs = past?.createdAtMs ?? Date.now();
     this.handle = 0;
-    this.attempt = 1;
+    this.attempt = past?.attempt ?? 1;
     /** @type {import('../../jobs/request.js').JobStatus} */
     this.status = 'running';
     /** When it is purged at the latest, on the monotonic clock. */
     this.purgeDueMs = Infinity;
     /** @type {any} final state from the hub; set when it has ended */
     this.final = undefined;
-    /** Set by the service of its kind: the checked request. @type {any} */
+    /** Not counted: see `holds`. @type {any} */
     this.request = undefined;
+    /** Set by the service of its kind: the checked request. @type {any} */
+    this.body = undefined;
+    /** Of its body. @type {Record<string, unknown> | undefined} */
+    this.metadata = undefined;
     this.settled = false;
     /** State of its service. @type {any} */
     this.data = undefined;
+    /** With Redis, what lists show of it once it has ended. @type {any} */
+    this.summary = undefined;
+    /** Whether another process has it. */
+    this.isDropped = false;
+    /** The idempotency key of its submission. @type {import('../../jobs/job.js').KeyOfJob | undefined} */
+    this.usedKey = undefined;
+    /** With Redis, what it takes, as JSON. @type {string | undefined} */
+    this.asked = undefined;
     /**
      * Reservation of the caller's limits for this attempt.
      * @type {import('../../jobs/rate-limits/reservations.js').WorkReservation | undefined}
@@ -91,8 +131,63 @@ export class Operation {
 
   begin() {
     this.#due(this.#policy.maxWallMs);
-    this.handle = this.#hub.create({ jobId: this.id, kind: this.kind, ...this.#policy });
+    this.handle = this.#hub.create(this.#logOptions());
     this.#hub.start(this.handle);
+  }
+
+  /**
+   * Continues the log of another process, in this operation's attempt.
+   * @param {number} handle of its replica
+   * @param {{skipIds?: number}} [how] as of `JobHub.adopt`
+   */
+  async adopt(handle, how) {
+    this.#due(this.#policy.maxWallMs);
+    this.handle = handle;
+    const options = { ...this.#logOptions(), attempt: this.attempt, ...how };
+    await this.#hub.adopt(
+      handle,
+      /** @type {import('../../streams/job-options.js').AdoptOptions} */ (options),
+    );
+    if (!this.isDropped) this.#hub.start(handle);
+  }
+
+  #logOptions() {
+    const own = { jobId: this.id, kind: this.kind, ...this.#policy };
+    if (this.#shared === undefined) return own;
+    const record = this.#shared.number();
+    // The hub knows the readers of this process alone.
+    const onDisconnect = /** @type {const} */ ('continue');
+    return { ...own, onDisconnect, record, settles: /** @type {const} */ ('state') };
+  }
+
+  // --- as other processes see it
+
+  get limits() {
+    return { maxWallMs: this.#policy.maxWallMs, retentionMs: this.#purge.retentionMs };
+  }
+
+  /** How long it runs on without a reader; Infinity: to its end. */
+  get graceMs() {
+    const { onDisconnect, disconnectGraceMs } = this.#policy;
+    return onDisconnect === 'continue' ? Infinity : disconnectGraceMs;
+  }
+
+  /** JSON. */
+  get snapshot() {
+    return JSON.stringify(this.data?.summary() ?? {});
+  }
+
+  get attempts() {
+    return this.attempt;
+  }
+
+  get firstAttempt() {
+    return this.attempt;
+  }
+
+  /** What it has come to has changed: other processes are to know. */
+  changed() {
+    this.#shared?.changed(/** @type {any} */ (this));
   }
 
   /** Starts the next attempt of an ended operation. */
@@ -129,7 +224,7 @@ export class Operation {
     this.#hub.finish(this.handle, terminal);
   }
 
-  /** @param {'client_request' | 'shutdown'} reason */
+  /** @param {'client_request' | 'client_disconnected' | 'shutdown' | 'superseded'} reason */
   cancel(reason) {
     if (!this.ended) this.#hub.finish(this.handle, { type: 'cancelled', reason });
   }
@@ -143,17 +238,36 @@ export class Operation {
   stop() {
     this.#due(0);
     this.reservation?.settle();
+    this.halt();
+  }
+
+  /** Aborts its signal, unless it has ended by `finish`. */
+  halt() {
     if (!this.settled) this.#abort.abort();
+  }
+
+  /** Lets go of it: another process has it. */
+  drop() {
+    this.isDropped = true;
+    this.settled = false;
+    this.stop();
   }
 }
 
 /**
- * The operations of a gateway, by kind. Main thread; lives as long as its hub. Emits `ended` once per
- * attempt.
- * @extends {EventEmitter<{ended: [operation: Operation, state: import('../../streams/types.js').JobState]}>}
+ * The operations of a gateway, by kind. Main thread; lives as long as its hub. Emits `begun` and `ended` once
+ * per attempt. With Redis these are the operations of this process; `dropped` and `conflicting` are those of
+ * OwnOperationEvents.
+ * @extends {EventEmitter<{begun: [operation: Operation], dropped: [operation: Operation],
+ *   conflicting: [operation: Operation],
+ *   ended: [operation: Operation, state: import('../../streams/types.js').JobState]}>}
  */
 export class Operations extends EventEmitter {
   #hub;
+  #shared;
+  /** Makes what a service needs of an operation that was taken over, by kind. */
+  /** @type {Map<OperationKind, (operation: Operation, saved: Saved) => any>} */
+  #restorers = new Map();
   #purge;
   /** @type {Record<OperationKind, JobTable<Operation>>} */
   #tables;
@@ -172,15 +286,27 @@ export class Operations extends EventEmitter {
    *   none
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished: then each may
    *   use up to half of the places
+   * @param {OperationWrites} [deps.shared] default: operations belong to this process alone
    */
-  constructor({ hub, nowMs, retentionMs, maxRetained, memory, hasPrincipals = () => false }) {
+  constructor({
+    hub,
+    nowMs,
+    retentionMs,
+    maxRetained,
+    memory,
+    hasPrincipals = () => false,
+    shared,
+  }) {
     super();
+    this.#shared = shared;
     this.#purge = { nowMs, retentionMs };
     this.#memory = memory;
     this.#hasPrincipals = hasPrincipals;
     this.#hub = hub;
+    hub.events.on('ending', (handle) => void this.#onEnding(handle));
     hub.events.on('ended', (handle, state) => this.#onEnded(handle, state));
     hub.events.on('purged', (handle) => this.#onPurged(handle));
+    hub.events.on('fenced', (handle) => this.#onFenced(handle));
     const table = () =>
       /** @type {JobTable<Operation>} */ (
         new JobTable({
@@ -196,19 +322,164 @@ export class Operations extends EventEmitter {
   }
 
   /**
-   * Begins an operation. The caller must call `finish` on it.
    * @param {OperationKind} kind
    * @param {string} principal
    * @param {OperationPolicy} policy
-   * @returns {Operation}
+   * @param {OperationPast} [past] of one that is continued
+   * @returns {Operation} that has not begun
    * @throws {HttpError} 503 when too many are running
    */
-  create(kind, principal, policy) {
+  prepare(kind, principal, policy, past) {
     this.#checkRoom(kind, principal);
-    const operation = new Operation(this.#hub, { kind, principal, policy }, this.#purge);
+    return new Operation(this.#hub, { kind, principal, policy, past }, this.#purge, this.#shared);
+  }
+
+  /**
+   * Begins an operation. The caller must call `finish` on it.
+   * @param {Operation} operation of `prepare`
+   * @returns {Operation} the same
+   */
+  begin(operation) {
     operation.begin();
-    this.#tables[kind].add(operation);
+    this.#tables[operation.kind].add(operation);
+    this.emit('begun', operation);
     return operation;
+  }
+
+  /**
+   * Begins an operation in a later attempt, whose log another process has, or had.
+   * @param {Operation} operation
+   * @param {number} handle of the replica of its log
+   */
+  async continue(operation, handle) {
+    const adopted = operation.adopt(handle);
+    this.#tables[operation.kind].add(operation);
+    this.emit('begun', operation);
+    await adopted;
+  }
+
+  // --- of a deployment, see OwnOperations
+
+  /**
+   * @param {OperationKind} kind
+   * @param {(operation: Operation, saved: Saved) => any} restore gives its `data`
+   */
+  restoreWith(kind, restore) {
+    this.#restorers.set(kind, restore);
+  }
+
+  /**
+   * Ends an operation of another process.
+   * @param {TakenOperation} taken
+   * @throws {import('../../internal/util/errors.js').SluiceError} `ERR_REDIS_DATA`, once it is ended: its nodes
+   *   stay as they are
+   */
+  async adopt({ id, fields, handle, skipIds, cancel, error }) {
+    const kind = /** @type {OperationKind} */ (fields.kind);
+    const policy = {
+      ...{ onDisconnect: /** @type {const} */ ('continue'), disconnectGraceMs: 0 },
+      maxWallMs: Infinity,
+    };
+    const createdAtMs = Math.floor(Number(fields.created_us) / 1000);
+    const past = { id, createdAtMs, attempt: Number(fields.attempt) };
+    const of = { kind, principal: fields.principal, policy, past };
+    const operation = new Operation(this.#hub, of, this.#purge, this.#shared);
+    void operation.adopt(handle, { skipIds });
+    this.#tables[kind].add(operation);
+    try {
+      await this.#restore(operation, fields);
+    } finally {
+      if (cancel !== undefined) operation.cancel(/** @type {any} */ (cancel));
+      // Not `finish`: its nodes end as those of a cancelled one.
+      else this.#hub.finish(operation.handle, { type: 'error', error });
+    }
+  }
+
+  /**
+   * @param {Operation} operation
+   * @param {import('../../cluster/job-fields.js').JobFields} fields
+   */
+  async #restore(operation, { request, metadata, ...fields }) {
+    const shared = /** @type {OperationWrites} */ (this.#shared);
+    const snapshot = parseField(fields.snapshot, 'snapshot') ?? {};
+    operation.body = parseField(request, 'request');
+    operation.metadata = parseField(metadata, 'metadata');
+    while (!operation.isDropped && operation.data === undefined) {
+      try {
+        const nodes = await shared.nodes(operation.id);
+        operation.data = this.#restorers.get(operation.kind)?.(operation, { nodes, snapshot });
+      } catch (/** @type {any} */ error) {
+        if (error.status === undefined) throw error;
+        await sleep(AGAIN_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  /**
+   * @param {string} id of any kind
+   * @param {string} principal
+   * @returns {Operation | undefined}
+   */
+  get(id, principal) {
+    return this.find('workflow', id, principal) ?? this.find('crawl', id, principal);
+  }
+
+  /**
+   * @param {string} id of any kind and principal
+   * @returns {Operation | undefined}
+   */
+  byAnyId(id) {
+    return this.#tables.workflow.byId(id) ?? this.#tables.crawl.byId(id);
+  }
+
+  /**
+   * Lets go of an operation that has not ended and that another process has: its work stops, its readers are cut
+   * off without a terminal event, and nothing is settled.
+   * @param {Operation} operation
+   */
+  drop(operation) {
+    if (operation.ended || operation.isDropped) return;
+    this.#remove(operation);
+    operation.drop();
+    this.#hub.fence(operation.handle);
+    this.emit('dropped', operation);
+    this.#tellIdle();
+  }
+
+  /** @param {Operation} operation that has ended, and that this process forgets */
+  release(operation) {
+    this.#remove(operation);
+    this.#hub.purge(operation.handle);
+  }
+
+  /** @param {Operation} operation */
+  #remove(operation) {
+    this.#tables[operation.kind].delete(operation);
+    this.holds(operation, 0);
+  }
+
+  /** @param {number} handle of any log */
+  async #onEnding(handle) {
+    const operation = this.byHandle(handle);
+    if (operation === undefined || this.#shared === undefined) return;
+    operation.halt();
+    const snapshot = await this.#shared.last(/** @type {any} */ (operation));
+    operation.summary = JSON.parse(snapshot);
+    this.#hub.settle(handle, JSON.stringify({ snapshot }));
+  }
+
+  /** @param {number} handle of a log that another process writes */
+  #onFenced(handle) {
+    const operation = this.byHandle(handle);
+    if (operation === undefined) return;
+    if (!operation.ended) {
+      this.drop(operation);
+      return;
+    }
+    // Cut off alone, this process has told another ending than the one that counts; or the operation was tried
+    // again elsewhere.
+    this.release(operation);
+    this.emit('conflicting', operation);
   }
 
   /**
@@ -220,6 +491,7 @@ export class Operations extends EventEmitter {
     this.#checkRoom(operation.kind, operation.principal);
     this.#tables[operation.kind].revive(operation);
     operation.reopen();
+    this.emit('begun', operation);
   }
 
   /**
@@ -263,12 +535,10 @@ export class Operations extends EventEmitter {
    * @param {OperationKind} kind
    * @param {{principal: string, limit: number, status?: import('../../jobs/request.js').JobStatus,
    *   after?: string}} query
-   * @throws {HttpError} 400 when `after` is unknown
+   * @returns {{page: Operation[], hasMore: boolean} | undefined} undefined: `after` is unknown
    */
   list(kind, query) {
-    const found = this.#tables[kind].list(query);
-    if (found !== undefined) return found;
-    throw badRequest('invalid_value', 'after', `after must be the id of a ${kind} that is kept.`);
+    return this.#tables[kind].list(query);
   }
 
   /** @param {'client_request' | 'shutdown'} reason for all running operations */
@@ -302,7 +572,7 @@ export class Operations extends EventEmitter {
    * @param {import('../../streams/types.js').JobState} state
    */
   #onEnded(handle, state) {
-    const operation = this.#byHandle(handle);
+    const operation = this.byHandle(handle);
     if (operation === undefined) return;
     this.#tables[operation.kind].finish(operation, state);
     operation.stop();
@@ -312,10 +582,9 @@ export class Operations extends EventEmitter {
 
   /** @param {number} handle of any log */
   #onPurged(handle) {
-    const operation = this.#byHandle(handle);
+    const operation = this.byHandle(handle);
     if (operation === undefined) return;
-    this.#tables[operation.kind].delete(operation);
-    this.holds(operation, 0);
+    this.#remove(operation);
     // Its retention expired at the moment of its restart.
     if (!operation.ended) operation.stop();
     this.#tellIdle();
@@ -347,8 +616,11 @@ export class Operations extends EventEmitter {
     return operationKinds.flatMap((kind) => this.#tables[kind].active());
   }
 
-  /** @param {number} handle */
-  #byHandle(handle) {
+  /**
+   * @param {number} handle
+   * @returns {Operation | undefined}
+   */
+  byHandle(handle) {
     for (const kind of operationKinds) {
       const operation = this.#tables[kind].byHandle(handle);
       if (operation !== undefined) return operation;

@@ -1,6 +1,12 @@
 import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
+import { chain } from './directory.js';
 import { asJson, checkListQuery } from '../../jobs/request.js';
-import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
 import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
 import { endpoints, ANONYMOUS } from '../../jobs/policy/config.js';
@@ -8,11 +14,29 @@ import { streamEvents } from '../../streams/event-iterator.js';
 import { operationNotFound } from './operations.js';
 
 /** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
+/** @typedef {import('./operations.js').Operation} Operation */
+/** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
+/** @typedef {import('../../jobs/admission/idempotency.js').UsedKey} UsedKey */
+/** @typedef {{id: string, createdAt: number}} Answer */
+/**
+ * @template T
+ * @typedef {import('./directory.js').Perhaps<T>} Perhaps
+ */
+
+/**
+ * What services need in a deployment.
+ * @typedef {object} SharedServiceParts
+ * @property {import('../../cluster/operations/operation-writes.js').OperationWrites} writes
+ * @property {Pick<import('../../cluster/operations/remote-operations.js').RemoteOperations, 'reopen'>} remote
+ * @property {import('../../jobs/rate-limits/shared-reservations.js').SharedReservations} reservations
+ */
 
 /**
  * Dependencies of a service.
  * @typedef {object} ServiceParts
  * @property {import('./operations.js').Operations} operations
+ * @property {import('./directory.js').OperationDirectory} directory
+ * @property {SharedServiceParts} [shared] default: operations belong to this process alone
  * @property {import('../../jobs/settings.js').Settings} options
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
@@ -43,10 +67,12 @@ import { operationNotFound } from './operations.js';
  * @property {(body: unknown) => Request} check throws an HttpError
  * @property {(request: Request, access: Access) => void} [admit] throws an HttpError to refuse this
  *   caller
- * @property {(operation: import('./operations.js').Operation, request: Request, access: Access) =>
- *   void} begin
- * @property {(operation: import('./operations.js').Operation, options: {whole: boolean}) => View}
- *   describe `whole`: includes the fields that lists omit
+ * @property {(operation: Operation, request: Request, access: Access) => void} prepare sets its `data`
+ * @property {(operation: Operation) => void} run begins its work
+ * @property {(operation: Operation | SavedOperation, options: {whole: boolean}) => View} describe `whole`:
+ *   includes the fields that lists omit. Of a SavedOperation `data` is what `restore` gave
+ * @property {(operation: Operation | SavedOperation, saved: {nodes?: Record<string, string>, snapshot?: any}) =>
+ *   any} restore gives the `data` of an operation of another process; without `nodes` what lists show
  */
 
 /**
@@ -61,6 +87,8 @@ import { operationNotFound } from './operations.js';
 export class OperationService {
   #kind;
   #operations;
+  #directory;
+  #shared;
   #options;
   #access;
   #streamUrls;
@@ -83,6 +111,8 @@ export class OperationService {
     this.#memory = parts.memory;
     this.#kind = kind;
     this.#operations = operations;
+    this.#directory = parts.directory;
+    this.#shared = parts.shared;
     this.#options = options;
     this.#access = access;
     this.#streamUrls = streamUrls;
@@ -91,7 +121,9 @@ export class OperationService {
     this.#answers = new IdempotencyCache({
       ...{ ...options.idempotency, nowMs },
       ...{ hasPrincipals: parts.hasPrincipals, memory: parts.memory },
+      kept: parts.shared === undefined,
     });
+    operations.restoreWith(kind.name, (operation, saved) => kind.restore(operation, saved));
   }
 
   /** Bytes held by the idempotency keys. */
@@ -128,10 +160,19 @@ export class OperationService {
     const request = this.#kind.check(body);
     /** @type {import('../../primitives/limiters/quota.js').QuotaEntry[]} */
     const entries = [];
-    const begin = () => this.#begin(request, access, entries);
-    if (idempotencyKey === undefined) return { answer: await begin(), replayed: false, entries };
+    let isKnown = false;
+    const begin = async (/** @type {UsedKey | undefined} */ used) => {
+      if (this.#shared === undefined) return this.#begin(request, access, entries);
+      const { answer, known } = await this.#beginShared(request, access, entries, used);
+      isKnown = known;
+      return answer;
+    };
+    if (idempotencyKey === undefined) {
+      return { answer: await begin(undefined), replayed: false, entries };
+    }
     const key = checkIdempotencyKey(idempotencyKey);
-    return { ...(await this.#answers.answer(access.principal, key, body, begin)), entries };
+    const { answer, replayed } = await this.#answers.answer(access.principal, key, body, begin);
+    return { answer, replayed: replayed || isKnown, entries };
   }
 
   /**
@@ -141,8 +182,77 @@ export class OperationService {
    * @throws {HttpError} 429
    */
   reserve(access) {
-    const endpoint = endpoints[/** @type {'crawls' | 'workflows'} */ (`${this.#kind.name}s`)];
-    return new WorkReservation(this.#reservations.forWork(access, endpoint));
+    return new WorkReservation(this.#reservations.forWork(access, this.#endpoint));
+  }
+
+  get #endpoint() {
+    return endpoints[/** @type {'crawls' | 'workflows'} */ (`${this.#kind.name}s`)];
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Access} access
+   */
+  #check(request, access) {
+    this.checkReady();
+    this.#memory?.check(`${this.#kind.name}s`, access.principal);
+    this.#kind.admit?.(request, access);
+  }
+
+  /**
+   * Makes an operation known to the other processes, with what it takes, and begins it here.
+   * @param {Request} request
+   * @param {Access} access
+   * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries receives the reserved amounts
+   * @param {UsedKey} [used]
+   * @returns {Promise<{answer: Answer, known: boolean}>} `known`: another request with its key has made it
+   */
+  async #beginShared(request, access, entries, used) {
+    const { writes } = /** @type {SharedServiceParts} */ (this.#shared);
+    this.#check(request, access);
+    const operation = this.#prepare(request, access);
+    /** @type {any} */
+    const own = operation;
+    // A key may be used once for each kind. No key begins with a space.
+    const name = used && ` ${this.#kind.name}\n${used.name}`;
+    if (used !== undefined) {
+      operation.usedKey = { ...used, name: String(name), answer: () => answerFor(operation) };
+    }
+    const known = await writes.admit(own, this.partsOf(operation, access));
+    if (known !== undefined) return { answer: known, known: true };
+    try {
+      // It may have begun to drain while Redis was asked.
+      this.checkReady();
+      this.#operations.begin(operation);
+    } catch (error) {
+      await writes.retract(own);
+      throw error;
+    }
+    entries.push(...(operation.reservation?.entries ?? []));
+    this.#kind.run(operation);
+    await writes.placed(own);
+    return { answer: answerFor(operation), known: false };
+  }
+
+  /**
+   * What an operation takes in the script that makes it known.
+   * @param {Operation} operation
+   * @param {Access} access
+   * @returns {import('../../jobs/shared-jobs-port.js').PartsOfJob}
+   */
+  partsOf(operation, access) {
+    const { reservations } = /** @type {SharedServiceParts} */ (this.#shared);
+    const quota = reservations.ofWork(access, this.#endpoint);
+    operation.reservation = new WorkReservation(undefined);
+    return {
+      asked: quota === undefined ? {} : { quota: quota.asked },
+      taken: (results) => {
+        if (quota !== undefined && results.quota !== undefined) {
+          operation.reservation = new WorkReservation(quota.taken(results.quota));
+        }
+      },
+      refused: (_name, refusal) => quota?.refused(refusal) ?? new Error('nothing was asked for'),
+    };
   }
 
   /**
@@ -152,11 +262,7 @@ export class OperationService {
    *   reserved amounts
    */
   async #begin(request, access, entries) {
-    const check = () => {
-      this.checkReady();
-      this.#memory?.check(`${this.#kind.name}s`, access.principal);
-      this.#kind.admit?.(request, access);
-    };
+    const check = () => this.#check(request, access);
     check();
     let reservation;
     try {
@@ -184,15 +290,39 @@ export class OperationService {
    * @param {WorkReservation} reservation
    */
   #start(request, access, reservation) {
+    const operation = this.#prepare(request, access);
+    operation.reservation = reservation;
+    this.#operations.begin(operation);
+    this.#kind.run(operation);
+    return answerFor(operation);
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Access} access
+   * @returns {Operation}
+   */
+  #prepare(request, access) {
+    const { name } = this.#kind;
+    const policy = this.policyOf(request);
+    const operation = this.#operations.prepare(name, access.principal, policy);
+    operation.body = request;
+    operation.metadata = /** @type {{metadata?: Record<string, unknown>}} */ (request).metadata;
+    this.#kind.prepare(operation, request, access);
+    return operation;
+  }
+
+  /**
+   * @param {Request} request
+   * @returns {import('./operations.js').OperationPolicy}
+   */
+  policyOf(request) {
     const { onDisconnect, disconnectGraceMs } = this.#options;
-    const operation = this.#operations.create(this.#kind.name, access.principal, {
+    return {
       onDisconnect: request.on_disconnect ?? onDisconnect,
       disconnectGraceMs: request.disconnect_grace_ms ?? disconnectGraceMs,
       maxWallMs: request.max_wall_ms ?? this.#kind.maxWallMs,
-    });
-    operation.reservation = reservation;
-    this.#kind.begin(operation, request, access);
-    return { id: operation.id, createdAt: Math.floor(operation.createdAtMs / 1000) };
+    };
   }
 
   /**
@@ -207,52 +337,83 @@ export class OperationService {
    * @internal
    * @param {string} id
    * @param {string} principal
-   * @returns {import('./operations.js').Operation}
+   * @returns {Perhaps<Operation | SavedOperation>} with its `data`
    * @throws {HttpError} 404
    */
   find(id, principal) {
-    const operation = this.#operations.find(this.#kind.name, id, principal);
-    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return chain(this.#directory.find(this.#kind.name, id, principal), (operation) => {
+      if (operation === undefined) throw operationNotFound(this.#kind.name);
+      return this.#restored(operation, { whole: true });
+    });
+  }
+
+  /**
+   * @param {Operation | SavedOperation} operation
+   * @param {{whole: boolean}} how
+   */
+  #restored(operation, { whole }) {
+    if ('snapshot' in operation && 'nodes' in operation && operation.data === undefined) {
+      const { nodes, snapshot } = operation;
+      operation.data = this.#kind.restore(operation, { ...(whole && { nodes }), snapshot });
+    }
     return operation;
   }
 
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {View | undefined} undefined when unknown, purged, or of another principal
+   * @returns {Perhaps<View | undefined>} undefined when unknown, purged, or of another principal; a promise with
+   *   `redis`
    */
   get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const operation = this.#operations.find(this.#kind.name, id, principal);
-    return operation === undefined ? undefined : this.#kind.describe(operation, { whole: true });
+    return chain(this.#directory.find(this.#kind.name, id, principal), (operation) =>
+      operation === undefined ? undefined : this.#view(operation),
+    );
   }
 
   /**
-   * @param {string} id
-   * @param {string} principal
-   * @returns {View} without the fields that lists omit
-   * @throws {HttpError} 404
+   * @param {Operation | SavedOperation} operation
+   * @returns {Perhaps<View>}
    */
-  summary(id, principal) {
-    return this.#kind.describe(this.find(id, principal), { whole: false });
+  #view(operation) {
+    this.#restored(operation, { whole: true });
+    return chain(this.loaded(operation), () => this.#kind.describe(operation, { whole: true }));
+  }
+
+  /**
+   * Loads what `describe` shows and `restore` has left in Redis.
+   * @param {Operation | SavedOperation} _operation
+   * @returns {Perhaps<void>}
+   */
+  loaded(_operation) {}
+
+  /**
+   * @param {Operation} operation of this process
+   * @returns {View} without the fields that lists omit
+   */
+  summary(operation) {
+    return this.#kind.describe(operation, { whole: false });
   }
 
   /**
    * A page, newest first.
    * @param {{limit?: number, after?: string, status?: import('../../jobs/request.js').JobStatus,
    *   principal?: string}} [options] as of `gateway.list`
-   * @returns {{data: View[], hasMore: boolean}}
+   * @returns {Perhaps<{data: View[], hasMore: boolean}>} a promise with `redis`
    */
   list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
-    const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
+    const asked = { limit: asQueryNumber(limit), after, status };
     const query = checkListQuery(asked);
-    const { page, hasMore } = this.#operations.list(this.#kind.name, { ...query, principal });
-    return {
-      data: page.map((operation) => this.#kind.describe(operation, { whole: false })),
+    const found = this.#directory.list(this.#kind.name, { ...query, principal });
+    return chain(found, ({ page, hasMore }) => ({
+      data: page.map((operation) =>
+        this.#kind.describe(this.#restored(operation, { whole: false }), { whole: false }),
+      ),
       hasMore,
-    };
+    }));
   }
 
   /**
@@ -265,11 +426,9 @@ export class OperationService {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    const operation = this.find(id, principal);
-    operation.cancel('client_request');
-    // Answer after the terminal event.
-    await this.#hub.snapshot(operation.handle, { text: false });
-    return this.#kind.describe(operation, { whole: true });
+    const operation = await this.#directory.cancel(await this.find(id, principal));
+    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return this.#view(operation);
   }
 
   /**
@@ -277,28 +436,48 @@ export class OperationService {
    * @param {string} id
    * @param {{lastEventId?: string, signal?: AbortSignal, principal?: string}} [options]
    * @returns {AsyncIterable<Event>}
-   * @throws {HttpError} 404
+   * @throws {HttpError} 404. With `redis` the first `next()` rejects with it
    */
   stream(id, options) {
     const known = ['lastEventId', 'signal', 'principal'];
     const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
-    const operation = this.find(id, principal);
-    return streamEvents(this.#hub, operation, {
-      lastEventId,
-      signal: checkSignal('signal', signal),
+    const log = this.#shared === undefined ? this.log(id, principal) : undefined;
+    const find = this.#shared && (async () => this.log(id, principal));
+    return streamEvents(
+      this.#hub,
+      { handle: /** @type {{handle: number} | undefined} */ (log)?.handle, find },
+      { lastEventId, signal: checkSignal('signal', signal) },
+    );
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Perhaps<{handle: number, purgeDueMs: number}>}
+   * @throws {HttpError} 404
+   */
+  log(id, principal) {
+    return chain(this.#directory.log(this.#kind.name, id, principal), (log) => {
+      if (log === undefined) throw operationNotFound(this.#kind.name);
+      return log;
     });
   }
 
   /**
    * @param {string} principal
    * @param {string} id of an operation of this principal
+   * @param {{purgeDueMs: number}} [operation] default: it is not known when the URL expires
    * @returns {{path: string, expiresAt: number | null}} as StreamUrls has it
    */
-  streamUrl(principal, id) {
-    const operation = this.#operations.find(this.#kind.name, id, principal);
+  streamUrl(principal, id, operation) {
     return {
       path: this.#streamUrls.make(principal, [id], { parameter: `${this.#kind.name}_id` }),
       expiresAt: this.#streamUrls.expiryOf(operation === undefined ? [] : [operation]),
     };
   }
+}
+
+/** @param {Operation} operation @returns {Answer} */
+function answerFor({ id, createdAtMs }) {
+  return { id, createdAt: Math.floor(createdAtMs / 1000) };
 }

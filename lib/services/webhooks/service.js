@@ -1,7 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { WebhookDeliveries } from './deliveries.js';
 import { checkListQuery } from '../../jobs/request.js';
-import { checkOptions, checkString } from '../../internal/util/validate.js';
+import { asQueryNumber, checkOptions, checkString } from '../../internal/util/validate.js';
 import { describeState } from '../../jobs/view.js';
 import { isAllowedHost, readWebhookUrl } from './options.js';
 import { namesPrivateAddress } from './sender.js';
@@ -71,7 +71,7 @@ export class Webhooks {
    */
   listFailed(options) {
     const { limit, after } = checkOptions('listFailed', options, ['limit', 'after']);
-    const given = { limit: limit === undefined ? undefined : String(limit), after };
+    const given = { limit: asQueryNumber(limit), after };
     return this.#deliveries.listFailed(checkListQuery(given));
   }
 
@@ -149,10 +149,24 @@ export class Webhooks {
     const targets = this.#targetsOf(type);
     if (targets.length === 0) return;
     const atMs = operation.createdAtMs + metrics.duration_ms;
-    const bodyOf = (/** @type {boolean} */ text) =>
-      this.#bodyOf(type, atMs, this.#views[kind](operation, { text }));
-    const whole = targets.map((target) => ({ ...target, text: false, body: bodyOf(target.text) }));
-    this.#deliveries.add(type, { id, principal, attempt }, whole);
+    const view = (/** @type {boolean} */ text) => this.#views[kind](operation, { text });
+    const views = targets.map(({ text }) => view(text));
+    const add = (/** @type {object[]} */ known) => {
+      const whole = targets.map((target, i) => {
+        return { ...target, text: false, body: this.#bodyOf(type, atMs, known[i]) };
+      });
+      this.#deliveries.add(type, { id, principal, attempt }, whole);
+    };
+    if (!views.some((each) => each instanceof Promise)) {
+      add(views);
+      return;
+    }
+    // Texts of a workflow of a process that was lost are in Redis; without Redis it goes without them.
+    const adding = Promise.all(views)
+      .catch(() => targets.map(() => view(false)))
+      .then(async (known) => add(await Promise.all(known)))
+      .finally(() => this.#filling.delete(adding));
+    this.#filling.add(adding);
   }
 
   /**

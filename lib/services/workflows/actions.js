@@ -35,12 +35,21 @@ const CRAWL_FINAL = new Set([
 ]);
 
 /**
+ * Reservations of the limits of a crawl.
+ * @typedef {object} WorkReservations
+ * @property {(access: import('../../jobs/admission/admission.js').Submission['access'], endpoint: string,
+ *   covered?: import('../../jobs/rate-limits/reservations.js').Covered) =>
+ *   import('../../jobs/job.js').ReservationHold | undefined |
+ *   Promise<import('../../jobs/job.js').ReservationHold | undefined>} forWork
+ */
+
+/**
  * Dependencies of an action.
  * @typedef {object} ActionContext
  * @property {import('../operations/operations.js').Operation} operation
  * @property {import('../../jobs/admission/admission.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').ChildJobs} parts
- * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
+ * @property {WorkReservations} reservations
  * @property {import('../../jobs/settings.js').Settings['crawl']} crawl
  * @property {(id: string) => NodeOutput | undefined} outputOf output of another node; undefined for
  *   a failed one
@@ -234,7 +243,7 @@ async function runCrawl(node, context) {
   const covered = context.operation.reservation?.lend();
   let reservation;
   try {
-    reservation = context.reservations.forWork(context.access, endpoints.workflows, covered);
+    reservation = await context.reservations.forWork(context.access, endpoints.workflows, covered);
   } catch (error) {
     covered?.giveBack(false);
     throw refusal(error);
@@ -242,7 +251,7 @@ async function runCrawl(node, context) {
   try {
     return await crawled(node, context);
   } finally {
-    reservation?.settle(0);
+    await reservation?.settle(0);
     covered?.giveBack(true);
   }
 }

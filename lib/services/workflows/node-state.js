@@ -71,6 +71,8 @@ export class NodeState {
   results = [];
   /** Characters of `output` and `results`. */
   keptChars = 0;
+  /** Of an output that is not loaded. @type {Usage | undefined} */
+  #savedUsage;
 
   /** @param {import('./schema.js').NodeRequest} request */
   constructor(request) {
@@ -78,6 +80,60 @@ export class NodeState {
     this.id = request.id;
     this.type = typeOf(request);
     this.after = request.after ?? [];
+  }
+
+  /**
+   * @param {import('./schema.js').NodeRequest} request
+   * @param {string} [json] of `toJson`; default: it has not begun
+   * @returns {NodeState} without its output, see `load`
+   */
+  static from(request, json) {
+    const node = new NodeState(request);
+    if (json === undefined) return node;
+    const { usage, ...state } = JSON.parse(json);
+    Object.assign(node, state);
+    node.#savedUsage = usage;
+    return node;
+  }
+
+  /** @returns {string} its state without its output, JSON */
+  toJson() {
+    const { status, attempts, error, reason, startedAtMs, endedAtMs, keptChars, usage } = this;
+    const state = { status, attempts, error, reason, startedAtMs, endedAtMs, keptChars, usage };
+    return JSON.stringify(state);
+  }
+
+  /** @returns {string | undefined} its output without the usage, JSON; undefined: it has none */
+  outputJson() {
+    if (this.output === undefined) return undefined;
+    const { text, items } = this.output;
+    return JSON.stringify({ text, items });
+  }
+
+  /** @param {string} json of `outputJson` */
+  load(json) {
+    const { text, items } = JSON.parse(json);
+    this.output = { text, items, usage: this.#savedUsage ?? totalUsage([]) };
+  }
+
+  /** Whether its state is another than that of a node of a new workflow. */
+  get hasBegun() {
+    return this.status !== 'pending';
+  }
+
+  /** Whether it has given an output, loaded or not. */
+  get isGiven() {
+    return this.usage !== undefined;
+  }
+
+  /** Whether its output is still to be loaded. */
+  get isUnloaded() {
+    return this.output === undefined && this.#savedUsage !== undefined;
+  }
+
+  /** @returns {Usage | undefined} of its output */
+  get usage() {
+    return this.output?.usage ?? this.#savedUsage;
   }
 
   /** Whether the workflow goes on after a failure of the node. */
@@ -95,6 +151,7 @@ export class NodeState {
     this.status = 'pending';
     this.attempts = 0;
     this.output = undefined;
+    this.#savedUsage = undefined;
     this.error = undefined;
     this.reason = undefined;
     this.startedAtMs = undefined;
@@ -130,7 +187,7 @@ export class NodeState {
    * @returns {NodeView}
    */
   describe({ text }) {
-    const { id, type, status, after, attempts, output, error, reason } = this;
+    const { id, type, status, after, attempts, output, usage, error, reason } = this;
     const { startedAtMs, endedAtMs } = this;
     return {
       id,
@@ -140,7 +197,7 @@ export class NodeState {
       attempts,
       ...(text && output !== undefined && { text: output.text }),
       ...(text && output?.items !== undefined && { items: output.items.map(withoutText) }),
-      ...(output !== undefined && { usage: output.usage }),
+      ...(usage !== undefined && { usage }),
       ...(error !== undefined && { error }),
       ...(reason !== undefined && { reason }),
       ...(startedAtMs !== undefined && { started_at: startedAtMs / 1000 }),

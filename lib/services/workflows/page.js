@@ -22,9 +22,9 @@ const jsonBytes = (value) => Buffer.byteLength(JSON.stringify(value));
  */
 function fitted(node, bytesMax) {
   const bare = node.describe({ text: false });
-  if (node.output === undefined) return { view: bare, bytes: jsonBytes(bare) };
+  if (!node.isGiven) return { view: bare, bytes: jsonBytes(bare) };
   // JSON takes at least one byte per character.
-  if (node.keptChars <= bytesMax) {
+  if (node.keptChars <= bytesMax && !node.isUnloaded) {
     const view = node.describe({ text: true });
     const bytes = jsonBytes(view);
     if (bytes <= bytesMax) return { view, bytes };
@@ -39,6 +39,22 @@ function fitted(node, bytesMax) {
  */
 export function nodeView(node) {
   return fitted(node, PAGE_BYTES_MAX).view;
+}
+
+/**
+ * @param {NodeState[]} nodes
+ * @param {{after?: string, limit?: number}} [query] as of `pageOfNodes`
+ * @returns {NodeState[]} those whose outputs are to be loaded before a page is made of them: each that may fit
+ */
+export function outputsOfPage(nodes, { after, limit = NODES_MAX } = {}) {
+  const start = after === undefined ? 0 : nodes.findIndex(({ id }) => id === after) + 1;
+  let left = PAGE_BYTES_MAX;
+  return nodes.slice(start, start + limit).filter(({ isUnloaded, keptChars }) => {
+    if (!isUnloaded || keptChars > left) return false;
+    // A node keeps each character twice at most.
+    left -= keptChars / 2;
+    return true;
+  });
 }
 
 /**

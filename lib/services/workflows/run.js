@@ -1,11 +1,12 @@
 /** Execution of one workflow. Main thread. */
-import { NodeState, totalUsage } from './node-state.js';
+import { WorkflowState } from './state.js';
 import { ChildJobError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { runAction } from './actions.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
+/** @typedef {import('./node-state.js').NodeState} NodeState */
 /** @typedef {import('../../primitives/scheduling/task-graph.js').TaskEvent<Record<string, NodeOutput>>} TaskEvent */
 
 const NAMES_MAX = 10;
@@ -40,9 +41,7 @@ function listed(names) {
  * decisions to the operation's log and keeps the outputs of the nodes. Each attempt ends with the
  * operation's terminal event.
  */
-export class Workflow {
-  /** @type {Map<string, NodeState>} */
-  #nodes;
+export class Workflow extends WorkflowState {
   #access;
   #concurrency;
   #parts;
@@ -62,21 +61,21 @@ export class Workflow {
    * @param {object} fields
    * @param {import('../operations/operations.js').Operation} fields.operation
    * @param {import('./schema.js').WorkflowRequest} fields.request
+   * @param {Record<string, string>} [fields.saved] as of WorkflowState
    * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
    * @param {import('../operations/operations.js').Operations} fields.operations
    * @param {import('../operations/child-jobs.js').ChildJobs} fields.parts
-   * @param {import('../../jobs/rate-limits/reservations.js').Reservations} fields.reservations
+   * @param {import('./actions.js').WorkReservations} fields.reservations
    * @param {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} fields.prompts see `ActionContext`
    * @param {import('../../jobs/execution/retry-budget.js').RetryBudget} fields.retryBudget
    * @param {import('../../jobs/settings.js').Settings} fields.options
    * @param {() => number} fields.wallMs Unix time
    */
-  constructor({ operation, request, access, options, wallMs, ...shared }) {
+  constructor({ operation, request, saved, access, options, wallMs, ...shared }) {
+    super(request, saved);
     const { operations, parts, reservations, prompts, retryBudget } = shared;
     this.#operations = operations;
     this.operation = operation;
-    this.metadata = request.metadata;
-    this.#nodes = new Map(request.nodes.map((node) => [node.id, new NodeState(node)]));
     this.#access = access;
     this.#concurrency = request.concurrency ?? 5;
     this.#parts = parts;
@@ -92,28 +91,6 @@ export class Workflow {
 
   get access() {
     return this.#access;
-  }
-
-  /** @returns {NodeState[]} in the order in which they were given */
-  get nodes() {
-    return [...this.#nodes.values()];
-  }
-
-  /**
-   * The nodes that another attempt runs once the operation has ended: nodes that did not complete,
-   * and their dependants.
-   * @returns {NodeState[]}
-   */
-  unfinished() {
-    const again = new Set(this.nodes.filter(({ status }) => status !== 'completed'));
-    /** @type {Map<string, NodeState[]>} */
-    const dependants = new Map(this.nodes.map(({ id }) => [id, []]));
-    for (const node of this.nodes) {
-      for (const id of node.after) dependants.get(id)?.push(node);
-    }
-    // Iteration over a set also visits the elements added meanwhile.
-    for (const { id } of again) for (const node of dependants.get(id) ?? []) again.add(node);
-    return this.nodes.filter((node) => again.has(node));
   }
 
   /**
@@ -137,7 +114,7 @@ export class Workflow {
         onFailure: node.request.on_failure,
       });
     }
-    const release = whenAborted(signal, () => this.#onCancelled(nodes));
+    const release = whenAborted(signal, () => this.cancel(nodes, this.#wallMs()));
     try {
       const events = graph.run({
         concurrency: this.#concurrency,
@@ -211,7 +188,7 @@ export class Workflow {
         this.#operations.holds(this.operation, CHAR_BYTES * this.#keptChars);
         return this.#keptChars;
       },
-      outputOf: (id) => this.#nodes.get(id)?.output,
+      outputOf: (id) => this.node(id)?.output,
       signal,
     });
   }
@@ -219,7 +196,9 @@ export class Workflow {
   /** @param {TaskEvent} event handled before its effects, so that the log is in order */
   #onEvent(event) {
     const { operation } = this;
-    const node = /** @type {NodeState} */ (this.#nodes.get(event.id));
+    const node = /** @type {NodeState} */ (this.node(event.id));
+    this.touch(node, { output: event.type === 'complete' });
+    operation.changed();
     switch (event.type) {
       case 'started':
         node.status = 'running';
@@ -272,15 +251,6 @@ export class Workflow {
     this.operation.emit('node_failed', { node: id, attempts, error: node.error });
   }
 
-  /** @param {NodeState[]} nodes */
-  #onCancelled(nodes) {
-    for (const node of nodes) {
-      if (['pending', 'running', 'retrying'].includes(node.status)) {
-        node.end('cancelled', this.#wallMs());
-      }
-    }
-  }
-
   #finish() {
     const failed = this.nodes.filter(({ status, continued }) => status === 'failed' && !continued);
     const details = { nodes: this.counts() };
@@ -296,17 +266,5 @@ export class Workflow {
       type: 'workflow_error',
     };
     this.operation.finish({ type: 'error', error, details: { ...details, failed: names, usage } });
-  }
-
-  /** @returns {Record<string, number>} number of nodes by status; statuses without nodes are absent */
-  counts() {
-    /** @type {Record<string, number>} */
-    const counts = {};
-    for (const { status } of this.#nodes.values()) counts[status] = (counts[status] ?? 0) + 1;
-    return counts;
-  }
-
-  usage() {
-    return totalUsage(this.nodes.map(({ output }) => output?.usage));
   }
 }

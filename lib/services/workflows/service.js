@@ -3,7 +3,11 @@ import { HttpError } from '../../internal/util/http-error.js';
 import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
 import { OperationService } from '../operations/service.js';
 import { Workflow } from './run.js';
-import { pageOfNodes } from './page.js';
+import { WorkflowState } from './state.js';
+import { chain } from '../operations/directory.js';
+import { outputsOfPage, pageOfNodes } from './page.js';
+import { totalUsage } from './node-state.js';
+import { whenAborted } from '../../internal/util/abort.js';
 import { checkWorkflowRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
 import { checkOptions } from '../../internal/util/validate.js';
@@ -31,13 +35,25 @@ const MAX_WALL_MS = 3_600_000;
  */
 
 /**
- * @param {Workflow} workflow
+ * What lists show of a workflow of another process.
+ * @typedef {{counts: () => Record<string, number>, usage: () => WorkflowView['usage']}} Summary
+ */
+/** @typedef {import('../operations/operations.js').Operation} Operation */
+/** @typedef {import('../operations/service.js').SavedOperation} SavedOperation */
+/**
+ * @template T
+ * @typedef {import('../operations/directory.js').Perhaps<T>} Perhaps
+ */
+
+/**
+ * @param {Operation | SavedOperation} operation
  * @param {{nodes: boolean}} options
  * @returns {WorkflowView}
  */
-function describe(workflow, { nodes }) {
-  const { operation, metadata } = workflow;
-  const { id, status, attempt, createdAtMs, final } = operation;
+function describe(operation, { nodes }) {
+  const { id, status, attempt, createdAtMs, final, metadata } = operation;
+  /** @type {import('./state.js').WorkflowState} */
+  const workflow = operation.data;
   return {
     id,
     status: /** @type {WorkflowView['status']} */ (status),
@@ -89,6 +105,10 @@ function checkModels(provider, { nodes }, access) {
  */
 export class Workflows extends OperationService {
   #operations;
+  #shared;
+  #access;
+  /** @type {(operation: Operation, fields: {request: any, access: any, saved?: Record<string, string>}) => Workflow} */
+  #workflowOf;
 
   /**
    * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').ChildJobs,
@@ -98,57 +118,98 @@ export class Workflows extends OperationService {
     const { options } = service;
     const wallMs = wallClock(options.clock);
     const prompts = new KeyedSemaphore(PROMPT_CHARS_HELD_MAX);
+    const { operations } = service;
+    const reservations = service.shared?.reservations ?? service.reservations;
+    const deps = { operations, parts, reservations, prompts, retryBudget, options, wallMs };
     super(service, {
       name: 'workflow',
       maxWallMs: MAX_WALL_MS,
       check: checkWorkflowRequest,
       admit: (request, access) => checkModels(options.provider, request, access),
-      begin(operation, request, access) {
-        const { reservations } = service;
-        const fields = { operation, request, access, options, wallMs };
-        const shared = {
-          operations: service.operations,
-          parts,
-          reservations,
-          prompts,
-          retryBudget,
-        };
-        const workflow = new Workflow({ ...fields, ...shared });
-        operation.data = workflow;
-        void workflow.run(workflow.nodes);
+      prepare(operation, request, access) {
+        operation.data = new Workflow({ operation, request, access, ...deps });
       },
-      describe: ({ data }, { whole }) => describe(data, { nodes: whole }),
+      run({ data }) {
+        void data.run(data.nodes);
+      },
+      describe: (operation, { whole }) => describe(operation, { nodes: whole }),
+      restore: (operation, { nodes, snapshot }) => {
+        if (nodes === undefined) return summaryOf(snapshot);
+        if ('body' in operation) return restoredHere(operation, nodes, wallMs);
+        return new WorkflowState(operation.request, nodes);
+      },
     });
-    this.#operations = service.operations;
+    this.#operations = operations;
+    this.#shared = service.shared;
+    this.#access = service.access;
+    this.#workflowOf = (operation, fields) => new Workflow({ operation, ...fields, ...deps });
+  }
+
+  /**
+   * Loads the outputs of all nodes.
+   * @param {Operation | SavedOperation} operation
+   * @returns {Perhaps<void>}
+   */
+  loaded(operation) {
+    return this.#load(operation, operation.data.nodes);
+  }
+
+  /**
+   * @param {Operation | SavedOperation} operation
+   * @param {import('./node-state.js').NodeState[]} nodes of it
+   * @returns {Perhaps<void>} resolves once their outputs are loaded
+   */
+  #load({ id }, nodes) {
+    const unloaded = nodes.filter(({ isUnloaded }) => isUnloaded);
+    if (unloaded.length === 0 || this.#shared === undefined) return;
+    const names = unloaded.map((node) => node.id);
+    return this.#shared.writes.outputs(id, names).then((outputs) => {
+      for (const node of unloaded) {
+        const output = outputs.get(node.id);
+        if (output !== undefined) node.load(output);
+      }
+    });
   }
 
   /**
    * Like `get`, with the nodes as a page of bounded size.
    * @param {string} id
    * @param {{principal: string, after?: string, limit?: number}} query
-   * @returns {WorkflowView & {hasMore: boolean}}
+   * @returns {Perhaps<WorkflowView & {hasMore: boolean}>} a promise with `redis`
    * @throws {HttpError} 404, and 400 for an unknown `after`
    */
   page(id, { principal, ...query }) {
-    /** @type {Workflow} */
-    const workflow = this.find(id, principal).data;
-    return { ...describe(workflow, { nodes: false }), ...pageOfNodes(workflow.nodes, query) };
+    return chain(this.find(id, principal), (operation) => this.pageOf(operation, query));
+  }
+
+  /**
+   * @param {Operation | SavedOperation} operation
+   * @param {{after?: string, limit?: number}} [query]
+   * @returns {Perhaps<WorkflowView & {hasMore: boolean}>} a promise where outputs are in Redis
+   * @throws {HttpError} 400 for an unknown `after`
+   */
+  pageOf(operation, query) {
+    const { nodes } = /** @type {WorkflowState} */ (operation.data);
+    return chain(this.#load(operation, outputsOfPage(nodes, query)), () => ({
+      ...describe(operation, { nodes: false }),
+      ...pageOfNodes(nodes, query),
+    }));
   }
 
   /**
    * @param {string} id
    * @param {string} nodeId
    * @param {string} principal
-   * @returns {import('./node-state.js').NodeState}
+   * @returns {Perhaps<import('./node-state.js').NodeState>} with its output; a promise with `redis`
    * @throws {HttpError} 404
    */
   node(id, nodeId, principal) {
-    /** @type {Workflow} */
-    const workflow = this.find(id, principal).data;
-    const node = workflow.nodes.find((each) => each.id === nodeId);
-    if (node !== undefined) return node;
-    const message = 'The workflow has no node of this id.';
-    throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
+    return chain(this.find(id, principal), (operation) => {
+      const node = /** @type {WorkflowState} */ (operation.data).node(nodeId);
+      if (node !== undefined) return chain(this.#load(operation, [node]), () => node);
+      const message = 'The workflow has no node of this id.';
+      throw new HttpError(404, { code: 'node_not_found', param: 'node', message });
+    });
   }
 
   /**
@@ -156,18 +217,40 @@ export class Workflows extends OperationService {
    * run again; completed nodes keep their output.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {WorkflowView}
+   * @returns {Perhaps<WorkflowView>} a promise with `redis`: then it runs at this process
    * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`,
    *   `ERR_RATE_LIMIT_EXCEEDED`
    */
   retry(id, options) {
     const { principal = ANONYMOUS } = checkOptions('retry', options, ['principal']);
-    /** @type {Workflow} */
-    const workflow = this.find(id, principal).data;
-    this.checkReady();
-    if (!workflow.operation.ended) throw conflict('workflow_running', 'The workflow is running.');
-    const nodes = workflow.unfinished();
-    if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
+    return chain(this.retryAs(id, this.#access.of(principal)), (operation) =>
+      describe(operation, { nodes: true }),
+    );
+  }
+
+  /**
+   * As `retry`.
+   * @param {string} id
+   * @param {import('../operations/service.js').Access} access of the caller
+   * @returns {Perhaps<Operation>}
+   */
+  retryAs(id, access) {
+    return chain(this.find(id, access.principal), (operation) => {
+      this.checkReady();
+      if (!operation.ended) throw running();
+      const nodes = /** @type {WorkflowState} */ (operation.data).unfinished();
+      if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
+      if (this.#shared !== undefined) return this.#retryShared(operation, access);
+      return this.#retryHere(operation.data, nodes);
+    });
+  }
+
+  /**
+   * @param {Workflow} workflow
+   * @param {import('./node-state.js').NodeState[]} nodes
+   * @returns {Operation}
+   */
+  #retryHere(workflow, nodes) {
     const reservation = this.reserve(workflow.access);
     try {
       this.#operations.reopen(workflow.operation);
@@ -178,6 +261,68 @@ export class Workflows extends OperationService {
     workflow.operation.reservation = reservation;
     for (const node of nodes) node.reset();
     void workflow.run(nodes);
-    return describe(workflow, { nodes: true });
+    return workflow.operation;
   }
+
+  /**
+   * Begins the next attempt at this process, wherever the last one was.
+   * @param {Operation | SavedOperation} ended
+   * @param {import('../operations/service.js').Access} access
+   * @returns {Promise<Operation>}
+   */
+  async #retryShared(ended, access) {
+    const { writes, remote } =
+      /** @type {import('../operations/service.js').SharedServiceParts} */ (this.#shared);
+    const { id, principal, createdAtMs } = ended;
+    const request = 'body' in ended ? ended.body : ended.request;
+    const past = { id, createdAtMs, attempt: ended.attempt + 1 };
+    const policy = this.policyOf(request);
+    const operation = this.#operations.prepare('workflow', principal, policy, past);
+    operation.body = request;
+    operation.metadata = request.metadata;
+    const saved = await writes.nodes(id);
+    const workflow = this.#workflowOf(operation, { request, access, saved });
+    operation.data = workflow;
+    await this.loaded(operation);
+    const nodes = workflow.unfinished();
+    for (const node of nodes) {
+      node.reset();
+      workflow.touch(node, { output: true });
+    }
+    const parts = this.partsOf(operation, access);
+    operation.asked = JSON.stringify(parts.asked);
+    const isReopened = await remote.reopen(/** @type {any} */ (ended), {
+      parts,
+      limits: operation.limits,
+      snapshot: operation.snapshot,
+      changes: workflow.takeChanges(),
+      begin: async (handle) => {
+        await this.#operations.continue(operation, handle);
+        void workflow.run(nodes);
+      },
+    });
+    if (!isReopened) throw running();
+    return operation;
+  }
+}
+
+/** @param {any} snapshot as `WorkflowState.summary` gave it @returns {Summary} */
+function summaryOf({ counts = {}, usage = totalUsage([]) }) {
+  return { counts: () => counts, usage: () => usage };
+}
+
+/**
+ * A workflow that was taken over, to be ended: its nodes end with it.
+ * @param {Operation} operation
+ * @param {Record<string, string>} nodes
+ * @param {() => number} wallMs
+ */
+function restoredHere(operation, nodes, wallMs) {
+  const state = new WorkflowState(operation.body, nodes);
+  whenAborted(operation.signal, () => state.cancel(state.nodes, wallMs()));
+  return state;
+}
+
+function running() {
+  return conflict('workflow_running', 'The workflow is running.');
 }

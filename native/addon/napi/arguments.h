@@ -55,13 +55,6 @@ inline std::string text_from(napi_env env, napi_value value) {
   return text;
 }
 
-/// A string of JavaScript; null when none can be made, as while a worker is being terminated.
-inline napi_value text_for_js(napi_env env, std::string_view text) {
-  napi_value value = nullptr;
-  if (napi_create_string_utf8(env, text.data(), text.size(), &value) != napi_ok) return nullptr;
-  return value;
-}
-
 /// A string as UTF-16, as it is; empty for anything else.
 inline std::u16string text16_from(napi_env env, napi_value value) {
   std::size_t length = 0;
@@ -131,20 +124,6 @@ inline std::vector<napi_value> elements_of(napi_env env, napi_value array) {
     if (napi_get_element(env, array, i, &elements[i]) != napi_ok) return {};
   }
   return elements;
-}
-
-/// An array of numbers (any range of integers) for JavaScript; undefined when there can be none.
-template <typename Numbers>
-Napi::Value array_of(napi_env env, const Numbers& numbers) {
-  napi_value array = nullptr;
-  if (napi_create_array_with_length(env, numbers.size(), &array) != napi_ok) return {};
-  std::uint32_t index = 0;
-  for (const auto number : numbers) {
-    napi_value element = nullptr;
-    if (napi_create_double(env, static_cast<double>(number), &element) != napi_ok) return {};
-    if (napi_set_element(env, array, index++, element) != napi_ok) return {};
-  }
-  return {env, array};
 }
 
 }  // namespace sluice

@@ -8,7 +8,7 @@ namespace sluice {
 
 namespace {
 
-napi_value event_value_for_js(napi_env env, const EventValue& value) {
+napi_value to_js(napi_env env, const EventValue& value) {
   napi_value out = nullptr;
   if (const auto* number = std::get_if<double>(&value)) {
     napi_create_double(env, *number, &out);
@@ -19,12 +19,12 @@ napi_value event_value_for_js(napi_env env, const EventValue& value) {
   } else if (const auto* numbers = std::get_if<std::vector<double>>(&value)) {
     if (napi_create_array_with_length(env, numbers->size(), &out) != napi_ok) return nullptr;
     for (std::uint32_t i = 0; i < numbers->size(); ++i) {
-      napi_set_element(env, out, i, event_value_for_js(env, (*numbers)[i]));
+      napi_set_element(env, out, i, to_js(env, (*numbers)[i]));
     }
   } else if (const auto* strings = std::get_if<std::vector<std::string>>(&value)) {
     if (napi_create_array_with_length(env, strings->size(), &out) != napi_ok) return nullptr;
     for (std::uint32_t i = 0; i < strings->size(); ++i) {
-      napi_set_element(env, out, i, event_value_for_js(env, (*strings)[i]));
+      napi_set_element(env, out, i, to_js(env, (*strings)[i]));
     }
   } else {
     napi_get_undefined(env, &out);
@@ -66,10 +66,9 @@ napi_value EventQueue::drain(napi_env env) {
   if (napi_create_array_with_length(env, draining_.size() * 4, &array) == napi_ok) {
     std::uint32_t i = 0;
     for (const QueuedEvent& event : draining_) {
-      const std::array<napi_value, 4> row{event_value_for_js(env, static_cast<double>(event.kind)),
-                                          event_value_for_js(env, event.target),
-                                          event_value_for_js(env, event.a),
-                                          event_value_for_js(env, event.b)};
+      const std::array<napi_value, 4> row{to_js(env, static_cast<double>(event.kind)),
+                                          to_js(env, event.target), to_js(env, event.a),
+                                          to_js(env, event.b)};
       for (const napi_value value : row) {
         if (value == nullptr) {
           draining_.clear();

@@ -1,121 +1,25 @@
-// Methods of JavaScript classes that are commands to a machine on a reactor: the arguments are
-// decoded by the parameter types of a C++ member function, which then runs on the reactor.
+// Methods of JavaScript classes made of C++ member functions: the parameter types decode the
+// arguments. A function runs at once, or as a command on a reactor.
 #pragma once
 
 #include <napi.h>
 
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
-#include "addon/napi/arguments.h"
+#include "addon/napi/conversions.h"
 #include "addon/napi/reactor_wrap.h"
 #include "core/base/time.h"
 
 namespace sluice {
-
-/// Reads a JavaScript value as a `T`: `static T read(napi_env, napi_value)`. A binding adds
-/// specializations for its own types. As in arguments.h, a value of another type gives an empty or
-/// zero `T`, never an error.
-template <typename T>
-struct FromJs;
-
-template <>
-struct FromJs<bool> {
-  static bool read(napi_env env, napi_value value) { return flag_from(env, value); }
-};
-
-template <>
-struct FromJs<double> {
-  static double read(napi_env env, napi_value value) { return number_from(env, value); }
-};
-
-/// A handle, a count or a size.
-template <std::unsigned_integral T>
-struct FromJs<T> {
-  static T read(napi_env env, napi_value value) { return static_cast<T>(count_from(env, value)); }
-};
-
-/// A span of time; JavaScript passes milliseconds.
-template <>
-struct FromJs<Nanos> {
-  static Nanos read(napi_env env, napi_value value) {
-    return nanos_from_ms(number_from(env, value));
-  }
-};
-
-template <>
-struct FromJs<std::string> {
-  static std::string read(napi_env env, napi_value value) { return text_from(env, value); }
-};
-
-/// The bytes of a Uint8Array, copied.
-struct Bytes {
-  std::string data;
-};
-
-template <>
-struct FromJs<Bytes> {
-  static Bytes read(napi_env env, napi_value value) {
-    return {std::string(bytes_from(env, value))};
-  }
-};
-
-template <typename T>
-struct FromJs<std::vector<T>> {
-  static std::vector<T> read(napi_env env, napi_value value) {
-    const std::vector<napi_value> elements = elements_of(env, value);
-    std::vector<T> out;
-    out.reserve(elements.size());
-    for (napi_value element : elements) out.push_back(FromJs<T>::read(env, element));
-    return out;
-  }
-};
-
-/// The members of a JavaScript object, by name.
-class Members {
- public:
-  Members(napi_env env, napi_value object) : env_(env), object_(object) {}
-
-  [[nodiscard]] napi_value value(const char* name) const { return member_of(env_, object_, name); }
-
-  template <typename T>
-  [[nodiscard]] T get(const char* name) const {
-    return FromJs<T>::read(env_, value(name));
-  }
-
- private:
-  napi_env env_;
-  napi_value object_;
-};
-
-/// The elements of a JavaScript array, by place. One that is missing reads as undefined.
-class Places {
- public:
-  Places(napi_env env, napi_value array) : env_(env), array_(array) {}
-
-  [[nodiscard]] napi_value value(std::uint32_t place) const {
-    napi_value element = nullptr;
-    return napi_get_element(env_, array_, place, &element) == napi_ok ? element : nullptr;
-  }
-
-  template <typename T>
-  [[nodiscard]] T get(std::uint32_t place) const {
-    return FromJs<T>::read(env_, value(place));
-  }
-
- private:
-  napi_env env_;
-  napi_value array_;
-};
 
 /// A machine and its reactor; empty after `remove`.
 template <typename Machine>
@@ -152,8 +56,8 @@ struct CommandTarget {
 template <typename Method>
 struct MethodTraits;
 
-/// The parameters of a member function. One of the type `Nanos` at the end is no argument: it is
-/// the time at which the command runs.
+/// The parameters of a member function. For a command, one of the type `Nanos` at the end is no
+/// argument: it is the time at which the command runs.
 template <typename Owner, typename Return, typename... Params>
 struct MethodTraits<Return (Owner::*)(Params...)> {
   template <typename Param>
@@ -173,32 +77,78 @@ struct MethodTraits<Return (Owner::*)(Params...)> {
   static std::tuple<std::tuple_element_t<I, Stores>...> first_of(std::index_sequence<I...>);
 
   using Class = Owner;
+  using Result = Return;
   static constexpr bool kTakesNow = takes_now();
   static constexpr std::size_t kArguments = sizeof...(Params) - (kTakesNow ? 1 : 0);
   using Arguments = decltype(first_of(std::make_index_sequence<kArguments>()));
 };
 
-/// The JavaScript method behind `CommandMethods::method`. Raw calls with status checks: while a
-/// worker is being terminated, the command is lost and nothing is thrown.
-template <typename Wrap, auto Method>
-napi_value post_method(napi_env env, napi_callback_info info) {
-  using Traits = MethodTraits<decltype(Method)>;
-  using Arguments = typename Traits::Arguments;
-  std::array<napi_value, Traits::kArguments + 1> given{};
+template <typename Owner, typename Return, typename... Params>
+struct MethodTraits<Return (Owner::*)(Params...) const>
+    : MethodTraits<Return (Owner::*)(Params...)> {};
+
+template <typename Wrap, typename Arguments>
+struct DecodedCall {
+  Wrap* wrap;
+  Arguments arguments;
+};
+
+/// The wrap and the arguments of a call from JavaScript; nothing while the environment is being
+/// terminated. Raw calls with status checks: nothing is thrown.
+template <typename Wrap, typename Arguments>
+std::optional<DecodedCall<Wrap, Arguments>> decode_call(napi_env env, napi_callback_info info) {
+  constexpr std::size_t kArguments = std::tuple_size_v<Arguments>;
+  std::array<napi_value, kArguments + 1> given{};
   std::size_t count = given.size();
   napi_value self = nullptr;
   void* wrap = nullptr;
   if (napi_get_cb_info(env, info, &count, given.data(), &self, nullptr) != napi_ok ||
       napi_unwrap(env, self, &wrap) != napi_ok) {
-    return nullptr;
+    return std::nullopt;
   }
-  Arguments arguments = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return Arguments{FromJs<std::tuple_element_t<I, Arguments>>::read(env, given[I])...};
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return DecodedCall<Wrap, Arguments>{
+        static_cast<Wrap*>(wrap),
+        {FromJs<std::tuple_element_t<I, Arguments>>::read(env, given[I])...}};
   }
-  (std::make_index_sequence<Traits::kArguments>());
-  const auto target = std::apply(
-      [wrap](const auto&... each) { return static_cast<Wrap*>(wrap)->target(each...); }, arguments);
-  target.post([arguments = std::move(arguments)](auto& machine, Nanos now) mutable {
+  (std::make_index_sequence<kArguments>());
+}
+
+/// The JavaScript method behind `DirectMethods::method`.
+template <typename Wrap, auto Method>
+napi_value call_method(napi_env env, napi_callback_info info) {
+  using Traits = MethodTraits<decltype(Method)>;
+  auto call = decode_call<Wrap, typename Traits::Stores>(env, info);
+  if (!call) return nullptr;
+  typename Traits::Class& object = [&]() -> typename Traits::Class& {
+    if constexpr (std::is_base_of_v<typename Traits::Class, Wrap>) {
+      return *call->wrap;
+    } else {
+      return call->wrap->target();
+    }
+  }();
+  return std::apply(
+      [&](auto&... each) -> napi_value {
+        if constexpr (std::is_void_v<typename Traits::Result>) {
+          (object.*Method)(std::move(each)...);
+          return nullptr;
+        } else {
+          return to_js(env, (object.*Method)(std::move(each)...));
+        }
+      },
+      call->arguments);
+}
+
+/// The JavaScript method behind `CommandMethods::method`. While a worker is being terminated, the
+/// command is lost.
+template <typename Wrap, auto Method>
+napi_value post_method(napi_env env, napi_callback_info info) {
+  using Traits = MethodTraits<decltype(Method)>;
+  auto given = decode_call<Wrap, typename Traits::Arguments>(env, info);
+  if (!given) return nullptr;
+  const auto target = std::apply([&](const auto&... each) { return given->wrap->target(each...); },
+                                 given->arguments);
+  target.post([arguments = std::move(given->arguments)](auto& machine, Nanos now) mutable {
     const auto call = [&](typename Traits::Class& object) {
       std::apply(
           [&](auto&... each) {
@@ -220,6 +170,29 @@ napi_value post_method(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+/// A property of a JavaScript class: a method with this callback.
+template <typename Wrap>
+Napi::ClassPropertyDescriptor<Wrap> method_property(const char* name, napi_callback callback) {
+  napi_property_descriptor descriptor{};
+  descriptor.utf8name = name;
+  descriptor.method = callback;
+  descriptor.attributes = napi_default;
+  return descriptor;
+}
+
+/// Base of a wrap whose methods run at once, on JavaScript's thread, and return their result.
+///
+/// `method<&KvStoreWrap::get>("get")` is a method of the wrap, which need not be public.
+/// `method<&KvStore::size>("size")` is one of the wrapped object, which `KvStore& target()` gives.
+template <typename Wrap>
+class DirectMethods {
+ protected:
+  template <auto Method>
+  static Napi::ClassPropertyDescriptor<Wrap> method(const char* name) {
+    return method_property<Wrap>(name, &call_method<Wrap, Method>);
+  }
+};
+
 /// Base of a wrap whose methods are commands.
 ///
 /// The wrap has `CommandTarget<Machine> target(const Arguments&...)`, which gets the decoded
@@ -231,11 +204,7 @@ class CommandMethods {
   /// `method<&JobHub::start>("start")`: a property of the JavaScript class.
   template <auto Method>
   static Napi::ClassPropertyDescriptor<Wrap> method(const char* name) {
-    napi_property_descriptor descriptor{};
-    descriptor.utf8name = name;
-    descriptor.method = &post_method<Wrap, Method>;
-    descriptor.attributes = napi_default;
-    return descriptor;
+    return method_property<Wrap>(name, &post_method<Wrap, Method>);
   }
 };
 

@@ -3,11 +3,9 @@
 
 #include <napi.h>
 
-#include <cstddef>
 #include <memory>
 #include <utility>
 
-#include "addon/napi/arguments.h"
 #include "addon/napi/event_queue.h"
 #include "runtime/loop/manual_executor.h"
 #include "runtime/loop/reactor.h"
@@ -75,11 +73,6 @@ class ReactorWrap final : public Napi::ObjectWrap<ReactorWrap> {
 
 /// Milliseconds as JavaScript gives them, in nanoseconds. Infinity and what does not fit: kNever.
 Nanos nanos_from_ms(double ms);
-
-/// The time or span that an argument gives in milliseconds; Infinity is kNever.
-inline Nanos nanos_at(const Napi::CallbackInfo& info, std::size_t index) {
-  return nanos_from_ms(number_from(info.Env(), info[index]));
-}
 
 /// Nanoseconds as JavaScript takes them. kNever: Infinity.
 double ms_from_nanos(Nanos nanos);

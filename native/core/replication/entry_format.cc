@@ -13,8 +13,9 @@ namespace sluice {
 
 namespace {
 
-constexpr std::string_view kLetters = "trfcgx";  // by EntryKind
-static_assert(kLetters.size() == static_cast<std::size_t>(EntryKind::kExtra) + 1);
+constexpr std::string_view kLetters = "trfcgxy";  // by EntryKind, and of TokenRun::kTyped
+constexpr std::size_t kTyped = TokenRun::kTyped;
+static_assert(kLetters.size() == kTyped + 1);
 
 /// Fields of a message.
 constexpr std::size_t kFieldsMax = 64;
@@ -25,9 +26,9 @@ bool has_aux(const TokenRun& run, std::size_t index) {
   return !run.kinds.empty() && (run.kinds[index] & TokenRun::kHasAux) != 0;
 }
 
-EntryKind kind_at(const TokenRun& run, std::size_t index) {
-  if (run.kinds.empty()) return EntryKind::kText;
-  return static_cast<EntryKind>(run.kinds[index] & ~TokenRun::kHasAux);
+// An EntryKind, or TokenRun::kTyped.
+std::size_t kind_at(const TokenRun& run, std::size_t index) {
+  return run.kinds.empty() ? 0 : static_cast<std::size_t>(run.kinds[index] & ~TokenRun::kHasAux);
 }
 
 bool is_of_call(EntryKind kind) {
@@ -69,6 +70,7 @@ bool take_bytes(std::string_view& text, std::size_t size, std::string_view& out)
 
 /// The raw data of an event, as its kind requires it.
 bool is_valid(const ReplicaEvent& event) {
+  if (!event.type.empty()) return is_event_type(event.type) && is_object_line(event.text);
   if (!event.kind) return true;
   switch (*event.kind) {
     case EntryKind::kText:
@@ -135,9 +137,10 @@ std::uint64_t EntryWriter::next(EntryFields& fields) {
 
 void EntryWriter::append_kinds(std::string& kinds, std::size_t from, std::size_t to) {
   for (std::size_t i = from; i < to; ++i) {
-    const EntryKind kind = kind_at(run_, i);
+    const std::size_t number = kind_at(run_, i);
+    const auto kind = static_cast<EntryKind>(number);
     if (i > from) kinds.push_back(',');
-    kinds.push_back(kLetters[static_cast<std::size_t>(kind)]);
+    kinds.push_back(kLetters[number]);
     if (kind == EntryKind::kToolCall) ++calls_;
     if (is_of_call(kind)) append_json_number(kinds, calls_ == 0 ? 0 : calls_ - 1);
     if (!has_aux(run_, i)) continue;
@@ -257,13 +260,17 @@ bool LogEntry::read_events(std::string_view text, std::optional<std::string_view
     const std::size_t letter = kLetters.find(kinds->front());
     kinds->remove_prefix(1);
     event.kind = static_cast<EntryKind>(letter);
-    if (letter == std::string_view::npos) event.kind.reset();
+    if (letter == std::string_view::npos || letter == kTyped) event.kind.reset();
     const bool digit = !kinds->empty() && kinds->front() >= '0' && kinds->front() <= '9';
     if (digit && !take_number(*kinds, event.call)) return false;
     if (event.kind && is_of_call(*event.kind) != digit) return false;
     if (take(*kinds, ':')) {
       std::size_t size = 0;
       if (!take_number(*kinds, size) || !take_bytes(aux, size, event.aux)) return false;
+    }
+    if (letter == kTyped) {
+      event.type = std::exchange(event.aux, {});
+      if (digit || event.type.empty()) return false;
     }
     if (!take_separator(*kinds) || !is_valid(event)) return false;
   }

@@ -5,13 +5,14 @@
 //   t          texts of events, end to end
 //   e          their byte lengths, `4,5,3`; absent: `t` is one event
 //   k          their kinds, `t,r,c0:11,g0`; absent: all are plain text. A letter (t text, r
-//              reasoning, f refusal, c tool call, g its arguments, x extra), of c and g the index
-//              of the call, and after a colon the byte length of its aux data
+//              reasoning, f refusal, c tool call, g its arguments, x extra, y of a type of its
+//              own), of c and g the index of the call, and after a colon the byte length of its
+//              aux data: of y the type, whose text is a JSON object
 //   a          aux data, end to end
 //   h          the head of the answer as a JSON object; with the first event of an attempt
 //   s          times as a JSON object, nanoseconds since the creation: started, first_token
 //   r          an attempt begins, id `<attempt>-0`: members of its job_retry, a JSON object
-//   y, d       an event of its own type, and its data, a JSON object
+//   y, d       one event of its own type, and its data, a JSON object; read, no longer written
 //   x          the ending: `{"type":TYPE,"data":DATA}`, DATA the bytes of the SSE event
 //   f          with it: `{"state":STATE,"restore":{...}}`. STATE is the state of the job without
 //              its text, as a hub emits it; a replica makes the same ending of `restore`
@@ -76,7 +77,8 @@ struct ReplicaEvent {
   std::optional<EntryKind> kind = EntryKind::kText;
   std::string_view text = {};
   std::string_view aux = {};
-  std::uint32_t call = 0;  // of kToolCall and kToolArguments
+  std::uint32_t call = 0;      // of kToolCall and kToolArguments
+  std::string_view type = {};  // of an event of a type of its own; `text` is its data
 };
 
 /// An entry as read from foreign bytes, which are checked: texts are UTF-8 and raw JSON is JSON on

@@ -370,7 +370,9 @@ Replicas::Applied Replicas::apply_events(Replica& replica, bool is_whole) {
   } else {
     for (std::size_t i = static_cast<std::size_t>(replica.cursor.seq + 1 - first); i < count; ++i) {
       const ReplicaEvent& event = entry_.events[i];
-      ReplicaEntry entry{.call = event.call, .is_unknown = !event.kind};
+      ReplicaEntry entry{.type = event.type, .call = event.call};
+      entry.is_unknown = !event.kind && event.type.empty();
+      if (!event.type.empty()) entry.entry.text = event.text;
       if (event.kind) entry.entry = {.kind = *event.kind, .text = event.text, .aux = event.aux};
       hub_.append_replica(replica.handle, entry, now);
     }

@@ -24,6 +24,9 @@ constexpr std::uint8_t kKindBits = 0x07;
 constexpr std::uint8_t kHasAux = TokenRun::kHasAux;
 constexpr std::uint8_t kTypedBit = 0x80;
 static_assert(EventLog::kTypesMax <= kTypedBit);
+static_assert(TokenRun::kTyped > static_cast<char>(EntryKind::kExtra));
+static_assert((TokenRun::kTyped & kKindBits) == TokenRun::kTyped);
+constexpr char kTypedRun = TokenRun::kTyped | TokenRun::kHasAux;
 
 constexpr std::uint8_t number_of(EntryKind kind) {
   return static_cast<std::uint8_t>(kind);
@@ -171,17 +174,23 @@ bool EventLog::append(const Entry& entry) {
   return true;
 }
 
+// The mark of typed events of this type; nullopt when there are too many types.
+std::optional<std::uint8_t> EventLog::Arena::mark_of(std::string_view type) {
+  auto name = std::find(names.begin(), names.end(), type);
+  if (name == names.end()) {
+    if (names.size() == kTypesMax) return std::nullopt;
+    name = names.emplace(names.end(), type);
+  }
+  return static_cast<std::uint8_t>(kTypedBit | (name - names.begin()));
+}
+
 bool EventLog::append_typed(std::string_view type, std::string_view data) {
   if (ended()) return false;
   own_arena();
-  std::vector<std::string>& names = arena_->names;
-  auto name = std::find(names.begin(), names.end(), type);
-  if (name == names.end()) {
-    if (names.size() == kTypesMax) return false;
-    name = names.emplace(names.end(), type);
-  }
+  const std::optional<std::uint8_t> mark = arena_->mark_of(type);
+  if (!mark) return false;
   arena_->text.append(data);
-  close_entry(static_cast<std::uint8_t>(kTypedBit | (name - names.begin())));
+  close_entry(*mark);
   return true;
 }
 
@@ -263,13 +272,17 @@ TokenRun EventLog::copy_from(std::uint64_t seq) const {
   const auto marks_from = arena.marks.begin() + static_cast<std::ptrdiff_t>(is_plain() ? 0 : from);
   const auto is_marked = [](std::uint8_t mark) { return mark != 0; };
   if (std::none_of(marks_from, arena.marks.end(), is_marked)) return run;
-  for (auto mark = marks_from; mark != arena.marks.end(); ++mark) {
-    const bool typed = (*mark & kTypedBit) != 0;
-    run.kinds.push_back(static_cast<char>(typed ? number_of(EntryKind::kExtra) : *mark));
-  }
   for (std::size_t i = from; i < arena.ends.size(); ++i) {
-    if ((arena.marks[i] & (kTypedBit | kHasAux)) != kHasAux) continue;
-    run.aux.append(arena.aux_at(i));
+    const std::uint8_t mark = arena.marks[i];
+    const bool typed = (mark & kTypedBit) != 0;
+    const std::string_view type = typed ? std::string_view(arena.names[mark & ~kTypedBit]) : "";
+    if (typed && type.empty()) {
+      run.kinds.push_back(static_cast<char>(number_of(EntryKind::kExtra)));
+      continue;
+    }
+    run.kinds.push_back(typed ? kTypedRun : static_cast<char>(mark));
+    if (!typed && (mark & kHasAux) == 0) continue;
+    run.aux.append(typed ? type : arena.aux_at(i));
     run.aux_ends.push_back(static_cast<std::uint32_t>(run.aux.size()));
   }
   const auto first_call = std::lower_bound(arena.calls.begin(), arena.calls.end(), from);
@@ -287,13 +300,23 @@ void EventLog::restore(std::uint64_t attempt, TokenRun run, AnswerHead head) {
   arena.ends = std::move(run.ends);
   arena.trimmed = run.first_seq - 1;
   arena.calls_before = run.calls_before;
-  arena.aux = std::move(run.aux);
   arena.marks.assign(run.kinds.begin(), run.kinds.end());
   std::size_t auxes = 0;
+  std::size_t aux_from = 0;
   for (std::size_t i = 0; i < arena.marks.size(); ++i) {
     const auto index = static_cast<std::uint32_t>(i);
-    if (kind_of(arena.marks[i]) == EntryKind::kToolCall) arena.calls.push_back(index);
-    if ((arena.marks[i] & kHasAux) != 0) arena.aux_ends.push_back({index, run.aux_ends[auxes++]});
+    std::uint8_t& mark = arena.marks[i];
+    if (kind_of(mark) == EntryKind::kToolCall) arena.calls.push_back(index);
+    if ((mark & kHasAux) == 0) continue;
+    const std::size_t aux_to = run.aux_ends[auxes++];
+    const auto aux = std::string_view(run.aux).substr(aux_from, aux_to - aux_from);
+    aux_from = aux_to;
+    if (mark == kTypedRun) {
+      mark = arena.mark_of(aux).value_or(number_of(EntryKind::kExtra));
+      continue;
+    }
+    arena.aux.append(aux);
+    arena.aux_ends.push_back({index, static_cast<std::uint32_t>(arena.aux.size())});
   }
   arena.trim(bytes_max_);
   arena.count();

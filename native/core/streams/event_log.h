@@ -61,6 +61,8 @@ struct TokenRun {
   /// Of each entry its EntryKind, with `kHasAux` where it has aux data; empty: all are plain text.
   std::string kinds = {};
   static constexpr char kHasAux = 8;
+  /// An event of a type of its own, in place of an EntryKind: its aux data is the type.
+  static constexpr char kTyped = 6;
   std::string aux = {};                      ///< The aux data, end to end.
   std::vector<std::uint32_t> aux_ends = {};  ///< Of each entry with aux data, in `aux`.
   std::uint32_t calls_before = 0;            ///< Tool calls of this attempt before the run.
@@ -217,8 +219,8 @@ class EventLog {
   /// a gap.
   [[nodiscard]] Resolved resolve(std::string_view cursor) const;
 
-  /// The retained entries of the current attempt from `seq` on. Events of other types become
-  /// extras.
+  /// The retained entries of the current attempt from `seq` on, events of other types included.
+  /// Those of the empty type become extras.
   [[nodiscard]] TokenRun copy_from(std::uint64_t seq) const;
 
   /// Fills a new log with the entries of an attempt, as `copy_from` gave them, and its head.
@@ -269,6 +271,7 @@ class EventLog {
     [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] std::size_t retained() const;
     void trim(std::size_t bytes_max);
+    std::optional<std::uint8_t> mark_of(std::string_view type);
     [[nodiscard]] std::string_view text_at(std::size_t index) const;
     [[nodiscard]] std::string_view aux_at(std::size_t index) const;
     [[nodiscard]] std::uint32_t call_at(std::size_t index) const;

@@ -123,7 +123,7 @@ void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
   touch(job);
   journal_.note_token(job, now);
   if (job.copy_to != nullptr)
-    copy_entry(job, job.log.read({job.log.attempt(), job.log.entry_count()}));
+    copy_entry(job, job.log.read({job.log.attempt(), job.log.entry_count()}), now);
   for (std::size_t i = 0; i < job.followers.size();) {
     Job* const follower = job.followers[i];
     append_entry(*follower, entry, now);
@@ -154,10 +154,16 @@ void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
   }
 }
 
-void JobHub::append_typed(JobHandle handle, std::string_view type, std::string_view data) {
+void JobHub::append_typed(JobHandle handle, std::string_view type, std::string_view data,
+                          Nanos now) {
+  if (delay(handle, [=, this, t = std::string(type), d = std::string(data)](Nanos at) {
+        append_typed(handle, t, d, at);
+      }))
+    return;
   Job* const job = find(handle);
-  if (job == nullptr || job->replica != nullptr) return;
-  if (job->log.append_typed(type, data)) touch(*job);
+  if (job == nullptr || !job->log.append_typed(type, data)) return;
+  touch(*job);
+  journal_.note_token(*job, now);
 }
 
 void JobHub::reopen(JobHandle handle, Nanos now) {

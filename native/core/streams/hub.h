@@ -136,7 +136,7 @@ class JobHub final : public Machine {
   void set_head(JobHandle handle, const AnswerHead& head, Nanos now);
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
   /// dropped like one.
-  void append_typed(JobHandle handle, std::string_view type, std::string_view data);
+  void append_typed(JobHandle handle, std::string_view type, std::string_view data, Nanos now);
   /// Begins the next attempt of a job that has ended: it runs again, its wall time begins anew, and
   /// subscribers discard the text so far. Does nothing while the job has not ended.
   void reopen(JobHandle handle, Nanos now);
@@ -245,6 +245,10 @@ class JobHub final : public Machine {
   void attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
               const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr,
               bool at_once = false);
+  /// The native frames of an ended job for a reader without a cursor: those that `attach` with
+  /// `at_once` would give. Empty where its log is longer than 2 KiB, where it has a subscriber, and
+  /// for a replica.
+  [[nodiscard]] std::string unread_frames(JobHandle handle);
   /// The subscriber has consumed its batch. In frames mode a first such call, without a batch, lets
   /// the first batch go.
   void acknowledge(SubscriberHandle handle, Nanos now);
@@ -320,8 +324,8 @@ class JobHub final : public Machine {
   void leave_source(Job& follower);
 
   void link_copy(Job& job);
-  void copy_entry(const Job& job, const EventLog::Event& event);
-  void copy_all(const Job& job);
+  void copy_entry(const Job& job, const EventLog::Event& event, Nanos now);
+  void copy_all(const Job& job, Nanos now);
   void unlink_copies(Job& job);
 
   [[nodiscard]] Job* find(JobHandle handle) const;
@@ -340,7 +344,9 @@ class JobHub final : public Machine {
   void run_timers(Subscriber& subscriber, Nanos now);
   void flush(Subscriber& subscriber, Nanos now);
   bool send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
-                  Subscriber::Limits limits, Nanos now);
+                  Nanos now);
+  std::string whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
+                           std::size_t log_bytes_max, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
   void look_for_readers(Job& job, Nanos now);

@@ -22,7 +22,7 @@ bool JobHub::follow(JobHandle follower_handle, JobHandle source_handle, Nanos no
   follower->log.take_tokens(source->log);
   if (source->log.entry_count() > 0) {
     note_begun(*follower, now);
-    copy_all(*follower);
+    copy_all(*follower, now);
     journal_.note_token(*follower, now);
   }
   if (source->log.ended()) {
@@ -59,7 +59,7 @@ void JobHub::link_copy(Job& job) {
   target->copies_from.push_back(&job);
 }
 
-void JobHub::copy_entry(const Job& job, const EventLog::Event& event) {
+void JobHub::copy_entry(const Job& job, const EventLog::Event& event, Nanos now) {
   copy_data_.clear();
   copy_data_.push_back('{');
   copy_data_.append(job.options.copy_members);
@@ -69,14 +69,15 @@ void JobHub::copy_entry(const Job& job, const EventLog::Event& event) {
   if (!target.log.append_typed(event_type(event.entry), copy_data_)) return;
   ++target.copied;
   touch(target);
+  journal_.note_token(target, now);
 }
 
-void JobHub::copy_all(const Job& job) {
+void JobHub::copy_all(const Job& job, Nanos now) {
   if (job.copy_to == nullptr) return;
   EventLog::Position at{job.log.attempt(), 1};
   for (auto event = job.log.read(at); event.kind == EventLog::EventKind::kEntry;
        event = job.log.read(at)) {
-    copy_entry(job, event);
+    copy_entry(job, event, now);
     ++at.next_seq;
   }
 }

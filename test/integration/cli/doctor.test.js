@@ -299,6 +299,24 @@ describe('Redis', () => {
     expect(found.rights.message).toContain('may not use XADD, PUBLISH, SUBSCRIBE with its keys');
   });
 
+  test('a database that is not there, and a server of another kind, are named', async () => {
+    const absent = await doctor('--redis', `${redis.url}/99`);
+    expect(absent.found.redis).toMatchObject({
+      level: 'problem',
+      message: expect.stringContaining('/99 cannot be used: ERR DB index is out of range'),
+      advice: expect.stringMatching(/^Name a database that the server has, \/0 to \/15/),
+    });
+    const web = createServer((_req, res) => res.end()).listen(0, '127.0.0.1');
+    await once(web, 'listening');
+    const other = await doctor('--redis', `redis://127.0.0.1:${web.address().port}`);
+    web.close();
+    expect(other.found.redis).toMatchObject({
+      level: 'problem',
+      message: expect.stringContaining('cannot be used: its answer begins with "H"'),
+      advice: expect.stringMatching(/^Name the host and the port of a Redis server/),
+    });
+  });
+
   test('without an answer the rest is not checked', async () => {
     const { code, found } = await doctor('--redis', 'redis://:secret@127.0.0.1:1');
     expect(code).toBe(1);

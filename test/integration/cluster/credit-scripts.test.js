@@ -49,9 +49,10 @@ const balance = async (account = 'acme') => {
   return [Number(available), Number(held)];
 };
 const types = async () => (await ledger.journal()).slice(2).map(({ type }) => type);
-/** Counts of the hour 0 by field. */
+/** Counts of the first hour that has any, by field. */
 async function usage() {
-  const [, hour] = await t.run('ledger/usage', ['usagehours'], ['', '', '0', '9', '9', '0', '']);
+  const args = ['', '', '0', '9999999', '9', '0', ''];
+  const [, hour] = await t.run('ledger/usage', ['usagehours'], args);
   return hour && fieldsOf(hour.slice(1));
 }
 
@@ -200,9 +201,102 @@ describe('a job', () => {
   });
 });
 
+describe('a job that ends before the answer that it began', () => {
+  const LONG = { timeout: '9000000000000000' };
+  /** Ends it, after `cost` so far. */
+  const endEarly = (id, cost, held) => {
+    const hold = {
+      ...{ account: 'acme', overdraft: '0', cost: String(cost), amount: String(cost), rest: '0' },
+      ...(held === 0 && { nothing: '1' }),
+    };
+    const usageNow = { r: '1', k: String(cost) };
+    const settlement = JSON.stringify({
+      hold: { later: '1', ...hold },
+      usage: { later: '1', ...usageNow },
+    });
+    return t.finish('a', id, '1-0', { settlement, clock: String(clock) });
+  };
+  /** Settles it at the end of the answer. */
+  const answerEnds = (id, cost, hold) =>
+    t.run(
+      'ledger/settle',
+      [`settled:${id}`],
+      [
+        ...[String(clock), '', id, hold, ''],
+        JSON.stringify({
+          ...{ account: 'acme', overdraft: '0', cost: String(cost), amount: String(cost) },
+          rest: '0',
+        }),
+        ...['me', 'm', JSON.stringify({ r: '1', k: String(cost) }), '60000'],
+      ],
+    );
+  const die = async (process) => {
+    expect(await t.bury('b', process, '1')).toBe('OK');
+    expect(await t.run('estate', ['dead'], [process, '10'])).toEqual([]);
+  };
+  const owed = () => t.admin.hkeys('{t}:owed');
+
+  test('pays when that ends, and owes nothing then', async () => {
+    await admit('j', holdOf(60, LONG));
+    expect(await endEarly('j', 20, 60)).toBe('OK');
+    expect([await balance(), await owed(), await usage()]).toEqual([[40, 60], ['j'], undefined]);
+    expect(await answerEnds('j', 30, '3')).toEqual(['OK', '30', '0']);
+    expect([await balance(), await owed()]).toEqual([[70, 0], []]);
+    await die('a');
+    expect(await balance()).toEqual([70, 0]);
+    expect(await usage()).toEqual({ '["me","m"] r': '1', '["me","m"] k': '30' });
+  });
+
+  test('pays for what it had used, once, if its process dies before', async () => {
+    await admit('j', holdOf(60, LONG));
+    await endEarly('j', 20, 60);
+    await die('a');
+    expect([await balance(), await owed()]).toEqual([[80, 0], []]);
+    // It was not dead after all.
+    expect(await answerEnds('j', 30, '3')).toEqual(['DONE']);
+    expect(await balance()).toEqual([80, 0]);
+    expect(await usage()).toEqual({ '["me","m"] r': '1', '["me","m"] k': '20' });
+  });
+
+  test('owes it under the new name of a process that joins again', async () => {
+    await admit('j', holdOf(60, LONG));
+    await endEarly('j', 20, 60);
+    await t.bury('b', 'a', '1');
+    await t.join('c', { was: 'a' });
+    expect([await balance(), await owed()]).toEqual([[40, 60], ['j']]);
+    await die('c');
+    expect([await balance(), await owed()]).toEqual([[80, 0], []]);
+  });
+
+  test('owes nothing where its answer ends first', async () => {
+    await admit('j', holdOf(60, LONG));
+    expect(await answerEnds('j', 30, '3')).toEqual(['OK', '30', '0']);
+    expect(await endEarly('j', 20, 60)).toBe('OK');
+    expect([await balance(), await owed()]).toEqual([[70, 0], []]);
+  });
+
+  test('pays where nothing was held, too, and when its process leaves', async () => {
+    await admit('j', undefined);
+    await endEarly('j', 20, 0);
+    expect(await owed()).toEqual(['j']);
+    expect(await t.run('leave', ['procs'], ['a'])).toBe(0);
+    expect([await balance(), await owed()]).toEqual([[80, 0], []]);
+  });
+});
+
+/** Beyond today, which is the time of what a process leaves. */
+const FOR_LONG = '5000000000000000';
+
 describe('a call that is no job', () => {
-  const hold = (id, amount, deadline = '') =>
-    t.run('ledger/hold', ['ledger'], [String(clock), deadline, id, JSON.stringify(holdOf(amount))]);
+  const hold = (id, amount, deadline = '', process = '') =>
+    t.run(
+      'ledger/hold',
+      ['ledger'],
+      [
+        ...[String(clock), deadline, id],
+        ...[JSON.stringify(holdOf(amount, process && { timeout: FOR_LONG })), process],
+      ],
+    );
   const settle = (id, { isVoid = '', cost = 0, held = 0 } = {}) => {
     const settlement = isVoid
       ? ''
@@ -214,9 +308,24 @@ describe('a call that is no job', () => {
     return t.run(
       'ledger/settle',
       [`settled:${id}`],
-      [String(clock), '', id, '', isVoid, settlement, 'me', 'm', counts, '60000'],
+      [String(clock), '', id, '', isVoid, settlement, 'me', 'm', counts, '60000', 'a'],
     );
   };
+
+  test('of a process that is gone is released, under its last name, and no other one', async () => {
+    await t.join('b');
+    await hold('kept', 10, '', 'b');
+    await hold('lost', 20, '', 'a');
+    await hold('done', 30, '', 'a');
+    await settle('done', { cost: 5, held: 30 });
+    expect(await t.admin.hkeys('{t}:callholds:a')).toEqual(['lost']);
+    await t.join('a2', { was: 'a' });
+    expect(await balance()).toEqual([65, 30]);
+    expect(await t.bury('b', 'a2', '1')).toBe('OK');
+    expect(await t.run('estate', ['dead'], ['a2', '10'])).toEqual([]);
+    expect(await balance()).toEqual([85, 10]);
+    expect(await t.admin.keys('{t}:callholds:*')).toEqual(['{t}:callholds:b']);
+  });
 
   test('holds and settles once', async () => {
     expect(await hold('e', 60)).toEqual(['OK', '3']);

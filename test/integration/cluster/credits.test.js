@@ -1,6 +1,7 @@
 /** Credit and usage of two gateways on one Redis: one ledger, and every answer the same from both. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
+import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { startTwo } from '../../support/cluster/gateways.js';
@@ -245,6 +246,65 @@ describe('a shared answer', () => {
     expect(await balanceBy(a, b)).toEqual([1000 - paid, 0]);
     const { total } = (await b.get('/v1/usage')).body;
     expect(total).toMatchObject({ requests: 2, completion_tokens: 3, cost: paid });
+  });
+
+  test.each([
+    ['with a price', prices],
+    ['free', { '*': { prompt: 3, completion: 10 } }],
+  ])(
+    'a job that shared it, %s, pays for the call of its own by which another process runs it',
+    async (_what, own) => {
+      const { provider, calls, call } = handProvider();
+      const options = { provider, cache: { mode: 'auto' } };
+      const [a, b] = await startWith(1000, { ...options, access: { prices: own } });
+      const first = await a.submit(request);
+      const joined = await a.submit(request);
+      expect(joined.headers.get('x-cache')).toBe('JOIN');
+      await call(0);
+      await a.gateway.close({ drainMs: 0 });
+      await call(2);
+      for (const each of calls.slice(1)) {
+        each.push('x', 'y');
+        each.end();
+      }
+      for (const { body } of [first, joined]) await b.read(body.stream_url);
+      const paid = 2 * (promptCost + 20);
+      expect(await balanceBy(b, b)).toEqual([1000 - paid, 0]);
+      const { total } = (await b.get('/v1/usage')).body;
+      expect(total).toMatchObject({
+        requests: 2,
+        cached_requests: 0,
+        completion_tokens: 4,
+        cost: paid,
+      });
+    },
+  );
+
+  test('is paid for as far as it had come, if its process dies after the job that began it', async () => {
+    const { provider, call } = handProvider();
+    const [a, b] = await startWith(1000, { provider, cache: { mode: 'auto' } });
+    const first = await a.submit(request);
+    const joined = await a.submit(request);
+    const made = await call(0);
+    made.push('x');
+    // Known without a reader at the other process.
+    const log = `{sluice}:log:${joined.body.job_id}`;
+    await until(async () => (await redis.call('XLEN', log)) > 1, 'a token in Redis');
+    await b.cancel(first.body.job_id);
+    expect((await balanceBy(a, b))[1]).toBe(promptCost + 100 + (2 + 20));
+    // No beat follows.
+    const { deployed } = partsOf(a.gateway);
+    deployed.close();
+    deployed.cluster.close();
+    const { error, metrics } = await b.ended(joined.body.job_id);
+    expect(error.code).toBe('producer_lost');
+    // From its admission: the process is dead after a lease.
+    expect(metrics.duration_ms).toBeGreaterThan(1000);
+    const paid = promptCost + 10 + (2 + 2);
+    await until(async () => (await balanceBy(b, b))[1] === 0, 'the debt to be paid');
+    expect(await balanceBy(b, b)).toEqual([1000 - paid, 0]);
+    const { total } = (await b.get('/v1/usage')).body;
+    expect(total).toMatchObject({ requests: 2, cached_requests: 1, cost: paid });
   });
 });
 

@@ -174,18 +174,6 @@ test('erased from the other process, nothing is left', async () => {
   expect(await deployment.redis.keys(`*${job.id}*`)).toEqual([]);
 });
 
-test('what is not shared says so', async () => {
-  for (const [method, path] of [
-    ['POST', '/v1/workflows'],
-    ['GET', '/v1/crawls'],
-  ]) {
-    const { status, body } = await a.call(method, path, method === 'GET' ? {} : { body: {} });
-    expect({ path, status, code: body.error.code }).toEqual({
-      ...{ path, status: 501, code: 'not_shared' },
-    });
-  }
-});
-
 test('the metrics of Redis and of the deployment', async () => {
   const job = await deployment.submit(a, { tokens: 2, stopAt: 1 });
   const stream = await b.stream(job.path);

@@ -127,6 +127,14 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
       'the end',
     );
   }
+  for (const who of ['ann', 'bob']) {
+    const said = { id: 'm', role: 'user', parts: [{ type: 'text', text: who }] };
+    const chat = await a.post('/v1/ui/chat', { id: 'c', messages: [said] }, bearer(who));
+    expect(chat.status).toBe(200);
+    const response = await b.post('/v1/responses', { model: 'default', input: who }, bearer(who));
+    expect(response.status).toBe(200);
+  }
+  expect(await keysOf()).toContainEqual(expect.stringContaining(':faces:ann'));
   const begun = await b.post('/v1/conversations', { title: 'secret' }, bearer('ann'));
   expect(begun.status).toBe(201);
   expect((await keysOf()).join()).toContain('ann');
@@ -135,6 +143,8 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   );
   expect((await keysOf()).filter((key) => key.includes('ann'))).toEqual([]);
   expect((await keysOf()).filter((key) => /:conv:conv_[^:]*$/.test(key))).toHaveLength(1);
+  // Their names do not tell whose they are.
+  expect((await keysOf()).filter((key) => /:(chat|orphan|resp):/.test(key))).toHaveLength(1);
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);
     expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);

@@ -28,10 +28,10 @@ const outcome = async (promise) => (await promise)[0];
 
 test('each script has its tests here', () => {
   const tested = `
-    admit announce beat began bury cancel erase estate finish join leave list messages note offer placed
+    admit announce beat began bury cancel erase estate finish join known leave list messages note offer placed
     readers retain retract rewrite take`.trim();
   // Those of faces are shown by the tests of their routes.
-  const faces = ['chat', 'delivered'];
+  const faces = ['chat', 'delivered', 'forget_faces', 'orphan'];
   // Those of other subjects, `subject/name`, have tests of their own.
   const own = Object.keys(scripts()).filter((name) => !name.includes('/'));
   expect(own.sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
@@ -128,8 +128,12 @@ describe('admit', () => {
 
   test('with an idempotency key is one job, whose answer comes with its place', async () => {
     expect(await outcome(t.admit('a', 'j', { key: 'k' }))).toBe('OK');
+    const known = (key, print = 'f') => t.run('known', [`idem:${key}`], [print]);
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['PENDING', 'j']);
+    expect(await known('k')).toEqual(['PENDING', 'j']);
     expect(await t.admit('b', 'j2', { key: 'k', print: 'g' })).toEqual(['REUSED']);
+    expect(await known('k', 'g')).toEqual(['REUSED']);
+    expect(await known('other')).toEqual(['NEW']);
     expect(await t.run('placed', ['job:j'], ['90000', '{"id":"j"}'])).toBe('OK');
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['KNOWN', 'j', '{"id":"j"}']);
     expect(await t.admin.exists('{t}:job:j2')).toBe(0);
@@ -137,6 +141,7 @@ describe('admit', () => {
     // The answer outlives the job.
     await t.admin.del('{t}:job:j');
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['KNOWN', 'j', '{"id":"j"}']);
+    expect(await known('k')).toEqual(['KNOWN', 'j', '{"id":"j"}']);
   });
 
   test('takes a key over whose job is gone before it had a place', async () => {
@@ -275,6 +280,26 @@ describe('take', () => {
     const before = await t.dump();
     expect(await t.take('b', 'j', 'a')).toEqual([answer, ...flat]);
     expect(await t.dump()).toEqual(before);
+  });
+
+  test('of a job that shared an answer makes the call its own, unless it ends', async () => {
+    const parts = { usage: { model: 'm', shares: '1' } };
+    const shared = async () => JSON.parse(await t.field('j', 'held')).usage.shares;
+    await job('j', { parts });
+    await t.run('note', ['job:j'], ['cache', 'join']);
+    await bury('a');
+    expect(await outcome(t.take('b', 'j', 'a', { room: '0' }))).toBe('ROOM');
+    expect(await shared()).toBe('1');
+    const [answer, ...flat] = await t.take('b', 'j', 'a');
+    expect([answer, fieldsOf(flat).cache]).toEqual(['RUN', 'miss']);
+    expect(JSON.parse(fieldsOf(flat).held)).toEqual({ usage: { model: 'm' } });
+    await t.admin.flushall();
+    for (const name of ['a', 'b']) await t.join(name);
+    await job('j', { parts });
+    await t.token('j', '1-1');
+    await bury('a');
+    expect(await outcome(t.take('b', 'j', 'a'))).toBe('FAIL');
+    expect(await shared()).toBe('1');
   });
 
   test('counts from the attempt that the log has reached', async () => {
@@ -524,7 +549,7 @@ test('erase leaves nothing of an ended job', async () => {
 
 describe('retain', () => {
   const retain = (max, principals, removedMax = 100) =>
-    t.run('retain', ['retained', 'retained:total'], [max, removedMax, ...principals]);
+    t.run('retain', ['retained', 'retained:total'], ['', max, removedMax, ...principals]);
   const end = async (id, principal) => {
     await job(id, { principal });
     await t.finish('a', id, '1-0');

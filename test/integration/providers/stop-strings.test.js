@@ -1,7 +1,32 @@
 /** `stop` of an upstream that ignores it: the text ends before it, and the call is closed. */
+import { once } from 'node:events';
 import { providers } from '../../../lib/index.js';
+import { until } from '../../support/until.js';
 import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
+
+/** A turn that is cancelled while "EN" may become the stop string. */
+async function expectCancelled({ submit, ended, stream, cancel, get, post }) {
+  const { conversation_id: id } = (await post('/v1/conversations', {})).body;
+  const { body } = await submit({ prompt: 'hi', stop: 'END', conversation_id: id });
+  const reader = await stream(body.stream_url);
+  await until(() => reader.text === 'one two ', 'the text');
+  await cancel(body.job_id);
+  const { text } = await ended(body.job_id);
+  await reader.done;
+  expect([text, reader.text]).toEqual(['one two ', 'one two ']);
+  const { messages } = (await get(`/v1/conversations/${id}`)).body;
+  expect(messages[1]).toMatchObject({ content: 'one two ', finish_reason: 'cancelled' });
+}
+
+test('a cancelled answer of a generator has what its readers have', async () => {
+  const provider = async function* hold(request, { signal }) {
+    yield* ['one ', 'two ', 'E', 'N'];
+    await once(signal, 'abort');
+  };
+  await expectCancelled(await start({ provider }));
+  await stopAll();
+});
 
 describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
   let upstream;
@@ -44,6 +69,15 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     const { text, events } = await read(body.stream_url);
     expect(text).toBe('one ENx two \u{1f600}');
     expect(events.at(-1)).toMatchObject({ type: 'job_complete', data: { reason: 'stop' } });
+  });
+
+  test('a cancelled answer has what its readers have, without the beginning of a stop string', async () => {
+    const respond = async (exchange) => {
+      exchange.open();
+      for (const text of ['one ', 'two ', 'E', 'N']) await exchange.delta(text);
+      await exchange.closed;
+    };
+    await expectCancelled(await relay(respond));
   });
 
   test('each prompt of a shared call stops by itself', async () => {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openStream } from '../sse/sse-client.js';
 
 const PAUSE_MS = 20;
-const TERMINAL = /^job_(complete|error|cancelled)$/;
+const TERMINAL = /^(job|workflow|crawl)_(complete|error|failed|cancelled)$/;
 
 /**
  * @param {() => string[]} urls of the processes that may be asked, asked for anew each time

@@ -44,18 +44,27 @@ export async function openScripts() {
         ['procs', 'meta'],
         [...[clock, name, was, schema, 'epoch1', 'secret1', lease], ...['host', 'h', 'pid', '1']],
       ),
-    /** Admits a job; `key` is the name of its idempotency key, `parts` what it takes. */
+    /** Admits a job; `key` is the name of its idempotency key, `parts` what it takes, `fields` its fields. */
     admit: (
       owner,
       id,
-      { clock = '5000', deadline = '', choices = 1, key, print = 'f', parts, ...rest } = {},
+      {
+        clock = '5000',
+        deadline = '',
+        choices = 1,
+        key,
+        print = 'f',
+        parts,
+        fields = JOB,
+        ...rest
+      } = {},
     ) =>
       run(
         'admit',
         [`job:${id}`, ...(key === undefined ? [] : [`idem:${key}`])],
         [
           ...[clock, deadline, owner, id, rest.principal ?? 'me', '60000', choices, print, '90000'],
-          ...[parts === undefined ? '' : JSON.stringify(parts), ...JOB],
+          ...[parts === undefined ? '' : JSON.stringify(parts), ...fields],
         ],
       ),
     take: (heir, id, from, { why = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { BlockReader } from '../../../lib/conformance/wire/blocks.js';
+import { timeoutFor } from '../../../lib/conformance/pace.js';
 import {
   adapters,
   rules,
@@ -106,6 +107,15 @@ test.each([
   await expect(runConformance(options)).rejects.toThrow(message);
 });
 
+test.each([
+  [0, 10_000],
+  [3333, 10_000],
+  [3334, 11_000],
+  [15_200, 46_000],
+])('after an answer of %i ms each wait is for %i ms', (answerMs, timeoutMs) => {
+  expect(timeoutFor(answerMs)).toBe(timeoutMs);
+});
+
 test('a server that does not listen is an error, not a list of failed rules', async () => {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -139,6 +149,7 @@ test('without a fixture nothing that needs one is reported as passed', async () 
   // A server that answers everything with an empty stream.
   const upstream = await startFixtureUpstream();
   const report = await runConformance({ url: upstream.url, timeoutMs: 200 });
+  expect(report.timeoutMs).toBe(200);
   const controlled = report.results.filter(({ reason = '' }) => reason.startsWith('needs '));
   expect(controlled.length).toBeGreaterThan(20);
   expect(controlled.every(({ status }) => status === 'skipped')).toBe(true);

@@ -1,6 +1,14 @@
 /** What the page of workflows works out without a document: places, states, texts. */
 import { NodeModel } from '../../../web/app/workflow-nodes.js';
-import { layOut } from '../../../web/app/workflow-layout.js';
+import {
+  connect,
+  freeId,
+  isWorkflow,
+  labelsOf,
+  removeNode,
+  renameNode,
+} from '../../../web/app/workflow-edit.js';
+import { lastNode, layOut } from '../../../web/app/workflow-layout.js';
 
 describe('layOut', () => {
   const places = (nodes) => Object.fromEntries(layOut(nodes).places);
@@ -95,5 +103,50 @@ describe('NodeModel', () => {
       'skipped',
       'skipped, because x failed',
     ]);
+  });
+});
+
+describe('changes of the form', () => {
+  const workflow = {
+    concurrency: 2,
+    nodes: [
+      { id: 'a', prompt: 'x', max_tokens: 5 },
+      { id: 'ab', prompt: '{{a.text}} {{ a }} {{ab}}', after: ['a'] },
+      { id: 'c', map: { over: 'a', prompt: '{{a.text}}: {{item}}' }, after: ['a', 'ab'] },
+    ],
+  };
+
+  test('a new name goes to dependencies, maps and placeholders, and only there', () => {
+    expect(renameNode(workflow, 'a', 'z.1')).toEqual({
+      concurrency: 2,
+      nodes: [
+        { id: 'z.1', prompt: 'x', max_tokens: 5 },
+        { id: 'ab', prompt: '{{z.1.text}} {{ z.1 }} {{ab}}', after: ['z.1'] },
+        { id: 'c', map: { over: 'z.1', prompt: '{{z.1.text}}: {{item}}' }, after: ['z.1', 'ab'] },
+      ],
+    });
+    expect([renameNode(workflow, 'a', 'ab'), renameNode(workflow, 'a', '')]).toEqual([null, null]);
+  });
+
+  test('a removed node leaves the dependencies; a dependency is there once', () => {
+    expect(removeNode(workflow, 'a').nodes.map(({ after }) => after)).toEqual([[], ['ab']]);
+    const twice = connect(connect(workflow, 'a', 'ab', true), 'c', 'ab', true);
+    expect(twice.nodes[1].after).toEqual(['a', 'c']);
+    expect(connect(twice, 'a', 'ab', false).nodes[1].after).toEqual(['c']);
+  });
+
+  test('labels, free names, the last node, and what the form can show', () => {
+    expect([...labelsOf(workflow).values()]).toEqual(['x', '‹a› ‹a› ‹ab›', '‹a›: ‹item›']);
+    expect(freeId([{ id: 'node_2' }])).toBe('node_3');
+    expect(lastNode(workflow.nodes)).toBe('c');
+    expect(lastNode([])).toBeNull();
+    const values = [
+      workflow,
+      { nodes: [] },
+      { nodes: [{}] },
+      { nodes: [{ id: 'a', after: 'b' }] },
+      [],
+    ];
+    expect(values.map(isWorkflow)).toEqual([true, true, false, false, false]);
   });
 });

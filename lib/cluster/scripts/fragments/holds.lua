@@ -89,7 +89,7 @@ end
 -- part of it), nothing (`1`: no amount was held)}. Without one the hold stays, and expires. Answers what
 -- was paid of the hold and beyond it; nil: nothing was to be paid.
 local function settle_hold(prefix, held, settlement, context)
-  if not settlement or settlement.later then return nil end
+  if not settlement then return nil end
   local L = ledger_of(prefix, context)
   local paid, beyond = '0', settlement.cost
   if held then
@@ -108,8 +108,15 @@ local function settle_hold(prefix, held, settlement, context)
   return paid, charge_beyond(L, settlement, beyond, context.id)
 end
 
--- The field `billed` of a job tells what it has paid, where that may be less than its cost.
+-- The field `billed` of a job tells what it has paid, where that may be less than its cost. A settlement with
+-- `later` is what the job owes until another call settles it.
 local function hold_settle(prefix, held, settlement, context)
+  if settlement and settlement.later then
+    settlement.later = nil
+    context.owed = context.owed or {}
+    context.owed.hold, context.owed.settlement = held or nil, settlement
+    return
+  end
   local paid, beyond = settle_hold(prefix, held, settlement, context)
   local job = prefix .. 'job:' .. context.id
   if paid and paid ~= settlement.cost then redis.call('HSET', job, 'billed', paid .. ' ' .. beyond) end

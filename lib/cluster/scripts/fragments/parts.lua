@@ -4,7 +4,8 @@
 --
 -- What a job takes when it is admitted, beside its log: its parts. Each has functions of
 -- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock,
--- final (its final state as JSON, in `settle`)}:
+-- in `settle` final (its final state as JSON), process (its own) and owed (what fragments/owed.lua says of it; set
+-- by the parts that are settled later)}:
 --
 --   check(prefix, asked, context)   nil, or what the refusal says
 --   take(prefix, asked, context)    takes it all, after every check; gives what is held, and the result
@@ -81,6 +82,11 @@ local function settle_parts(prefix, job, held, settlement, context)
       end
     end
   end
+  local owed = context.owed
+  -- The call that settles it may have been faster, on another connection.
+  if not owed or redis.call('EXISTS', prefix .. 'settled:' .. context.id) == 1 then return end
+  owed.process, owed.principal = context.process, context.principal
+  redis.call('HSET', prefix .. 'owed', context.id, cjson.encode(owed))
 end
 
 local function release_parts(prefix, held, context)

@@ -55,10 +55,16 @@ local function counts_of(prefix, held, context)
   return { r = '1', p = text_of(prompt), c = text_of(completion) }
 end
 
--- `settlement`: {later = `1`} for a job that is not counted now; or its counts. Without one they are those
--- of its final state, and it costs nothing.
+-- `settlement`: its counts, with `later` those that it owes until another call settles it. Without one they are
+-- those of its final state, and it costs nothing.
 local function usage_settle(prefix, held, settlement, context)
-  if not held or (settlement and settlement.later) then return end
+  if not held then return end
+  if settlement and settlement.later then
+    settlement.later = nil
+    context.owed = context.owed or {}
+    context.owed.model, context.owed.counts = held.model, settlement
+    return
+  end
   local counts = settlement or counts_of(prefix, held, context)
   count_usage(prefix, context.principal, held.model, counts, context.now)
 end

@@ -1,4 +1,4 @@
--- needs parts
+-- needs parts, keys
 --
 -- Admits a job, with all its parts or not at all, or finds the job of its idempotency key. Again with
 -- the same id: the same answer, without the results.
@@ -6,12 +6,12 @@
 -- KEYS  job:<id>, and idem:<sha256> if there is an idempotency key
 -- ARGV  prefix, clock, deadline, process, id, principal, ttl_ms, choices, fingerprint, key_ttl_ms,
 --       parts (JSON: what each part of fragments/parts.lua is asked for; empty for none),
---       then fields of the job and their values
+--       then fields of the job and their values; `kind` first, if it is an operation
 -- Answers {'OK', created_us, results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON}; {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known
--- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}; {'BURIED'}, the process is no member.
+-- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}, or it was taken back; {'BURIED'}, the process is no member.
 local prefix, process, id, principal = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local ttl_ms, choices, fingerprint, key_ttl_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local parts = ARGV[11]
+local parts, kind = ARGV[11], ARGV[12] == 'kind' and ARGV[13]
 local job, key = KEYS[1], KEYS[2]
 
 local now = now_us(ARGV[2])
@@ -19,18 +19,12 @@ if is_late(now, ARGV[3]) then return { 'LATE' } end
 
 local known = redis.call('HMGET', job, 'owner', 'created_us')
 if known[1] then return { 'OK', known[2], '' } end
+if is_undone(prefix, id) then return { 'LATE' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 
 if key then
-  local used = redis.call('HMGET', key, 'fingerprint', 'job', 'answer')
-  if used[2] then
-    local exists = redis.call('EXISTS', prefix .. 'job:' .. used[2]) == 1
-    if used[3] or exists then
-      if used[1] ~= fingerprint then return { 'REUSED' } end
-      if used[3] then return { 'KNOWN', used[2], used[3] } end
-      return { 'PENDING', used[2] }
-    end
-  end
+  local known_key = key_answer(prefix, key, fingerprint)
+  if known_key then return known_key end
 end
 
 local asked, context = parts_of(parts), parts_context(ARGV[2], id, principal)
@@ -54,6 +48,6 @@ local held, results = take_parts(prefix, asked, context, 'take')
 if held then redis.call('HSET', job, 'held', held) end
 begin_attempt(prefix, id, choices, 1)
 expire_job(prefix, id, choices, ttl_ms)
-index_job(prefix, prefix .. 'jobs:' .. principal, created, id, ttl_ms)
+index_job(prefix, list_of(prefix, kind, principal), created, id, ttl_ms)
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return { 'OK', created, results or '' }

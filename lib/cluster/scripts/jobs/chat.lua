@@ -1,7 +1,9 @@
+-- needs faces
+--
 -- Makes a job the one of a UI chat, if the chat has the expected job until now.
 --
 -- KEYS  chat:<sha256>
--- ARGV  prefix, expected (an id, empty for none), id, body (digest), ttl_ms
+-- ARGV  prefix, expected (an id, empty for none), id, body (digest), ttl_ms, principal
 -- Answers {'OK'}; {'OTHER', id, body}, the chat has another job, which exists.
 local prefix, expected, id, body, ttl_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local chat = KEYS[1]
@@ -14,4 +16,5 @@ end
 redis.call('DEL', chat)
 redis.call('HSET', chat, 'job', id, 'body', body)
 redis.call('PEXPIRE', chat, ttl_ms)
+faces_note(prefix, ARGV[6], chat, ttl_ms)
 return { 'OK' }

@@ -6,15 +6,16 @@
 -- ARGV  prefix, process, attempt, last id (of the last entry that the process has written), ending
 --       id, x (the event: JSON {type, data}), f (the final state, JSON), status, ended_ms,
 --       retention_ms, role (`job` or `choice`), settlement (JSON: what each part of
---       fragments/parts.lua is settled with; empty for none), clock (missing for the server's)
+--       fragments/parts.lua is settled with, and `snapshot` of an operation; empty for none), clock
+--       (missing for the server's)
 -- Answers 'OK'; 'DONE', this very ending is there; 'FENCED', another process has the job, or has
 -- written to its log; 'GONE', no such job or log.
 local prefix, process, attempt, last_id, ending_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local x, f, status, ended_ms, retention_ms, role, settlement, clock = unpack(ARGV, 6, 13)
 local job, log = KEYS[1], KEYS[2]
 
-local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'held')
-local owner = known[1]
+local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'held', 'kind')
+local owner, kind = known[1], known[5]
 if not owner then return 'GONE' end
 local tail = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 if not tail then return 'GONE' end
@@ -34,18 +35,23 @@ redis.call('XADD', log, ending_id, 'x', x, 'f', f)
 redis.call('PEXPIRE', log, retention_ms)
 if role == 'job' then
   redis.call('HSET', job, 'status', status, 'ended_ms', ended_ms, 'attempt', attempt, 'final', f)
-  redis.call('HDEL', job, 'request', 'cancel', 'held')
+  redis.call('HDEL', job, 'cancel', 'held')
+  -- An operation may be tried again.
+  if not kind then redis.call('HDEL', job, 'request') end
+  if kind then expire_nodes(prefix, log_id, retention_ms) end
   redis.call('PEXPIRE', job, retention_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. log_id, retention_ms)
   redis.call('SREM', prefix .. 'open:' .. owner, log_id)
-  index_job(prefix, prefix .. 'ended:' .. known[3], ended_ms, log_id, retention_ms)
-  local all = prefix .. 'jobs:' .. known[3]
+  index_job(prefix, ended_list_of(prefix, kind, known[3]), ended_ms, log_id, retention_ms)
+  local all = list_of(prefix, kind, known[3])
   if redis.call('PTTL', all) < tonumber(retention_ms) then redis.call('PEXPIRE', all, retention_ms) end
 end
 if role == 'job' and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])
-  context.final = f
-  settle_parts(prefix, job, parts_of(known[4]), parts_of(settlement), context)
+  context.final, context.process = f, owner
+  local settled = parts_of(settlement)
+  if settled.snapshot then redis.call('HSET', job, 'snapshot', settled.snapshot) end
+  settle_parts(prefix, job, parts_of(known[4]), settled, context)
 end
 publish_entry(prefix, log_id, ending_id, 'x', x, 'f', f)
 return 'OK'

@@ -36,6 +36,7 @@ if was ~= '' then
   redis.call('HDEL', procs, was)
   redis.call('SREM', prefix .. 'dead', was)
   move_leases(prefix, was, process)
+  move_owed(prefix, was, process)
   forget_process(prefix, was)
 end
 return {

@@ -1,15 +1,16 @@
 -- Keeps the number of ended jobs within a bound: beyond it, the oldest of the principal that has most
 -- goes. To be run after jobs have ended; counts of principals that are not named may be too high.
 --
--- KEYS  retained (principal -> number of its ended jobs), retained:total
--- ARGV  prefix, jobs_max, removed_max, then principals whose jobs have ended
+-- KEYS  retained (principal -> number of its ended jobs), retained:total; for operations `retained_workflows`
+--       and so on
+-- ARGV  prefix, kind (empty for jobs), jobs_max, removed_max, then principals whose jobs have ended
 -- Answers the number of jobs that were removed.
-local prefix, jobs_max, removed_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local prefix, kind, jobs_max, removed_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local counts, total = KEYS[1], KEYS[2]
 
 -- Without the jobs whose retention is over; those come first.
 local function recount(principal)
-  local ended = prefix .. 'ended:' .. principal
+  local ended = ended_list_of(prefix, kind, principal)
   while true do
     local oldest = redis.call('ZRANGE', ended, 0, 0)[1]
     if not oldest or redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
@@ -26,7 +27,7 @@ local function recount(principal)
   return count == before
 end
 
-for i = 4, #ARGV do recount(ARGV[i]) end
+for i = 5, #ARGV do recount(ARGV[i]) end
 local removed, steps = 0, 0
 while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max do
   steps = steps + 1
@@ -37,7 +38,7 @@ while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max
   end
   -- With a count that was too high, another one may have most.
   if recount(principal) then
-    local id = redis.call('ZRANGE', prefix .. 'ended:' .. principal, 0, 0)[1]
+    local id = redis.call('ZRANGE', ended_list_of(prefix, kind, principal), 0, 0)[1]
     delete_job(prefix, id, principal, redis.call('HGET', prefix .. 'job:' .. id, 'choices'))
     recount(principal)
     removed = removed + 1

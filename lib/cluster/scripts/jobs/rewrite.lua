@@ -5,7 +5,7 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, principal, ttl_ms, created_us, parts (as of admit), then
---       fields of the job and their values
+--       fields of the job and their values; `kind` first, if it is an operation
 -- Answers 'OK'; 'FENCED', another process has it; 'ENDED'; 'BURIED', the process is no member.
 local prefix, process, id, principal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl_ms, created_us, parts = ARGV[5], ARGV[6], ARGV[7]
@@ -24,6 +24,7 @@ if not owner then
   if held then redis.call('HSET', job, 'held', held) end
 end
 redis.call('PEXPIRE', job, ttl_ms)
-index_job(prefix, prefix .. 'jobs:' .. principal, created_us, id, ttl_ms)
+local kind = ARGV[8] == 'kind' and ARGV[9]
+index_job(prefix, list_of(prefix, kind, principal), created_us, id, ttl_ms)
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return 'OK'

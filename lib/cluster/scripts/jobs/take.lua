@@ -6,7 +6,8 @@
 --       `offered`, `cancel`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
 -- Answers {outcome, fields of the job and their values}:
 --   'RUN'     to be run, in the attempt that the fields name; no token of it is in the log
---   'FAIL'    to be ended as `producer_lost`     'CANCEL'  to be ended as cancelled
+--   'FAIL'    to be ended as `producer_lost`, as every lost operation is
+--   'CANCEL'  to be ended as cancelled
 -- or, without any effect on the job: {'ROOM'}, to be run and `room` is 0; {'ENDED'}; {'GONE'};
 -- {'FENCED'}, `from` has it no longer; {'ALIVE'}, `from` is not buried, or no cancel was asked for;
 -- {'BURIED'}, the heir is no member; {'LATE'}.
@@ -17,9 +18,9 @@ local job, open = KEYS[1], prefix .. 'open:'
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
 
 local names = {
-  'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken', 'key', 'created_us',
+  'owner', 'status', 'attempt', 'lost', 'choices', 'cancel', 'taken', 'key', 'created_us', 'kind',
 }
-local owner, status, attempt, lost, choices, cancel, taken, key, created_us =
+local owner, status, attempt, lost, choices, cancel, taken, key, created_us, kind =
   unpack(redis.call('HMGET', job, unpack(names)))
 
 local function answer(outcome)
@@ -52,10 +53,19 @@ local reached, has_token = progress_of(prefix, id, choices)
 attempt = math.max(tonumber(attempt), reached)
 if why == 'lost' then lost = tonumber(lost) + 1 end
 
+-- A job that shared the answer of another one is run by a call of its own, and counts as such.
+local function own_call()
+  local held = redis.call('HGET', job, 'held')
+  local parts = held and cjson.decode(held)
+  if not parts or not parts.usage or not parts.usage.shares then return end
+  parts.usage.shares = nil
+  redis.call('HSET', job, 'held', cjson.encode(parts), 'cache', 'miss')
+end
+
 local outcome = 'RUN'
 if cancel then
   outcome = 'CANCEL'
-elseif why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
+elseif kind or why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
   outcome = 'FAIL'
 elseif not has_room then
   return { 'ROOM' }
@@ -64,6 +74,7 @@ elseif why == 'lost' then
   begin_attempt(prefix, id, choices, attempt)
   redis.call('HSET', job, 'status', 'queued')
 end
+if outcome == 'RUN' then own_call() end
 redis.call(
   'HSET', job, 'owner', heir, 'attempt', text_of(attempt), 'lost', lost,
   'taken', outcome .. ' ' .. from

@@ -16,7 +16,10 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
  * @property {boolean} stream
  */
 
-const text = { type: ['string', 'array'] };
+const text = {
+  type: ['string', 'array'],
+  items: { type: 'object', required: ['type'], properties: { type: { type: 'string' } } },
+};
 const properties = {
   model: { type: 'string', minLength: 1, maxLength: 256 },
   messages: {
@@ -40,7 +43,7 @@ const properties = {
   tool_choice: { type: 'object', required: ['type'] },
   thinking: { type: 'object' },
   output_config: { type: 'object' },
-  metadata: { type: 'object' },
+  metadata: { type: 'object', properties: { user_id: { type: ['string', 'null'] } } },
   sluice: { type: 'object' },
 };
 const checkMessages = schemaCheck({
@@ -49,6 +52,32 @@ const checkMessages = schemaCheck({
   properties,
 });
 const checkCount = schemaCheck({ type: 'object', required: ['model', 'messages'], properties });
+
+/**
+ * Members of the API without a counterpart, and those of a chat request that others become. A chat upstream gets
+ * every member that is not here, whatever it means.
+ */
+const OWN = new Set([
+  ...Object.keys(properties),
+  ...[
+    'output_format',
+    'container',
+    'context_management',
+    'mcp_servers',
+    'service_tier',
+    'inference_geo',
+  ],
+  ...[
+    'cache_control',
+    'speed',
+    'betas',
+    'user_profile_id',
+    'diagnostics',
+    'anthropic',
+    'anthropic_beta',
+  ],
+  ...['prompt', 'n', 'stop', 'user', 'max_completion_tokens', 'stream_options', 'instructions'],
+]);
 
 /** @param {Block} source of an image or a document @param {string} at */
 function urlOf(source, at) {
@@ -109,6 +138,17 @@ function contentOf(content, at, how) {
 }
 
 /**
+ * @param {unknown} said the content of a tool's result; may be absent
+ * @param {string} at
+ * @param {Reading} how
+ */
+function resultOf(said, at, how) {
+  if (said === undefined || said === null) return '';
+  if (typeof said === 'string' || Array.isArray(said)) return contentOf(said, at, how);
+  throw badRequest('invalid_type', at, `${at} must be a string or an array.`);
+}
+
+/**
  * The results of tools come before what the user says beside them.
  * @param {string | Block[]} content
  * @param {string} at
@@ -117,13 +157,12 @@ function contentOf(content, at, how) {
  */
 function userMessages(content, at, how) {
   if (typeof content === 'string') return [{ role: 'user', content }];
-  const results = content.filter(({ type }) => type === 'tool_result');
   const others = content.filter(({ type }) => type !== 'tool_result');
-  const tools = results.map(({ tool_use_id: id, content: said = '' }) => ({
-    role: 'tool',
-    tool_call_id: id,
-    content: contentOf(said, `${at}.content`, how),
-  }));
+  const tools = content.flatMap(({ type, tool_use_id: id, content: said }, i) =>
+    type === 'tool_result'
+      ? [{ role: 'tool', tool_call_id: id, content: resultOf(said, `${at}[${i}].content`, how) }]
+      : [],
+  );
   if (others.length === 0 && tools.length > 0) return tools;
   return [...tools, { role: 'user', content: contentOf(others, at, how) }];
 }
@@ -179,7 +218,7 @@ function chatMessages({ messages }, how) {
 
 /** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
 function chatTool(tool, i, { isStrict }) {
-  const { type, name, description, input_schema: parameters } = tool;
+  const { type, name, description, input_schema: parameters, strict } = tool;
   if (type != null && type !== 'custom') {
     if (!isStrict) return tool;
     const param = `tools[${i}].type`;
@@ -189,7 +228,8 @@ function chatTool(tool, i, { isStrict }) {
       `${param} must be custom: no other tool runs here.`,
     );
   }
-  return { type: 'function', function: { name, ...(description && { description }), parameters } };
+  const more = { ...(description && { description }), ...(strict === true && { strict }) };
+  return { type: 'function', function: { name, ...more, parameters } };
 }
 
 /** @type {Record<string, unknown>} */
@@ -238,7 +278,7 @@ function formatMembers({ output_config: output, output_format: older }) {
 export function readMessagesRequest(body, how) {
   const checked = checkBody(checkMessages, body);
   const { sluice: options, stream, ...anthropic } = checked;
-  const { tools, tool_choice: choice, stop_sequences: stop, metadata, top_p } = checked;
+  const { tools, tool_choice: choice, stop_sequences: stop, metadata } = checked;
   const effort = effortOf(checked);
   const beta = how.beta === undefined ? undefined : String(how.beta);
   const { first, members } = systemOf(checked, how);
@@ -253,7 +293,7 @@ export function readMessagesRequest(body, how) {
       user: metadata?.user_id ?? undefined,
     },
     passed: {
-      ...(top_p !== undefined && { top_p }),
+      ...Object.fromEntries(Object.entries(checked).filter(([name]) => !OWN.has(name))),
       ...(tools?.length > 0 && {
         tools: tools.map((/** @type {any} */ tool, /** @type {number} */ i) =>
           chatTool(tool, i, how),

@@ -31,7 +31,10 @@ const check = schemaCheck({
         properties: {
           id: { type: 'string' },
           role: { type: 'string', enum: ['system', 'user', 'assistant'] },
-          parts: { type: 'array', items: { type: 'object', required: ['type'] } },
+          parts: {
+            type: 'array',
+            items: { type: 'object', required: ['type'], properties: { type: { type: 'string' } } },
+          },
         },
       },
     },

@@ -1,11 +1,9 @@
 #include "addon/bindings/cache/lru_ttl_table_wrap.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <vector>
 
-#include "addon/napi/arguments.h"
 #include "addon/napi/named_numbers.h"
 #include "addon/napi/reactor_wrap.h"
 
@@ -32,10 +30,6 @@ constexpr std::size_t kWords = (kLogAt + kLookupsMax + 1) / 2 * 2;
 constexpr std::uint32_t kNoSlot = 0xffff'ffff;
 constexpr std::uint32_t kJoinedMark = kNoSlot - 1;
 constexpr double kTooLarge = -1;
-
-std::uint32_t slot_from(const Napi::CallbackInfo& info) {
-  return static_cast<std::uint32_t>(count_from(info.Env(), info[0]));
-}
 
 // Places of doubles are counted in doubles, the others in words.
 Napi::Object layout(Napi::Env env) {
@@ -67,16 +61,16 @@ Napi::Function LruTtlTableWrap::define(Napi::Env env) {
   return DefineClass(env, "LruTtlTable",
                      {
                          StaticValue("layout", layout(env)),
-                         InstanceMethod<&LruTtlTableWrap::erase>("erase"),
-                         InstanceMethod<&LruTtlTableWrap::expire>("expire"),
-                         InstanceMethod<&LruTtlTableWrap::purge>("purge"),
-                         InstanceMethod<&LruTtlTableWrap::clear>("clear"),
-                         InstanceMethod<&LruTtlTableWrap::take_removed>("takeRemoved"),
-                         InstanceMethod<&LruTtlTableWrap::note>("note"),
-                         InstanceMethod<&LruTtlTableWrap::order>("order"),
-                         InstanceMethod<&LruTtlTableWrap::counts>("counts"),
-                         InstanceMethod<&LruTtlTableWrap::size>("size"),
-                         InstanceMethod<&LruTtlTableWrap::bytes>("bytes"),
+                         method<&LruTtlTableWrap::erase>("erase"),
+                         method<&LruTtlTableWrap::expire>("expire"),
+                         method<&LruTtlTableWrap::purge>("purge"),
+                         method<&LruTtlTable::clear>("clear"),
+                         method<&LruTtlTableWrap::hand_out_removed>("takeRemoved"),
+                         method<&LruTtlTableWrap::note_log>("note"),
+                         method<&LruTtlTableWrap::order>("order"),
+                         method<&LruTtlTableWrap::counts>("counts"),
+                         method<&LruTtlTable::size>("size"),
+                         method<&LruTtlTable::bytes>("bytes"),
                      });
 }
 
@@ -180,49 +174,15 @@ void LruTtlTableWrap::put_number(std::size_t word, double number) {
   std::memcpy(&words_[word], &number, sizeof number);
 }
 
-void LruTtlTableWrap::erase(const Napi::CallbackInfo& info) {
-  table_.erase(id_at(slot_from(info)));
-}
-
-Napi::Value LruTtlTableWrap::expire(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), table_.expire(id_at(slot_from(info)), nanos_at(info, 1)));
-}
-
-void LruTtlTableWrap::purge(const Napi::CallbackInfo& info) {
-  table_.purge(nanos_at(info, 0), removed_);
-}
-
-void LruTtlTableWrap::clear(const Napi::CallbackInfo& /*info*/) {
-  table_.clear();
-}
-
-Napi::Value LruTtlTableWrap::take_removed(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), hand_out_removed());
-}
-
-void LruTtlTableWrap::note(const Napi::CallbackInfo& info) {
-  note_log(static_cast<std::size_t>(count_from(info.Env(), info[0])));
-}
-
-Napi::Value LruTtlTableWrap::order(const Napi::CallbackInfo& info) {
+std::vector<std::uint32_t> LruTtlTableWrap::order() const {
   std::vector<std::uint32_t> slots;
   for (const EntryId id : table_.by_recency()) slots.push_back(id.slot);
-  return array_of(info.Env(), slots);
+  return slots;
 }
 
-Napi::Value LruTtlTableWrap::counts(const Napi::CallbackInfo& info) {
+std::array<std::uint64_t, 5> LruTtlTableWrap::counts() const {
   const CacheCounts counts = table_.counts();
-  const std::array<std::uint64_t, 5> values{counts.hits, counts.misses, counts.joins,
-                                            counts.evictions, counts.expirations};
-  return array_of(info.Env(), values);
-}
-
-Napi::Value LruTtlTableWrap::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(table_.size()));
-}
-
-Napi::Value LruTtlTableWrap::bytes(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(table_.bytes()));
+  return {counts.hits, counts.misses, counts.joins, counts.evictions, counts.expirations};
 }
 
 }  // namespace sluice

@@ -3,12 +3,14 @@
 
 #include <napi.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "addon/napi/method.h"
 #include "core/cache/lru_ttl_table.h"
 
 namespace sluice {
@@ -45,10 +47,13 @@ namespace sluice {
 ///
 /// JavaScript's thread only; ends with garbage collection. The owner must keep a reference to the
 /// object: the bound functions do not keep it alive.
-class LruTtlTableWrap final : public Napi::ObjectWrap<LruTtlTableWrap> {
+class LruTtlTableWrap final : public Napi::ObjectWrap<LruTtlTableWrap>,
+                              private DirectMethods<LruTtlTableWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit LruTtlTableWrap(const Napi::CallbackInfo& info);
+
+  [[nodiscard]] LruTtlTable& target() { return table_; }
 
  private:
   using Bound = void (LruTtlTableWrap::*)();
@@ -57,16 +62,11 @@ class LruTtlTableWrap final : public Napi::ObjectWrap<LruTtlTableWrap> {
   template <Bound kMethod>
   void bind(const Napi::CallbackInfo& info, const char* name);
 
-  void erase(const Napi::CallbackInfo& info);
-  Napi::Value expire(const Napi::CallbackInfo& info);
-  void purge(const Napi::CallbackInfo& info);
-  void clear(const Napi::CallbackInfo& info);
-  Napi::Value take_removed(const Napi::CallbackInfo& info);
-  void note(const Napi::CallbackInfo& info);
-  Napi::Value order(const Napi::CallbackInfo& info);
-  Napi::Value counts(const Napi::CallbackInfo& info);
-  Napi::Value size(const Napi::CallbackInfo& info);
-  Napi::Value bytes(const Napi::CallbackInfo& info);
+  void erase(std::uint32_t slot) { table_.erase(id_at(slot)); }
+  bool expire(std::uint32_t slot, Nanos now) { return table_.expire(id_at(slot), now); }
+  void purge(Nanos now) { table_.purge(now, removed_); }
+  [[nodiscard]] std::vector<std::uint32_t> order() const;
+  [[nodiscard]] std::array<std::uint64_t, 5> counts() const;
 
   void store();
   void read_clock();

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include "addon/napi/method.h"
 #include "core/crawl/frontier.h"
 
 namespace sluice {
@@ -25,26 +26,17 @@ namespace sluice {
 ///   clear()      frees the memory of its URLs
 ///
 /// JavaScript's thread only; ends with garbage collection.
-class CrawlFrontierWrap final : public Napi::ObjectWrap<CrawlFrontierWrap> {
+class CrawlFrontierWrap final : public Napi::ObjectWrap<CrawlFrontierWrap>,
+                                private DirectMethods<CrawlFrontierWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit CrawlFrontierWrap(const Napi::CallbackInfo& info);
 
+  [[nodiscard]] CrawlFrontier& target() { return frontier_; }
+
  private:
-  Napi::Value seed(const Napi::CallbackInfo& info);
-  Napi::Value link(const Napi::CallbackInfo& info);
-  Napi::Value claimed(const Napi::CallbackInfo& info);
-  Napi::Value refuse(const Napi::CallbackInfo& info);
-  Napi::Value redirect(const Napi::CallbackInfo& info);
-  Napi::Value next(const Napi::CallbackInfo& info);
-  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
-  void finish(const Napi::CallbackInfo& info);
-  Napi::Value fail(const Napi::CallbackInfo& info);
-  void slow_down(const Napi::CallbackInfo& info);
+  bool fail(UrlId id, std::uint64_t failure, Nanos retry_after, Nanos now);
   Napi::Value take_abandoned(const Napi::CallbackInfo& info);
-  Napi::Value finished(const Napi::CallbackInfo& info);
-  Napi::Value counts(const Napi::CallbackInfo& info);
-  void clear(const Napi::CallbackInfo& info);
 
   CrawlFrontier frontier_;
 };

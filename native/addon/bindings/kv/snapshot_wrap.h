@@ -5,7 +5,10 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
+#include "addon/bindings/kv/arguments.h"
+#include "addon/napi/method.h"
 #include "core/kv/store.h"
 
 namespace sluice {
@@ -15,21 +18,22 @@ namespace sluice {
 ///   new KvSnapshot(store)
 ///   take(nowMs) -> version    of the last change in it
 ///   get(key) -> [value, kind, version, expiresAtMs] | undefined
-///   scan(limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+///   scan(request) -> page (arguments.h)
 ///   release()    drops the snapshot; `take` may be called again
 ///
 /// Objects are reused: Node-API frees its memory of an object in a turn of the event loop, which
 /// does not come during a tight loop. JavaScript's thread only. Ends with garbage collection.
-class KvSnapshotWrap final : public Napi::ObjectWrap<KvSnapshotWrap> {
+class KvSnapshotWrap final : public Napi::ObjectWrap<KvSnapshotWrap>,
+                             private DirectMethods<KvSnapshotWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit KvSnapshotWrap(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value take(const Napi::CallbackInfo& info);
-  Napi::Value get(const Napi::CallbackInfo& info);
-  Napi::Value scan(const Napi::CallbackInfo& info);
-  void release(const Napi::CallbackInfo& info);
+  KvVersion take(Nanos now);
+  [[nodiscard]] KvEntryRef get(const std::string& key) const;
+  [[nodiscard]] KvScanned scan(const KvScanRequest& request) const;
+  void release() { snapshot_.reset(); }
 
   const std::shared_ptr<KvStore> store_;
   std::optional<KvSnapshot> snapshot_;

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "addon/bindings/kv/arguments.h"
+#include "addon/napi/method.h"
 #include "core/kv/store.h"
 #include "runtime/storage/kv_rows.h"
 
@@ -21,9 +23,9 @@ namespace sluice {
 ///   touch(key, ttlMs, expected, nowMs) -> version              -1: any; ttlMs -1: keep the expiry
 ///   erase(key, expected, nowMs) -> version
 ///   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined
-///   scan(nowMs, limit, reverse, keysOnly, prefix, start, end, after) -> page (kv_arguments.h)
+///   scan(nowMs, request) -> page (arguments.h)
 ///   watch(on)        whether changes are collected
-///   takeChanges() -> the changes since the last call (kv_arguments.h)
+///   takeChanges() -> the changes since the last call (arguments.h)
 ///   account()        reports the memory of the entries to V8, if it has changed much
 ///   reclaim(most, nowMs) -> when to call it next
 ///   size(), bytes(), pinnedBytes(), snapshots(), version()
@@ -34,33 +36,30 @@ namespace sluice {
 ///
 /// A call that fails returns -1 - KvStatus instead of a version. JavaScript's thread only;
 /// ends with garbage collection. Snapshots and transactions keep alive the data that they need.
-class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap> {
+class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap>, private DirectMethods<KvStoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit KvStoreWrap(const Napi::CallbackInfo& info);
   ~KvStoreWrap() override;
 
-  /// The store of argument `index`; an empty one while the environment is being terminated.
-  static std::shared_ptr<KvStore> store_of(const Napi::CallbackInfo& info, std::size_t index);
+  /// The store of a `KvStore`; an empty one while the environment is being terminated.
+  static std::shared_ptr<KvStore> store_of(napi_env env, napi_value value);
+
+  [[nodiscard]] KvStore& target() const { return *store_; }
 
  private:
-  Napi::Value set(const Napi::CallbackInfo& info);
-  Napi::Value touch(const Napi::CallbackInfo& info);
-  Napi::Value erase(const Napi::CallbackInfo& info);
-  Napi::Value get(const Napi::CallbackInfo& info);
-  Napi::Value scan(const Napi::CallbackInfo& info);
-  Napi::Value reclaim(const Napi::CallbackInfo& info);
-  Napi::Value size(const Napi::CallbackInfo& info);
-  Napi::Value bytes(const Napi::CallbackInfo& info);
-  Napi::Value pinned_bytes(const Napi::CallbackInfo& info);
-  Napi::Value snapshots(const Napi::CallbackInfo& info);
-  Napi::Value version(const Napi::CallbackInfo& info);
-  void watch(const Napi::CallbackInfo& info);
-  Napi::Value take_changes(const Napi::CallbackInfo& info);
-  void account(const Napi::CallbackInfo& info);
-  Napi::Value load(const Napi::CallbackInfo& info);
-  void keep(const Napi::CallbackInfo& info);
-  Napi::Value written_version(const Napi::CallbackInfo& info);
+  KvResult set(std::string key, napi_value value, std::uint8_t kind, TimeToLive ttl,
+               ExpectedVersion expected, Nanos now);
+  KvResult touch(const std::string& key, TimeToLive ttl, ExpectedVersion expected, Nanos now);
+  KvResult erase(const std::string& key, ExpectedVersion expected, Nanos now);
+  KvScanned scan(Nanos now, const KvScanRequest& request);
+  Nanos reclaim(std::size_t most, Nanos now);
+  void watch(bool on);
+  napi_value take_changes();
+  void account();
+  std::string load(napi_value store, Nanos to_unix, Nanos now);
+  void keep(napi_value store, Nanos to_unix);
+  [[nodiscard]] KvVersion written_version() const;
 
   void observe();
   void report(std::int64_t more_bytes);

@@ -3,8 +3,13 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "addon/napi/method.h"
 #include "core/ledger/ledger.h"
 #include "runtime/storage/sqlite_store.h"
 
@@ -38,28 +43,28 @@ namespace sluice {
 /// BigInts.
 ///
 /// JavaScript's thread only; ends with garbage collection.
-class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap> {
+class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap>, private DirectMethods<LedgerWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit LedgerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
 
+  [[nodiscard]] Ledger& target() { return ledger_; }
+
  private:
-  Napi::Value open(const Napi::CallbackInfo& info);
-  Napi::Value execute_linked(const Napi::CallbackInfo& info);
-  void rename(const Napi::CallbackInfo& info);
-  Napi::Value replay_end(const Napi::CallbackInfo& info);
-  Napi::Value execute(const Napi::CallbackInfo& info);
-  void advance(const Napi::CallbackInfo& info);
-  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
-  Napi::Value balance(const Napi::CallbackInfo& info);
-  Napi::Value events(const Napi::CallbackInfo& info);
-  Napi::Value journal(const Napi::CallbackInfo& info);
-  Napi::Value open_holds(const Napi::CallbackInfo& info);
-  Napi::Value accounts(const Napi::CallbackInfo& info);
-  Napi::Value replay(const Napi::CallbackInfo& info);
-  Napi::Value load(const Napi::CallbackInfo& info);
-  void keep(const Napi::CallbackInfo& info);
-  Napi::Value last_at_ms(const Napi::CallbackInfo& info);
+  LedgerResult open(Nanos now, const std::string& account, BigInt overdraft,
+                    const std::string& metadata);
+  LedgerResult execute(Nanos now, std::uint32_t operation, std::string key, std::string one,
+                       std::string other, BigInt amount, LedgerId target, Nanos time, bool force,
+                       std::string metadata);
+  std::optional<std::vector<LedgerResult>> execute_linked(Nanos now, std::string key,
+                                                          const std::vector<napi_value>& transfers);
+  void rename(const std::string& account, const std::string& name);
+  napi_value balance(Nanos now, const std::string& account);
+  std::optional<std::vector<LedgerEvent>> events(Nanos now, const std::string& account,
+                                                 LedgerId after, std::size_t limit);
+  std::vector<LedgerEvent> journal(Nanos now, LedgerId after, std::size_t limit);
+  std::string load(napi_value store);
+  void keep(napi_value store);
 
   Ledger ledger_;
   std::shared_ptr<SqliteStore> store_;  // where it is kept, if it is

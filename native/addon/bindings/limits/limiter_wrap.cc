@@ -68,8 +68,8 @@ Napi::Function LimiterWrap<Limiter>::define(Napi::Env env) {
   using Wrap = LimiterWrap<Limiter>;
   return Wrap::DefineClass(env, RuleOf<Limiter>::kName,
                            {
-                               Wrap::template InstanceMethod<&Wrap::reset>("reset"),
-                               Wrap::template InstanceMethod<&Wrap::size>("size"),
+                               Wrap::template method<&Wrap::reset>("reset"),
+                               Wrap::template method<&Limiter::size>("size"),
                            });
 }
 
@@ -107,17 +107,6 @@ napi_value LimiterWrap<Limiter>::allow(napi_env env, napi_callback_info info) {
 template <typename Limiter>
 Nanos LimiterWrap<Limiter>::now() {
   return time_from(numbers_[kSeconds], numbers_[kNanos]);
-}
-
-template <typename Limiter>
-Napi::Value LimiterWrap<Limiter>::reset(const Napi::CallbackInfo& info) {
-  const KeyText key(info.Env(), info[0]);
-  return Napi::Boolean::New(info.Env(), limiter_.reset(key.view(), now()));
-}
-
-template <typename Limiter>
-Napi::Value LimiterWrap<Limiter>::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(limiter_.size()));
 }
 
 template class LimiterWrap<TokenBucketLimiter>;

@@ -3,6 +3,9 @@
 
 #include <napi.h>
 
+#include <string>
+
+#include "addon/napi/method.h"
 #include "addon/napi/shared_memory.h"
 #include "core/limits/keyed_limiter.h"
 #include "core/limits/window_limiter.h"
@@ -27,15 +30,17 @@ namespace sluice {
 ///
 /// JavaScript's thread only; ends with garbage collection.
 template <typename Limiter>
-class LimiterWrap final : public Napi::ObjectWrap<LimiterWrap<Limiter>> {
+class LimiterWrap final : public Napi::ObjectWrap<LimiterWrap<Limiter>>,
+                          private DirectMethods<LimiterWrap<Limiter>> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit LimiterWrap(const Napi::CallbackInfo& info);
 
+  [[nodiscard]] Limiter& target() { return limiter_; }
+
  private:
   static napi_value allow(napi_env env, napi_callback_info info);
-  Napi::Value reset(const Napi::CallbackInfo& info);
-  Napi::Value size(const Napi::CallbackInfo& info);
+  bool reset(const std::string& key) { return limiter_.reset(key, now()); }
 
   Nanos now();
 

@@ -3,6 +3,9 @@
 
 #include <napi.h>
 
+#include <string>
+
+#include "addon/napi/method.h"
 #include "addon/napi/shared_memory.h"
 #include "core/limits/quota.h"
 
@@ -29,23 +32,24 @@ namespace sluice {
 /// nanoseconds, Infinity for never.
 ///
 /// JavaScript's thread only; ends with garbage collection.
-class QuotaWrap final : public Napi::ObjectWrap<QuotaWrap> {
+class QuotaWrap final : public Napi::ObjectWrap<QuotaWrap>, private DirectMethods<QuotaWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit QuotaWrap(const Napi::CallbackInfo& info);
 
+  [[nodiscard]] Quota& target() { return quota_; }
+
  private:
-  Napi::Value add_windowed(const Napi::CallbackInfo& info);
-  Napi::Value add_held(const Napi::CallbackInfo& info);
-  void set_limit(const Napi::CallbackInfo& info);
-  void set_limit_of(const Napi::CallbackInfo& info);
-  void clear_limit_of(const Napi::CallbackInfo& info);
+  DimensionId add_windowed(Whole amount, Whole window_ns);
+  DimensionId add_held(Whole amount) { return quota_.add_held(amount.value); }
+  void set_limit(DimensionId dimension, Whole amount, Whole window_ns);
+  void set_limit_of(DimensionId dimension, const std::string& key, Whole amount);
+  void clear_limit_of(DimensionId dimension, const std::string& key);
   Napi::Value reserve(const Napi::CallbackInfo& info);
-  Napi::Value settle(const Napi::CallbackInfo& info);
-  Napi::Value release(const Napi::CallbackInfo& info);
-  Napi::Value renew(const Napi::CallbackInfo& info);
-  Napi::Value leases(const Napi::CallbackInfo& info);
-  Napi::Value keys(const Napi::CallbackInfo& info);
+  bool settle(LeaseId lease, std::size_t count);
+  bool release(LeaseId lease) { return quota_.release(lease, now()); }
+  bool renew(LeaseId lease, Whole lease_ns) { return quota_.renew(lease, lease_ns.value, now()); }
+  std::size_t leases() { return quota_.leases(now()); }
 
   Nanos now();
 

@@ -3,6 +3,9 @@
 
 #include <napi.h>
 
+#include <array>
+
+#include "addon/napi/method.h"
 #include "core/containers/rolling_window.h"
 
 namespace sluice {
@@ -15,15 +18,16 @@ namespace sluice {
 ///   newestMs()           NaN for none
 ///
 /// JavaScript's thread only; ends with garbage collection.
-class RollingWindowWrap final : public Napi::ObjectWrap<RollingWindowWrap> {
+class RollingWindowWrap final : public Napi::ObjectWrap<RollingWindowWrap>,
+                                private DirectMethods<RollingWindowWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit RollingWindowWrap(const Napi::CallbackInfo& info);
 
  private:
-  Napi::Value add(const Napi::CallbackInfo& info);
-  Napi::Value totals(const Napi::CallbackInfo& info);
-  Napi::Value newest_ms(const Napi::CallbackInfo& info);
+  bool add(Whole time_ms, double value) { return window_.add(time_ms.value, value); }
+  [[nodiscard]] std::array<double, 4> totals(Whole now_ms);
+  [[nodiscard]] double newest_ms() const;
 
   RollingWindow window_;
 };

@@ -1,14 +1,12 @@
 #include "addon/bindings/logs/parser_wrap.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <limits>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "addon/napi/arguments.h"
 #include "addon/napi/flat_array.h"
 
 namespace sluice {
@@ -18,18 +16,12 @@ constexpr std::uint32_t kMalformedFlag = 1;
 constexpr std::uint32_t kTruncatedFlag = 2;
 constexpr std::uint32_t kContainerFlag = 4;
 
-/// Milliseconds of any size as nanoseconds.
-Nanos nanos_from(double ms) {
-  const double nanos = ms * static_cast<double>(kMillisecond);
-  return nanos < static_cast<double>(kNever) ? static_cast<Nanos>(nanos) : kNever;
-}
-
 /// Appends the events of a least level to a FlatArray.
 class ArraySink final : public LogSink {
  public:
   ArraySink(napi_env env, double least) : array_(env), least_(least) {}
 
-  [[nodiscard]] Napi::Value array() const { return array_.value(); }
+  [[nodiscard]] napi_value array() const { return array_.value(); }
 
   void on_event(const LogEvent& event) override {
     const auto level = static_cast<double>(event.level);
@@ -85,28 +77,20 @@ std::vector<LogPattern> patterns_from(napi_env env, napi_value array, std::strin
   return patterns;
 }
 
-std::int64_t ms_from(const Napi::CallbackInfo& info, std::size_t index) {
-  return static_cast<std::int64_t>(number_from(info.Env(), info[index]));
-}
-
-LogParser::SourceId source_from(const Napi::CallbackInfo& info) {
-  return static_cast<LogParser::SourceId>(count_from(info.Env(), info[0]));
-}
-
 }  // namespace
 
 Napi::Function LogParserWrap::define(Napi::Env env) {
   return DefineClass(env, "LogParser",
                      {
-                         InstanceMethod<&LogParserWrap::problem>("problem"),
-                         InstanceMethod<&LogParserWrap::push>("push"),
-                         InstanceMethod<&LogParserWrap::flush>("flush"),
-                         InstanceMethod<&LogParserWrap::end_source>("endSource"),
-                         InstanceMethod<&LogParserWrap::forget>("forget"),
-                         InstanceMethod<&LogParserWrap::next_deadline_ms>("nextDeadlineMs"),
-                         InstanceMethod<&LogParserWrap::stats>("stats"),
-                         InstanceMethod<&LogParserWrap::newest_ms>("newestMs"),
-                         InstanceMethod<&LogParserWrap::top_errors>("topErrors"),
+                         method<&LogParserWrap::problem>("problem"),
+                         method<&LogParserWrap::push>("push"),
+                         method<&LogParserWrap::flush>("flush"),
+                         method<&LogParserWrap::end_source>("endSource"),
+                         method<&LogParser::forget>("forget"),
+                         method<&LogParser::next_deadline>("nextDeadlineMs"),
+                         method<&LogParserWrap::stats>("stats"),
+                         method<&LogParserWrap::newest_ms>("newestMs"),
+                         method<&LogParserWrap::top_errors>("topErrors"),
                      });
 }
 
@@ -121,7 +105,7 @@ LogParserWrap::LogParserWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) 
   options.times.utc_offset_minutes = static_cast<std::int32_t>(number("utcOffsetMinutes"));
   options.times.reference_ms = static_cast<std::int64_t>(number("referenceMs"));
   options.event = {count("maxLines"), count("maxBytes")};
-  options.flush = nanos_from(number("flushMs"));
+  options.flush = nanos_from_ms(number("flushMs"));
   options.errors.templates.templates = count("maxTemplates");
   options.errors.window_ms_max = static_cast<std::int64_t>(number("maxWindowMs"));
   LogPatterns patterns;
@@ -130,63 +114,41 @@ LogParserWrap::LogParserWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) 
   parser_ = std::make_unique<LogParser>(options, std::move(patterns));
 }
 
-Napi::Value LogParserWrap::problem(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), problem_);
-}
-
-Napi::Value LogParserWrap::push(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  ArraySink sink(env, number_from(env, info[4]));
-  parser_->push(source_from(info), bytes_from(env, info[1]), nanos_from(number_from(env, info[2])),
-                ms_from(info, 3), sink);
+napi_value LogParserWrap::push(LogParser::SourceId source, napi_value bytes, Nanos now,
+                               Whole wall_ms, double least) {
+  ArraySink sink(Env(), least);
+  parser_->push(source, bytes_from(Env(), bytes), now, wall_ms.value, sink);
   return sink.array();
 }
 
-Napi::Value LogParserWrap::flush(const Napi::CallbackInfo& info) {
-  ArraySink sink(info.Env(), number_from(info.Env(), info[2]));
-  parser_->flush(nanos_from(number_from(info.Env(), info[0])), ms_from(info, 1), sink);
+napi_value LogParserWrap::flush(Nanos now, Whole wall_ms, double least) {
+  ArraySink sink(Env(), least);
+  parser_->flush(now, wall_ms.value, sink);
   return sink.array();
 }
 
-Napi::Value LogParserWrap::end_source(const Napi::CallbackInfo& info) {
-  ArraySink sink(info.Env(), number_from(info.Env(), info[2]));
-  parser_->end_source(source_from(info), ms_from(info, 1), sink);
+napi_value LogParserWrap::end_source(LogParser::SourceId source, Whole wall_ms, double least) {
+  ArraySink sink(Env(), least);
+  parser_->end_source(source, wall_ms.value, sink);
   return sink.array();
 }
 
-void LogParserWrap::forget(const Napi::CallbackInfo& info) {
-  parser_->forget(source_from(info));
-}
-
-Napi::Value LogParserWrap::next_deadline_ms(const Napi::CallbackInfo& info) {
-  const Nanos next = parser_->next_deadline();
-  const double ms = next == kNever ? std::numeric_limits<double>::infinity()
-                                   : static_cast<double>(next) / static_cast<double>(kMillisecond);
-  return Napi::Number::New(info.Env(), ms);
-}
-
-Napi::Value LogParserWrap::stats(const Napi::CallbackInfo& info) {
-  const double source = number_from(info.Env(), info[0]);
+std::array<std::uint64_t, 6> LogParserWrap::stats(double source) const {
   const LogParser::Stats stats =
-      source < 0 ? parser_->stats() : parser_->source_stats(source_from(info));
-  return array_of(info.Env(), std::array{stats.bytes, stats.lines, stats.events, stats.errors,
-                                         stats.malformed, stats.truncated});
+      source < 0 ? parser_->stats()
+                 : parser_->source_stats(static_cast<LogParser::SourceId>(source));
+  return {stats.bytes, stats.lines, stats.events, stats.errors, stats.malformed, stats.truncated};
 }
 
-Napi::Value LogParserWrap::newest_ms(const Napi::CallbackInfo& info) {
+double LogParserWrap::newest_ms() const {
   const std::int64_t newest = parser_->newest_ms();
-  return Napi::Number::New(info.Env(), newest == kNoTime ? std::numeric_limits<double>::quiet_NaN()
-                                                         : static_cast<double>(newest));
+  return newest == kNoTime ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(newest);
 }
 
-Napi::Value LogParserWrap::top_errors(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const std::int64_t window_ms = ms_from(info, 1);
-  const auto top =
-      parser_->errors().top(static_cast<std::size_t>(count_from(env, info[0])),
-                            window_ms < 0 ? LogErrors::kEver : window_ms, ms_from(info, 2));
-  FlatArray array(env);
-  for (const LogErrorCount& each : top) {
+napi_value LogParserWrap::top_errors(std::size_t count, Whole window_ms, Whole now_ms) {
+  FlatArray array(Env());
+  const std::int64_t window = window_ms.value < 0 ? LogErrors::kEver : window_ms.value;
+  for (const LogErrorCount& each : parser_->errors().top(count, window, now_ms.value)) {
     array.append(each.text);
     array.append(static_cast<double>(each.count));
     array.append(static_cast<double>(each.first_ms));

@@ -3,9 +3,11 @@
 
 #include <napi.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
+#include "addon/napi/method.h"
 #include "core/logs/parser.h"
 
 namespace sluice {
@@ -31,21 +33,23 @@ namespace sluice {
 /// one flat array, which costs less than an object for each event: time in ms (NaN for none),
 /// level, source, text, message (its offset where it is a suffix of the text, else a string), flags
 /// (1 malformed, 2 truncated, 4 container) and, with the flag 4, the container.
-class LogParserWrap final : public Napi::ObjectWrap<LogParserWrap> {
+class LogParserWrap final : public Napi::ObjectWrap<LogParserWrap>,
+                            private DirectMethods<LogParserWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit LogParserWrap(const Napi::CallbackInfo& info);
 
+  [[nodiscard]] LogParser& target() { return *parser_; }
+
  private:
-  Napi::Value problem(const Napi::CallbackInfo& info);
-  Napi::Value push(const Napi::CallbackInfo& info);
-  Napi::Value flush(const Napi::CallbackInfo& info);
-  Napi::Value end_source(const Napi::CallbackInfo& info);
-  void forget(const Napi::CallbackInfo& info);
-  Napi::Value next_deadline_ms(const Napi::CallbackInfo& info);
-  Napi::Value stats(const Napi::CallbackInfo& info);
-  Napi::Value newest_ms(const Napi::CallbackInfo& info);
-  Napi::Value top_errors(const Napi::CallbackInfo& info);
+  [[nodiscard]] std::string problem() const { return problem_; }
+  napi_value push(LogParser::SourceId source, napi_value bytes, Nanos now, Whole wall_ms,
+                  double least);
+  napi_value flush(Nanos now, Whole wall_ms, double least);
+  napi_value end_source(LogParser::SourceId source, Whole wall_ms, double least);
+  [[nodiscard]] std::array<std::uint64_t, 6> stats(double source) const;
+  [[nodiscard]] double newest_ms() const;
+  napi_value top_errors(std::size_t count, Whole window_ms, Whole now_ms);
 
   std::string problem_;
   std::unique_ptr<LogParser> parser_;

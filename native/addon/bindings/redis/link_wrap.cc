@@ -5,8 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "addon/napi/arguments.h"
-
 namespace sluice {
 
 template <>
@@ -82,15 +80,16 @@ RedisPort RedisLinkWrap::port_of(const Napi::CallbackInfo& info, std::size_t ind
 }
 
 Napi::Value RedisLinkWrap::figures(const Napi::CallbackInfo& info) {
-  if (!link_.machine) return array_of(info.Env(), std::array<double, 6>{});
+  const napi_env env = info.Env();
+  if (!link_.machine) return {env, array_of(env, std::array<double, 6>{})};
   const redis::LinkFigures& figures = link_.machine->figures();
   const auto number = [](const std::atomic<std::uint64_t>& figure) {
     return static_cast<double>(figure.load());
   };
-  return array_of(info.Env(),
-                  std::array{number(figures.connections), number(figures.pipelines),
-                             number(figures.commands), number(figures.beats),
-                             number(figures.channels), ms_from_nanos(figures.roundtrip.load())});
+  return {env, array_of(env, std::array{number(figures.connections), number(figures.pipelines),
+                                        number(figures.commands), number(figures.beats),
+                                        number(figures.channels),
+                                        ms_from_nanos(figures.roundtrip.load())})};
 }
 
 void RedisLinkWrap::close(const Napi::CallbackInfo& /*info*/) {

@@ -79,7 +79,7 @@ Napi::Value PipelineWrap::counts(const Napi::CallbackInfo& info) {
       counts.waiting,       counts.incoming,           counts.batching,
       counts.processing,    counts.processing_batches, counts.retrying,
       counts.active_batches};
-  return array_of(info.Env(), values);
+  return {info.Env(), array_of(info.Env(), values)};
 }
 
 void PipelineWrap::dispose(const Napi::CallbackInfo& /*info*/) {

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "addon/napi/arguments.h"
-
 namespace sluice {
 namespace {
 
@@ -11,40 +9,40 @@ constexpr double kStored = 0;
 constexpr double kRefused = -1;
 
 // The result of a write for JavaScript; undefined: it has to wait.
-Napi::Value outcome_of(Napi::Env env, BufferStatus status) {
-  if (status == BufferStatus::kWaiting) return env.Undefined();
-  return Napi::Number::New(env, status == BufferStatus::kDone ? kStored : kRefused);
-}
-
-// The result of a read for JavaScript; undefined: it has to wait.
-Napi::Value outcome_of(Napi::Env env, const StreamBuffer<std::u16string>::ReadResult& result) {
-  if (result.status == BufferStatus::kWaiting) return env.Undefined();
-  if (result.status == BufferStatus::kClosed) return env.Null();
-  return Napi::String::New(env, result.chunk);
-}
-
-Ticket ticket_of(const Napi::CallbackInfo& info) {
-  return count_from(info.Env(), info[0]);
+napi_value outcome_of(napi_env env, BufferStatus status) {
+  if (status == BufferStatus::kWaiting) return nullptr;
+  return to_js(env, status == BufferStatus::kDone ? kStored : kRefused);
 }
 
 }  // namespace
+
+/// A read for JavaScript; undefined: it has to wait.
+template <>
+struct ToJs<StreamBufferWrap::Buffer::ReadResult> {
+  static napi_value make(napi_env env, const StreamBufferWrap::Buffer::ReadResult& result) {
+    napi_value null = nullptr;
+    if (result.status == BufferStatus::kWaiting) return nullptr;
+    if (result.status == BufferStatus::kDone) return to_js(env, result.chunk);
+    return napi_get_null(env, &null) == napi_ok ? null : nullptr;
+  }
+};
 
 Napi::Function StreamBufferWrap::define(Napi::Env env) {
   return DefineClass(env, "StreamBuffer",
                      {
                          StaticValue("STORED", Napi::Number::New(env, kStored)),
                          StaticValue("REFUSED", Napi::Number::New(env, kRefused)),
-                         InstanceMethod<&StreamBufferWrap::write>("write"),
-                         InstanceMethod<&StreamBufferWrap::try_write>("tryWrite"),
-                         InstanceMethod<&StreamBufferWrap::read>("read"),
-                         InstanceMethod<&StreamBufferWrap::try_read>("tryRead"),
-                         InstanceMethod<&StreamBufferWrap::claim_write>("claimWrite"),
-                         InstanceMethod<&StreamBufferWrap::claim_read>("claimRead"),
-                         InstanceMethod<&StreamBufferWrap::abort>("abort"),
-                         InstanceMethod<&StreamBufferWrap::take_turns>("takeTurns"),
-                         InstanceMethod<&StreamBufferWrap::close>("close"),
-                         InstanceMethod<&StreamBufferWrap::size>("size"),
-                         InstanceMethod<&StreamBufferWrap::closed>("closed"),
+                         method<&StreamBufferWrap::write>("write"),
+                         method<&StreamBufferWrap::try_write>("tryWrite"),
+                         method<&StreamBufferWrap::read>("read"),
+                         method<&Buffer::try_read>("tryRead"),
+                         method<&StreamBufferWrap::claim_write>("claimWrite"),
+                         method<&Buffer::claim_read>("claimRead"),
+                         method<&Buffer::abort>("abort"),
+                         method<&StreamBufferWrap::take_turns>("takeTurns"),
+                         method<&Buffer::close>("close"),
+                         method<&Buffer::size>("size"),
+                         method<&Buffer::closed>("closed"),
                      });
 }
 
@@ -56,55 +54,27 @@ StreamBufferWrap::Buffer::OnTurn StreamBufferWrap::note_turn() {
   return [this](Ticket ticket) { turns_.push_back(ticket); };
 }
 
-Napi::Value StreamBufferWrap::write(const Napi::CallbackInfo& info) {
-  const auto [status, ticket] = buffer_.write(text16_from(info.Env(), info[0]), note_turn());
-  if (status != BufferStatus::kWaiting) return outcome_of(info.Env(), status);
-  return Napi::Number::New(info.Env(), static_cast<double>(ticket));
+napi_value StreamBufferWrap::write(std::u16string text) {
+  const auto [status, ticket] = buffer_.write(std::move(text), note_turn());
+  return status == BufferStatus::kWaiting ? to_js(Env(), ticket) : outcome_of(Env(), status);
 }
 
-Napi::Value StreamBufferWrap::try_write(const Napi::CallbackInfo& info) {
-  return outcome_of(info.Env(), buffer_.try_write(text16_from(info.Env(), info[0])));
+napi_value StreamBufferWrap::try_write(std::u16string text) {
+  return outcome_of(Env(), buffer_.try_write(std::move(text)));
 }
 
-Napi::Value StreamBufferWrap::read(const Napi::CallbackInfo& info) {
+napi_value StreamBufferWrap::read() {
   const auto result = buffer_.read(note_turn());
-  if (result.status != BufferStatus::kWaiting) return outcome_of(info.Env(), result);
-  return Napi::Number::New(info.Env(), static_cast<double>(result.ticket));
+  return result.status == BufferStatus::kWaiting ? to_js(Env(), result.ticket)
+                                                 : to_js(Env(), result);
 }
 
-Napi::Value StreamBufferWrap::try_read(const Napi::CallbackInfo& info) {
-  return outcome_of(info.Env(), buffer_.try_read());
+napi_value StreamBufferWrap::claim_write(Ticket ticket) {
+  return outcome_of(Env(), buffer_.claim_write(ticket));
 }
 
-Napi::Value StreamBufferWrap::claim_write(const Napi::CallbackInfo& info) {
-  return outcome_of(info.Env(), buffer_.claim_write(ticket_of(info)));
-}
-
-Napi::Value StreamBufferWrap::claim_read(const Napi::CallbackInfo& info) {
-  return outcome_of(info.Env(), buffer_.claim_read(ticket_of(info)));
-}
-
-Napi::Value StreamBufferWrap::abort(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), buffer_.abort(ticket_of(info)));
-}
-
-Napi::Value StreamBufferWrap::take_turns(const Napi::CallbackInfo& info) {
-  if (turns_.empty()) return info.Env().Undefined();
-  const Napi::Value tickets = array_of(info.Env(), turns_);
-  turns_.clear();
-  return tickets;
-}
-
-void StreamBufferWrap::close(const Napi::CallbackInfo& /*info*/) {
-  buffer_.close();
-}
-
-Napi::Value StreamBufferWrap::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(buffer_.size()));
-}
-
-Napi::Value StreamBufferWrap::closed(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), buffer_.closed());
+napi_value StreamBufferWrap::take_turns() {
+  return turns_.empty() ? nullptr : to_js(Env(), std::exchange(turns_, {}));
 }
 
 }  // namespace sluice

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "addon/napi/method.h"
 #include "core/streams/stream_buffer.h"
 
 namespace sluice {
@@ -20,31 +21,26 @@ namespace sluice {
 ///   claimWrite(ticket)   STORED, REFUSED, or undefined: not its turn
 ///   claimRead(ticket)    a string; null: closed and drained; undefined: not its turn
 ///   abort(ticket)        true: removed from the line
-///   takeTurns()          tickets whose turn has come since the last call, in order; undefined:
-/// none
+///   takeTurns()          tickets whose turn has come since the last call, in order, or undefined
 ///   close(), size(), closed()
 ///
 /// JavaScript's thread only; ends with garbage collection. Text is kept as UTF-16, so that a lone
 /// surrogate comes out as it went in.
-class StreamBufferWrap final : public Napi::ObjectWrap<StreamBufferWrap> {
+class StreamBufferWrap final : public Napi::ObjectWrap<StreamBufferWrap>,
+                               private DirectMethods<StreamBufferWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit StreamBufferWrap(const Napi::CallbackInfo& info);
 
- private:
   using Buffer = StreamBuffer<std::u16string>;
+  [[nodiscard]] Buffer& target() { return buffer_; }
 
-  Napi::Value write(const Napi::CallbackInfo& info);
-  Napi::Value read(const Napi::CallbackInfo& info);
-  Napi::Value try_write(const Napi::CallbackInfo& info);
-  Napi::Value try_read(const Napi::CallbackInfo& info);
-  Napi::Value claim_write(const Napi::CallbackInfo& info);
-  Napi::Value claim_read(const Napi::CallbackInfo& info);
-  Napi::Value abort(const Napi::CallbackInfo& info);
-  Napi::Value take_turns(const Napi::CallbackInfo& info);
-  void close(const Napi::CallbackInfo& info);
-  Napi::Value size(const Napi::CallbackInfo& info);
-  Napi::Value closed(const Napi::CallbackInfo& info);
+ private:
+  napi_value write(std::u16string text);
+  napi_value try_write(std::u16string text);
+  napi_value read();
+  napi_value claim_write(Ticket ticket);
+  napi_value take_turns();
 
   Buffer::OnTurn note_turn();
 

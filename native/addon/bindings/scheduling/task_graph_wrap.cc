@@ -64,8 +64,8 @@ void TaskGraphWrap::add(const Napi::CallbackInfo& info) {
   }
   TaskOptions options;
   options.attempts_max = count_from(info.Env(), info[2]);
-  options.backoff_base = nanos_at(info, 3);
-  options.backoff_cap = nanos_at(info, 4);
+  options.backoff_base = nanos_from_ms(number_from(info.Env(), info[3]));
+  options.backoff_cap = nanos_from_ms(number_from(info.Env(), info[4]));
   options.continue_on_failure = flag_from(info.Env(), info[5]);
   plan_.add(text_from(info.Env(), info[0]), std::move(after), options);
 }
@@ -80,7 +80,7 @@ Napi::Value TaskGraphWrap::check(const Napi::CallbackInfo& info) {
     numbers.push_back(static_cast<double>(fault.task));
     numbers.push_back(static_cast<double>(fault.dependency));
   }
-  return array_of(info.Env(), numbers);
+  return {info.Env(), array_of(info.Env(), numbers)};
 }
 
 void TaskGraphWrap::start(const Napi::CallbackInfo& info) {

@@ -3,8 +3,13 @@
 
 #include <napi.h>
 
+#include <array>
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 
+#include "addon/napi/method.h"
 #include "addon/napi/reactor_wrap.h"
 #include "runtime/storage/sqlite_store.h"
 
@@ -27,7 +32,7 @@ namespace sluice {
 /// Columns: null, number (bigint beyond 2^53), string, Buffer. Used only by
 /// lib/jobs/storage/sqlite.js. JavaScript's thread only. Ends with `close()`, garbage collection,
 /// or the environment.
-class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
+class StoreWrap final : public Napi::ObjectWrap<StoreWrap>, private DirectMethods<StoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
 
@@ -35,23 +40,22 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   ~StoreWrap() override;
 
   /// The store of a `Store` that JavaScript passed and has started; nullptr for anything else.
-  static std::shared_ptr<SqliteStore> store_of(const Napi::CallbackInfo& info, std::size_t index);
+  static std::shared_ptr<SqliteStore> store_of(napi_env env, napi_value value);
 
   /// The file of a `Store` that was opened and is not started; nullptr for anything else.
-  static StoreFile* file_of(const Napi::CallbackInfo& info, std::size_t index);
+  static StoreFile* file_of(napi_env env, napi_value value);
 
  private:
-  Napi::Value open(const Napi::CallbackInfo& info);
-  Napi::Value select(const Napi::CallbackInfo& info);
-  void start(const Napi::CallbackInfo& info);
-  Napi::Value commit(const Napi::CallbackInfo& info);
-  Napi::Value state(const Napi::CallbackInfo& info);
-  Napi::Value room(const Napi::CallbackInfo& info);
-  Napi::Value stats(const Napi::CallbackInfo& info);
-  void close(const Napi::CallbackInfo& info);
-
-  static StoreWrap* wrap_of(const Napi::CallbackInfo& info, std::size_t index);
+  std::array<std::string, 2> open(const std::string& path, bool read_only);
+  napi_value select(const std::string& name, const StoreRow& values);
+  void start(napi_value reactor, double machine_id);
+  std::string_view commit(double request, napi_value changes, bool scrub);
+  [[nodiscard]] std::string_view state() const;
+  [[nodiscard]] std::string_view room() const;
+  [[nodiscard]] std::array<std::uint64_t, 3> stats() const;
   void shut();
+
+  static StoreWrap* wrap_of(napi_env env, napi_value value);
   static void on_environment_exit(void* self);
 
   std::unique_ptr<StoreFile> file_;  // until the store is started

@@ -66,7 +66,7 @@ JobHubWrap::JobHubWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::vector<napi_value> reactors = elements_of(env, info[0]);
   const auto machine_ids = FromJs<std::vector<double>>::read(env, info[1]);
   const HubOptions options = FromJs<HubOptions>::read(env, info[2]);
-  const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(info, 3);
+  const std::shared_ptr<SqliteStore> store = StoreWrap::store_of(env, info[3]);
   for (std::size_t i = 0; i < reactors.size() && i < machine_ids.size(); ++i) {
     auto reactor = ReactorWrap::handle_of(env, reactors[i]);
     auto bridge = std::make_shared<HubBridge>(options, reactor->events, machine_ids[i],

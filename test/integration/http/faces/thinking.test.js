@@ -109,17 +109,6 @@ test('a chain of responses', async () => {
   });
 });
 
-test('a whole chat answer that its client sends back', async () => {
-  const { url } = await begin(single);
-  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
-  const asked = { model: 'claude-x', tools, reasoning_effort: 'low' };
-  const messages = [{ role: 'user', content: 'how many?' }];
-  const [{ message }] = (await openai.chat.completions.create({ ...asked, messages })).choices;
-  const result = { role: 'tool', tool_call_id: 'toolu_1', content: '5' };
-  await openai.chat.completions.create({ ...asked, messages: [...messages, message, result] });
-  expect(second().messages[0].content).toEqual([THOUGHT, { type: 'text', text: 'I look.' }, USE]);
-});
-
 test('another upstream that the conversation goes on at does not get it', async () => {
   upstream = await startAnthropic(calling);
   const other = await startMockUpstream((exchange) =>

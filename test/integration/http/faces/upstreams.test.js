@@ -392,6 +392,30 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
+  test('what this dialect cannot express is a 400, or goes to an upstream that takes it', async () => {
+    const a = await claude(...events);
+    const b = await upstream('b');
+    a.config.models = ['claude-x', 'both'];
+    b.config.models = ['both'];
+    const { post } = await serve(a, b);
+    const ask = (model, body) => post('/v1/chat/completions', { model, messages, ...body });
+    const audio = { type: 'input_audio', input_audio: { data: '', format: 'wav' } };
+    for (const [body, param] of [
+      [{ n: 2 }, 'n'],
+      [{ messages: [{ role: 'user', content: [audio] }] }, 'messages[0].content[0]'],
+    ]) {
+      const { status, body: said } = await ask('claude-x', body);
+      expect([status, said.error.code, said.error.param]).toEqual([
+        400,
+        'unsupported_feature',
+        param,
+      ]);
+      const taken = await ask('both', { ...body, stream: true });
+      expect([taken.status, taken.headers.get('x-sluice-upstream')]).toEqual([200, 'b']);
+    }
+    expect(a.mock.exchanges).toHaveLength(0);
+  });
+
   test('a refusal by the model', async () => {
     const { post } = await serve(await claude(anthropic.start(), ...anthropic.stop('refusal')));
     const { status, body } = await post('/v1/chat/completions', { model: 'm', messages });

@@ -18,8 +18,9 @@ std::vector<std::string> events_of(const LogEntry& entry) {
   std::vector<std::string> lines;
   for (const ReplicaEvent& event : entry.events) {
     const std::string kind = event.kind ? std::to_string(static_cast<int>(*event.kind)) : "?";
-    lines.push_back(kind + " " + std::to_string(event.call) + " " + std::string(event.text) + "|" +
-                    std::string(event.aux));
+    lines.push_back(
+        (event.type.empty() ? kind + " " + std::to_string(event.call) : std::string(event.type)) +
+        " " + std::string(event.text) + "|" + std::string(event.aux));
   }
   return lines;
 }
@@ -28,9 +29,10 @@ std::vector<std::string> events_of(const EventLog& log) {
   std::vector<std::string> lines;
   for (std::uint64_t seq = log.trimmed() + 1; seq <= log.entry_count(); ++seq) {
     const EventLog::Event event = log.read({log.attempt(), seq});
-    lines.push_back(std::to_string(static_cast<int>(event.entry)) + " " +
-                    std::to_string(event.call) + " " + std::string(event.text) + "|" +
-                    std::string(event.aux));
+    const std::string kind = event.type.empty() ? std::to_string(static_cast<int>(event.entry)) +
+                                                      " " + std::to_string(event.call)
+                                                : std::string(event.type);
+    lines.push_back(kind + " " + std::string(event.text) + "|" + std::string(event.aux));
   }
   return lines;
 }
@@ -47,6 +49,9 @@ void append_all_kinds(EventLog& log) {
   log.append({.kind = EntryKind::kToolCall, .text = "call_b", .aux = ""});
   log.append({.kind = EntryKind::kToolArguments, .text = ""});
   log.append({.kind = EntryKind::kExtra, .text = R"({"signature":"s"})"});
+  log.append_typed("node_started", R"({"node":"a"})");
+  log.append({.text = "between", .aux = "[1]"});
+  log.append_typed("page", "{}");
   log.append("end");
 }
 
@@ -82,6 +87,17 @@ TEST(EntryFormat, PlainTextIsTextAndLengthsAlone) {
   fields.clear();
   EntryWriter(three).next(fields);
   EXPECT_EQ(fields, (EntryFields{"t", "onethree", "e", "3,0,5"}));
+}
+
+TEST(EntryFormat, AnEventOfATypeOfItsOwnIsAKindWithItsTypeAsAuxData) {
+  EventLog log(1 << 20);
+  log.append_typed("node_started", R"({"node":"a"})");
+  log.append_typed("token", R"({"node":"a","token":"x"})");
+  const TokenRun run = log.copy_from(1);
+  EntryFields fields;
+  EntryWriter(run).next(fields);
+  EXPECT_EQ(fields, (EntryFields{"t", R"({"node":"a"}{"node":"a","token":"x"})", "e", "12,24", "k",
+                                 "y:12,y:5", "a", "node_startedtoken"}));
 }
 
 TEST(EntryFormat, SplitsRunsByCountAndBytes) {
@@ -130,7 +146,11 @@ TEST(EntryFormat, RefusesMalformedEntries) {
       {"0-1", {"t", "a"}},
       {"1-01", {"t", "a"}},
       {"1-1 ", {"t", "a"}},
-      {"1-1", {"t"}},                    // a name without a value
+      {"1-1", {"t"}},                  // a name without a value
+      {"1-1", {"t", "{}", "k", "y"}},  // no type
+      {"1-1", {"t", "{}", "k", "y0:1", "a", "p"}},
+      {"1-1", {"t", "{}", "k", "y:1", "a", "P"}},
+      {"1-1", {"t", "[]", "k", "y:1", "a", "p"}},
       {"1-1", {"t", "\xff"}},            // no UTF-8
       {"1-1", {"t", "ab", "e", "1,1"}},  // more events than ids
       {"1-2", {"t", "ab", "e", "1"}},    // bytes left over

@@ -43,7 +43,11 @@ class ReplicationProperty : public ReplicationTest {
     static constexpr std::array<std::string_view, 5> kTexts = {"a", "", "\r\n", "\"",
                                                                "\u00e9t\u00e9"};
     const std::string_view text = kTexts[below(kTexts.size())];
-    switch (below(8)) {
+    switch (below(9)) {
+      case 8:
+        a_.hub.append_typed(kJob, below(2) == 0 ? "page" : "node_started", R"({"node":"a"})",
+                            clock_.now);
+        break;
       case 0:
         add({.kind = EntryKind::kReasoning, .text = text});
         break;

@@ -90,6 +90,22 @@ TEST(EventLogEntries, EveryKindKeepsItsTextItsAuxDataAndTheOrder) {
   EXPECT_EQ(read_from(log, "1-10"), (Lines{R"(1-11 typed page {"n":1})", "1-12 end"}));
 }
 
+TEST(EventLogEntries, TypedEventsKeepTheirTypesAsValues) {
+  EventLog log(kRoomy);
+  log.append("a");
+  log.append_typed("node_started", R"({"node":"a"})");
+  log.append({.text = "b", .aux = "[1]"});
+  log.append_typed("page", R"({"n":1})");
+  log.append_typed("node_started", R"({"node":"b"})");
+  EventLog copy(kRoomy);
+  copy.restore(1, log.copy_from(1));
+  EXPECT_EQ(read_from(copy), read_from(log));
+  EXPECT_EQ(read_from(copy)[1], R"(1-2 typed node_started {"node":"a"})");
+  EventLog tail(kRoomy);
+  tail.restore(1, log.copy_from(4));
+  EXPECT_EQ(read_from(tail, "1-3"), read_from(log, "1-3"));
+}
+
 TEST(EventLogEntries, PlainTextCostsNothingMoreUntilAnotherKindComes) {
   EventLog plain(kRoomy);
   EventLog mixed(kRoomy);

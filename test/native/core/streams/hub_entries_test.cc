@@ -174,7 +174,7 @@ TEST_F(JobHubEntriesTest, ItemsJoinAdjacentEntriesOfOneKind) {
   append(1, {.kind = EntryKind::kToolArguments, .text = "{\"x\":"});
   append(1, {.kind = EntryKind::kToolArguments, .text = "1}"});
   append(1, {.kind = EntryKind::kToolCall, .text = "call_b", .aux = "g"});
-  hub_.append_typed(1, "page", "{}");
+  hub_.append_typed(1, "page", "{}", now_);
   append(1, {.kind = EntryKind::kRefusal, .text = "no"});
   append(1, {.text = "d"});
   const std::string state = hub_.state(1, false, now_, true);
@@ -248,7 +248,7 @@ TEST_F(JobHubEntriesTest, AJobWithoutEntriesIsNeverAnnounced) {
   JobOptions announced;
   announced.announce = true;
   create(1, announced);
-  hub_.append_typed(1, "page", "{}");
+  hub_.append_typed(1, "page", "{}", now_);
   hub_.finish(1, complete(), now_);
   settle();
   EXPECT_TRUE(rec_.begun.empty());

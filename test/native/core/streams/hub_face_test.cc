@@ -168,7 +168,7 @@ TEST_F(JobHubFaceTest, ALongLogWithoutFramesIsReadInSeveralTurns) {
 
 TEST_F(JobHubFaceTest, EventsOfTypesOfTheirOwnAreNotForFaces) {
   create(1);
-  hub_.append_typed(1, "page", "{}");
+  hub_.append_typed(1, "page", "{}", now_);
   append_text(1, "a");
   attach_face(2, {{1, ""}});
   EXPECT_EQ(rec_.frames[2], "open\n0 job_1 a\n");

@@ -27,7 +27,7 @@ class JobHubFeedTest : public JobHubTest {
   }
 
   void append_typed(const std::string& type, const std::string& data) {
-    hub_.append_typed(kWork, type, data);
+    hub_.append_typed(kWork, type, data, now_);
     settle();
   }
 

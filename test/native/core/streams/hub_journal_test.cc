@@ -95,6 +95,25 @@ TEST_F(JobHubRecordTest, WritesOneBatchAtATimeAndThenOnlyWhatIsNew) {
   EXPECT_EQ(journal_.batches.size(), 2u);
 }
 
+TEST_F(JobHubRecordTest, WritesTypedEventsAndCopiesLikeTokens) {
+  create_recorded(1);
+  JobOptions options;
+  options.copy_to = 1;
+  options.copy_members = R"("node":"a")";
+  create(2, options);
+  hub_.append_typed(1, "node_started", R"({"node":"a"})", now_);
+  pass(50 * kMillisecond);
+  ASSERT_EQ(journal_.batches.size(), 1u);
+  EXPECT_EQ(last().tokens.text, R"({"node":"a"})");
+  EXPECT_EQ(last().tokens.aux, "node_started");
+  written();
+  append(2, 1);
+  pass(50 * kMillisecond);
+  ASSERT_EQ(journal_.batches.size(), 2u);
+  EXPECT_EQ(last().tokens.text, R"({"node":"a","token":"t"})");
+  EXPECT_EQ(last().tokens.aux, "token");
+}
+
 TEST_F(JobHubRecordTest, TellsNobodyOfAnEndingBeforeItIsWritten) {
   create_recorded(1);
   attach(7, 1);

@@ -15,7 +15,7 @@ function setUp({ maxRetained = 10, retentionMs = 500, hasPrincipals } = {}) {
   const operations = new Operations({ hub, nowMs, retentionMs, maxRetained, hasPrincipals });
   operations.on('ended', (operation, state) => endings.push([operation.id, state.status]));
   const create = (kind = 'workflow', principal = 'ann') =>
-    operations.create(kind, principal, policy);
+    operations.begin(operations.prepare(kind, principal, policy));
   return { clock, hub, operations, endings, create };
 }
 

@@ -7,7 +7,7 @@ import { runConformance } from '../../../lib/conformance/index.js';
 
 const load = (name) =>
   JSON.parse(
-    readFileSync(new URL(`../../support/conformance/recorded/${name}.json`, import.meta.url)),
+    readFileSync(new URL(`../../support/conformance/documented/${name}.json`, import.meta.url)),
   );
 
 let server;
@@ -70,8 +70,8 @@ test.each([
   ['llama.cpp', 'llama-server', llamaServer],
   ['responses', 'openai-responses', openaiResponses],
 ])('the dialect %s', async (adapter, name, answer) => {
-  const recorded = load(name);
-  const url = await serve(answer(recorded));
+  const documented = load(name);
+  const url = await serve(answer(documented));
   const report = await runConformance({ url, adapter, only: RULES });
   expect(report.results.filter(({ status }) => status !== 'passed')).toEqual([]);
   expect(report.passed).toBe(RULES.length);
@@ -81,12 +81,12 @@ test.each([
   ['llama.cpp', 'llama-server', llamaServer],
   ['responses', 'openai-responses', openaiResponses],
 ])('the dialect %s: answers with faults fail', async (adapter, name, answer) => {
-  const recorded = load(name);
+  const documented = load(name);
   // The stream ends without its last event.
   const broken = {
-    ...recorded,
-    ...(recorded.body && { body: recorded.body.replace('data: [DONE]\n\n', '') }),
-    ...(recorded.events && { events: recorded.events.slice(0, -1) }),
+    ...documented,
+    ...(documented.body && { body: documented.body.replace('data: [DONE]\n\n', '') }),
+    ...(documented.events && { events: documented.events.slice(0, -1) }),
   };
   const url = await serve(answer(broken));
   const only = ['ending/one', 'cursor/every-cut', 'cursor/none'];

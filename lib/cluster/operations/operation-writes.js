@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fieldsOf } from '../scripts.js';
+
+/** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
+
+/** Between two writes of what an operation has come to: at most five a second. */
+const WRITE_MS = 200;
+/** Wait before a write is tried again that Redis has not answered. */
+const AGAIN_MS = 250;
+/** Characters of outputs after which one call of the script is full: a call that takes long has no answer in time. */
+const CALL_CHARS = 4 * 1024 * 1024;
+
+/**
+ * The writes of one operation.
+ * @typedef {object} Writing
+ * @property {NodeJS.Timeout} [timer] of the next one
+ * @property {number} lastMs when the last one began
+ * @property {Promise<unknown>} done the one under way
+ */
+
+/**
+ * Writes the operations of this process to Redis, so that all processes answer for them: one hash each as jobs have
+ * it, with a snapshot, and hashes of their nodes. Their logs are written natively. Main thread; `close()` ends
+ * what is tried again.
+ */
+export class OperationWrites {
+  #cluster;
+  #log;
+  /** @type {WeakMap<OwnOperation, Writing>} */
+  #writing = new WeakMap();
+  #isClosed = false;
+
+  /**
+   * @param {object} deps
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ cluster, log }) {
+    this.#cluster = cluster;
+    this.#log = log;
+  }
+
+  /**
+   * Makes an operation known to all processes, with what it takes, or finds the one of its idempotency key.
+   * @param {OwnOperation} operation with its request and what it has come to
+   * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} parts
+   * @returns {Promise<{id: string, createdAt: number} | undefined>} of an operation with its key
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `SharedJobsPort.admit`
+   */
+  admit(operation, parts) {
+    return this.#cluster.sharedJobs.admit(operation, operation.limits, parts);
+  }
+
+  /** @param {OwnOperation} operation that runs: its idempotency key has an answer */
+  placed(operation) {
+    return this.#cluster.sharedJobs.placed(operation);
+  }
+
+  /** @param {OwnOperation} operation that does not run after all */
+  retract(operation) {
+    return this.#cluster.sharedJobs.retract(operation);
+  }
+
+  /** @returns {number} number of a log in the journal */
+  number() {
+    return this.#cluster.sharedJobs.number(undefined, 1);
+  }
+
+  /**
+   * What Redis has of the nodes of an operation.
+   * @param {string} id
+   * @returns {Promise<Record<string, string>>} the state of each, JSON
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async nodes(id) {
+    return fieldsOf(await this.#cluster.redis.command('HGETALL', `nodes:${id}`));
+  }
+
+  /**
+   * @param {string} id
+   * @param {string[]} names of nodes
+   * @returns {Promise<Map<string, string>>} the outputs of those that have one, JSON
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async outputs(id, names) {
+    if (names.length === 0) return new Map();
+    const values = await this.#cluster.redis.command('HMGET', `outputs:${id}`, ...names);
+    return new Map(names.flatMap((name, i) => (values[i] === null ? [] : [[name, values[i]]])));
+  }
+
+  /**
+   * Writes what an operation has come to, soon: changes that follow are written together.
+   * @param {OwnOperation} operation
+   */
+  changed(operation) {
+    this.#later(operation, 0);
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @param {number} leastMs
+   */
+  #later(operation, leastMs) {
+    const writing = this.#writingOf(operation);
+    if (writing.timer !== undefined || this.#isClosed) return;
+    const waitMs = Math.max(leastMs, writing.lastMs + WRITE_MS - performance.now());
+    writing.timer = setTimeout(() => {
+      writing.timer = undefined;
+      if (operation.ended || operation.isDropped) return;
+      writing.lastMs = performance.now();
+      writing.done = this.#write(operation).catch(() => this.#later(operation, AGAIN_MS));
+    }, waitMs);
+    writing.timer.unref();
+  }
+
+  /** @param {OwnOperation} operation @returns {Writing} */
+  #writingOf(operation) {
+    let writing = this.#writing.get(operation);
+    if (writing === undefined) {
+      writing = { lastMs: -Infinity, done: Promise.resolve() };
+      this.#writing.set(operation, writing);
+    }
+    return writing;
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @returns {Promise<string>} the answer of the script
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
+   */
+  async #write({ id, kind, attempt, data }) {
+    if (data === undefined) return 'OK';
+    const changes = data.takeChanges();
+    try {
+      do {
+        const some = changes.slice(0, callLength(changes));
+        const { redis, process } = this.#cluster;
+        const args = [process, id, String(attempt), JSON.stringify(data.summary()), ...some.flat()];
+        const answer = await redis.run('operations/progress', [`job:${id}`], args);
+        if (answer !== 'OK') {
+          data.giveBack(changes);
+          return answer;
+        }
+        changes.splice(0, some.length);
+      } while (changes.length > 0);
+    } catch (/** @type {any} */ error) {
+      data.giveBack(changes);
+      if (error.status !== undefined) throw error;
+      this.#log.error({ err: error, [`${kind}_id`]: id }, 'a script of Redis failed');
+    }
+    return 'OK';
+  }
+
+  /**
+   * Writes what an operation that has ended has come to, before its ending is written: however long Redis is away.
+   * @param {OwnOperation} operation
+   * @returns {Promise<string>} its snapshot, JSON; written with the ending
+   */
+  async last(operation) {
+    const writing = this.#writingOf(operation);
+    clearTimeout(writing.timer);
+    writing.timer = undefined;
+    await writing.done;
+    while (!operation.isDropped && !this.#isClosed) {
+      const answer = await this.#write(operation).catch(() => undefined);
+      // While this process joins under a new name, the operation is still that of the old one.
+      const isEarly = answer === 'FENCED' && !this.#cluster.isMember;
+      if (answer !== undefined && !isEarly) break;
+      await sleep(AGAIN_MS, undefined, { ref: false });
+    }
+    return JSON.stringify(operation.data?.summary() ?? {});
+  }
+
+  /**
+   * Writes an operation anew after Redis has lost its data; its log follows natively.
+   * @param {OwnOperation} operation that has not ended
+   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   */
+  async rewrite(operation) {
+    const isOwn = await this.#cluster.sharedJobs.rewrite(operation, operation.limits);
+    operation.data?.touchAll();
+    if (isOwn) this.changed(operation);
+    return isOwn;
+  }
+
+  /** Nothing is written from now on. */
+  close() {
+    this.#isClosed = true;
+  }
+}
+
+/**
+ * @param {import('./own-operations.js').NodeChange[]} changes
+ * @returns {number} how many of them one call takes; at least one, if there is one
+ */
+function callLength(changes) {
+  let chars = 0;
+  const full = changes.findIndex(([, , output]) => (chars += output.length) > CALL_CHARS);
+  return full === -1 ? changes.length : Math.max(full, 1);
+}

@@ -1,0 +1,346 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asText, ttlOf } from '../shared-jobs.js';
+import { badRequest } from '../../internal/util/http-error.js';
+import { fieldsOf } from '../scripts.js';
+import { parseField, recordFrom } from '../job-fields.js';
+import { redisUnavailable } from '../../jobs/errors.js';
+import { named, replicateLogs } from '../replicas.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../job-fields.js').JobFields} JobFields */
+/** @typedef {import('../job-fields.js').OperationKind} OperationKind */
+/** @typedef {import('../../jobs/request.js').JobStatus} JobStatus */
+/** @typedef {import('./own-operations.js').NodeChange} NodeChange */
+/** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
+
+/** Ids of operations. Others are unknown without asking Redis. */
+const OPERATION_ID = /^(?:wf|crawl)_[\w-]{24}$/;
+/** Operations that one call of the list script looks at. */
+const LIST_STEPS_MAX = 1000;
+/** Wait before a script whose answer was lost is run again. */
+const AGAIN_MS = 250;
+
+const FIELDS = /** @type {const} */ ([
+  ...[
+    'principal',
+    'kind',
+    'attempt',
+    'status',
+    'model',
+    'created_us',
+    'metadata',
+    'final',
+    'snapshot',
+    'started_ms',
+    'request',
+  ],
+  ...['max_wall_ms', 'retention_ms', 'ended_ms'],
+]);
+
+/**
+ * An operation as Redis has it: of another process, or one that has ended.
+ * @typedef {object} SavedOperation
+ * @property {string} id
+ * @property {OperationKind} kind
+ * @property {string} principal
+ * @property {JobStatus} status
+ * @property {number} attempt
+ * @property {number} createdAtMs
+ * @property {any} final its final state; undefined: it has not ended
+ * @property {boolean} ended
+ * @property {number} purgeDueMs as of a JobRecord
+ * @property {any} request as it was submitted; undefined in lists
+ * @property {Record<string, unknown> | undefined} metadata
+ * @property {any} snapshot what its kind has written
+ * @property {Record<string, string>} nodes the states of those that have begun, JSON
+ * @property {any} [data] of its service
+ */
+
+/**
+ * The operations of a deployment: those of this process, and those of the others. Main thread.
+ *
+ * An operation that has ended may be tried again at any process; so what this process has of it counts as long as
+ * it is in the attempt that Redis names.
+ */
+export class RemoteOperations {
+  #hub;
+  #cluster;
+  #operations;
+  #replicas;
+  #directory;
+  #leaseMs;
+  #nowMs;
+  #isClosed = false;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('./own-operations.js').OwnOperations} deps.operations
+   * @param {import('../replicas.js').Replicas} deps.replicas
+   * @param {import('../remote-jobs.js').RemoteJobs} deps.directory
+   * @param {number} deps.leaseMs
+   * @param {() => number} deps.nowMs monotonic milliseconds
+   */
+  constructor({ hub, cluster, operations, replicas, directory, leaseMs, nowMs }) {
+    this.#hub = hub;
+    this.#cluster = cluster;
+    this.#operations = operations;
+    this.#replicas = replicas;
+    this.#directory = directory;
+    this.#leaseMs = leaseMs;
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @param {string} principal
+   * @returns {OwnOperation | undefined} of this process, of any attempt
+   */
+  #own(kind, id, principal) {
+    const own = this.#operations.get(id, principal);
+    return own?.kind === kind ? own : undefined;
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} undefined: unknown, purged, or of another
+   *   principal
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away; for one that ended
+   *   here it is not asked then
+   */
+  async find(kind, id, principal) {
+    if (!OPERATION_ID.test(id)) return undefined;
+    const own = await this.#presentOwn(kind, id, principal);
+    if (own !== undefined) return own;
+    const [values, nodes, epoch] = await this.#cluster.redis.commands([
+      ['HMGET', `job:${id}`, ...FIELDS],
+      ['HGETALL', `nodes:${id}`],
+      ['HGET', 'meta', 'epoch'],
+    ]);
+    const fields = named(FIELDS, values);
+    if (fields.principal === undefined) this.#replicas.checkEpoch(epoch);
+    if (fields.kind !== kind || fields.principal !== principal) return undefined;
+    // It may have begun here while Redis was asked.
+    return this.#own(kind, id, principal) ?? this.#savedFrom(id, fields, fieldsOf(nodes));
+  }
+
+  /**
+   * The operation of this process, unless it was erased, or tried again elsewhere: then it is forgotten here.
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Promise<OwnOperation | undefined>}
+   */
+  async #presentOwn(kind, id, principal) {
+    const own = this.#own(kind, id, principal);
+    if (own === undefined || !own.ended) return own;
+    let attempt;
+    try {
+      attempt = await this.#cluster.redis.command('HGET', `job:${id}`, 'attempt');
+    } catch (/** @type {any} */ error) {
+      if (error.status === undefined) throw error;
+      return own;
+    }
+    if (attempt === String(own.attempt)) return own;
+    if (own.ended && this.#own(kind, id, principal) === own) this.#operations.release(own);
+    return this.#own(kind, id, principal);
+  }
+
+  /**
+   * @param {string} id
+   * @param {Partial<JobFields>} given
+   * @param {Record<string, string>} nodes
+   * @returns {SavedOperation}
+   */
+  #savedFrom(id, given, nodes) {
+    const fields = /** @type {JobFields} */ (given);
+    const record = recordFrom(id, fields);
+    const endMs = Number(fields.ended_ms ?? record.createdAtMs + Number(fields.max_wall_ms));
+    const dueMs = endMs + Number(fields.retention_ms);
+    return {
+      ...{ id, nodes, kind: /** @type {OperationKind} */ (fields.kind) },
+      ...{ principal: record.principal, status: record.status, attempt: Number(fields.attempt) },
+      createdAtMs: record.createdAtMs,
+      final: fields.final && JSON.parse(fields.final).state,
+      ended: fields.final !== undefined,
+      purgeDueMs: this.#nowMs() + dueMs - this.#cluster.redisNowMs(),
+      ...{ request: record.request, metadata: parseField(fields.metadata, 'metadata') },
+      snapshot: parseField(fields.snapshot, 'snapshot') ?? {},
+    };
+  }
+
+  /**
+   * The log of an operation in the hub of this process.
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @param {string} principal
+   * @returns {Promise<OwnOperation | JobRecord | undefined>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `find`
+   */
+  async log(kind, id, principal) {
+    if (!OPERATION_ID.test(id)) return undefined;
+    const own = await this.#presentOwn(kind, id, principal);
+    if (own !== undefined) return own;
+    const replica = this.#replicas.byId(id);
+    if (replica?.ended) await this.#dropOld(replica);
+    const record = this.#own(kind, id, principal) ?? (await this.#replicas.find(id, principal));
+    return record?.kind === kind ? record : undefined;
+  }
+
+  /**
+   * Drops a replica that has ended if the operation was tried again.
+   * @param {JobRecord} replica
+   */
+  async #dropOld(replica) {
+    const ask = this.#cluster.redis.command('HGET', `job:${replica.id}`, 'attempt');
+    const attempt = await ask.catch((error) => {
+      if (error.status === undefined) throw error;
+      return String(replica.final.attempt);
+    });
+    if (attempt !== String(replica.final.attempt)) this.#replicas.drop(replica);
+  }
+
+  /**
+   * A page, newest first.
+   * @param {OperationKind} kind
+   * @param {{principal: string, limit: number, status?: JobStatus, after?: string}} query
+   * @returns {Promise<{page: (OwnOperation | SavedOperation)[], hasMore: boolean}>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown; 503 for Redis
+   */
+  async list(kind, { principal, limit, status, after }) {
+    /** @type {(OwnOperation | SavedOperation)[]} */
+    const page = [];
+    for (let from = after ?? ''; ;) {
+      const args = [from, limit + 1 - page.length, status ?? '', LIST_STEPS_MAX];
+      const answer = await this.#cluster.redis.run('list', [`${kind}s:${principal}`], args);
+      const [word, cursor, rows] = answer;
+      if (word === 'UNKNOWN') {
+        const message = `after must be the id of a ${kind} that is kept.`;
+        throw badRequest('invalid_value', 'after', message);
+      }
+      for (const [id, ...flat] of rows) {
+        const own = this.#own(kind, id, principal);
+        const fields = /** @type {any} */ (fieldsOf(flat));
+        const isOwn = own !== undefined && !own.ended;
+        const found = isOwn ? own : this.#savedFrom(id, fields, {});
+        if (status === undefined || found.status === status) page.push(found);
+      }
+      if (cursor === '' || page.length > limit) {
+        return { page: page.slice(0, limit), hasMore: page.length > limit };
+      }
+      from = cursor;
+    }
+  }
+
+  /**
+   * Cancels an operation wherever it runs. Resolves once Redis has its ending.
+   * @param {OwnOperation | SavedOperation} operation
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it is gone
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   */
+  async cancel({ kind, id, principal }) {
+    const log = await this.log(kind, id, principal);
+    if (log !== undefined && !log.ended) await this.#cancelRunning(kind, log);
+    return this.find(kind, id, principal);
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {OwnOperation | JobRecord} log
+   */
+  async #cancelRunning(kind, log) {
+    const own = this.#own(kind, log.id, log.principal);
+    if (own === undefined) {
+      try {
+        await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
+      } catch (/** @type {any} */ error) {
+        // Purged meanwhile.
+        if (error.status !== 404) throw error;
+      }
+      return;
+    }
+    own.cancel('client_request');
+    // Answered after the terminal event.
+    await this.#hub.snapshot(own.handle, { text: false });
+    await this.#hub.barrier();
+  }
+
+  /**
+   * Makes an operation that has ended one of this process, in its next attempt, or changes nothing.
+   * @param {OwnOperation | SavedOperation} operation
+   * @param {object} next
+   * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} next.parts
+   * @param {{maxWallMs: number, retentionMs: number}} next.limits
+   * @param {string} next.snapshot JSON
+   * @param {NodeChange[]} next.changes
+   * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is that of the replica of its
+   *   log. Called once, also after a rejection: when it turns out that Redis did it before the connection was lost
+   * @returns {Promise<boolean>} false: it has not ended, or is in another attempt
+   * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 for Redis
+   */
+  async reopen(operation, next) {
+    const { id, attempt } = operation;
+    const ask = () => {
+      const args = [this.#cluster.process, id, String(attempt), ttlOf(next.limits)];
+      args.push(String(Date.now()), asText(next.parts.asked), next.snapshot);
+      args.push(...next.changes.flat());
+      return this.#cluster.calls.run('operations/reopen', [`job:${id}`], args);
+    };
+    const done = async (/** @type {string[]} */ [word, ...rest]) => {
+      if (word === 'REFUSED') throw next.parts.refused(rest[0], JSON.parse(rest[1]));
+      if (word === 'BURIED') throw redisUnavailable();
+      if (word !== 'OK') return false;
+      if (rest[0] !== '') next.parts.taken(JSON.parse(rest[0]));
+      await next.begin(this.#logToAdopt(operation));
+      return true;
+    };
+    try {
+      return await done(await ask());
+    } catch (/** @type {any} */ error) {
+      if (error.uncertain) void this.#askAgain(ask).then(done, () => {});
+      throw error;
+    }
+  }
+
+  /**
+   * @param {() => Promise<string[]>} ask
+   * @returns {Promise<string[]>}
+   */
+  async #askAgain(ask) {
+    for (;;) {
+      await sleep(AGAIN_MS, undefined, { ref: false });
+      try {
+        return await ask();
+      } catch (/** @type {any} */ error) {
+        if (error.status === undefined || this.#isClosed) throw error;
+      }
+    }
+  }
+
+  /**
+   * @param {OwnOperation | SavedOperation} operation
+   * @returns {number} the handle of an open replica of its log
+   */
+  #logToAdopt({ id, kind, principal, createdAtMs }) {
+    const own = this.#operations.get(id, principal);
+    if (own !== undefined) this.#operations.release(own);
+    const open = this.#replicas.take(id);
+    if (open !== undefined) return open.handle;
+    const fields = /** @type {JobFields} */ ({ kind, choices: '1' });
+    const logs = replicateLogs(this.#hub, { id, extra: undefined }, fields, {
+      leaseMs: this.#leaseMs,
+      ageMs: Math.max(0, this.#cluster.redisNowMs() - createdAtMs),
+    });
+    const [handle] = logs;
+    return handle;
+  }
+
+  /** Asks no more for answers that were lost. */
+  close() {
+    this.#isClosed = true;
+  }
+}

@@ -1,0 +1,11 @@
+-- Deletes what faces keep of the jobs of a principal, a bounded number at a time.
+--
+-- KEYS  faces:<principal>
+-- ARGV  prefix, how many at most
+-- Answers how many it was; 0: there are no more.
+local keys = redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[2]) - 1)
+for _, key in ipairs(keys) do
+  redis.call('DEL', ARGV[1] .. key)
+  redis.call('ZREM', KEYS[1], key)
+end
+return #keys

@@ -1,0 +1,17 @@
+-- needs nodes
+--
+-- Writes what an operation has come to: its snapshot, and those of its nodes that have changed.
+--
+-- KEYS  job:<id>
+-- ARGV  prefix, process, id, attempt, snapshot (JSON), then the changes of nodes (fragments/nodes.lua)
+-- Answers 'OK'; 'GONE'; 'ENDED'; 'FENCED', another process has it, or it is in another attempt.
+local prefix, process, id, attempt, snapshot = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local job = KEYS[1]
+
+local owner, status, current = unpack(redis.call('HMGET', job, 'owner', 'status', 'attempt'))
+if not owner then return 'GONE' end
+if owner ~= process or current ~= attempt then return 'FENCED' end
+if ENDED[status] then return 'ENDED' end
+redis.call('HSET', job, 'snapshot', snapshot)
+write_nodes(prefix, id, { unpack(ARGV, 6) }, redis.call('PTTL', job))
+return 'OK'

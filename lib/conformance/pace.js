@@ -1,0 +1,42 @@
+/** The time for each wait where the model is the server's own: its answers may take long. */
+import { performance } from 'node:perf_hooks';
+import { Context } from './context.js';
+
+/** @typedef {import('./options.js').Options} Options */
+
+/** For a model that answers at once, as that of the suite does. */
+const TIMEOUT_MS = 10_000;
+/** For the first answer. */
+const ANSWER_MS_MAX = 60_000;
+/** A later answer may take so many times as long. */
+const MARGIN = 3;
+
+/**
+ * @param {number} answerMs of a whole answer
+ * @returns {number} for each wait, the longest of which is for an answer
+ */
+export function timeoutFor(answerMs) {
+  return Math.max(TIMEOUT_MS, Math.ceil((MARGIN * answerMs) / 1000) * 1000);
+}
+
+/**
+ * @param {Options} options
+ * @returns {Promise<number>} the option, or by how long a first answer of the server took
+ */
+export async function timeoutOf(options) {
+  const { adapter, upstream, timeoutMs } = options;
+  if (timeoutMs !== undefined) return timeoutMs;
+  if (upstream !== undefined || !adapter.features.includes('submit')) return TIMEOUT_MS;
+  const context = new Context({ ...options, timeoutMs: ANSWER_MS_MAX });
+  const startMs = performance.now();
+  try {
+    const job = await context.submit(await context.known());
+    await (await context.first(job)).ended();
+    return timeoutFor(performance.now() - startMs);
+  } catch {
+    // The rules say what is wrong.
+    return TIMEOUT_MS;
+  } finally {
+    context.close();
+  }
+}

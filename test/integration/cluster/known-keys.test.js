@@ -1,0 +1,100 @@
+/** A repeated request with a known idempotency key gets its job, whatever would refuse it now. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { bearer, entry } from '../../support/gateway/keys.js';
+import { newSecret } from '../../support/upstream/webhook-receiver.js';
+import { partsOf } from '../../support/gateway/parts.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startRedis } from '../../support/cluster/redis.js';
+import { whenReady } from '../../support/cluster/gateways.js';
+
+let redis;
+let deployments = 0;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+beforeEach(() => (deployments += 1));
+afterEach(stopAll);
+afterAll(() => redis.stop());
+
+const secret = newSecret();
+const provider = {
+  name: 'p',
+  models: [{ id: 'm' }, { id: 'n' }],
+  async *generate({ prompt }, { signal }) {
+    if (prompt === 'wait') {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    }
+    yield prompt;
+  },
+};
+const accessTo = (...models) => ({ keys: [{ ...entry('ann', 'ann'), models }] });
+const keyed = { ...bearer('ann'), 'idempotency-key': 'k' };
+
+/** A gateway on the Redis of the test. */
+async function open(options) {
+  const deployment = { url: redis.url, prefix: `t${deployments}` };
+  const node = await start({ provider, access: accessTo('m', 'n'), redis: deployment, ...options });
+  await whenReady(node);
+  return node;
+}
+
+/** Expects a request, made at `a`, to be answered with the same job at `b`, and a new one to be refused there. */
+async function expectKnown(a, b, request, refusal) {
+  const first = await a.submit(request, keyed);
+  expect(first.status).toBe(201);
+  await refusal.prepare?.(b);
+  const again = await b.submit(request, keyed);
+  expect([again.status, again.body.job_id]).toEqual([200, first.body.job_id]);
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+  const other = await b.submit({ ...request, metadata: { other: true } }, keyed);
+  expect([other.status, other.body.error.code]).toEqual([422, 'idempotency_key_reused']);
+  const fresh = await b.submit(request, { ...keyed, 'idempotency-key': 'new' });
+  expect([fresh.status, fresh.body.error.code]).toEqual([refusal.status, refusal.code]);
+}
+
+const REFUSALS = {
+  'a model that its key may not use any more': {
+    ...{ status: 403, code: 'model_not_allowed' },
+    prepare: ({ gateway }) => gateway.reload({ access: accessTo('n') }),
+  },
+  'a process that leaves': {
+    ...{ status: 503, code: 'draining' },
+    prepare: ({ gateway }) => partsOf(gateway).admission.close(),
+  },
+};
+
+describe.each(Object.keys(REFUSALS))('%s', (name) => {
+  test('in one process', async () => {
+    const node = await start({ provider, access: accessTo('m', 'n') });
+    await expectKnown(node, node, { prompt: 'x', model: 'm' }, REFUSALS[name]);
+  });
+
+  test('on Redis, at another process', async () => {
+    const [a, b] = [await open(), await open()];
+    await expectKnown(a, b, { prompt: 'x', model: 'm' }, REFUSALS[name]);
+  });
+});
+
+test('a host that this process posts nothing to', async () => {
+  const [a, b] = [
+    await open({ webhookUrls: { allowedHosts: ['hooks.example.org'], secret } }),
+    await open(),
+  ];
+  const request = { prompt: 'x', model: 'm', webhook_url: 'https://hooks.example.org/x' };
+  const fresh = await b.submit(request, { ...keyed, 'idempotency-key': 'new' });
+  const { status, body } = fresh;
+  expect(status).toBeGreaterThanOrEqual(400);
+  await expectKnown(a, b, request, { status, code: body.error.code });
+});
+
+test.each(['reject', 'queue'])('a turn of its own conversation under way: %s', async (mode) => {
+  const [a, b] = [await open(), await open()];
+  const talk = await a.post('/v1/conversations', {}, bearer('ann'));
+  const request = { prompt: 'wait', model: 'm', on_busy: mode };
+  request.conversation_id = talk.body.conversation_id;
+  const first = await a.submit(request, keyed);
+  expect(first.status).toBe(201);
+  const again = await b.submit(request, keyed);
+  expect([again.status, again.body.job_id]).toEqual([200, first.body.job_id]);
+  await b.cancel(first.body.job_id, bearer('ann'));
+});

@@ -1,0 +1,48 @@
+/** Short notices at the foot of the page. One with an undo leaves time to take an action back. */
+
+const SHOWN_MS = 8000;
+
+/** The notices of the page. */
+export class Toasts {
+  #root;
+  #template;
+
+  /** @param {HTMLElement} root @param {HTMLTemplateElement} template */
+  constructor(root, template) {
+    this.#root = root;
+    this.#template = template;
+  }
+
+  /**
+   * @param {string} text
+   * @param {object} [actions] exactly one of them is called, at most once
+   * @param {() => void} [actions.onUndo] called by the button; without it there is no button
+   * @param {() => void} [actions.onEnd] called when the notice has gone
+   * @returns {() => void} ends it now
+   */
+  show(text, { onUndo, onEnd } = {}) {
+    const fragment = /** @type {DocumentFragment} */ (this.#template.content.cloneNode(true));
+    const element = /** @type {HTMLElement} */ (fragment.firstElementChild);
+    /** @param {string} name */
+    const part = (name) =>
+      /** @type {HTMLElement} */ (element.querySelector(`[data-part=${name}]`));
+    part('text').textContent = text;
+    let open = true;
+    const close = (/** @type {(() => void) | undefined} */ then) => {
+      if (!open) return;
+      open = false;
+      clearTimeout(timer);
+      element.remove();
+      then?.();
+    };
+    const timer = setTimeout(() => close(onEnd), SHOWN_MS);
+    // A reader who is at the notice keeps it.
+    element.addEventListener('focusin', () => clearTimeout(timer));
+    element.addEventListener('pointerenter', () => clearTimeout(timer));
+    part('undo').hidden = onUndo === undefined;
+    part('undo').addEventListener('click', () => close(onUndo));
+    part('close').addEventListener('click', () => close(onEnd));
+    this.#root.append(element);
+    return () => close(onEnd);
+  }
+}
