@@ -1,5 +1,5 @@
 /** Limits in Redis, script by script: what is taken, settled, given back, and left by a dead process. */
-import { openScripts } from '../../support/cluster/scripts.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
 
 let t;
 
