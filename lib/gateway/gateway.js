@@ -179,7 +179,11 @@ export class Gateway extends EventEmitter {
     return this.#parts.conversations;
   }
 
-  /** Workflows: see `lib/services/workflows/service.js`. */
+  /**
+   * Workflows: see `lib/services/workflows/service.js`.
+   * @returns {Pick<import('../services/workflows/service.js').Workflows,
+   *   'submit' | 'get' | 'list' | 'page' | 'node' | 'cancel' | 'retry' | 'stream'>}
+   */
   get workflows() {
     return this.#parts.workflows;
   }
@@ -218,7 +222,10 @@ export class Gateway extends EventEmitter {
     return { list: (query) => audit.list(query), record: (action) => audit.record(action) };
   }
 
-  /** Crawls: see `lib/services/crawls/service.js`. */
+  /**
+   * Crawls: see `lib/services/crawls/service.js`.
+   * @returns {Pick<import('../services/crawls/service.js').Crawls, 'submit' | 'get' | 'list' | 'cancel' | 'stream'>}
+   */
   get crawls() {
     return this.#parts.crawls;
   }

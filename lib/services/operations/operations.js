@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpError } from '../../internal/util/http-error.js';
 import { JobTable } from '../../jobs/job-table.js';
 import { Operation, operationKinds } from './operation.js';
-import { parseField } from '../../cluster/job-fields.js';
+import { parseField } from '../../cluster/jobs/job-fields.js';
 
 /** Operations of one kind that may run at once. */
 const ACTIVE_MAX = 1000;
@@ -165,7 +165,7 @@ export class Operations extends EventEmitter {
 
   /**
    * @param {Operation} operation
-   * @param {import('../../cluster/job-fields.js').JobFields} fields
+   * @param {import('../../cluster/jobs/job-fields.js').JobFields} fields
    */
   async #restore(operation, { request, metadata, ...fields }) {
     const shared = /** @type {OperationWrites} */ (this.#shared);

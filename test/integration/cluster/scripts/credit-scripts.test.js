@@ -1,7 +1,7 @@
 /** Credit and usage of jobs, script by script: what is held, settled once, given back, and left by the dead. */
-import { SharedLedger } from '../../../lib/cluster/ledger/shared-ledger.js';
-import { fieldsOf } from '../../../lib/cluster/scripts.js';
-import { openScripts } from '../../support/cluster/scripts.js';
+import { SharedLedger } from '../../../../lib/cluster/ledger/shared-ledger.js';
+import { fieldsOf } from '../../../../lib/cluster/client/scripts.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
 
 let t;
 let ledger;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 /** How long an offer is tried; what is not offered then is taken over once this process counts as dead. */
 const OFFER_MS = 2000;
@@ -21,11 +21,11 @@ export class Departure {
 
   /**
    * @param {object} deps
-   * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
-   * @param {import('../streams/hub.js').JobHub} deps.hub
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {'fail' | 'rerun'} deps.onProducerLost
-   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ cluster, lifecycle, hub, onProducerLost, log }) {
     this.#cluster = cluster;

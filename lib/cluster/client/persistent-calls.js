@@ -12,7 +12,7 @@ export class PersistentCalls {
   /**
    * @param {object} deps
    * @param {Pick<import('./redis-client.js').RedisClient, 'run'>} deps.redis
-   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, log }) {
     this.#redis = redis;

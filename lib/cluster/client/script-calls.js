@@ -1,4 +1,4 @@
-import { redisUnavailable } from '../jobs/errors.js';
+import { redisUnavailable } from '../../jobs/errors.js';
 
 /**
  * Calls of scripts whose first arguments, behind the prefix, are `clock` and `deadline`: those of key-value
@@ -21,7 +21,7 @@ export class ScriptCalls {
    * @param {() => number} deps.unixMs Redis's time as far as it is known
    * @param {() => string} deps.deadlineUs until when Redis may run a script that is sent now
    * @param {() => Promise<void>} deps.syncClock reads Redis's clock anew
-   * @param {import('../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
+   * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
    * @param {(error: any) => unknown} [deps.failureOf] the error that a caller gets in place of one of `send`;
    *   default: the same
    */
@@ -61,7 +61,7 @@ export class ScriptCalls {
    * @param {(string | number | Buffer)[]} args behind `clock` and `deadline`
    * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
    * @returns {Promise<any>} its answer, which is not LATE
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
    *   `insufficient_storage`; or what `failureOf` makes of it
    */
   async run(name, keys, args, options) {
@@ -81,7 +81,7 @@ export class ScriptCalls {
 }
 
 /**
- * @param {import('../internal/time/clock.js').ManualClock} clock
+ * @param {import('../../internal/time/clock.js').ManualClock} clock
  * @returns {string} microseconds, with fractions
  */
 function usOf(clock) {

@@ -1,12 +1,12 @@
 import { EventEmitter, once } from 'node:events';
-import { badRequest } from '../internal/util/http-error.js';
-import { describeJob } from '../jobs/view.js';
-import { fieldsOf } from './scripts.js';
-import { jobNotFound, redisUnavailable } from '../jobs/errors.js';
+import { badRequest } from '../../internal/util/http-error.js';
+import { describeJob } from '../../jobs/view.js';
+import { fieldsOf } from '../client/scripts.js';
+import { jobNotFound, redisUnavailable } from '../../jobs/errors.js';
 import { remoteRecord } from './replicas.js';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../jobs/job-directory.js').JobDirectory} JobDirectory */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job-directory.js').JobDirectory} JobDirectory */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
 /** Ids of jobs. Others are unknown without asking Redis. */
@@ -38,10 +38,10 @@ export class RemoteJobs {
 
   /**
    * @param {object} deps
-   * @param {import('../streams/hub.js').JobHub} deps.hub
-   * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
-   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./replicas.js').Replicas} deps.replicas
    * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
    *   that does not answer (`-`: from nobody), and ends it
@@ -76,7 +76,7 @@ export class RemoteJobs {
 
   /** @type {JobDirectory['list']} */
   async list({ principal, limit, status, after }) {
-    /** @type {import('../jobs/view.js').Job[]} */
+    /** @type {import('../../jobs/view.js').Job[]} */
     const data = [];
     for (let from = after ?? ''; ;) {
       const args = [from, limit + 1 - data.length, status ?? '', LIST_STEPS_MAX];
@@ -104,7 +104,7 @@ export class RemoteJobs {
   /**
    * @param {string} id
    * @param {JobFields} fields
-   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined when it was purged meanwhile
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined when it was purged meanwhile
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
@@ -187,7 +187,7 @@ export class RemoteJobs {
    * Erases a job from all processes.
    * @param {JobRecord} record
    * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
    *   what this process has, is erased
    */
   async erase(record, eraseOwn) {

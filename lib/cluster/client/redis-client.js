@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events';
-import { SluiceError } from '../internal/util/errors.js';
-import { Route } from './connection/route.js';
-import { LEAVE, REFUSALS, STATES, detailOf, withCommand, wordOf } from './connection/errors.js';
-import { KEPT, ReplicaWait } from './connection/replica-wait.js';
-import { connectClient } from './connection/client.js';
-import { redisFull, redisUnavailable } from '../jobs/errors.js';
+import { SluiceError } from '../../internal/util/errors.js';
+import { Route } from '../connection/route.js';
+import { LEAVE, REFUSALS, STATES, detailOf, withCommand, wordOf } from '../connection/errors.js';
+import { KEPT, ReplicaWait } from '../connection/replica-wait.js';
+import { connectClient } from '../connection/client.js';
+import { redisFull, redisUnavailable } from '../../jobs/errors.js';
 import { scripts } from './scripts.js';
 
-/** @typedef {import('../streams/redis-link.js').RedisState} RedisState */
+/** @typedef {import('../../streams/redis-link.js').RedisState} RedisState */
 
 /** Interval of the probes while a command is unanswered. */
 const PROBE_MS = 250;
@@ -53,11 +53,11 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @param {object} options
-   * @param {import('./connection/address.js').RedisAddress} options.address
+   * @param {import('../connection/address.js').RedisAddress} options.address
    * @param {string} options.prefix what all keys begin with: `{PREFIX}:`
    * @param {number} options.commandTimeoutMs
    * @param {Route} [options.route] to that address, shared with others; default: one of its own
-   * @param {import('./connection/tls-options.js').RedisTls} [options.tls] of that route
+   * @param {import('../connection/tls-options.js').RedisTls} [options.tls] of that route
    * @param {number} [options.waitReplicas] replicas that have to have what a script has kept; default 0
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
    * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
@@ -150,7 +150,7 @@ export class RedisClient extends EventEmitter {
    * @param {{bytes?: boolean, isKept?: boolean}} [options] `bytes`: strings of the answer are Buffers;
    *   `isKept`: the answer waits for replicas, where any are waited for
    * @returns {Promise<any>} its answer
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
    *   `insufficient_storage`; `uncertain`: Redis may have run it
    */
   async run(name, keys, args, { bytes = false, isKept = KEPT.has(name) } = {}) {
@@ -181,7 +181,7 @@ export class RedisClient extends EventEmitter {
    * @param {string} key without the prefix
    * @param {...(string | number)} args
    * @returns {Promise<any>} its answer
-   * @throws {import('../internal/util/http-error.js').HttpError} as `run`
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `run`
    */
   command(name, key, ...args) {
     return this.#ask(() => this.#client.call(name, this.#prefix + key, ...args));
@@ -189,7 +189,7 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @returns {Promise<number>} the server's Unix time in microseconds
-   * @throws {import('../internal/util/http-error.js').HttpError} as `run`
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `run`
    */
   async timeUs() {
     const [seconds, microseconds] = /** @type {string[]} */ (
@@ -202,7 +202,7 @@ export class RedisClient extends EventEmitter {
    * Sends several commands at once. They are no transaction.
    * @param {[name: string, key: string, ...args: (string | number)[]][]} commands keys without the prefix
    * @returns {Promise<any[]>} their answers
-   * @throws {import('../internal/util/http-error.js').HttpError} as `run`, when one fails
+   * @throws {import('../../internal/util/http-error.js').HttpError} as `run`, when one fails
    */
   commands(commands) {
     return this.#ask(() =>

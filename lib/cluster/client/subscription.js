@@ -1,11 +1,11 @@
-import { connectClient } from './connection/client.js';
+import { connectClient } from '../connection/client.js';
 
 /** Wait before a subscription that was refused is tried again. */
 const AGAIN_MS = 1000;
 
 /**
- * @param {import('./connection/route.js').Route} route
- * @returns {import('./kv/change-feed.js').Subscribe} which opens a connection for each subscription; it
+ * @param {import('../connection/route.js').Route} route
+ * @returns {import('../kv/change-feed.js').Subscribe} which opens a connection for each subscription; it
  *   subscribes again after each reconnection
  */
 export function subscriber(route) {

@@ -21,7 +21,7 @@ export class Retention {
 
   /**
    * @param {object} deps
-   * @param {Pick<import('./redis-client.js').RedisClient, 'run'>} deps.redis
+   * @param {Pick<import('../client/redis-client.js').RedisClient, 'run'>} deps.redis
    * @param {number} deps.maxRetainedJobs
    * @param {import('./job-fields.js').OperationKind} [deps.kind] of operations; default: jobs
    */

@@ -1,11 +1,11 @@
 /** The scripts of durable streams on a real Redis, with time moved by hand. */
 import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { ManualClock } from '../../../lib/index.js';
-import { ScriptCalls } from '../../../lib/cluster/script-calls.js';
-import { SharedDurable } from '../../../lib/cluster/durable/shared-durable.js';
-import { openScripts } from '../../support/cluster/scripts.js';
-import { scripts } from '../../../lib/cluster/scripts.js';
+import { ManualClock } from '../../../../lib/index.js';
+import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
+import { SharedDurable } from '../../../../lib/cluster/durable/shared-durable.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
+import { scripts } from '../../../../lib/cluster/client/scripts.js';
 
 const LIMITS = { streams: 10, ownStreams: 5, bytes: 100_000, ownBytes: 50_000 };
 const TEXT = {

@@ -1,21 +1,21 @@
 /**
- * The Lua scripts that Redis runs for a deployment, by subject in the folders of `scripts/`: one file each,
- * which says its keys, arguments and answers. Before each stand the functions of `common.lua` and those of
- * the fragments that it names: `-- needs quota, ledger` in its first line. A fragment, a file of
- * `scripts/fragments/`, has functions alone, and may need others. Redis makes all functions of a script at each
- * run, so those of which few runs have need are made on demand: `-- loads holds: hold_check, hold_take` gives
- * the function `load_holds`, which returns the two. Read once, when a cluster is opened.
+ * The Lua scripts that Redis runs for a deployment, in folders of `scripts/` by subject. A file documents its
+ * keys, arguments and answers. `common.lua` and the fragments that its first line names (`-- needs quota,
+ * ledger`) are put before it. A fragment, a file of `scripts/fragments/`, contains functions only, and may
+ * need others. Redis creates all functions of a script at each run; rarely used ones are created on demand:
+ * `-- loads holds: hold_check, hold_take` adds the function `load_holds`, which returns the two. All files are
+ * read once, when a cluster is opened.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { lazy } from '../internal/util/packages.js';
+import { lazy } from '../../internal/util/packages.js';
 
 /** @typedef {{source: string, sha: string}} Script `sha`: SHA-1 of the source, for EVALSHA */
 
-const FOLDER = new URL('./scripts/', import.meta.url);
+const FOLDER = new URL('../scripts/', import.meta.url);
 const FRAGMENTS = 'fragments';
-/** Scripts of this folder go by their own name; those of others by `folder/name`. */
-const JOBS = 'jobs';
+/** Scripts in these folders are called by their own name, others by `folder/name`. */
+const OWN_NAMES = ['jobs', 'processes', 'faces'];
 const SUFFIX = '.lua';
 const NEEDS = /^-- needs (.+)\n/;
 const LOADS = /^-- loads (\w+): (.+)\n/gm;
@@ -24,7 +24,7 @@ const LOADS = /^-- loads (\w+): (.+)\n/gm;
 const read = (path) => readFileSync(new URL(path + SUFFIX, FOLDER), 'utf8');
 
 /**
- * Adds a fragment, after those that it needs.
+ * Adds a fragment after the fragments that it needs.
  * @param {Map<string, string>} to by name, in their order
  * @param {string} source of a script or a fragment
  */
@@ -82,7 +82,7 @@ export const scripts = lazy(() => {
           .map((file) => {
             const name = file.slice(0, -SUFFIX.length);
             const path = `${folder}/${name}`;
-            return [folder === JOBS ? name : path, assemble(common, path)];
+            return [OWN_NAMES.includes(folder) ? name : path, assemble(common, path)];
           }),
       ),
     ),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('./operations/own-operations.js').OwnOperation} OwnOperation */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../operations/own-operations.js').OwnOperation} OwnOperation */
 
 /** Wait before Redis is asked again. */
 const AGAIN_MS = 250;
@@ -43,8 +43,8 @@ export class Presence {
 
   /**
    * @param {object} deps
-   * @param {import('../streams/hub.js').JobHub} deps.hub with `countReaders`
-   * @param {import('./cluster.js').Cluster} deps.cluster
+   * @param {import('../../streams/hub.js').JobHub} deps.hub with `countReaders`
+   * @param {import('../cluster.js').Cluster} deps.cluster
    * @param {{byHandle: (handle: number) => JobRecord | undefined}} deps.replicas
    * @param {(record: any) => void} deps.endJob ends a watched job or operation that all its readers have left
    */

@@ -1,13 +1,13 @@
 /** Calls that are taken back before Redis runs them, as after the loss of a connection. */
 import { EventEmitter } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { SharedConversations } from '../../../lib/cluster/shared-conversations.js';
-import { SharedJobs } from '../../../lib/cluster/shared-jobs.js';
-import { SharedLeases } from '../../../lib/cluster/shared-leases.js';
-import { JobRecord } from '../../../lib/jobs/job.js';
-import { openScripts } from '../../support/cluster/scripts.js';
-import { redisUnavailable } from '../../../lib/jobs/errors.js';
-import { silent } from '../../support/cluster/silent-log.js';
+import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
+import { SharedJobs } from '../../../../lib/cluster/jobs/shared-jobs.js';
+import { SharedLeases } from '../../../../lib/cluster/shared-leases.js';
+import { JobRecord } from '../../../../lib/jobs/job.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
+import { redisUnavailable } from '../../../../lib/jobs/errors.js';
+import { silent } from '../../../support/cluster/silent-log.js';
 
 let t;
 beforeAll(async () => {

@@ -2,9 +2,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import net from 'node:net';
-import { openRedis } from '../../../lib/index.js';
-import { startRedis } from '../../support/cluster/redis.js';
-import { until } from '../../support/until.js';
+import { openRedis } from '../../../../lib/index.js';
+import { startRedis } from '../../../support/cluster/redis.js';
+import { until } from '../../../support/until.js';
 
 const PASSWORD = 'not-to-be-shown';
 

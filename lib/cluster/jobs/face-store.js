@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 /**
  * What a retry repeats.
@@ -27,7 +27,7 @@ const orphanKey = (principal, { path, digest: body }) => `orphan:${digest(princi
 export class FaceStore {
   #redis;
 
-  /** @param {import('./redis-client.js').RedisClient} redis */
+  /** @param {import('../client/redis-client.js').RedisClient} redis */
   constructor(redis) {
     this.#redis = redis;
   }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PersistentCalls } from './persistent-calls.js';
+import { PersistentCalls } from '../client/persistent-calls.js';
 import { jobFields } from './job-fields.js';
-import { stringifyExact } from '../internal/util/exact-json.js';
-import { idempotencyKeyReused, redisUnavailable } from '../jobs/errors.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
+import { idempotencyKeyReused, redisUnavailable } from '../../jobs/errors.js';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
 /** @typedef {import('./job-fields.js').Shared} Shared */
 
 /** A job lives in Redis for this long after its wall time, if nobody ends it. */
@@ -44,14 +44,14 @@ export class SharedJobs {
 
   /**
    * @param {object} deps
-   * @param {import('./redis-client.js').RedisClient} deps.redis
+   * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {() => string} deps.process name of this process
    * @param {() => string} deps.deadlineUs until when Redis may run a script of now; empty before the
    *   first contact
    * @param {number} deps.keyTtlMs how long an idempotency key is kept
    * @param {() => void} deps.onBuried this process is no member of the deployment
    * @param {() => Promise<void>} deps.onLate Redis's clock is later than was thought
-   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
     this.#redis = redis;
@@ -199,7 +199,7 @@ export class SharedJobs {
    * Records how the upstream failed the call of a job, while its ending is written natively: other processes
    * answer by it, and wait for it.
    * @param {JobRecord} record
-   * @param {import('../jobs/execution/failure.js').Failure} failure
+   * @param {import('../../jobs/execution/failure.js').Failure} failure
    */
   failed({ id }, { upstream, retryAfterMs }) {
     const refusal = JSON.stringify({ upstream, retryAfterMs });

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fieldsOf } from './scripts.js';
+import { fieldsOf } from '../client/scripts.js';
 import { parseField, recordFrom } from './job-fields.js';
 import { replicateLogs } from './replicas.js';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
 /** A job that was lost this often is not run again: it may be what kills its process. */
@@ -72,11 +72,11 @@ export class Failover {
 
   /**
    * @param {object} deps
-   * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../streams/hub.js').JobHub} deps.hub
-   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
-   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
-   * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('../operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {ReplicasPort} deps.replicas
    * @param {(record: JobRecord) => Promise<unknown>} deps.enqueue puts an adopted job into the queue,
    *   however long that takes; settles when it is there or has ended
@@ -84,7 +84,7 @@ export class Failover {
    *   once; `isBusy`: no slot is free
    * @param {'fail' | 'rerun'} deps.onProducerLost
    * @param {number} deps.leaseMs
-   * @param {import('../internal/util/logger.js').Logger} deps.log
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor(deps) {
     const { cluster, hub, lifecycle, operations, writes, replicas, enqueue, room } = deps;
@@ -194,7 +194,7 @@ export class Failover {
    * @param {string} from its owner; `-`: it is offered
    * @param {'lost' | 'offered' | 'cancel'} why
    * @returns {Promise<string>} the outcome, as of `take.lua`
-   * @throws {import('../internal/util/http-error.js').HttpError} when Redis does not answer
+   * @throws {import('../../internal/util/http-error.js').HttpError} when Redis does not answer
    */
   async take(id, from, why) {
     if (this.#taking.has(id)) return 'FENCED';
@@ -360,7 +360,7 @@ export class Failover {
   /**
    * Writes jobs and operations anew that Redis has lost.
    * @param {JobRecord[]} records
-   * @param {import('./operations/own-operations.js').OwnOperation[]} operations
+   * @param {import('../operations/own-operations.js').OwnOperation[]} operations
    */
   #writeAnew(records, operations) {
     for (const operation of operations) {

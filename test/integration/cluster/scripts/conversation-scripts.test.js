@@ -1,16 +1,16 @@
 /** The scripts of conversations on a real Redis, with time moved by hand, beside conversations in memory. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { Conversations } from '../../../lib/services/conversations/service.js';
+import { Conversations } from '../../../../lib/services/conversations/service.js';
 import { EventEmitter } from 'node:events';
-import { ManualClock } from '../../../lib/index.js';
-import { ScriptCalls } from '../../../lib/cluster/script-calls.js';
-import { SharedStore } from '../../../lib/services/conversations/shared-store.js';
-import { SharedConversations } from '../../../lib/cluster/shared-conversations.js';
-import { notingProvider } from '../../support/gateway/conversations.js';
-import { openScripts } from '../../support/cluster/scripts.js';
-import { scripts } from '../../../lib/cluster/scripts.js';
-import { silent } from '../../support/cluster/silent-log.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { ManualClock } from '../../../../lib/index.js';
+import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
+import { SharedStore } from '../../../../lib/services/conversations/shared-store.js';
+import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
+import { notingProvider } from '../../../support/gateway/conversations.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
+import { scripts } from '../../../../lib/cluster/client/scripts.js';
+import { silent } from '../../../support/cluster/silent-log.js';
+import { start, stopAll } from '../../../support/gateway/gateway.js';
 
 const LIMITS = {
   ...{ maxPerPrincipal: 4, maxBytesEach: 2000, maxBytesPerPrincipal: 4000, maxBytes: 6000 },

@@ -1,5 +1,5 @@
 /** Operations in Redis, script by script: where they are listed, what is kept of them, how they are tried again. */
-import { openScripts } from '../../support/cluster/scripts.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
 
 let t;
 

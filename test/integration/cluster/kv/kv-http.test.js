@@ -1,10 +1,10 @@
 /** `/v1/kv` of several gateways on one Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { bearer, entry } from '../../support/gateway/keys.js';
-import { startKv, testKv } from '../../support/gateway/kv-tests.js';
-import { startRedis } from '../../support/cluster/redis.js';
-import { stopAll } from '../../support/gateway/gateway.js';
-import { until } from '../../support/until.js';
+import { bearer, entry } from '../../../support/gateway/keys.js';
+import { startKv, testKv } from '../../../support/gateway/kv-tests.js';
+import { startRedis } from '../../../support/cluster/redis.js';
+import { stopAll } from '../../../support/gateway/gateway.js';
+import { until } from '../../../support/until.js';
 
 let server;
 let deployments = 0;

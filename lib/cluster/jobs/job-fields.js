@@ -1,9 +1,9 @@
 /** A job as the fields of its hash in Redis, and back. Pure functions. */
-import { JobRecord, choiceId } from '../jobs/job.js';
-import { estimatePromptTokens } from '../jobs/prompt-tokens.js';
-import { SluiceError } from '../internal/util/errors.js';
-import { parseExact, stringifyExact } from '../internal/util/exact-json.js';
-import { withoutHistory } from '../jobs/checked-request.js';
+import { JobRecord, choiceId } from '../../jobs/job.js';
+import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { SluiceError } from '../../internal/util/errors.js';
+import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
+import { withoutHistory } from '../../jobs/checked-request.js';
 
 /** @typedef {'workflow' | 'crawl'} OperationKind */
 
@@ -106,10 +106,10 @@ export function recordFrom(id, fields) {
   record.kind = fields.kind;
   record.request = request;
   record.extra = parseField(fields.extra, 'extra');
-  record.cache = /** @type {import('../jobs/job.js').CacheResult | undefined} */ (fields.cache);
+  record.cache = /** @type {import('../../jobs/job.js').CacheResult | undefined} */ (fields.cache);
   record.ownUpstream = fields.upstream;
   record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
-  record.status = /** @type {import('../jobs/request.js').JobStatus} */ (fields.status);
+  record.status = /** @type {import('../../jobs/request.js').JobStatus} */ (fields.status);
   return record;
 }
 

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventEmitter } from 'node:events';
 import { logIds, recordFrom } from './job-fields.js';
-import { parseExact } from '../internal/util/exact-json.js';
-import { redisUnavailable } from '../jobs/errors.js';
+import { parseExact } from '../../internal/util/exact-json.js';
+import { redisUnavailable } from '../../jobs/errors.js';
 
-/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../streams/types.js').JobState} JobState */
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../streams/types.js').JobState} JobState */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
 /** The fields of a job that its record is made of, without the prompt. */
@@ -62,10 +62,10 @@ export function remoteRecord(id, fields) {
 }
 
 /**
- * @param {import('../streams/hub.js').JobHub} hub
+ * @param {import('../../streams/hub.js').JobHub} hub
  * @param {Pick<JobRecord, 'id' | 'extra'>} record
  * @param {JobFields} fields
- * @param {Omit<import('../streams/types.js').ReplicaOptions, 'jobId' | 'whole'>} options
+ * @param {Omit<import('../../streams/types.js').ReplicaOptions, 'jobId' | 'whole'>} options
  * @returns {number[]} handles of new replicas of its logs, its own one first
  */
 export function replicateLogs(hub, { id, extra }, fields, options) {
@@ -106,10 +106,10 @@ export class Replicas extends EventEmitter {
 
   /**
    * @param {object} deps
-   * @param {import('../streams/hub.js').JobHub} deps.hub
-   * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
-   * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
    */
@@ -166,7 +166,7 @@ export class Replicas extends EventEmitter {
    * @param {string} id
    * @param {string} principal
    * @returns {Promise<JobRecord | undefined>} undefined: no such job of this principal
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 while Redis is away
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async find(id, principal) {
     const record = this.#byId.get(id) ?? (await this.#loadOnce(id));
@@ -211,7 +211,7 @@ export class Replicas extends EventEmitter {
 
   /**
    * @param {string | null} epoch of the data in Redis
-   * @throws {import('../internal/util/http-error.js').HttpError} 503 while owners write their jobs anew
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while owners write their jobs anew
    */
   checkEpoch(epoch) {
     if (this.#nowMs() < this.#lossUntilMs || epoch !== this.#cluster.epoch) {

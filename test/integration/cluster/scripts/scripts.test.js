@@ -1,6 +1,6 @@
 /** Each script by itself on a real Redis: its answers, its effects, what it refuses, what it leaves. */
-import { openScripts } from '../../support/cluster/scripts.js';
-import { scripts } from '../../../lib/cluster/scripts.js';
+import { openScripts } from '../../../support/cluster/scripts.js';
+import { scripts } from '../../../../lib/cluster/client/scripts.js';
 
 let t;
 
