@@ -304,16 +304,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    ...{
-      turns,
-      billing: billing.jobs,
-      memory,
-      hasPrincipals,
-      directory,
-      shared: cluster?.sharedJobs,
-    },
-    parts: jobs.sharedParts,
-    charges: sharedReservations && { reservations: sharedReservations, calls: billing.calls },
+    ...{ turns, billing: billing.jobs, memory, hasPrincipals, directory },
+    deployment: cluster &&
+      jobs.sharedParts &&
+      sharedReservations && {
+        shared: cluster.sharedJobs,
+        parts: jobs.sharedParts,
+        charges: { reservations: sharedReservations, calls: billing.calls },
+      },
   });
   memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */

@@ -225,7 +225,7 @@ export class GatewayMetrics {
     });
     new Gauge({
       name: 'sluice_durable_streams',
-      help: 'Durable streams, those included that are kept for their forks.',
+      help: 'Durable streams, including deleted ones kept for their forks.',
       registers,
       collect() {
         this.set(stats().durableStreams);

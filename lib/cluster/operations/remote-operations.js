@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asText, ttlOf } from '../shared-jobs.js';
+import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
-import { fieldsOf } from '../scripts.js';
-import { parseField, recordFrom } from '../job-fields.js';
+import { fieldsOf } from '../client/scripts.js';
+import { parseField, recordFrom } from '../jobs/job-fields.js';
 import { redisUnavailable } from '../../jobs/errors.js';
-import { named, replicateLogs } from '../replicas.js';
+import { named, replicateLogs } from '../jobs/replicas.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../job-fields.js').JobFields} JobFields */
-/** @typedef {import('../job-fields.js').OperationKind} OperationKind */
+/** @typedef {import('../jobs/job-fields.js').JobFields} JobFields */
+/** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../jobs/request.js').JobStatus} JobStatus */
 /** @typedef {import('./own-operations.js').NodeChange} NodeChange */
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
@@ -77,8 +77,8 @@ export class RemoteOperations {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../cluster.js').Cluster} deps.cluster
    * @param {import('./own-operations.js').OwnOperations} deps.operations
-   * @param {import('../replicas.js').Replicas} deps.replicas
-   * @param {import('../remote-jobs.js').RemoteJobs} deps.directory
+   * @param {import('../jobs/replicas.js').Replicas} deps.replicas
+   * @param {import('../jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
    */

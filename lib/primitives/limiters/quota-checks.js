@@ -173,7 +173,7 @@ export class Dimensions {
       ...checkOptions('limit', limit),
     });
     if ((checked.windowMs === undefined) !== (dimension.windowMs === undefined)) {
-      throw rangeError(`limit takes what "${name}" is: concurrent, or limit and windowMs`);
+      throw rangeError(`limit must be of the kind of "${name}": concurrent, or limit and windowMs`);
     }
     if (key !== undefined && checked.windowMs !== dimension.windowMs) {
       throw rangeError(`limit.windowMs takes the window of "${name}" where a key is given`);
