@@ -3,6 +3,7 @@ import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { fieldsOf } from '../client/scripts.js';
 import { parseField, recordFrom } from '../jobs/job-fields.js';
+import { randomId } from '../../internal/util/random-id.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 import { named, replicateLogs } from '../jobs/replicas.js';
 
@@ -285,37 +286,44 @@ export class RemoteOperations {
    */
   async reopen(operation, next) {
     const { id, attempt } = operation;
-    const ask = () => {
-      const args = [this.#cluster.process, id, String(attempt), ttlOf(next.limits)];
-      args.push(String(Date.now()), asText(next.parts.asked), next.snapshot);
-      args.push(...next.changes.flat());
-      return this.#cluster.calls.run('operations/reopen', [`job:${id}`], args);
-    };
+    const args = [id, String(attempt), ttlOf(next.limits), String(Date.now())];
+    args.push(asText(next.parts.asked), next.snapshot, randomId('retry'), ...next.changes.flat());
     const done = async (/** @type {string[]} */ [word, ...rest]) => {
       if (word === 'REFUSED') throw next.parts.refused(rest[0], JSON.parse(rest[1]));
-      if (word === 'BURIED') throw redisUnavailable();
+      if (word === 'BURIED' || word === 'LATE') throw redisUnavailable();
       if (word !== 'OK') return /** @type {'MOVED' | 'GONE'} */ (word);
       if (rest[0] !== '') next.parts.taken(JSON.parse(rest[0]));
       await next.begin(this.#logToAdopt(operation));
       return /** @type {const} */ ('OK');
     };
+    const { calls, process } = this.#cluster;
     try {
-      return await done(await ask());
+      return await done(await calls.run('operations/reopen', [`job:${id}`], [process, ...args]));
     } catch (/** @type {any} */ error) {
-      if (error.uncertain) void this.#askAgain(ask).then(done, () => {});
+      // The caller has its answer; what is refused now is not begun, and needs no further one.
+      if (error.uncertain)
+        this.#askAgain(id, args)
+          .then(done)
+          .catch(() => {});
       throw error;
     }
   }
 
   /**
-   * @param {() => Promise<string[]>} ask
-   * @returns {Promise<string[]>}
+   * Asks whether a request has begun an attempt, once more for each time that Redis does not answer. It begins
+   * none later than the request itself could have.
+   * @param {string} id of an operation
+   * @param {string[]} args of the request, behind the process
+   * @returns {Promise<string[]>} answer of the script
    */
-  async #askAgain(ask) {
+  async #askAgain(id, args) {
+    const deadlineUs = this.#cluster.deadlineUs();
     for (;;) {
       await sleep(AGAIN_MS, undefined, { ref: false });
       try {
-        return await ask();
+        const { redis, process } = this.#cluster;
+        const times = ['', deadlineUs, process];
+        return await redis.run('operations/reopen', [`job:${id}`], [...times, ...args]);
       } catch (/** @type {any} */ error) {
         if (error.status === undefined || this.#isClosed) throw error;
       }

@@ -260,6 +260,21 @@ test('tried again where that is asked for, it keeps what it had, and moves there
   }
 });
 
+test('tried again by several requests at one process at once, it runs once', async () => {
+  const flow = await begin(a);
+  flow.call.fail(new Error('refused'));
+  await ended(flow);
+  const calls = hand.calls.length;
+  const next = nextCall();
+  const answers = await Promise.all([a, a, b, a].map((node) => node.post(`${flow.path}/retry`)));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409]);
+  end(await next, 'again');
+  end(await hand.call(calls + 1), 'more');
+  await ended(flow);
+  expect(hand.calls).toHaveLength(calls + 2);
+  expect((await b.get(flow.path)).body).toMatchObject({ status: 'completed', attempt: 2 });
+});
+
 test('one key makes one workflow, at whichever process, and a crawl of its own', async () => {
   const headers = { 'idempotency-key': 'once' };
   const next = nextCall();

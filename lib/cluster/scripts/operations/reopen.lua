@@ -1,23 +1,24 @@
 -- needs parts, nodes
 --
 -- Begins the next attempt of an operation that has ended, at the process that asks, with what it takes or not
--- at all. The log has the new attempt alone. Again by the same process: the same answer, without the results.
+-- at all. The log has the new attempt alone. Again for the same request: the same answer, without the results.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, clock, deadline, process, id, attempt that has ended, ttl_ms, started_ms, parts (as of
---       admit), snapshot (JSON), then the changes of nodes (fragments/nodes.lua)
+--       admit), snapshot (JSON), token (names the request), then the changes of nodes (fragments/nodes.lua)
 -- Answers {'OK', results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON}; {'GONE'};
 -- {'MOVED'}, it has not ended, or another attempt has; {'LATE'}; {'BURIED'}, the process is no member.
 local prefix, process, id, ended = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
-local ttl_ms, started_ms, parts, snapshot = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local ttl_ms, started_ms, parts, snapshot, token = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 local job = KEYS[1]
 
+local owner, status, attempt, principal, kind, reopened =
+  unpack(redis.call('HMGET', job, 'owner', 'status', 'attempt', 'principal', 'kind', 'reopened'))
+-- The token tells the requests of one process apart.
+if owner == process and reopened == token and not ENDED[status] then return { 'OK', '' } end
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
-local owner, status, attempt, principal, kind =
-  unpack(redis.call('HMGET', job, 'owner', 'status', 'attempt', 'principal', 'kind'))
 if not owner then return { 'GONE' } end
 local next_attempt = text_of(tonumber(ended) + 1)
-if owner == process and attempt == next_attempt and not ENDED[status] then return { 'OK', '' } end
 if attempt ~= ended or not ENDED[status] then return { 'MOVED' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 
@@ -28,14 +29,14 @@ local held, results = take_parts(prefix, asked, context, 'take')
 
 redis.call(
   'HSET', job, 'owner', process, 'attempt', next_attempt, 'lost', '0', 'status', 'running',
-  'started_ms', started_ms, 'snapshot', snapshot
+  'started_ms', started_ms, 'snapshot', snapshot, 'reopened', token
 )
 redis.call('HDEL', job, 'final', 'ended_ms', 'taken', 'unsettled')
 if held then redis.call('HSET', job, 'held', held) end
 redis.call('DEL', prefix .. 'log:' .. id)
 begin_attempt(prefix, id, 1, tonumber(next_attempt))
 expire_job(prefix, id, 1, ttl_ms)
-write_nodes(prefix, id, { unpack(ARGV, 11) }, ttl_ms)
+write_nodes(prefix, id, { unpack(ARGV, 12) }, ttl_ms)
 local list = list_of(prefix, kind, principal)
 if redis.call('PTTL', list) < tonumber(ttl_ms) then redis.call('PEXPIRE', list, ttl_ms) end
 redis.call('ZREM', ended_list_of(prefix, kind, principal), id)

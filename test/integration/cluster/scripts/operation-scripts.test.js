@@ -35,13 +35,17 @@ const progress = (
 ) => t.run('operations/progress', [`job:${id}`], [process, id, attempt, snapshot, ...nodes.flat()]);
 const finish = (owner = 'a', last = '1-0', snapshot = '{"n":2}') =>
   t.finish(owner, 'w', last, { settlement: JSON.stringify({ snapshot }), status: 'failed' });
-const reopen = (process = 'b', { attempt = '1', parts, deadline = '' } = {}, nodes = []) =>
+const reopen = (
+  process = 'b',
+  { attempt = '1', parts, deadline = '', token = 'r' } = {},
+  nodes = [],
+) =>
   t.run(
     'operations/reopen',
     ['job:w'],
     [
       ...['9000', deadline, process, 'w', attempt, '70000', '9'],
-      ...[parts === undefined ? '' : JSON.stringify(parts), '{"n":3}', ...nodes.flat()],
+      ...[parts === undefined ? '' : JSON.stringify(parts), '{"n":3}', token, ...nodes.flat()],
     ],
   );
 const nodes = (id = 'w') => t.admin.hgetall(`{t}:nodes:${id}`);
@@ -171,6 +175,9 @@ describe('reopen', () => {
     // As after a lost answer.
     const before = await t.dump();
     expect(await reopen('b')).toEqual(['OK', '']);
+    expect(await reopen('b', { deadline: '8999' })).toEqual(['OK', '']);
+    // Another request of the same process.
+    expect(await reopen('b', { token: 'other' })).toEqual(['MOVED']);
     expect(await t.dump()).toEqual(before);
     // The former owner is fenced, and its ending is written no more.
     expect(await finish('a', '1-5')).toBe('FENCED');
