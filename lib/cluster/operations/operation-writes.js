@@ -51,6 +51,11 @@ export class OperationWrites {
     return this.#cluster.sharedJobs.admit(operation, operation.limits, parts);
   }
 
+  /** @type {import('../../jobs/shared-jobs-port.js').SharedJobsPort['known']} */
+  known(used) {
+    return this.#cluster.sharedJobs.known(used);
+  }
+
   /** @param {OwnOperation} operation that runs: its idempotency key has an answer */
   placed(operation) {
     return this.#cluster.sharedJobs.placed(operation);

@@ -68,6 +68,8 @@ export class SharedPlacement {
       });
       if (known !== undefined) return known;
       try {
+        // The client may have left while Redis was asked.
+        submission.signal?.throwIfAborted();
         await this.#entry.enter(record, plan, submission.signal, {
           alone: () => {},
           share: () => {},

@@ -61,14 +61,14 @@ export class OperationService {
    * @param {Kind<Request, View>} kind
    */
   constructor(parts, kind) {
-    const { operations, options, access, streamUrls, hub, nowMs, ready, checkRoom } = parts;
+    const { operations, options, access, streamUrls, hub, nowMs, ready, checkRoom, shared } = parts;
     this.#checkRoom = checkRoom;
     this.#reservations = parts.reservations;
     this.#memory = parts.memory;
     this.#kind = kind;
     this.#operations = operations;
     this.#directory = parts.directory;
-    this.#shared = parts.shared;
+    this.#shared = shared;
     this.#options = options;
     this.#access = access;
     this.#streamUrls = streamUrls;
@@ -77,7 +77,8 @@ export class OperationService {
     this.#answers = new IdempotencyCache({
       ...{ ...options.idempotency, nowMs },
       ...{ hasPrincipals: parts.hasPrincipals, memory: parts.memory },
-      kept: parts.shared === undefined,
+      kept: shared === undefined,
+      find: shared && ((used) => shared.writes.known(this.#keyOf(used))),
     });
     operations.restoreWith(kind.name, (operation, saved) => kind.restore(operation, saved));
   }
@@ -169,10 +170,8 @@ export class OperationService {
     const operation = this.#prepare(request, access);
     /** @type {any} */
     const own = operation;
-    // A key may be used once for each kind. No key begins with a space.
-    const name = used && ` ${this.#kind.name}\n${used.name}`;
     if (used !== undefined) {
-      operation.usedKey = { ...used, name: String(name), answer: () => answerFor(operation) };
+      operation.usedKey = { ...this.#keyOf(used), answer: () => answerFor(operation) };
     }
     const known = await writes.admit(own, this.partsOf(operation, access));
     if (known !== undefined) return { answer: known, known: true };
@@ -188,6 +187,15 @@ export class OperationService {
     this.#kind.run(operation);
     await writes.placed(own);
     return { answer: answerFor(operation), known: false };
+  }
+
+  /**
+   * The key as Redis has it: one may be used once for each kind. No key of a job begins with a space.
+   * @param {UsedKey} used
+   * @returns {UsedKey}
+   */
+  #keyOf({ name, fingerprint }) {
+    return { name: ` ${this.#kind.name}\n${name}`, fingerprint };
   }
 
   /**

@@ -5,6 +5,7 @@ import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
+import { until } from '../../support/until.js';
 import { whenReady } from '../../support/cluster/gateways.js';
 
 let redis;
@@ -97,4 +98,29 @@ test.each(['reject', 'queue'])('a turn of its own conversation under way: %s', a
   const again = await b.submit(request, keyed);
   expect([again.status, again.body.job_id]).toEqual([200, first.body.job_id]);
   await b.cancel(first.body.job_id, bearer('ann'));
+});
+
+test('a workflow whose model its key may not use any more, at another process', async () => {
+  const [a, b] = [await open(), await open()];
+  const request = { nodes: [{ id: 'x', prompt: 'x', model: 'm' }] };
+  const first = await a.post('/v1/workflows', request, keyed);
+  expect(first.status).toBe(201);
+  await b.gateway.reload({ access: accessTo('n') });
+  const again = await b.post('/v1/workflows', request, keyed);
+  expect([again.status, again.body.workflow_id]).toEqual([200, first.body.workflow_id]);
+  expect(again.headers.get('idempotency-replayed')).toBe('true');
+  const fresh = await b.post('/v1/workflows', request, { ...keyed, 'idempotency-key': 'new' });
+  expect([fresh.status, fresh.body.error.code]).toEqual([403, 'model_not_allowed']);
+});
+
+test('a client that leaves while Redis is asked leaves no job', async () => {
+  const node = await open();
+  const { admission, access } = partsOf(node.gateway);
+  const left = new AbortController();
+  const made = admission.submit({ prompt: 'x' }, { access: access.of('ann'), signal: left.signal });
+  left.abort();
+  await expect(made).rejects.toMatchObject({ name: 'AbortError' });
+  const keys = () => redis.keys(`{t${deployments}}:job:*`);
+  await until(async () => (await keys()).length === 0, 'the job to be taken back');
+  expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);
 });
