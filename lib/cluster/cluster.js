@@ -111,6 +111,7 @@ export class Cluster extends EventEmitter {
     this.sharedCredit = new SharedCredit({
       ...{ redis: this.redis, calls: this.calls, log },
       process: () => this.#name,
+      onBuried: () => this.#joinAgain(),
     });
     this.sharedLeases = new SharedLeases({
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },

@@ -1,5 +1,6 @@
 import { PersistentCalls } from '../client/persistent-calls.js';
 import { fieldsOf } from '../client/scripts.js';
+import { redisUnavailable } from '../../jobs/errors.js';
 
 /** How long it is known that something was settled; what is not settled within this is left as it is. */
 const SETTLED_MS = 3_600_000;
@@ -38,6 +39,7 @@ export class SharedCredit {
   #redis;
   #calls;
   #process;
+  #onBuried;
   #persistent;
 
   /**
@@ -45,12 +47,14 @@ export class SharedCredit {
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {() => string} deps.process name of this process
+   * @param {() => void} deps.onBuried this process is no member of the deployment
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, process, log }) {
+  constructor({ redis, calls, process, onBuried, log }) {
     this.#redis = redis;
     this.#calls = calls;
     this.#process = process;
+    this.#onBuried = onBuried;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
@@ -68,6 +72,10 @@ export class SharedCredit {
         ['ledger'],
         [id, JSON.stringify(asked), this.#process()],
       );
+      if (answer === 'BURIED') {
+        this.#onBuried();
+        throw redisUnavailable();
+      }
       return answer === 'OK' ? undefined : JSON.parse(refusal);
     } catch (/** @type {any} */ error) {
       // It may be held. After the deadline of that script it is not held any more.

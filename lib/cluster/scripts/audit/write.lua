@@ -6,6 +6,8 @@
 --       entries are kept
 -- Answers the number of entries that were dropped for it; -1: it is there no more.
 local prefix, token, former = ARGV[1], ARGV[2], ARGV[3]
+-- Entries that one call drops: after the bound was lowered, the next calls drop the others.
+local DROPPED_MAX = 100
 local found = audit_find(prefix, token)
 if not found and former ~= '' then return -1 end
 
@@ -26,7 +28,7 @@ else
 end
 audit_store(prefix, token, next)
 local dropped = 0
-while redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[7]) do
+while dropped < DROPPED_MAX and redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[7]) do
   audit_drop(prefix)
   dropped = dropped + 1
 end

@@ -325,6 +325,10 @@ describe('a call that is no job', () => {
     expect(await t.run('estate', ['dead'], ['a2', '10'])).toEqual([]);
     expect(await balance()).toEqual([85, 10]);
     expect(await t.admin.keys('{t}:callholds:*')).toEqual(['{t}:callholds:b']);
+    // What it asks for after that has no one to release it.
+    const before = await t.dump();
+    expect(await hold('late', 1, '', 'a2')).toEqual(['BURIED']);
+    expect(await t.dump()).toEqual(before);
   });
 
   test('holds and settles once', async () => {

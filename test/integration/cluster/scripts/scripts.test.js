@@ -646,3 +646,12 @@ test('rewrite makes a job again that Redis has lost', async () => {
   await t.finish('a', 'j', '2-0');
   expect(await rewrite('a')).toBe('ENDED');
 });
+
+test('a lowered bound of the audit log is reached by steps, each of a bounded number of entries', async () => {
+  const write = (token, most) =>
+    t.run('audit/write', ['auditorder'], [token, '', 'ann', '', '{}', String(most)]);
+  for (let i = 0; i < 130; i += 1) expect(await write(`e${i}`, 200)).toBe(0);
+  expect([await write('x', 5), await write('y', 5), await write('z', 5)]).toEqual([100, 27, 1]);
+  const left = ['e128', 'e129', 'x', 'y', 'z'];
+  expect(await t.admin.zrange('{t}:auditorder', 0, -1)).toEqual(left);
+});
