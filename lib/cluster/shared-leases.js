@@ -68,7 +68,7 @@ export class SharedLeases {
    */
   async #end(id, used, deadline) {
     const args = ['', id, used === undefined ? '' : JSON.stringify(used), deadline];
-    await this.#persistent.tryFirst('quota/end_lease', [`lease:${id}`], args);
+    await this.#persistent.tryFirst('quota/end_lease', [`lease:${id}`], () => args);
   }
 
   /** @type {SharedQuotaPort['charge']} */

@@ -38,12 +38,12 @@ export class PersistentCalls {
    * Runs a script once; if Redis does not answer, again and again after this has resolved.
    * @param {string} name
    * @param {string[]} keys
-   * @param {string[]} args
+   * @param {() => string[]} args of each try
    * @returns {Promise<any>} its answer to the first try, if any
    */
   async tryFirst(name, keys, args) {
-    const { isDone, answer } = await this.attempt(name, keys, args);
-    if (!isDone) void this.insist(name, keys, () => args);
+    const { isDone, answer } = await this.attempt(name, keys, args());
+    if (!isDone) void this.insist(name, keys, args);
     return answer;
   }
 

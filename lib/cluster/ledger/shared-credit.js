@@ -123,19 +123,10 @@ export class SharedCredit {
    */
   async #settle({ id, hold = '', void: isVoid = '', settlement = '', ...usage }) {
     const { principal = '', model = '', counts = '' } = usage;
-    // Without a deadline: it has to be done, and is done once.
-    const args = [
-      '',
-      '',
-      id,
-      hold,
-      isVoid,
-      settlement,
-      principal,
-      model,
-      counts,
-      String(SETTLED_MS),
-      this.#process(),
+    // Without a deadline: it has to be done, and is done once. The process may have a new name by the next try.
+    const args = () => [
+      ...['', '', id, hold, isVoid, settlement, principal, model, counts],
+      ...[String(SETTLED_MS), this.#process()],
     ];
     return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }

@@ -1,0 +1,21 @@
+import { SharedCredit } from '../../../lib/cluster/ledger/shared-credit.js';
+import { redisUnavailable } from '../../../lib/jobs/errors.js';
+import { until } from '../../support/until.js';
+
+test('a release that is tried again names the process as it is called then', async () => {
+  let name = 'old';
+  const processes = [];
+  const redis = {
+    async run(_script, _keys, args) {
+      processes.push(args.at(-1));
+      if (processes.length < 3) throw redisUnavailable();
+      return ['OK', '0', '0'];
+    },
+  };
+  const credit = new SharedCredit({ redis, process: () => name });
+  await credit.release('e');
+  name = 'new';
+  await until(() => processes.length === 3, 'the next try', 5000);
+  expect(processes).toEqual(['old', 'old', 'new']);
+  credit.close();
+});
