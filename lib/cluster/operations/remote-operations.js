@@ -301,10 +301,10 @@ export class RemoteOperations {
       return await done(await calls.run('operations/reopen', [`job:${id}`], [process, ...args]));
     } catch (/** @type {any} */ error) {
       // The caller has its answer; what is refused now is not begun, and needs no further one.
-      if (error.uncertain)
-        this.#askAgain(id, args)
-          .then(done)
-          .catch(() => {});
+      if (error.uncertain) {
+        const asked = this.#askAgain(id, args).then(done);
+        asked.catch(() => {});
+      }
       throw error;
     }
   }
