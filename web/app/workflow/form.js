@@ -3,12 +3,12 @@
  * the form does not show stay as they are.
  */
 
-import { fitHeight } from './fit-height.js';
-import { iconOf } from './icon.js';
-import { connect, freeId, isWorkflow, removeNode, renameNode } from './workflow-edit.js';
+import { fitHeight } from '../fit-height.js';
+import { iconOf } from '../icon.js';
+import { connect, freeId, isWorkflow, removeNode, renameNode } from './edit.js';
 
-/** @typedef {import('./workflow-edit.js').Workflow} Workflow */
-/** @typedef {import('./workflow-edit.js').WorkflowNode} WorkflowNode */
+/** @typedef {import('./edit.js').Workflow} Workflow */
+/** @typedef {import('./edit.js').WorkflowNode} WorkflowNode */
 
 /**
  * @param {string} tag

@@ -3,10 +3,10 @@
  * tool call. They surround the element of the text.
  */
 
-import { TextPane } from './text-pane.js';
-import { argumentsText, isUnfinishedJson } from './tool-arguments.js';
+import { TextPane } from '../text-pane.js';
+import { argumentsText, isUnfinishedJson } from '../tool-arguments.js';
 
-/** @typedef {import('../client/answer.js').ToolCall} ToolCall */
+/** @typedef {import('../../client/answer.js').ToolCall} ToolCall */
 /** @typedef {{reasoning?: string, refusal?: string | null, toolCalls?: readonly ToolCall[]}} Parts */
 
 /**
