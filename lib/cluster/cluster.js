@@ -18,10 +18,10 @@ const JOIN_AGAIN_MS = 250;
 
 /** @typedef {import('../streams/redis-link.js').Beat} Beat */
 
+/** @typedef {import('../streams/redis-link.js').RedisLink} RedisLink */
 /**
- * The native link as a cluster uses it.
- * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
- *   'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
+ * The native link as a cluster uses it. On one line: the compiler prints the declaration with its line breaks.
+ * @typedef {Pick<RedisLink, 'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**

@@ -50,6 +50,12 @@ export class SharedLeases {
     }
   }
 
+  /** @type {SharedQuotaPort['peek']} */
+  async peek(asks) {
+    const [, decisions] = await this.#calls.run('quota/peek', ['procs'], [JSON.stringify(asks)]);
+    return JSON.parse(decisions);
+  }
+
   /** @type {SharedQuotaPort['end']} */
   end(id, used) {
     return this.#end(id, used, '');

@@ -255,6 +255,7 @@ export function createParts(checked) {
     upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
+      openStreams: streams.size,
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
@@ -381,12 +382,7 @@ export function createParts(checked) {
           (principal) => deployed.faceStore.erase(principal),
           (principal) => erasePrincipalIn(deployed.audit, principal),
         ]);
-  const streams = new OpenStreams({
-    max: options.maxStreams,
-    hasPrincipals,
-    onOpen: () => metrics.openStreams.inc(),
-    onClosed: () => metrics.openStreams.dec(),
-  });
+  const streams = new OpenStreams({ max: options.maxStreams, hasPrincipals });
   const all = {
     ...{
       options,

@@ -32,6 +32,9 @@ const ALLOWED = {
 /** A definition that a link of an earlier block may use. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
+/** The head of a table whose second line is not complete, so that it is still a paragraph. */
+const TABLE_HEAD = /(?:^|\n)\|[^\n]*(?:\n[ \t|:-]*)?$/;
+
 /** @param {string} html @returns {string} as text */
 const escape = (html) =>
   html.replace(/[&<>"]/g, (each) => `&#${/** @type {number} */ (each.codePointAt(0))};`);
@@ -127,6 +130,10 @@ export class MarkdownPane {
     // The last block may still change, and so may the blank lines behind the one before it.
     const open = tokens.findLastIndex((each) => each.type !== 'space');
     const closed = live && !whole ? tokens.slice(0, Math.max(0, open)) : [];
+    const last = tokens[open];
+    if (live && last?.type === 'paragraph' && TABLE_HEAD.test(last.raw)) {
+      tokens.splice(open, Infinity, ...marked.lexer(last.raw.replace(TABLE_HEAD, '')));
+    }
     for (const node of this.#last) node.remove();
     if (closed.length > 0) this.#append(closed);
     this.#ended += closed.reduce((sum, { raw }) => sum + raw.length, 0);

@@ -1,4 +1,4 @@
-import { operationKinds } from '../operations/operations.js';
+import { operationKinds } from '../operations/operation.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */

@@ -46,7 +46,7 @@ const CRAWL_FINAL = new Set([
 /**
  * Dependencies of an action.
  * @typedef {object} ActionContext
- * @property {import('../operations/operations.js').Operation} operation
+ * @property {import('../operations/operation.js').Operation} operation
  * @property {import('../../jobs/admission/types.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').ChildJobs} parts
  * @property {WorkReservations} reservations

@@ -59,7 +59,7 @@ export class Workflow extends WorkflowState {
 
   /**
    * @param {object} fields
-   * @param {import('../operations/operations.js').Operation} fields.operation
+   * @param {import('../operations/operation.js').Operation} fields.operation
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {Record<string, string>} [fields.saved] as of WorkflowState
    * @param {import('../../jobs/admission/types.js').Submission['access']} fields.access

@@ -44,6 +44,26 @@ async function left(limit = 60, clock = second(1), more) {
 }
 const keys = async (pattern) => (await t.admin.keys(pattern)).sort();
 
+test('a look takes nothing and writes nothing', async () => {
+  const look = async (asks, clock = second(1)) => {
+    const args = [clock, '', JSON.stringify(asks)];
+    const [answer, json] = await t.run('quota/peek', ['procs'], args);
+    return [answer, ...JSON.parse(json)];
+  };
+  const empty = await t.dump();
+  expect(await look([bucket(60), place()])).toEqual([
+    ...['OK', ['1', '60', '0', '0'], ['1', '2', '0', '0']],
+  ]);
+  expect(await t.dump()).toEqual(empty);
+  await lease('1', [bucket(50), place()]);
+  const before = await t.dump();
+  expect(await look([bucket(60), place()])).toEqual([
+    ...['OK', ['1', '10', '0', second(50)], ['1', '1', '0', '0']],
+  ]);
+  expect(await t.dump()).toEqual(before);
+  expect(await look([bucket(0)], second(11))).toEqual(['OK', ['1', '20', '0', second(40)]]);
+});
+
 describe('a bucket', () => {
   test('grants its limit, says when it refuses, and refills exactly', async () => {
     expect(await lease('1', [bucket(60)])).toEqual(['OK', ['1', '0', '0', second(60)]]);
