@@ -89,7 +89,8 @@ export async function checkLibcurl() {
 
 /** @param {number} [limit] default: of this process @returns {Promise<Finding>} */
 export async function checkFiles(limit) {
-  const { defaultMaxConnections, descriptorLimit } = await import('../../http/connection-limits.js');
+  const { defaultMaxConnections, descriptorLimit } =
+    await import('../../http/connection-limits.js');
   const files = limit ?? descriptorLimit();
   const connections = defaultMaxConnections(files, 1);
   const message = `${files} open files, enough for ${connections} connections`;
