@@ -1,5 +1,5 @@
 /** Asks each upstream for its models at the start of `sluice serve`. */
-import { waitAtMost } from '../internal/time/wait-at-most.js';
+import { waitAtMost } from '../../internal/time/wait-at-most.js';
 
 /** How long the start waits for the answers; later ones are still reported. */
 const WAIT_MS = 1000;
