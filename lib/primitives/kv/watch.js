@@ -120,7 +120,7 @@ export class Watches {
  * @template [V=import('./values.js').KvValue]
  * @implements {AsyncIterableIterator<KvChange<V>>}
  */
-export class KvWatch {
+class KvWatch {
   /** Whether a key is watched. */
   matches;
   #capacity;

@@ -3,11 +3,11 @@
  * tool call. They surround the element of the text.
  */
 
-import { build } from './build.js';
-import { TextPane } from './text-pane.js';
-import { argumentsText, isUnfinishedJson } from './tool-arguments.js';
+import { build } from '../build.js';
+import { TextPane } from '../text-pane.js';
+import { argumentsText, isUnfinishedJson } from '../tool-arguments.js';
 
-/** @typedef {import('../client/answer.js').ToolCall} ToolCall */
+/** @typedef {import('../../client/answer.js').ToolCall} ToolCall */
 /** @typedef {{reasoning?: string, refusal?: string | null, toolCalls?: readonly ToolCall[]}} Parts */
 
 /** A text that is replaced by a longer one; only the addition is laid out. */

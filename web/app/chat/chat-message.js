@@ -4,13 +4,13 @@
  */
 
 import { AnswerBlocks } from './answer-blocks.js';
-import { duration, plural, rate } from './format.js';
-import { nextFrame } from './frame.js';
-import { MarkdownPane } from './markdown.js';
+import { duration, plural, rate } from '../format.js';
+import { nextFrame } from '../frame.js';
+import { MarkdownPane } from '../markdown.js';
 import { textOfMessage } from './message-text.js';
-import { Meter } from './meter.js';
+import { Meter } from '../meter.js';
 import { MessageEditor } from './message-editor.js';
-import { REASON_NOTES } from './reasons.js';
+import { REASON_NOTES } from '../reasons.js';
 
 /** @type {Record<string, string>} */
 const NOTES = {
@@ -50,7 +50,7 @@ export class ChatMessage {
   #editor;
   /** @type {Actions} */
   #actions = {};
-  /** @type {import('../client.js').Job | null} */
+  /** @type {import('../../client.js').Job | null} */
   #job = null;
   #meter = new Meter(null);
   #replayed = 0;
@@ -142,7 +142,7 @@ export class ChatMessage {
 
   /**
    * Shows the answer of a job as it streams.
-   * @param {import('../client.js').Job} job
+   * @param {import('../../client.js').Job} job
    * @param {number | null} sentAtMs the time of submission; null if before this page was loaded
    */
   follow(job, sentAtMs) {
@@ -195,7 +195,7 @@ export class ChatMessage {
     this.#onDrawn();
   }
 
-  /** @param {import('../client.js').Job} job */
+  /** @param {import('../../client.js').Job} job */
   #facts(job) {
     const { metrics } = job;
     const live = this.#meter.tokensPerSecond;
