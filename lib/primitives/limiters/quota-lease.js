@@ -153,7 +153,7 @@ export class QuotaLease {
         found = true;
       }
       if (!found)
-        throw rangeError(`${name} takes reserved dimensions; "${dimension}" was not reserved`);
+        {throw rangeError(`${name} takes reserved dimensions; "${dimension}" was not reserved`);}
     }
     return used;
   }
