@@ -51,6 +51,7 @@ async function build(targets, how) {
   }
   const options = [
     '-DSLUICE_FUZZ=ON',
+    '-DSLUICE_UNITY=ON',
     `-DCMAKE_CXX_COMPILER=${clang}`,
     '-DCMAKE_BUILD_TYPE=Release',
   ];
