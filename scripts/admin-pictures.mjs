@@ -12,7 +12,7 @@ import { createGateway } from '../lib/index.js';
 import { root } from './lib/run.mjs';
 
 const LOAD_MS = 150_000;
-const SUBMIT_MS = 300;
+const SUBMIT_MS = 200;
 const FAILURE_SHARE = 0.04;
 const ADMIN_KEY = 'key-of-ops';
 const CALLERS = ['ann', 'bob', 'team'];
@@ -74,6 +74,7 @@ try {
   await page.setViewportSize({ width: 1200, height: 700 });
   await page.emulateMedia({ colorScheme: 'dark' });
   const id = await submit('large');
+  void fetch(`${server.url}/v1/stream?job_id=${id}`).catch(() => {});
   await page.goto(`${server.url}/admin#job/${id}`);
   await page.getByTestId('job-log').locator('tbody tr').nth(12).waitFor();
   await page.screenshot({ path: join(root, 'docs/admin-job.png') });

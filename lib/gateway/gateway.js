@@ -15,7 +15,7 @@ import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
-import { kindOf } from '../services/operations/operations.js';
+import { kindOf } from '../services/operations/operation.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
@@ -179,7 +179,11 @@ export class Gateway extends EventEmitter {
     return this.#parts.conversations;
   }
 
-  /** Workflows: see `lib/services/workflows/service.js`. */
+  /**
+   * Workflows: see `lib/services/workflows/service.js`.
+   * @returns {Pick<import('../services/workflows/service.js').Workflows,
+   *   'submit' | 'get' | 'list' | 'page' | 'node' | 'cancel' | 'retry' | 'stream'>}
+   */
   get workflows() {
     return this.#parts.workflows;
   }
@@ -218,7 +222,10 @@ export class Gateway extends EventEmitter {
     return { list: (query) => audit.list(query), record: (action) => audit.record(action) };
   }
 
-  /** Crawls: see `lib/services/crawls/service.js`. */
+  /**
+   * Crawls: see `lib/services/crawls/service.js`.
+   * @returns {Pick<import('../services/crawls/service.js').Crawls, 'submit' | 'get' | 'list' | 'cancel' | 'stream'>}
+   */
   get crawls() {
     return this.#parts.crawls;
   }

@@ -53,8 +53,9 @@ async function makeBase() {
   cpSync(process.execPath, join(base, 'usr/local/bin/node'));
   // The headers of Node stand beside it in the image.
   const include = join(dirname(dirname(realpathSync(process.execPath))), 'include/node');
-  if (existsSync(include))
-    {cpSync(include, join(base, 'usr/local/include/node'), { recursive: true });}
+  if (existsSync(include)) {
+    cpSync(include, join(base, 'usr/local/include/node'), { recursive: true });
+  }
   cpSync(npm, join(base, 'usr/local/lib/node_modules/npm'), { recursive: true });
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(base, 'usr/local/bin/npm'));
   // How this machine reaches its registries.

@@ -37,7 +37,7 @@ const TYPES = nativeNames('enums.LedgerEventType', [
 
 /** The message of each refusal. */
 const REFUSALS = {
-  ERR_INSUFFICIENT_FUNDS: 'The available balance of the paying account is too small',
+  ERR_INSUFFICIENT_FUNDS: 'The paying account has not enough available',
   ERR_NO_SUCH_ACCOUNT: 'There is no such account',
   ERR_NO_SUCH_EVENT: 'There is no such event',
   ERR_NO_SUCH_HOLD: 'There is no such hold',

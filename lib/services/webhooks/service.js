@@ -9,7 +9,7 @@ import { namesPrivateAddress } from './sender.js';
 /** @typedef {import('./repository.js').Delivery} Delivery */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
-/** @typedef {import('../operations/operations.js').Operation} Operation */
+/** @typedef {import('../operations/operation.js').Operation} Operation */
 
 /**
  * JSON of jobs, workflows and crawls as HTTP answers have it.
