@@ -1,5 +1,5 @@
 /** Asks each upstream for its models at the start of `sluice serve`. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { waitAtMost } from '../internal/time/wait-at-most.js';
 
 /** How long the start waits for the answers; later ones are still reported. */
 const WAIT_MS = 1000;
@@ -39,5 +39,5 @@ export async function warnOfUpstreams(provider, { route, logger }) {
       logger.warn({ upstream, address, set }, message);
     }
   });
-  await Promise.race([report, sleep(WAIT_MS, undefined, { ref: false })]);
+  await waitAtMost(report, WAIT_MS);
 }

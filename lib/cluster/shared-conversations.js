@@ -114,7 +114,7 @@ export class SharedConversations {
   /**
    * @param {object} deps
    * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('./script-calls.js').ScriptCalls} deps.calls
+   * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
    */
   constructor({ cluster, calls }) {
     this.#cluster = cluster;
@@ -193,7 +193,7 @@ export class SharedConversations {
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       await sleep(AGAIN_MS, undefined, { ref: false });
       try {
-        await this.remove(principal, id);
+        await this.#run('delete', [id], [id, principal, this.#calls.deadlineUs()]);
         return;
       } catch {
         // Redis does not answer yet.
@@ -249,7 +249,7 @@ export class SharedConversations {
    * @returns {Promise<{job: string | undefined} | Refusal>} the job of its running turn
    */
   async remove(principal, id) {
-    const answer = await this.#run('delete', [id], [id, principal]);
+    const answer = await this.#run('delete', [id], [id, principal, '']);
     return refusalOf(answer) ?? { job: answer[1] || undefined };
   }
 

@@ -1,4 +1,4 @@
-import { PersistentCalls } from './persistent-calls.js';
+import { PersistentCalls } from './client/persistent-calls.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/rate-limits/shared-quota-port.js').SharedQuotaPort} SharedQuotaPort */
@@ -18,9 +18,9 @@ export class SharedLeases {
 
   /**
    * @param {object} deps
-   * @param {import('./redis-client.js').RedisClient} deps.redis
-   * @param {import('./script-calls.js').ScriptCalls} deps.calls
-   * @param {import('./redis-clock.js').RedisClock} deps.clock
+   * @param {import('./client/redis-client.js').RedisClient} deps.redis
+   * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
+   * @param {import('./client/redis-clock.js').RedisClock} deps.clock
    * @param {() => string} deps.process name of this process
    * @param {() => void} deps.onBuried this process is no member of the deployment
    * @param {import('../internal/util/logger.js').Logger} deps.log
@@ -45,14 +45,29 @@ export class SharedLeases {
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };
     } catch (/** @type {any} */ error) {
       // It may have been reserved before the connection was lost.
-      if (error.uncertain) void this.end(id);
+      if (error.uncertain) void this.#end(id, undefined, this.#calls.deadlineUs());
       throw error;
     }
   }
 
+  /** @type {SharedQuotaPort['peek']} */
+  async peek(asks) {
+    const [, decisions] = await this.#calls.run('quota/peek', ['procs'], [JSON.stringify(asks)]);
+    return JSON.parse(decisions);
+  }
+
   /** @type {SharedQuotaPort['end']} */
-  async end(id, used) {
-    const args = ['', id, used === undefined ? '' : JSON.stringify(used)];
+  end(id, used) {
+    return this.#end(id, used, '');
+  }
+
+  /**
+   * @param {string} id
+   * @param {string[] | undefined} used
+   * @param {string} deadline of a reservation that may still come; empty: none can
+   */
+  async #end(id, used, deadline) {
+    const args = ['', id, used === undefined ? '' : JSON.stringify(used), deadline];
     await this.#persistent.tryFirst('quota/end_lease', [`lease:${id}`], args);
   }
 

@@ -270,16 +270,8 @@ export class Context {
    * @param {number} [timeoutMs]
    */
   async within(promise, what, timeoutMs = this.timeoutMs) {
-    /** @type {NodeJS.Timeout | undefined} */
-    let timer;
-    const late = new Promise((_, reject) => {
-      const fail = () => reject(new Failure(`no ${what} within ${timeoutMs} ms`));
-      timer = setTimeout(fail, timeoutMs);
-    });
-    try {
-      await Promise.race([promise, late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await waitAtMost(promise, timeoutMs, () => new Failure(`no ${what} within ${timeoutMs} ms`));
   }
 }
+
+import { waitAtMost } from '../internal/time/wait-at-most.js';

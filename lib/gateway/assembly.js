@@ -30,6 +30,7 @@ import { Reservations } from '../jobs/rate-limits/reservations.js';
 import { SharedKeys } from '../cluster/shared-keys.js';
 import { SharedDurableStreams } from '../services/durable/shared-service.js';
 import { SharedStore } from '../services/conversations/shared-store.js';
+import { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
 import { SharedParts } from '../jobs/shared-parts.js';
 import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
@@ -254,6 +255,7 @@ export function createParts(checked) {
     upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
+      openStreams: streams.size,
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
@@ -277,10 +279,11 @@ export function createParts(checked) {
   memory.gauge('kv', () => namespaces.bytes);
   // Without a data file the entries would be in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
-  const audit = new AuditLog({ ...options.audit, unixMs, journal, metrics });
+  const ofAudit = { ...options.audit, unixMs, metrics };
+  const localAudit = deployed ? undefined : new AuditLog({ ...ofAudit, journal });
+  const audit =
+    localAudit ?? new SharedAuditLog({ ...ofAudit, entries: /** @type {any} */ (deployed).audit });
   memory.gauge('audit', () => audit.bytes);
-  // A job that was erased at another process.
-  cluster?.on('erased', (id) => audit.eraseJob(id));
   deployed?.addMetrics(metrics.registry);
   const directory = deployed?.directory ?? new LocalJobs({ hub, lifecycle });
   const { turns, partition, conversations } = createConversations(
@@ -301,16 +304,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    ...{
-      turns,
-      billing: billing.jobs,
-      memory,
-      hasPrincipals,
-      directory,
-      shared: cluster?.sharedJobs,
-    },
-    parts: jobs.sharedParts,
-    charges: sharedReservations && { reservations: sharedReservations, calls: billing.calls },
+    ...{ turns, billing: billing.jobs, memory, hasPrincipals, directory },
+    deployment: cluster &&
+      jobs.sharedParts &&
+      sharedReservations && {
+        shared: cluster.sharedJobs,
+        parts: jobs.sharedParts,
+        charges: { reservations: sharedReservations, calls: billing.calls },
+      },
   });
   memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
@@ -364,7 +365,7 @@ export function createParts(checked) {
       ledger,
       store,
       webhooks,
-      audit,
+      audit: localAudit,
     },
     kv,
     partitions: [partition],
@@ -379,13 +380,9 @@ export function createParts(checked) {
           (principal) => jobs.talks?.conversations.clear(principal),
           (principal) => durable.erase(principal),
           (principal) => deployed.faceStore.erase(principal),
+          (principal) => erasePrincipalIn(deployed.audit, principal),
         ]);
-  const streams = new OpenStreams({
-    max: options.maxStreams,
-    hasPrincipals,
-    onOpen: () => metrics.openStreams.inc(),
-    onClosed: () => metrics.openStreams.dec(),
-  });
+  const streams = new OpenStreams({ max: options.maxStreams, hasPrincipals });
   const all = {
     ...{
       options,

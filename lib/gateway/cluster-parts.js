@@ -1,13 +1,14 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
 import { Deployment } from '../cluster/deployment.js';
 import { DeploymentErasure } from '../services/erasure/deployment.js';
-import { FaceStore } from '../cluster/face-store.js';
+import { FaceStore } from '../cluster/jobs/face-store.js';
 import { OperationWrites } from '../cluster/operations/operation-writes.js';
-import { Presence } from '../cluster/presence.js';
+import { Presence } from '../cluster/jobs/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
-import { RemoteJobs } from '../cluster/remote-jobs.js';
+import { RemoteJobs } from '../cluster/jobs/remote-jobs.js';
 import { RemoteOperations } from '../cluster/operations/remote-operations.js';
-import { Replicas } from '../cluster/replicas.js';
+import { Replicas } from '../cluster/jobs/replicas.js';
+import { SharedAudit } from '../cluster/shared-audit.js';
 import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
 import { SharedConversations } from '../cluster/shared-conversations.js';
@@ -16,8 +17,9 @@ import { SharedTurns } from '../services/conversations/shared-turns.js';
 import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { openCluster } from '../cluster/cluster.js';
-import { scripts } from '../cluster/scripts.js';
-import { subscriber } from '../cluster/subscription.js';
+import { eraseJobIn } from '../services/audit/shared-log.js';
+import { scripts } from '../cluster/client/scripts.js';
+import { subscriber } from '../cluster/client/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
@@ -92,8 +94,10 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
   const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs });
+  const audit = new SharedAudit({ redis: cluster.redis, log });
   const directory = new RemoteJobs({
     ...{ hub, cluster, lifecycle, operations: own, replicas },
+    onErased: (id) => eraseJobIn(audit, id),
     endByForce: async (id, owner) => {
       await deployment.failover.take(id, owner, 'cancel');
     },
@@ -151,7 +155,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   }
 
   return {
-    ...{ cluster, deployment, directory, faces, faceStore: store, writes },
+    ...{ cluster, deployment, directory, faces, faceStore: store, writes, audit },
     operations: /** @type {SharedDirectory} */ (/** @type {unknown} */ (operations)),
     kv: new SharedKvSpaces({
       ...{ calls: cluster.calls, prefix: cluster.prefix, limits: options.kv },
@@ -177,6 +181,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     isReady: () => cluster.isReady,
     close() {
       presence.close();
+      audit.close();
       operations.close();
       link.close();
     },

@@ -1,7 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkCloseOptions, checkGatewayOptions } from './options.js';
-import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -10,14 +15,14 @@ import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
-import { kindOf } from '../services/operations/operations.js';
+import { kindOf } from '../services/operations/operation.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../services/audit/log.js').AuditLog} AuditLog */
+/** @typedef {import('../services/audit/entries.js').AuditPort} AuditPort */
 
 const importFetch = later(() => import('../http/fetch.js'));
 
@@ -115,7 +120,7 @@ export class Gateway extends EventEmitter {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const query = checkListQuery({
-      limit: limit === undefined ? undefined : String(limit),
+      limit: asQueryNumber(limit),
       after,
       status,
     });
@@ -208,9 +213,9 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * The audit log: `list(query)` reads it; `record(action)` adds an action of the application itself, for
+   * The audit log: `list(query)` reads it (with `redis` as a promise); `record(action)` adds an action of the application itself, for
    * example of an administration page of its own.
-   * @returns {{list: AuditLog['list'], record: AuditLog['record']}}
+   * @returns {{list: AuditPort['list'], record: AuditPort['record']}}
    */
   get audit() {
     const { audit } = this.#parts;

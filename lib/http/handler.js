@@ -45,7 +45,7 @@ import { whenReady } from '../internal/util/when-ready.js';
  * @property {number} stallMs how long a client may take nothing of its answer
  * @property {number} bodyIdleMs how long a client may send no byte of a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
- * @property {import('../services/audit/log.js').AuditLog} audit
+ * @property {import('../services/audit/entries.js').AuditPort} audit
  * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
  *   [onRequest] calls `answer` once, in the context of a trace; default: only that
  * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is

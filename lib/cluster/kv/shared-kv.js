@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { attempts } from '../../primitives/kv/attempts.js';
+import { finish } from '../../internal/util/steps.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { checkFunction } from '../../internal/util/validate.js';
 import { conflictAt, keyTooLong, valueTooLong } from '../../primitives/kv/errors.js';
@@ -74,7 +76,7 @@ export class SharedKv {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {import('./store.js').KvStoreInRedis} deps.store
    * @param {import('../../primitives/kv/errors.js').KvLimits} deps.limits
    * @param {string} [deps.space] of its keys, without `/`; default: the empty one
@@ -286,25 +288,22 @@ export class SharedKv {
    */
   async #transact(work, { retries, isReadLate = true, done }) {
     if (this.#store.feed.ready !== undefined) await this.#store.feed.ready;
-    for (let left = retries; ; left -= 1) {
-      const tx = new SharedKvTransaction({
+    const begin = () =>
+      new SharedKvTransaction({
         scripts: this.#scripts,
         limits: this.#limits,
         nowMs: this.#store.nowMs,
         onCommitted: (ends) => this.#store.expect(ends),
       });
-      try {
-        const result = await work(tx);
-        await control.commit(tx, { isReadLate });
-        done?.(result, tx);
-        return result;
-      } catch (error) {
-        if (left === 0 || !control.isConflict(tx, error)) throw error;
-      } finally {
-        control.end(tx);
-      }
-      await sleep(Math.random() * Math.min(retries - left, WAIT_MS_MAX));
-    }
+    const pause = (/** @type {number} */ failed) =>
+      sleep(Math.random() * Math.min(failed, WAIT_MS_MAX));
+    const run = async (/** @type {SharedKvTransaction<any>} */ tx) => {
+      const result = await work(tx);
+      await control.commit(tx, { isReadLate });
+      done?.(result, tx);
+      return result;
+    };
+    return finish(attempts({ retries, begin, control, pause }, run));
   }
 
   async #clear() {

@@ -10,7 +10,9 @@ import {
 import { ANY_VERSION, checkSet } from '../../primitives/kv/options.js';
 import { cursorBehind } from '../../primitives/kv/scan.js';
 import { conflictAt } from '../../primitives/kv/errors.js';
+import { finish } from '../../internal/util/steps.js';
 import { encodeValue } from '../../primitives/kv/values.js';
+import { waitAtMost } from '../../internal/time/wait-at-most.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 import { KvStoreInRedis } from './store.js';
 import { SharedKv, sharedKvControl } from './shared-kv.js';
@@ -41,7 +43,7 @@ export class SharedKvSpaces {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {string} deps.prefix of all keys
    * @param {import('./change-feed.js').Subscribe} deps.subscribe
    * @param {import('../../primitives/kv/options.js').KvPartitionLimits} deps.limits
@@ -83,12 +85,7 @@ export class SharedKvSpaces {
   async watching() {
     // Rejects while Redis is away.
     await this.#store.figures({ ready: false });
-    let cancel = () => {};
-    const late = new Promise((_resolve, reject) => {
-      const timer = setTimeout(() => reject(redisUnavailable()), WATCH_MS);
-      cancel = () => clearTimeout(timer);
-    });
-    await Promise.race([this.#store.feed.ready, late]).finally(cancel);
+    await waitAtMost(this.#store.feed.ready, WATCH_MS, redisUnavailable);
   }
 
   checkRoom() {}
@@ -122,7 +119,7 @@ class SharedKvSpace {
   /**
    * @param {string} space
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {KvStoreInRedis} deps.store
    * @param {import('../../primitives/kv/options.js').KvPartitionLimits} deps.limits
    */
@@ -229,12 +226,7 @@ class SharedKvSpace {
    */
   transact(work, done) {
     /** @param {SharedKvTransaction} tx */
-    const run = async (tx) => {
-      const steps = work(this.#transaction(tx));
-      let step = steps.next();
-      while (!step.done) step = await answered(steps, step.value);
-      return step.value;
-    };
+    const run = (tx) => finish(work(this.#transaction(tx)));
     return sharedKvControl.transact(this.#kv, run, {
       ...{ retries: CONFLICTS_MAX, isReadLate: false },
       done: (result, tx) => done(result, (key) => control.versionOf(tx, key)),
@@ -276,20 +268,4 @@ class SharedKvSpace {
 /** @param {import('./space.js').Committed} committed */
 function changedOf({ version, previous, endMs }) {
   return { version, previous, expiresAt: endMs === Infinity ? undefined : endMs };
-}
-
-/**
- * @template T
- * @param {Generator<any, T, any>} steps
- * @param {unknown} call of one of them
- * @returns {Promise<IteratorResult<any, T>>} the next step, which has its result or its error
- */
-async function answered(steps, call) {
-  let result;
-  try {
-    result = await call;
-  } catch (error) {
-    return steps.throw(error);
-  }
-  return steps.next(result);
 }

@@ -1,5 +1,5 @@
-import { PersistentCalls } from '../persistent-calls.js';
-import { fieldsOf } from '../scripts.js';
+import { PersistentCalls } from '../client/persistent-calls.js';
+import { fieldsOf } from '../client/scripts.js';
 
 /** How long it is known that something was settled; what is not settled within this is left as it is. */
 const SETTLED_MS = 3_600_000;
@@ -42,8 +42,8 @@ export class SharedCredit {
 
   /**
    * @param {object} deps
-   * @param {import('../redis-client.js').RedisClient} deps.redis
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/redis-client.js').RedisClient} deps.redis
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {() => string} deps.process name of this process
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fieldsOf } from '../scripts.js';
+import { fieldsOf } from '../client/scripts.js';
 
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 

@@ -1,4 +1,4 @@
--- Functions that every script may use; lib/cluster/scripts.js puts them before each of them, and before
+-- Functions that every script may use; lib/cluster/client/scripts.js puts them before each of them, and before
 -- the fragments that a script needs.
 --
 -- ARGV[1] is what all keys begin with, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds
@@ -21,6 +21,17 @@ end
 local function is_late(now, deadline)
   return deadline ~= '' and now > tonumber(deadline)
 end
+
+-- A call that is taken back may still be on its way, on a connection that was lost. Until its deadline it finds
+-- this mark, and has no effect.
+local function mark_undone(prefix, id, deadline)
+  local now = now_us('')
+  if deadline == '' or is_late(now, deadline) then return end
+  local left_ms = math.ceil((tonumber(deadline) - now) / 1000) + 1
+  redis.call('SET', prefix .. 'undone:' .. id, '', 'PX', text_of(left_ms))
+end
+
+local function is_undone(prefix, id) return redis.call('EXISTS', prefix .. 'undone:' .. id) == 1 end
 
 -- The keys of the logs of a job: its own, and one per further choice.
 local function logs_of(prefix, id, choices)

@@ -7,7 +7,7 @@ import { toHttpError } from '../error-handler.js';
  * @property {boolean} [erases] whether it erases its target; default false
  */
 
-/** @typedef {import('../../services/audit/log.js').AuditTrail['note']} Note */
+/** @typedef {import('../../services/audit/entries.js').AuditTrail['note']} Note */
 
 /** The note of endpoints that are not recorded. @type {Note} */
 export const NOT_RECORDED = () => {};
@@ -17,7 +17,7 @@ const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
 
 /**
  * Runs an endpoint, and records what came of it.
- * @param {import('../../services/audit/log.js').AuditLog} audit
+ * @param {import('../../services/audit/entries.js').AuditPort} audit
  * @param {AuditSpec} spec
  * @param {object} request
  * @param {import('node:http').ServerResponse} request.res with an `x-request-id`

@@ -1,5 +1,5 @@
 /** `/v1/audit`: who cancelled, deleted, changed keys or moved credits. For administrators. */
-import { AUDIT_ID, AUDIT_OUTCOMES } from '../../services/audit/log.js';
+import { AUDIT_ID, AUDIT_OUTCOMES } from '../../services/audit/entries.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { checkTimeRange } from './credits-requests.js';
@@ -11,7 +11,7 @@ const NAMES = /** @type {const} */ (['actor', 'action', 'target']);
 const KNOWN = new Set(['limit', 'after', 'from', 'to', 'outcome', ...NAMES]);
 
 /**
- * @param {import('../../services/audit/log.js').AuditEntry} entry
+ * @param {import('../../services/audit/entries.js').AuditEntry} entry
  * @returns {object} the body of an answer
  */
 export function auditToJson({ atMs, requestId, status, code, details, ...rest }) {
@@ -27,7 +27,7 @@ export function auditToJson({ atMs, requestId, status, code, details, ...rest })
 
 /**
  * @param {Query} query
- * @returns {import('../../services/audit/log.js').AuditQuery}
+ * @returns {import('../../services/audit/entries.js').AuditQuery}
  */
 function checkAuditQuery(query) {
   const unknown = Object.keys(query).find((name) => !KNOWN.has(name));
@@ -50,20 +50,20 @@ function checkAuditQuery(query) {
     }
   }
   const { actor, action, target } = /** @type {Record<string, string>} */ (query);
-  return /** @type {import('../../services/audit/log.js').AuditQuery} */ ({
+  return /** @type {import('../../services/audit/entries.js').AuditQuery} */ ({
     ...{ limit: page.limit, after, outcome, actor, action, target },
     ...checkTimeRange(query),
   });
 }
 
 /**
- * @param {{audit: import('../../services/audit/log.js').AuditLog}} deps
+ * @param {{audit: import('../../services/audit/entries.js').AuditPort}} deps
  * @returns {import('../router.js').Routes}
  */
 export function auditRoutes({ audit }) {
   /** @type {import('../router.js').Handle} */
-  function list(_req, res, { query }) {
-    const { data, hasMore } = audit.list(checkAuditQuery(query));
+  async function list(_req, res, { query }) {
+    const { data, hasMore } = await audit.list(checkAuditQuery(query));
     sendJson(res, 200, { data: data.map(auditToJson), has_more: hasMore });
   }
 

@@ -2,6 +2,7 @@ import { Run } from './attempt.js';
 import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
 import { providerRequest } from './provider-request.js';
+import { waitAtMost } from '../../internal/time/wait-at-most.js';
 import { withSignal } from '../../internal/util/abort.js';
 
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
@@ -57,30 +58,13 @@ class Latch {
 }
 
 /**
- * Waits for a promise, up to `RELEASE_MS`.
- * @param {unknown} promise
- */
-async function withTimeout(promise) {
-  /** @type {NodeJS.Timeout | undefined} */
-  let timer;
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, RELEASE_MS);
-  });
-  try {
-    await Promise.race([promise, patience]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/**
  * Stops an iterator and waits for it, up to `RELEASE_MS`: a generator that hangs in an `await` does
  * not react to `return()`.
  * @param {AsyncIterator<unknown>} iterator
  */
 async function release(iterator) {
   try {
-    await withTimeout(iterator.return?.());
+    await waitAtMost(iterator.return?.(), RELEASE_MS);
   } catch {
     // The job has ended already, so an error of the clean-up is ignored.
   }
@@ -321,7 +305,7 @@ export class JobRunner {
         const wait = deliver(runs, step.value);
         if (wait !== undefined) await wait;
       }
-      if (!latch.opened) await withTimeout(iterator.next());
+      if (!latch.opened) await waitAtMost(iterator.next(), RELEASE_MS);
     } catch (error) {
       for (const run of runs) run.fail(error);
     }

@@ -297,8 +297,10 @@ export function checkOrigins(option, value = []) {
 
 /** @param {unknown} value */
 function isEmptyObject(value) {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject && Object.keys(value).length === 0;
+  if (typeof value !== 'object' || value === null) return false;
+  // A Map has members of the same names.
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  return isPlain && Object.keys(value).length === 0;
 }
 
 /**

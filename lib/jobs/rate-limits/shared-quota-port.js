@@ -23,6 +23,8 @@
  * @typedef {object} SharedQuotaPort
  * @property {(id: string, asks: SharedAsk[]) => Promise<{allowed: boolean, decisions: SharedDecision[]}>}
  *   reserve takes all or nothing under a new lease. Throws an HttpError: 503 and 507 for Redis
+ * @property {(asks: SharedAsk[]) => Promise<SharedDecision[]>} peek gives what is left, and takes nothing. Throws an
+ *   HttpError 503 for Redis
  * @property {(id: string, used?: string[]) => Promise<void>} end ends a lease: `used` is charged of each ask,
  *   an empty text as reserved; without `used` all of it is given back. It is tried until Redis answers; the
  *   promise resolves after the first try

@@ -313,9 +313,7 @@ export class SharedReservations {
   async peekBudget(budget) {
     const asks = asksOf([budget], NOTHING);
     if (asks.length === 0) return [];
-    const { id, allowed, entries } = await this.#lease(asks);
-    if (allowed) await this.#quota.end(id);
-    return entries;
+    return entriesOf(asks, await this.#quota.peek(asks.map((ask) => this.#shared(ask))));
   }
 
   /**

@@ -1,3 +1,5 @@
+import { attempts } from './attempts.js';
+import { finish, finishNow } from '../../internal/util/steps.js';
 import native from '../../internal/native/addon.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { steadyUnixClock, wallClock } from '../../internal/time/clock.js';
@@ -280,19 +282,13 @@ export class KvStore {
    */
   async transaction(work, options) {
     checkFunction('work', work);
-    const retries = checkRetries(options);
-    for (let left = retries; ; left -= 1) {
-      const tx = this.#begin();
-      try {
-        const result = await work(tx);
-        this.#commit(tx);
-        return result;
-      } catch (error) {
-        if (left === 0 || !control.isConflict(tx, error)) throw error;
-      } finally {
-        control.end(tx);
-      }
-    }
+    const how = { retries: checkRetries(options), begin: () => this.#begin(), control };
+    const run = async (/** @type {KvTransaction<V>} */ tx) => {
+      const result = await work(tx);
+      this.#commit(tx);
+      return result;
+    };
+    return finish(attempts(how, run));
   }
 
   /**
@@ -302,19 +298,14 @@ export class KvStore {
    * @returns {T}
    */
   #transactNow(work, { done, share } = {}) {
-    for (let left = NOW_RETRIES; ; left -= 1) {
-      const tx = this.#begin();
-      try {
-        const result = work(tx);
-        this.#commit(tx, share);
-        done?.(result, tx);
-        return result;
-      } catch (error) {
-        if (left === 0 || !control.isConflict(tx, error)) throw error;
-      } finally {
-        control.end(tx);
-      }
-    }
+    const how = { retries: NOW_RETRIES, begin: () => this.#begin(), control };
+    const run = (/** @type {KvTransaction<any>} */ tx) => {
+      const result = work(tx);
+      this.#commit(tx, share);
+      done?.(result, tx);
+      return result;
+    };
+    return finishNow(attempts(how, run));
   }
 
   #begin() {

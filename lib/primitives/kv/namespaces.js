@@ -3,6 +3,7 @@ import { KvStore, storeControl } from './kv-store.js';
 import { cursorBehind } from './scan.js';
 import { control } from './transaction.js';
 import { conflictAt, valueTooLong } from './errors.js';
+import { finishNow } from '../../internal/util/steps.js';
 import { rangeError } from '../../internal/util/errors.js';
 import { wallClock } from '../../internal/time/clock.js';
 import { jsonOf } from './values.js';
@@ -423,12 +424,7 @@ export class KvNamespace {
    */
   transact(work, done) {
     return this.transactNow(
-      (tx) => {
-        const steps = work({ ...tx, preload() {} });
-        let step = steps.next();
-        while (!step.done) step = steps.next(step.value);
-        return step.value;
-      },
+      (tx) => finishNow(work({ ...tx, preload() {} })),
       (result, tx) => done(result, tx.versionOf),
     );
   }

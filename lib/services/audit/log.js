@@ -1,47 +1,19 @@
-import { createHash } from 'node:crypto';
 import { Retained } from '../../jobs/retained.js';
 import {
-  checkChoice,
-  checkId,
-  checkInteger,
-  checkOptions,
-  checkString,
-} from '../../internal/util/validate.js';
-import { rangeError, typeError } from '../../internal/util/errors.js';
+  AuditTrail,
+  ID_DIGITS,
+  checkQuery,
+  erasedName,
+  recordIn,
+  shortened,
+  startedEntry,
+  suffixOf,
+  withoutCaller,
+} from './entries.js';
 
-/**
- * Progress of an action: `started` until its answer is known, and for ever if the process ended before;
- * `denied`: the caller lacked the right.
- * @typedef {'started' | 'success' | 'denied' | 'failure'} AuditOutcome
- */
-
-/**
- * @typedef {object} AuditEntry
- * @property {string} id later entries have greater ids
- * @property {number} atMs Unix time
- * @property {string | null} actor principal of the caller; null: the process itself, for example on SIGHUP
- * @property {string} action for example `job.cancel`
- * @property {string | null} target id or name of the object
- * @property {AuditOutcome} outcome
- * @property {number} [status] of the answer over HTTP
- * @property {string} [code] of the error
- * @property {string} [requestId]
- * @property {Record<string, AuditDetail>} [details]
- */
-
-/** @typedef {string | number | boolean} AuditDetail */
-
-/**
- * @typedef {object} AuditQuery
- * @property {number} [limit] default 20
- * @property {string} [after] id of the last entry of the page before
- * @property {string} [actor]
- * @property {string} [action]
- * @property {string} [target] name or id, also of something that was erased
- * @property {AuditOutcome} [outcome]
- * @property {number} [fromMs] Unix time
- * @property {number} [toMs] Unix time, exclusive
- */
+/** @typedef {import('./entries.js').AuditEntry} AuditEntry */
+/** @typedef {import('./entries.js').AuditPort} AuditPort */
+/** @typedef {import('./entries.js').AuditQuery} AuditQuery */
 
 /**
  * Persistent storage of entries.
@@ -53,54 +25,6 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /** @typedef {{principal: string, entry: AuditEntry, erases: boolean, bytes: number}} AuditRecord */
 
-export const AUDIT_OUTCOMES = Object.freeze(
-  /** @type {AuditOutcome[]} */ (['started', 'success', 'denied', 'failure']),
-);
-export const AUDIT_ID = /^audit_\d{15}$/;
-
-const ID_DIGITS = 15;
-const LIMIT_DEFAULT = 20;
-const LIMIT_MAX = 100;
-const DETAILS_MAX = 20;
-const QUERY_NAMES = ['limit', 'after', 'actor', 'action', 'target', 'outcome', 'fromMs', 'toMs'];
-const TEXT_MAX = 256;
-const DIGEST_DIGITS = 24;
-
-/** @param {string} text @returns {string} at most TEXT_MAX characters of it */
-function shortened(text) {
-  // The cut may fall inside a surrogate pair.
-  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX - 1).toWellFormed()}…` : text;
-}
-
-/**
- * @param {string} text name of a caller, or id of an object
- * @returns {string} a replacement that only a person who knows the text can recognize
- */
-export function erasedName(text) {
-  const hex = createHash('sha256').update(text).digest('hex');
-  return `erased:${hex.slice(0, DIGEST_DIGITS)}`;
-}
-
-/** @param {string} id @returns {string} its part behind the prefix that names the kind */
-const suffixOf = (id) => id.slice(id.indexOf('_') + 1);
-
-/** @param {number} status @returns {AuditOutcome} */
-function outcomeOf(status) {
-  if (status < 400) return 'success';
-  return status === 401 || status === 403 ? 'denied' : 'failure';
-}
-
-/** @param {unknown} details */
-function checkDetails(details = {}) {
-  const takes = 'details takes an object of strings, numbers and booleans';
-  if (typeof details !== 'object' || details === null) throw typeError(takes);
-  const values = Object.values(details);
-  if (values.length > DETAILS_MAX) throw rangeError(`details takes up to ${DETAILS_MAX} members`);
-  for (const value of values) {
-    if (!['string', 'number', 'boolean'].includes(typeof value)) throw typeError(takes);
-  }
-}
-
 /**
  * Record of the actions of callers: who did what to which object, when, and with which result. An entry is
  * written before its action begins, and completed afterwards. Beyond `maxEntries` the oldest entry of the
@@ -108,6 +32,7 @@ function checkDetails(details = {}) {
  *
  * With a journal the entries survive a restart. There, the target of an action that erases is a digest, so
  * that no id of an erased object stays on the disk. Main thread; lives as long as its gateway.
+ * @implements {AuditPort}
  */
 export class AuditLog {
   #maxEntries;
@@ -155,18 +80,11 @@ export class AuditLog {
    * @param {boolean} [subject.erases] whether the action erases its target; default false
    * @returns {AuditTrail}
    */
-  begin({ actor, action, target = null, requestId, erases = false }) {
+  begin({ actor, action, target, requestId, erases = false }) {
     this.#seq += 1;
+    const id = `audit_${String(this.#seq).padStart(ID_DIGITS, '0')}`;
     /** @type {AuditEntry} */
-    const entry = {
-      id: `audit_${String(this.#seq).padStart(ID_DIGITS, '0')}`,
-      atMs: this.#unixMs(),
-      actor: actor === null ? null : shortened(actor),
-      action,
-      target: target === null ? null : shortened(target),
-      outcome: 'started',
-      ...(requestId !== undefined && { requestId }),
-    };
+    const entry = { id, ...startedEntry({ actor, action, target, requestId }, this.#unixMs()) };
     const record = { principal: entry.actor ?? '', entry, erases, bytes: 0 };
     this.#add(record);
     this.#write(record);
@@ -179,26 +97,10 @@ export class AuditLog {
 
   /**
    * Records an action that has ended.
-   * @param {object} action
-   * @param {string | null} [action.actor] null, the default: the process itself
-   * @param {string} action.action for example `user.suspend`
-   * @param {string} [action.target]
-   * @param {string} [action.requestId]
-   * @param {Record<string, AuditDetail>} [action.details]
-   * @param {string} [action.code] of the error; default: it was a success
+   * @param {import('./entries.js').EndedAction} ended
    */
-  record(action) {
-    const names = ['actor', 'action', 'target', 'requestId', 'details', 'code'];
-    const { details, code, ...given } = checkOptions('record', action, names);
-    const { actor = null, target, requestId } = given;
-    const name = checkId('action', given.action);
-    for (const [key, value] of Object.entries({ actor, target, requestId, code })) {
-      if (value !== undefined && value !== null) checkString(key, value);
-    }
-    checkDetails(details);
-    const trail = this.begin({ actor, action: name, target, requestId });
-    if (details !== undefined) trail.note({ details });
-    trail.end({ code });
+  record(ended) {
+    recordIn(this, ended);
   }
 
   /** @param {AuditRecord} record */
@@ -240,11 +142,8 @@ export class AuditLog {
    * @returns {{data: AuditEntry[], hasMore: boolean}}
    */
   list(query) {
-    const { after, ...filters } = checkOptions('list', query, QUERY_NAMES);
-    const limit = checkInteger('limit', filters.limit, { max: LIMIT_MAX, fallback: LIMIT_DEFAULT });
-    if (filters.outcome !== undefined) checkChoice('outcome', filters.outcome, AUDIT_OUTCOMES);
+    const { limit, after, matches } = checkQuery(query);
     const data = [];
-    const matches = matcherOf(filters);
     for (const { entry } of [...this.#records.values()].reverse()) {
       if ((after !== undefined && entry.id >= after) || !matches(entry)) continue;
       if (data.length === limit) return { data, hasMore: true };
@@ -275,19 +174,12 @@ export class AuditLog {
     const name = shortened(principal);
     for (const record of [...this.#records.values()]) {
       const { entry } = record;
-      const isActor = entry.actor === name;
-      const details = Object.entries(entry.details ?? {});
-      const isNamed = entry.target === name || details.some(([, value]) => value === name);
-      if (!isActor && !isNamed) continue;
-      if (entry.target !== null && !record.erases && (isActor || entry.target === name)) {
-        entry.target = erasedName(entry.target);
+      const changed = withoutCaller(entry, name, record.erases);
+      if (changed === undefined) continue;
+      if (changed.actor !== null && changed.actor !== entry.actor) {
+        this.#renameActor(record, changed.actor);
       }
-      if (isActor) this.#renameActor(record, erasedName(name));
-      if (entry.details !== undefined) {
-        entry.details = Object.fromEntries(
-          details.map(([key, value]) => [key, value === name ? erasedName(name) : value]),
-        );
-      }
+      Object.assign(entry, changed);
       this.#write(record);
     }
   }
@@ -301,75 +193,5 @@ export class AuditLog {
     record.principal = name;
     record.entry.actor = name;
     this.#byActor.add(record);
-  }
-}
-
-/**
- * @param {AuditQuery} filters
- * @returns {(entry: AuditEntry) => boolean}
- */
-function matcherOf({ actor, action, target, outcome, fromMs = 0, toMs = Infinity }) {
-  const is = (/** @type {string | undefined} */ wanted) => {
-    const names = wanted === undefined ? [] : [shortened(wanted), erasedName(shortened(wanted))];
-    return (/** @type {string | null} */ name) =>
-      wanted === undefined || names.includes(/** @type {string} */ (name));
-  };
-  const [isActor, isTarget] = [is(actor), is(target)];
-  return (entry) =>
-    isActor(entry.actor) &&
-    isTarget(entry.target) &&
-    (action === undefined || entry.action === action) &&
-    (outcome === undefined || entry.outcome === outcome) &&
-    entry.atMs >= fromMs &&
-    entry.atMs < toMs;
-}
-
-/** The entry of a running action. Ends with `end`. */
-export class AuditTrail {
-  #entry;
-  #write;
-  #count;
-
-  /**
-   * @param {AuditEntry} entry
-   * @param {() => void} write
-   * @param {() => void} count
-   */
-  constructor(entry, write, count) {
-    this.#entry = entry;
-    this.#write = write;
-    this.#count = count;
-  }
-
-  /**
-   * Adds what became known.
-   * @param {{target?: string, details?: Record<string, AuditDetail | undefined>}} fields undefined details
-   *   are left out
-   */
-  note({ target, details = {} }) {
-    const known = Object.entries(details).filter(([, value]) => value !== undefined);
-    const short = known.map(([key, value]) => [
-      key,
-      typeof value === 'string' ? shortened(value) : value,
-    ]);
-    if (target !== undefined) this.#entry.target = shortened(target);
-    if (short.length > 0) {
-      this.#entry.details = { ...this.#entry.details, ...Object.fromEntries(short) };
-    }
-    this.#write();
-  }
-
-  /**
-   * @param {object} answer
-   * @param {number} [answer.status] of HTTP; default: none was sent, and it is a success without `code`
-   * @param {string} [answer.code] of the error
-   */
-  end({ status, code }) {
-    const entry = this.#entry;
-    if (status !== undefined) entry.status = status;
-    if (code) entry.code = code;
-    entry.outcome = status === undefined ? (code ? 'failure' : 'success') : outcomeOf(status);
-    this.#write();
-    this.#count();
   }
 }

@@ -28,7 +28,7 @@ export class Erasure {
    * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
    *   principal
    * @param {Pick<import('../durable/port.js').DurablePort, 'erase'>} [deps.durable] of this process alone
-   * @param {import('../audit/log.js').AuditLog} deps.audit
+   * @param {Pick<import('../audit/log.js').AuditLog, 'eraseJob' | 'erasePrincipal'>} [deps.audit] of this process alone
    * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
    *   principal, or about one job
    * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
@@ -50,7 +50,7 @@ export class Erasure {
     await this.#endAndPurge([record]);
     const keys = this.#deps.admission.forgetKeys(({ jobId }) => jobId === record.id);
     this.#deps.webhooks.erase(record.principal, record.id);
-    this.#deps.audit.eraseJob(record.id);
+    this.#deps.audit?.eraseJob(record.id);
     const choices = record.siblings.map((_, i) => choiceId(record.id, i + 1));
     await this.#deps.store?.erase({ jobs: [record.id, ...choices], keys });
   }
@@ -87,7 +87,7 @@ export class Erasure {
     cache.erase((answer) => answer.principal === principal);
     admission.forgetKeys((key) => key.principal === principal);
     webhooks.erase(principal);
-    audit.erasePrincipal(principal);
+    audit?.erasePrincipal(principal);
     void durable?.erase(principal);
   }
 

@@ -1,7 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 
-/** @typedef {import('./operations.js').Operation} Operation */
-/** @typedef {import('./operations.js').OperationKind} OperationKind */
+/** @typedef {import('./operation.js').Operation} Operation */
+/** @typedef {import('./operation.js').OperationKind} OperationKind */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**

@@ -1,3 +1,4 @@
+import { waitAtMost } from '../../internal/time/wait-at-most.js';
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { DeliveryQueue, RUNNING_PER_RECEIVER_MAX } from './delivery-queue.js';
 import { RetryPolicy } from '../../primitives/scheduling/retry-policy.js';
@@ -362,13 +363,7 @@ export class WebhookDeliveries {
    */
   async close() {
     this.#queue.stopWaiting();
-    /** @type {NodeJS.Timeout | undefined} */
-    let timer;
-    const grace = new Promise((resolve) => {
-      timer = setTimeout(resolve, CLOSE_GRACE_MS);
-    });
-    await Promise.race([this.#queue.idle(), grace]);
-    clearTimeout(timer);
+    await waitAtMost(this.#queue.idle(), CLOSE_GRACE_MS);
     this.#closed = true;
     this.#queue.close();
     for (const sender of this.#senders.values()) sender.close();

@@ -287,15 +287,19 @@ describe('a shared answer', () => {
     const joined = await a.submit(request);
     const made = await call(0);
     made.push('x');
-    await until(async () => (await b.job(joined.body.job_id)).text === 'x', 'a token');
+    // Known without a reader at the other process.
+    const log = `{sluice}:log:${joined.body.job_id}`;
+    await until(async () => (await redis.call('XLEN', log)) > 1, 'a token in Redis');
     await b.cancel(first.body.job_id);
     expect((await balanceBy(a, b))[1]).toBe(promptCost + 100 + (2 + 20));
     // No beat follows.
     const { deployed } = partsOf(a.gateway);
     deployed.close();
     deployed.cluster.close();
-    const { error } = await b.ended(joined.body.job_id);
+    const { error, metrics } = await b.ended(joined.body.job_id);
     expect(error.code).toBe('producer_lost');
+    // From its admission: the process is dead after a lease.
+    expect(metrics.duration_ms).toBeGreaterThan(1000);
     const paid = promptCost + 10 + (2 + 2);
     await until(async () => (await balanceBy(b, b))[1] === 0, 'the debt to be paid');
     expect(await balanceBy(b, b)).toEqual([1000 - paid, 0]);

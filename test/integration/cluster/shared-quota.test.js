@@ -1,9 +1,11 @@
 /** Quotas in Redis: what holds of those in memory, and what several handles share. */
+import { Redis } from 'ioredis';
 import { ManualClock } from '../../../lib/index.js';
 import { openRedis } from '../../../lib/cluster/open-redis.js';
 import { SharedQuotaLease } from '../../../lib/cluster/quota/shared-quota.js';
 import { describeQuota } from '../../support/quota-table.js';
 import { startRedis } from '../../support/cluster/redis.js';
+import { until } from '../../support/until.js';
 
 let redis;
 const opened = [];
@@ -40,6 +42,36 @@ test('handles with the same name share everything; others nothing', async () => 
   expect((await b.reserve({ tokens: 9, jobs: 2 })).allowed).toBe(true);
   const other = await make({ limits, clock, name: 'other' });
   expect((await other.reserve({ tokens: 10, jobs: 2 })).allowed).toBe(true);
+});
+
+test('the work of a call does not grow with the holders', async () => {
+  const clock = new ManualClock();
+  const quota = await make({ limits: { jobs: { concurrent: 300 } }, clock, name: 'many' });
+  const leases = [];
+  for (let i = 0; i < 150; i += 1) {
+    leases.push(await quota.reserve({ jobs: 2 }));
+    clock.advanceMs(1);
+  }
+  const admin = new Redis(redis.port, '127.0.0.1');
+  const monitor = await admin.monitor();
+  const seen = [];
+  monitor.on('monitor', (_time, args) => seen.push(args));
+  const refused = await quota.reserve({ jobs: 3 });
+  // The first two of them are enough.
+  const { retryAfter } = refused.entries[0];
+  expect([refused.allowed, refused.entries[0].remaining]).toEqual([false, 0]);
+  expect(await leases[0].release()).toBe(true);
+  expect((await quota.reserve({ jobs: 1 })).entries[0].remaining).toBe(1);
+  expect(await leases[1].settle({})).toBe(true);
+  expect((await quota.reserve({ jobs: 3 })).entries[0].remaining).toBe(0);
+  await admin.echo('end');
+  await until(() => seen.some(([name]) => /^echo$/i.test(name)), 'the monitor');
+  monitor.disconnect();
+  admin.disconnect();
+  expect(retryAfter).toBeCloseTo(leases[1].expiresAt - clock.nowMs() / 1000, 6);
+  const ranges = seen.filter(([name]) => /^z(rev)?range$/i.test(name));
+  expect(ranges.length).toBeGreaterThan(0);
+  for (const [, , from, to] of ranges) expect(to - from).toBeLessThan(100);
 });
 
 test('three connections at once never take one too many', async () => {
@@ -84,7 +116,7 @@ test('what is no longer needed goes by itself', async () => {
   const keys = (await redis.keys('{sluice}:quota:ttl:*')).filter((key) => !key.endsWith(':last'));
   expect(keys).toEqual([
     ...['{sluice}:quota:ttl:b:calls/k/ü', '{sluice}:quota:ttl:expiry', '{sluice}:quota:ttl:leases'],
-    '{sluice}:quota:ttl:p:jobs/k/ü',
+    ...['{sluice}:quota:ttl:p:jobs/k/ü', '{sluice}:quota:ttl:p:jobs/k/ü:used'],
   ]);
   for (const key of keys) {
     const ttl = await redis.call('PTTL', key);

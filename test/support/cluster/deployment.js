@@ -2,7 +2,6 @@
  * Several `sluice serve` processes on one Redis, with an upstream whose answers are known. What is started
  * here, `stopDeployments` ends.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { killAll, removeFiles, serve, sluice } from '../crash/cli.js';
 import { plan, startScriptedUpstream } from './upstream.js';
 import { readAcross } from './reader.js';
@@ -98,6 +97,3 @@ export async function metric(node, name) {
   const line = body.split('\n').find((one) => one.startsWith(`${name} `));
   return line === undefined ? undefined : Number(line.split(' ').at(-1));
 }
-
-/** Waits as long as a lease lasts: for tests of what must not happen within it. */
-export const leaseOver = (deployment) => sleep(deployment.leaseMs);

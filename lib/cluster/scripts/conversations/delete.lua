@@ -3,7 +3,7 @@
 -- Deletes a conversation, and asks for the cancellation of the job of its turn.
 --
 -- KEYS  conv:<id>
--- ARGV  prefix, clock, deadline, id, principal
+-- ARGV  prefix, clock, deadline, id, principal, deadline of a making that may still come (empty: none can)
 -- Answers {'OK', job of its running turn, empty for none}; {'GONE'}; {'BUSY', job}, the job of its turn
 -- waits for room in a queue; {'LATE'}.
 local prefix, id, principal = ARGV[1], ARGV[4], ARGV[5]
@@ -13,7 +13,10 @@ if is_late(now, ARGV[3]) then return { 'LATE' } end
 local context = { now = now, has_clock = ARGV[2] ~= '' }
 
 local conv = conv_load(prefix, id, principal, context)
-if not conv then return { 'GONE' } end
+if not conv then
+  mark_undone(prefix, id, ARGV[6] or '')
+  return { 'GONE' }
+end
 if conv.job then
   local status, placed, taken =
     unpack(redis.call('HMGET', prefix .. 'job:' .. conv.job, 'status', 'placed', 'taken'))

@@ -13,6 +13,7 @@ local prefix, id, principal, source, at = ARGV[1], ARGV[4], ARGV[5], ARGV[9], AR
 
 local now = math.floor(now_us(ARGV[2]))
 if is_late(now, ARGV[3]) then return { 'LATE' } end
+if is_undone(prefix, id) then return { 'LATE' } end
 local context = { now = now, has_clock = ARGV[2] ~= '' }
 
 if redis.call('EXISTS', KEYS[1]) == 0 then

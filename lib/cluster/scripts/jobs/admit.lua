@@ -8,7 +8,7 @@
 --       parts (JSON: what each part of fragments/parts.lua is asked for; empty for none),
 --       then fields of the job and their values; `kind` first, if it is an operation
 -- Answers {'OK', created_us, results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON}; {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known
--- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}; {'BURIED'}, the process is no member.
+-- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}, or it was taken back; {'BURIED'}, the process is no member.
 local prefix, process, id, principal = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local ttl_ms, choices, fingerprint, key_ttl_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local parts, kind = ARGV[11], ARGV[12] == 'kind' and ARGV[13]
@@ -19,6 +19,7 @@ if is_late(now, ARGV[3]) then return { 'LATE' } end
 
 local known = redis.call('HMGET', job, 'owner', 'created_us')
 if known[1] then return { 'OK', known[2], '' } end
+if is_undone(prefix, id) then return { 'LATE' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 
 if key then

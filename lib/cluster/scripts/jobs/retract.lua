@@ -4,13 +4,17 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, clock (missing or empty for the server's), name that the process had when it
---       admitted the job (missing: the same)
--- Answers 'OK'; 'GONE', no such job; 'FENCED', another process has taken it.
+--       admitted the job (missing: the same), deadline of an admission that may still come (missing or
+--       empty: none can)
+-- Answers 'OK'; 'GONE', no such job, nor will one be admitted; 'FENCED', another process has taken it.
 local prefix, process, id = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 
 local known = redis.call('HMGET', job, 'owner', 'principal', 'choices', 'key', 'held')
-if not known[1] then return 'GONE' end
+if not known[1] then
+  mark_undone(prefix, id, ARGV[6] or '')
+  return 'GONE'
+end
 if known[1] ~= process and known[1] ~= ARGV[5] then return 'FENCED' end
 if known[4] and redis.call('HGET', prefix .. known[4], 'job') == id then
   redis.call('DEL', prefix .. known[4])

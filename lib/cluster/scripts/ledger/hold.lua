@@ -11,6 +11,8 @@ if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 local asked, context = cjson.decode(ARGV[5]), { now = now_us(ARGV[2]), id = id }
 local keys = prefix .. 'ledgerkeys'
 
+-- Released before it came.
+if redis.call('EXISTS', prefix .. 'settled:' .. id) == 1 then return { 'LATE' } end
 local known = redis.call('HGET', keys, '@hold:' .. id)
 if known then return { 'OK', known } end
 local refusal = hold_check(prefix, asked, context)

@@ -4,12 +4,15 @@
 --
 -- KEYS  lease:<id>
 -- ARGV  prefix, clock, id, used (JSON: a text for each of its asks, empty for as reserved; empty: all of
---       it is given back)
--- Answers 'OK'; 'GONE', it has ended.
+--       it is given back), deadline of a reservation that may still come (empty: none can)
+-- Answers 'OK'; 'GONE', it has ended, and is not begun again.
 local prefix, id, used = ARGV[1], ARGV[3], ARGV[4]
 
 local owner, held = unpack(redis.call('HMGET', KEYS[1], 'owner', 'held'))
-if not held then return 'GONE' end
+if not held then
+  mark_undone(prefix, id, ARGV[5] or '')
+  return 'GONE'
+end
 local context = { now = math.floor(now_us(ARGV[2])), id = id, has_clock = ARGV[2] ~= '' }
 if used == '' then
   quota_release(prefix, cjson.decode(held), context)

@@ -12,6 +12,7 @@ local lease = KEYS[1]
 
 local now = math.floor(now_us(ARGV[2]))
 if is_late(now, ARGV[3]) then return { 'LATE' } end
+if is_undone(prefix, id) then return { 'LATE' } end
 if redis.call('EXISTS', lease) == 1 then return { 'OK', '' } end
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return { 'BURIED' } end
 local asks = cjson.decode(ARGV[7])

@@ -18,6 +18,7 @@ for _, each in ipairs(cjson.decode(lease)) do
   if not each[4] and each[2] ~= '0' then
     redis.call('ZADD', prefix .. each[1], expires_us, id .. ':' .. each[2])
     leases_keep(prefix .. each[1], ttl_ms, context)
+    leases_keep(prefix .. each[1] .. ':used', ttl_ms, context)
   end
 end
 redis.call('ZADD', KEYS[2], expires_us, id)

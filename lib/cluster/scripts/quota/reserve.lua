@@ -37,8 +37,7 @@ for i, ask in ipairs(asks) do
   if cost > 0 and ask[4] then
     quota_consume(prefix, ask, cost, context)
   elseif cost > 0 then
-    redis.call('ZADD', prefix .. ask[1], text_of(expires_us), id .. ':' .. ask[2])
-    leases_keep(prefix .. ask[1], ttl_ms, context)
+    leases_take(prefix .. ask[1], id .. ':' .. ask[2], text_of(expires_us), ttl_ms, context)
   end
   decisions[i] = leases_judge(prefix, ask, 0, now)
   held[i] = { ask[1], ask[2], ask[3], ask[4] }

@@ -1,6 +1,7 @@
 /** The audit log: entries, their bound, their pages, and their names after an erasure. */
 import { createHash } from 'node:crypto';
-import { AuditLog, erasedName } from '../../../../lib/services/audit/log.js';
+import { AuditLog } from '../../../../lib/services/audit/log.js';
+import { erasedName } from '../../../../lib/services/audit/entries.js';
 
 const counter = () => {
   const counted = [];
@@ -166,4 +167,6 @@ test('actions of the application are checked', () => {
   expect(wrong({ action: 'a', target: 5 })).toThrow(/target takes a string/);
   expect(wrong({ action: 'a', details: { a: {} } })).toThrow(/details takes/);
   expect(() => log.list({ outcome: 'good' })).toThrow(/outcome takes one of/);
+  expect(() => log.list({ after: 5 })).toThrow(/after takes a string/);
+  expect(() => log.list({ fromMs: '5' })).toThrow(/fromMs takes milliseconds since 1970/);
 });

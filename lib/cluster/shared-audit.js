@@ -1,0 +1,88 @@
+import { PersistentCalls } from './client/persistent-calls.js';
+
+/** Entries that wait for Redis; further ones are dropped. */
+const WAITING_MAX = 10_000;
+
+/**
+ * An entry as it is kept: `about` names its target for a look-up (empty: nothing), `entry` is JSON without the id.
+ * @typedef {{actor: string, about: string, entry: string}} StoredAudit
+ */
+
+/** @typedef {{token: string, number: string, entry: string}} FoundAudit `number`: the digits of its id */
+
+/** @param {string[][]} rows @returns {FoundAudit[]} */
+const foundIn = (rows) => rows.map(([token, number, entry]) => ({ token, number, entry }));
+
+/**
+ * The entries of the audit log of a deployment, in Redis, as the scripts in scripts/audit have them. Main thread;
+ * `close()` ends what is tried again.
+ */
+export class SharedAudit {
+  #redis;
+  #persistent;
+  #waiting = 0;
+
+  /**
+   * @param {object} deps
+   * @param {import('./client/redis-client.js').RedisClient} deps.redis
+   * @param {import('../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ redis, log }) {
+    this.#redis = redis;
+    this.#persistent = new PersistentCalls({ redis, log });
+  }
+
+  /**
+   * Adds an entry, or completes it. It is tried until Redis answers.
+   * @param {string} token names the entry, of its writer's own making
+   * @param {StoredAudit} stored
+   * @param {object} how
+   * @param {string} how.former its JSON as it was written last; empty: it is new
+   * @param {number} how.maxEntries
+   * @returns {Promise<number>} how many entries were dropped for it, or because Redis is away
+   */
+  async write(token, { actor, about, entry }, { former, maxEntries }) {
+    if (this.#waiting >= WAITING_MAX) return 1;
+    this.#waiting += 1;
+    const args = [token, former, actor, about, entry, String(maxEntries)];
+    const dropped = await this.#persistent.insist('audit/write', ['auditorder'], () => args);
+    this.#waiting -= 1;
+    return Math.max(0, Number(dropped ?? 0));
+  }
+
+  /**
+   * @param {string} before digits of the id of the entry before which they are; empty: any
+   * @param {number} count at most
+   * @returns {Promise<FoundAudit[]>} newest first
+   * @throws {import('../internal/util/http-error.js').HttpError} 503 while Redis is away
+   */
+  async page(before, count) {
+    return foundIn(await this.#redis.run('audit/page', ['auditorder'], [before, count]));
+  }
+
+  /**
+   * @param {string} about a target, as of `StoredAudit`
+   * @returns {Promise<FoundAudit[]>}
+   * @throws {import('../internal/util/http-error.js').HttpError} as `page`
+   */
+  async about(about) {
+    return foundIn(await this.#redis.run('audit/about', [`audit:about:${about}`], []));
+  }
+
+  /**
+   * Replaces an entry.
+   * @param {FoundAudit} found
+   * @param {StoredAudit} stored
+   * @returns {Promise<boolean>} false: it is another one by now
+   * @throws {import('../internal/util/http-error.js').HttpError} as `page`
+   */
+  async change({ token, entry: former }, { actor, about, entry }) {
+    const args = [token, former, actor, about, entry];
+    return (await this.#redis.run('audit/change', ['auditorder'], args)) === 1;
+  }
+
+  /** Nothing is tried again from now on. */
+  close() {
+    this.#persistent.close();
+  }
+}
