@@ -115,7 +115,7 @@ export class RemoteOperations {
   async find(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
     const own = await this.#presentOwn(kind, id, principal);
-    if (own !== undefined) return own;
+    if (isKnown(own)) return own;
     const [values, nodes, epoch] = await this.#cluster.redis.commands([
       ['HMGET', `job:${id}`, ...FIELDS],
       ['HGETALL', `nodes:${id}`],
@@ -125,7 +125,8 @@ export class RemoteOperations {
     if (fields.principal === undefined) this.#replicas.checkEpoch(epoch);
     if (fields.kind !== kind || fields.principal !== principal) return undefined;
     // It may have begun here while Redis was asked.
-    return this.#own(kind, id, principal) ?? this.#savedFrom(id, fields, fieldsOf(nodes));
+    const now = this.#own(kind, id, principal);
+    return isKnown(now) ? now : this.#savedFrom(id, fields, fieldsOf(nodes));
   }
 
   /**
@@ -225,8 +226,8 @@ export class RemoteOperations {
       for (const [id, ...flat] of rows) {
         const own = this.#own(kind, id, principal);
         const fields = /** @type {any} */ (fieldsOf(flat));
-        const isOwn = own !== undefined && !own.ended;
-        const found = isOwn ? own : this.#savedFrom(id, fields, {});
+        const isRunning = isKnown(own) && !own?.ended;
+        const found = isRunning && own ? own : this.#savedFrom(id, fields, {});
         if (status === undefined || found.status === status) page.push(found);
       }
       if (cursor === '' || page.length > limit) {
@@ -279,7 +280,7 @@ export class RemoteOperations {
    * @param {NodeChange[]} next.changes
    * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is that of the replica of its
    *   log. Called once, also after a rejection: when it turns out that Redis did it before the connection was lost
-   * @returns {Promise<boolean>} false: it has not ended, or is in another attempt
+   * @returns {Promise<'OK' | 'MOVED' | 'GONE'>} `MOVED`: it has not ended, or is in another attempt
    * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 for Redis
    */
   async reopen(operation, next) {
@@ -293,10 +294,10 @@ export class RemoteOperations {
     const done = async (/** @type {string[]} */ [word, ...rest]) => {
       if (word === 'REFUSED') throw next.parts.refused(rest[0], JSON.parse(rest[1]));
       if (word === 'BURIED') throw redisUnavailable();
-      if (word !== 'OK') return false;
+      if (word !== 'OK') return /** @type {'MOVED' | 'GONE'} */ (word);
       if (rest[0] !== '') next.parts.taken(JSON.parse(rest[0]));
       await next.begin(this.#logToAdopt(operation));
-      return true;
+      return /** @type {const} */ ('OK');
     };
     try {
       return await done(await ask());
@@ -343,4 +344,12 @@ export class RemoteOperations {
   close() {
     this.#isClosed = true;
   }
+}
+
+/**
+ * @param {OwnOperation | undefined} own
+ * @returns {boolean} whether this process has it with its state: one that was taken over reads that first
+ */
+function isKnown(own) {
+  return own?.data !== undefined;
 }

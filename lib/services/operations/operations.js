@@ -152,6 +152,10 @@ export class Operations extends EventEmitter {
     this.#tables[kind].add(operation);
     try {
       await this.#restore(operation, fields);
+    } catch (unread) {
+      operation.body = { nodes: [] };
+      operation.data = this.#restorers.get(kind)?.(operation, { nodes: {}, snapshot: {} });
+      throw unread;
     } finally {
       if (cancel !== undefined) operation.cancel(/** @type {any} */ (cancel));
       // Not `finish`: its nodes end as those of a cancelled one.

@@ -181,7 +181,7 @@ export class OperationService {
       this.checkReady();
       this.#operations.begin(operation);
     } catch (error) {
-      await writes.retract(own);
+      void writes.retract(own);
       throw error;
     }
     entries.push(...(operation.reservation?.entries ?? []));

@@ -1,6 +1,6 @@
 /** Types of the services of operations. This file has no code. */
 
-/** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
+/** @typedef {import('../../jobs/admission/types.js').Submission['access']} Access */
 /** @typedef {import('./operation.js').Operation} Operation */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 

@@ -2,6 +2,7 @@
 import { HttpError } from '../../internal/util/http-error.js';
 import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
 import { OperationService } from '../operations/service.js';
+import { operationNotFound } from '../operations/operation.js';
 import { Workflow } from './run.js';
 import { WorkflowState } from './state.js';
 import { chain } from '../operations/directory.js';
@@ -292,7 +293,7 @@ export class Workflows extends OperationService {
     }
     const parts = this.partsOf(operation, access);
     operation.asked = JSON.stringify(parts.asked);
-    const isReopened = await remote.reopen(/** @type {any} */ (ended), {
+    const outcome = await remote.reopen(/** @type {any} */ (ended), {
       parts,
       limits: operation.limits,
       snapshot: operation.snapshot,
@@ -302,7 +303,8 @@ export class Workflows extends OperationService {
         void workflow.run(nodes);
       },
     });
-    if (!isReopened) throw running();
+    if (outcome === 'GONE') throw operationNotFound('workflow');
+    if (outcome === 'MOVED') throw running();
     return operation;
   }
 }
