@@ -14,6 +14,16 @@ import { isMain, root, run, which } from './lib/run.mjs';
 
 /** The tree of the ordinary build. */
 export const BUILD_FOLDER = 'build';
+/** The tree of the tests in CI, where there is clang. */
+const TESTS_FOLDER = 'build-tests';
+
+/** Whether builds are made once and thrown away, so that the CPU time of a whole build counts. */
+const IN_CI = Boolean(process.env.CI);
+
+/** @returns {string | undefined} clang 14 or the default one */
+export function findClang() {
+  return ['clang++-14', 'clang++'].find((name) => which(name) !== undefined);
+}
 
 /** @typedef {import('./lib/run.mjs').RunOptions} RunOptions */
 
@@ -83,7 +93,8 @@ export async function buildAddon(options = [], how) {
     }
     // Next to this package, or where npm has put it in the project that uses this package.
     const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-    const args = [cmakeJs, 'configure', '--log-level', 'warn', ...options];
+    const unity = IN_CI ? ['--CDSLUICE_UNITY=ON'] : [];
+    const args = [cmakeJs, 'configure', '--log-level', 'warn', ...unity, ...options];
     if ((await run(process.execPath, args, how)).status !== 0) return false;
   } else if (lacksRedis(folder) && !(await configureTree(folder, [], how))) {
     return false;
@@ -92,16 +103,30 @@ export async function buildAddon(options = [], how) {
 }
 
 /**
- * Builds the GoogleTest binary in the addon's tree.
+ * Builds the GoogleTest binary: in the addon's tree; in CI in one of its own, around the addon's libraries, by
+ * clang, which compiles tests in two thirds of the time of GCC.
  * @param {RunOptions & {jobs?: number}} [how]
- * @returns {Promise<boolean>} whether the build succeeded
+ * @returns {Promise<string | undefined>} the tree; undefined when the build failed
  */
 export async function buildNativeTests(how) {
-  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], how))) return false;
-  if (!isCached(BUILD_FOLDER, 'SLUICE_TESTS', 'ON')) {
-    if (!(await configureTree(BUILD_FOLDER, ['-DSLUICE_TESTS=ON'], how))) return false;
+  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], how))) return undefined;
+  const clang = IN_CI ? findClang() : undefined;
+  const folder = clang === undefined ? BUILD_FOLDER : TESTS_FOLDER;
+  const options =
+    clang === undefined
+      ? ['-DSLUICE_TESTS=ON']
+      : [
+          `-DSLUICE_LIBRARIES=${BUILD_FOLDER}`,
+          `-DCMAKE_CXX_COMPILER=${clang}`,
+          '-DCMAKE_BUILD_TYPE=Release',
+        ];
+  if (clang !== undefined && !(await buildTree(BUILD_FOLDER, ['sluice_runtime'], how))) {
+    return undefined;
   }
-  return buildTree(BUILD_FOLDER, ['sluice_tests'], how);
+  if (!isConfigured(folder) || !isCached(folder, 'SLUICE_TESTS', 'ON')) {
+    if (!(await configureTree(folder, options, how))) return undefined;
+  }
+  return (await buildTree(folder, ['sluice_tests'], how)) ? folder : undefined;
 }
 
 if (isMain(import.meta.url)) {

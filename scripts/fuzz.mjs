@@ -9,10 +9,13 @@
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { isMain, root, run, which } from './lib/run.mjs';
+import { buildTree, configureTree, findClang } from './build.mjs';
+import { isMain, root, run } from './lib/run.mjs';
 
-const folder = join(root, 'build-fuzz');
+const TREE = 'build-fuzz';
+const folder = join(root, TREE);
 const sources = join(root, 'test/fuzz');
 const SECONDS = 5;
 /** An input that takes longer counts as a hang. */
@@ -26,42 +29,45 @@ export function fuzzTargets() {
     .map((name) => name.slice(0, -'.cc'.length));
 }
 
-/** @returns {string | undefined} clang 14 or the default one */
-export function findClang() {
-  return ['clang++-14', 'clang++'].find((name) => which(name) !== undefined);
-}
+/**
+ * @typedef {object} FuzzOptions
+ * @property {number} seconds for each target
+ * @property {string[]} [targets] default: all
+ * @property {number} [jobs] compilers, and targets, at once; default: one per core
+ * @property {(text: string) => void} [print] takes all output; default: this process's own
+ */
 
 /**
- * @param {string} clang
+ * Builds targets. The core is compiled once for all of them.
  * @param {string[]} targets
+ * @param {Pick<FuzzOptions, 'jobs' | 'print'>} how
  * @returns {Promise<boolean>} whether the build succeeded
  */
-async function build(clang, targets) {
-  const generator = which('ninja') === undefined ? [] : ['-G', 'Ninja'];
+async function build(targets, how) {
+  const clang = findClang();
+  if (clang === undefined) {
+    console.error('sluice: fuzzing takes clang, which is not installed');
+    return false;
+  }
   const options = [
     '-DSLUICE_FUZZ=ON',
     `-DCMAKE_CXX_COMPILER=${clang}`,
     '-DCMAKE_BUILD_TYPE=Release',
   ];
-  const configured = existsSync(join(folder, 'CMakeCache.txt'))
-    ? await run('cmake', [folder])
-    : await run('cmake', [...generator, '-S', root, '-B', folder, ...options]);
-  if (configured.status !== 0) return false;
-  const built = await run('cmake', ['--build', folder, '--parallel', '2', '--target', ...targets]);
-  return built.status === 0;
+  return (await configureTree(TREE, options, how)) && (await buildTree(TREE, targets, how));
 }
 
 /**
  * @param {string} target
- * @param {number} seconds
+ * @param {FuzzOptions} options
  * @returns {Promise<boolean>} whether it found nothing
  */
-async function fuzz(target, seconds) {
+async function fuzz(target, { seconds, print }) {
   const corpus = join(folder, 'corpus', target);
   const findings = join(folder, 'findings', target);
   for (const path of [corpus, findings]) mkdirSync(path, { recursive: true });
   const seeds = join(sources, 'seeds', target);
-  const { status } = await run(join(folder, target), [
+  const args = [
     corpus,
     ...(existsSync(seeds) ? [seeds] : []),
     `-max_total_time=${seconds}`,
@@ -71,25 +77,28 @@ async function fuzz(target, seconds) {
     '-print_final_stats=1',
     '-verbosity=0',
     `-artifact_prefix=${findings}/`,
-  ]);
+  ];
+  const { status } = await run(join(folder, target), args, { print });
   return status === 0;
 }
 
 /**
- * @param {number} seconds for each target
- * @param {string[]} [targets] default: all
- * @returns {Promise<boolean>} whether all ran and found nothing
+ * @param {FuzzOptions} options
+ * @returns {Promise<import('./lib/suites.mjs').Counts>} targets by what became of them; a build that fails
+ *   counts as one that failed
  */
-export async function fuzzAll(seconds, targets = fuzzTargets()) {
-  const clang = findClang();
-  if (clang === undefined) {
-    console.error('sluice: fuzzing takes clang, which is not installed');
-    return false;
-  }
-  if (!(await build(clang, targets))) return false;
-  let clean = true;
-  for (const target of targets) clean = (await fuzz(target, seconds)) && clean;
-  return clean;
+export async function fuzzAll({ targets = fuzzTargets(), ...options }) {
+  const { jobs = availableParallelism(), print } = options;
+  if (!(await build(targets, { jobs, print }))) return { passed: 0, failed: 1, skipped: 0 };
+  const queue = [...targets];
+  let failed = 0;
+  const work = async () => {
+    for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
+      if (!(await fuzz(target, options))) failed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, work));
+  return { passed: targets.length - failed, failed, skipped: 0 };
 }
 
 if (isMain(import.meta.url)) {
@@ -108,5 +117,5 @@ if (isMain(import.meta.url)) {
     }
   }
   const targets = positionals.length > 0 ? positionals : known;
-  process.exitCode = (await fuzzAll(seconds, targets)) ? 0 : 1;
+  process.exitCode = (await fuzzAll({ seconds, targets })).failed === 0 ? 0 : 1;
 }

@@ -11,11 +11,11 @@ import { createGateway, providers } from '../lib/index.js';
 import { animate } from './lib/apng.mjs';
 import { root } from './lib/run.mjs';
 
-const SIZE = { width: 800, height: 500 };
+const SIZE = { width: 920, height: 520 };
 const BYTES_MAX = 2 ** 20;
 const TOKEN_MS = 120;
 /** Pictures before and after the reload, and how long each is shown. */
-const FRAMES = 9;
+const FRAMES = 8;
 const FRAME_MS = 400;
 const LONG_MS = 1200;
 
@@ -31,16 +31,13 @@ try {
   /** @type {{png: Buffer, ms: number}[]} */
   const frames = [];
   const take = async (ms = FRAME_MS) => frames.push({ png: await page.screenshot(), ms });
-  /** Brings the newest job into view. */
-  const show = async () => {
-    const job = page.getByTestId('job').first();
-    await job.waitFor();
-    await job.evaluate((card) => card.scrollIntoView({ block: 'end' }));
-  };
+  /** Waits until the answer streams. */
+  const show = () => page.locator('[data-testid=message][data-begun=true]').waitFor();
   await page.goto(server.url);
+  await page.getByLabel('Hide this notice').click();
   await page.getByLabel('Prompt').fill('What happens when I reload this page?');
   await take(LONG_MS);
-  await page.keyboard.press('Control+Enter');
+  await page.keyboard.press('Enter');
   await show();
   for (let i = 0; i < FRAMES; i += 1) {
     await page.waitForTimeout(TOKEN_MS * 3);
@@ -53,7 +50,7 @@ try {
     await take();
     await page.waitForTimeout(TOKEN_MS * 3);
   }
-  await page.locator('[data-testid=job][data-state=completed]').waitFor();
+  await page.getByTestId('again').last().waitFor();
   await take(3 * LONG_MS);
   const picture = animate(frames);
   if (picture.length > BYTES_MAX) throw new Error(`the picture has ${picture.length} bytes`);

@@ -10,8 +10,8 @@
  *
  * Usage: node scripts/soak.mjs
  */
-import { findClang, fuzzAll } from './fuzz.mjs';
-import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
+import { fuzzAll } from './fuzz.mjs';
+import { buildAddon, buildNativeTests, findClang } from './build.mjs';
 import { crossNeeds, emulatorNeeds } from './lib/cross.mjs';
 import { buildNeeds, nativeTestNeeds, redisBuildNeeds } from './lib/needs.mjs';
 import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
@@ -35,18 +35,20 @@ const {
 } = process.env;
 const env = { ...process.env, SLUICE_CRASH_ROUNDS, SLUICE_STRESS_STREAMS };
 
-const native = (await buildNativeTests())
-  ? await nativeSuite(BUILD_FOLDER, {
-      ctestArgs: ['-R', 'Stress|Random', '--repeat', `until-fail:${STRESS_REPEATS}`],
-    })
-  : notRun;
+const tree = await buildNativeTests();
+const native =
+  tree === undefined
+    ? notRun
+    : await nativeSuite(tree, {
+        ctestArgs: ['-R', 'Stress|Random', '--repeat', `until-fail:${STRESS_REPEATS}`],
+      });
 const jest = (await buildAddon())
   ? await jestSuite(['test/integration', 'test/soak'], {
       env,
       jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })
   : notRun;
-/** @returns {Promise<number>} 1 when a target has found something */
+/** @returns {Promise<number>} the targets that have found something */
 async function fuzz() {
   const seconds = Number(process.env.SLUICE_FUZZ_SECONDS ?? FUZZ_SECONDS_DEFAULT);
   if (seconds === 0) return 0;
@@ -54,7 +56,7 @@ async function fuzz() {
     console.log('\nthe fuzz targets were skipped: they take clang');
     return 0;
   }
-  return (await fuzzAll(seconds)) ? 0 : 1;
+  return (await fuzzAll({ seconds })).failed;
 }
 
 const results = [native, jest];

@@ -1,13 +1,15 @@
 /**
- * Runs the tests: jest's unit, integration and browser tests in one call, and GoogleTest under CTest
- * at the same time. Every suite runs even when another failed. The last line sums them up, and the
+ * Runs the tests: jest's unit, integration and browser tests in one call, and GoogleTest at the
+ * same time. Every suite runs even when another failed. The last line sums them up, and the
  * exit status is 1 when anything failed.
  *
  * Usage: node scripts/test.mjs [--checks] [native|unit|integration|browser]... [-- jest options]
- *   --checks   also runs lint and types at the same time; each that fails counts as one failure
+ *   --checks   also runs lint, types, and where there is clang each fuzz target for some seconds, at the same
+ *              time; each that fails counts as one failure
  */
 import { parseArgs } from 'node:util';
-import { BUILD_FOLDER, buildAddon, buildNativeTests } from './build.mjs';
+import { buildAddon, buildNativeTests, findClang } from './build.mjs';
+import { fuzzAll } from './fuzz.mjs';
 import {
   browserTestNeeds,
   buildNeeds,
@@ -16,12 +18,14 @@ import {
   serverTestNeeds,
 } from './lib/needs.mjs';
 import { run } from './lib/run.mjs';
-import { jestSuite, nativeSuite, notRun } from './lib/suites.mjs';
+import { gtestSuite, jestSuite, notRun } from './lib/suites.mjs';
 import { ensure, FOR_REDIS, prefer, SERVER_TESTS_SKIPPED } from './setup.mjs';
 
 /** @typedef {import('./lib/suites.mjs').Counts} Counts */
 
 const all = ['native', 'unit', 'integration', 'browser'];
+/** For each fuzz target. */
+const FUZZ_SECONDS = 5;
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator === -1 ? undefined : separator);
 const jestArgs = separator === -1 ? [] : process.argv.slice(separator + 1);
@@ -67,19 +71,26 @@ const check = (script) =>
     return { passed: 0, failed: status === 0 ? 0 : 1, skipped: 0 };
   });
 
-/** @param {number | undefined} jobs */
-const native = (jobs) =>
-  section('native tests', async (print) =>
-    (await buildNativeTests({ jobs, print })) ? nativeSuite(BUILD_FOLDER, { jobs, print }) : notRun,
-  );
+const native = () =>
+  section('native tests', async (print) => {
+    const folder = await buildNativeTests({ print });
+    return folder === undefined ? notRun : gtestSuite(folder, { print });
+  });
 
-/** What runs beside jest, one after the other. @returns {Promise<Counts[]>} */
-async function besideJest() {
+const fuzz = () =>
+  section('fuzz targets', async (print) => fuzzAll({ seconds: FUZZ_SECONDS, print }));
+
+/** What takes every core, one after the other. @returns {Promise<Counts[]>} */
+async function nativeParts() {
   const counts = [];
-  if (values.checks) counts.push(await check('types'), await check('lint'));
-  // While jest keeps every core busy, one more process is enough to use its waits.
-  if (wanted.includes('native')) counts.push(await native(jestSuites.length > 0 ? 1 : undefined));
+  if (wanted.includes('native')) counts.push(await native());
+  if (values.checks && findClang() !== undefined) counts.push(await fuzz());
   return counts;
+}
+
+/** @returns {Promise<Counts[]>} */
+async function checks() {
+  return values.checks ? [await check('types'), await check('lint')] : [];
 }
 
 /** @returns {Promise<Counts>} */
@@ -102,7 +113,8 @@ const addonReady =
 
 if (wanted.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 
-const results = (await Promise.all([jest(), besideJest()])).flat();
+// The tests of jest wait more than they compute: what runs beside them uses their waits.
+const results = (await Promise.all([jest(), nativeParts(), checks()])).flat();
 const sum = (/** @type {keyof Counts} */ what) =>
   results.reduce((total, counts) => total + counts[what], 0);
 

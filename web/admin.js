@@ -11,6 +11,7 @@ import { KeyForm } from './app/key-form.js';
 import { KeyTable } from './admin/keys.js';
 import { Overview } from './admin/overview.js';
 import { WorkflowTable } from './admin/workflows.js';
+import { buildTables } from './admin/tables.js';
 import { byTestId } from './admin/dom.js';
 
 /** Time in which a hidden page keeps its feed. */
@@ -26,6 +27,7 @@ const LINK_WORDS = {
   offline: 'Not connected',
 };
 
+buildTables(document, /** @type {any} */ (document.querySelector('template#table')));
 const context = new Context(deny);
 const overview = new Overview();
 const jobs = new JobTable(context, () => follow());
@@ -133,6 +135,12 @@ const keyForm = new KeyForm(/** @type {any} */ (byTestId('key-form')), async (ke
   return '';
 });
 
+/** Scrolls the bar of sections so that a link is in its middle. @param {HTMLElement} link */
+function reveal(link) {
+  const bar = /** @type {HTMLElement} */ (link.parentElement);
+  bar.scrollLeft = link.offsetLeft - bar.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2;
+}
+
 /** Shows the section that the fragment names. */
 function show() {
   const [name, id = ''] = location.hash.slice(1).split('/').map(decodeURIComponent);
@@ -143,11 +151,14 @@ function show() {
     const element = document.querySelector(`#section-${each}`);
     if (element instanceof HTMLElement) element.hidden = each !== section;
   }
+  scrollTo({ top: 0 });
   const current = section === 'job' ? 'jobs' : section;
   for (const link of document.querySelectorAll('.sections a')) {
     const isCurrent = link.getAttribute('href') === `#${current}`;
-    if (isCurrent) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
+    if (isCurrent) {
+      link.setAttribute('aria-current', 'page');
+      reveal(/** @type {HTMLElement} */ (link));
+    } else link.removeAttribute('aria-current');
   }
   byTestId('problem').textContent = '';
   overview.setShown(section === 'overview');

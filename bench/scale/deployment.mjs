@@ -155,7 +155,7 @@ export async function measureLoad(load) {
  * @returns {Promise<number[]>} microseconds each
  */
 export async function measureBeats(members) {
-  const { scripts } = await import('../../lib/cluster/scripts.js');
+  const { scripts } = await import('../../lib/cluster/client/scripts.js');
   const { source, sha } = scripts().beat;
   const port = await freePort();
   const server = await startServer(['redis-server', '--port', String(port), '--save', ''], {

@@ -35,9 +35,8 @@ export const flags = { ...serveFlags, ...shown };
 export const help = `Usage: sluice doctor [options]
 
 Checks Node, the addon, the port, the limit of open files, the upstreams with their keys and models,
-and the data file or the Redis server, for "sluice serve" with the same options (it takes all of them),
-and says what to do.
-Changes nothing. Exit code 1 if a server would not work. An API key is read from OPENAI_API_KEY.
+and the data file or the Redis server, for "sluice serve" with the same options (it takes all of them).
+Names the fix for each problem. Changes nothing. Exit code 1 if a server would not work. An API key is read from OPENAI_API_KEY.
 
 ${describeFlags(shown)}
 `;

@@ -6,11 +6,11 @@ import { openOutput } from './output.js';
 /** @type {import('./flags.js').Flags} */
 export const flags = { ...outputFlag };
 
-export const summary = 'write what a data file holds as JSON lines';
+export const summary = 'export a data file as JSON lines';
 
 export const help = `Usage: sluice export FILE [options]
 
-Writes what a data file of "sluice serve --data FILE" holds, a JSON object per line: jobs with their
+Exports the data file of "sluice serve --data FILE", one JSON object per line: jobs with their
 texts, oldest first, idempotency keys, the ledger's events, then /v1/kv and conversations. Changes
 nothing, and works while a server uses the file: the output is a consistent snapshot. Amounts may exceed
 2^53 and are strings.

@@ -16,7 +16,7 @@ const MEMORY_FULL = 0.8;
 const MIB = 2 ** 20;
 
 const RIGHTS =
-  'Grant what the ACL line of docs/scaling.md grants, and rename none of these commands.';
+  'Grant the rights of the ACL line in docs/scaling.md, and do not rename these commands.';
 
 /**
  * Commands of each kind that is needed, with arguments that change nothing: the key does not exist.
@@ -216,7 +216,7 @@ export class RedisChecks {
     if (aof === '1') return ok('Redis writes every change to a file');
     const advice = 'Set appendonly yes and appendfsync everysec, if ended jobs are to outlive it.';
     if (saved === 'err') return warning('Redis cannot write its snapshots', advice);
-    return warning('Redis writes no append-only file: a restart loses what came last', advice);
+    return warning('Redis writes no append-only file: a restart loses the latest changes', advice);
   }
 
   async #checkSchema() {
@@ -246,7 +246,7 @@ export class RedisChecks {
     // Nothing but SUBSCRIBE is possible afterwards.
     const subscribed = await client.subscribe(`${this.#prefix}doctor`).catch(() => undefined);
     if (subscribed === undefined) refused.push('SUBSCRIBE');
-    if (refused.length === 0) return ok('the user may do what is needed');
+    if (refused.length === 0) return ok('the user has all required rights');
     return problem(`the user may not use ${refused.join(', ')} with its keys`, RIGHTS);
   }
 

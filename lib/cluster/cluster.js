@@ -2,14 +2,14 @@ import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BEATS_PER_LEASE, Members } from './members.js';
-import { RedisClient } from './redis-client.js';
-import { RedisClock } from './redis-clock.js';
-import { ScriptCalls } from './script-calls.js';
+import { RedisClient } from './client/redis-client.js';
+import { RedisClock } from './client/redis-clock.js';
+import { ScriptCalls } from './client/script-calls.js';
 import { SharedCredit } from './ledger/shared-credit.js';
-import { SharedJobs } from './shared-jobs.js';
+import { SharedJobs } from './jobs/shared-jobs.js';
 import { SharedLedger } from './ledger/shared-ledger.js';
 import { SharedLeases } from './shared-leases.js';
-import { fieldsOf } from './scripts.js';
+import { fieldsOf } from './client/scripts.js';
 
 /** The schema of the keys in Redis. */
 export const SCHEMA = 1;
@@ -18,10 +18,10 @@ const JOIN_AGAIN_MS = 250;
 
 /** @typedef {import('../streams/redis-link.js').Beat} Beat */
 
+/** @typedef {import('../streams/redis-link.js').RedisLink} RedisLink */
 /**
- * The native link as a cluster uses it.
- * @typedef {Pick<import('../streams/redis-link.js').RedisLink,
- *   'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
+ * The native link as a cluster uses it. On one line: the compiler prints the declaration with its line breaks.
+ * @typedef {Pick<RedisLink, 'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
@@ -30,7 +30,7 @@ const JOIN_AGAIN_MS = 250;
  * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
  * an owner. `erased`: a job is no more. `keys`: keys of callers were changed. `published`: a message on a channel of
  * `listen`. `left`: this process is no member any more.
- * @typedef {{state: [state: import('./redis-client.js').RedisState], joined: [how: {ids: string[],
+ * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [how: {ids: string[],
  *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
  *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
  *   left: []}} ClusterEvents
@@ -108,7 +108,10 @@ export class Cluster extends EventEmitter {
       syncClock: () => this.syncClock(),
     });
     this.ledger = new SharedLedger(this.calls);
-    this.sharedCredit = new SharedCredit({ redis: this.redis, calls: this.calls, log });
+    this.sharedCredit = new SharedCredit({
+      ...{ redis: this.redis, calls: this.calls, log },
+      process: () => this.#name,
+    });
     this.sharedLeases = new SharedLeases({
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
       process: () => this.#name,
@@ -139,7 +142,7 @@ export class Cluster extends EventEmitter {
     return `{${this.#options.prefix}}:`;
   }
 
-  /** @returns {import('./redis-client.js').RedisState} */
+  /** @returns {import('./client/redis-client.js').RedisState} */
   get state() {
     return this.redis.state;
   }
@@ -371,7 +374,7 @@ export class Cluster extends EventEmitter {
   }
 
   /**
-   * @param {import('./redis-client.js').RedisState} state
+   * @param {import('./client/redis-client.js').RedisState} state
    * @param {string} detail
    */
   #onState(state, detail) {

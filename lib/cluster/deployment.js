@@ -1,6 +1,6 @@
-import { Departure } from './departure.js';
-import { Failover } from './failover.js';
-import { Retention } from './retention.js';
+import { Departure } from './jobs/departure.js';
+import { Failover } from './jobs/failover.js';
+import { Retention } from './jobs/retention.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 
@@ -36,7 +36,7 @@ export class Deployment {
    * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
-   * @param {import('./failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
+   * @param {import('./jobs/failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
    * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
    *   process; false: its conversation is gone
    * @param {DeploymentOptions} deps.options
@@ -58,8 +58,9 @@ export class Deployment {
       room: () => this.#room(),
     });
     const { maxRetainedJobs } = options;
-    const retention = (/** @type {import('./job-fields.js').OperationKind | undefined} */ kind) =>
-      new Retention({ redis: cluster.redis, maxRetainedJobs, kind });
+    const retention = (
+      /** @type {import('./jobs/job-fields.js').OperationKind | undefined} */ kind,
+    ) => new Retention({ redis: cluster.redis, maxRetainedJobs, kind });
     const retentions = {
       job: retention(undefined),
       workflow: retention('workflow'),

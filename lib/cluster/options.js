@@ -42,7 +42,7 @@ export const REDIS_OPTIONS = Object.freeze([
     choices: ['fail', 'rerun'],
     default: 'fail',
     flag: 'on-producer-lost',
-    help: 'what becomes of a job that has tokens when its process dies: it fails, or is run again',
+    help: 'when a process dies, its jobs with tokens fail or run again; jobs without tokens always run again',
   },
   {
     path: 'redis.commandTimeoutMs',
@@ -66,7 +66,7 @@ export const REDIS_OPTIONS = Object.freeze([
     min: 0,
     max: 16,
     default: 0,
-    help: 'replicas that have to have what is acknowledged for good before the answer is sent',
+    help: 'replicas that must hold a permanent change before it is acknowledged',
     more: 'See [scaling](scaling.md#replicas).',
   },
   {
@@ -87,12 +87,12 @@ export const REDIS_OPTIONS = Object.freeze([
  *   it; default `sluice`
  * @property {number} [leaseMs] silence after which a process counts as dead; the same for all processes of
  *   a deployment; default 10000
- * @property {'fail' | 'rerun'} [onProducerLost] what becomes of a job that has tokens when its process
- *   dies: it fails, or is run again; default `fail`
+ * @property {'fail' | 'rerun'} [onProducerLost] when a process dies, its jobs with tokens fail or run
+ *   again; jobs without tokens always run again; default `fail`
  * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
  * @property {number} [flushMs] shortest time between two writes of tokens to Redis; default 10
- * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before the
- *   answer is sent; default 0
+ * @property {number} [waitReplicas] replicas that must hold a permanent change before it is acknowledged;
+ *   default 0
  * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS,
  *   for `rediss://`
  */

@@ -1,4 +1,4 @@
-import { PersistentCalls } from './persistent-calls.js';
+import { PersistentCalls } from './client/persistent-calls.js';
 
 /** Entries that wait for Redis; further ones are dropped. */
 const WAITING_MAX = 10_000;
@@ -24,7 +24,7 @@ export class SharedAudit {
 
   /**
    * @param {object} deps
-   * @param {import('./redis-client.js').RedisClient} deps.redis
+   * @param {import('./client/redis-client.js').RedisClient} deps.redis
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, log }) {

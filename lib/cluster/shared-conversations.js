@@ -114,7 +114,7 @@ export class SharedConversations {
   /**
    * @param {object} deps
    * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('./script-calls.js').ScriptCalls} deps.calls
+   * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
    */
   constructor({ cluster, calls }) {
     this.#cluster = cluster;

@@ -1,4 +1,4 @@
-import { fieldsOf } from './scripts.js';
+import { fieldsOf } from './client/scripts.js';
 
 /** @typedef {import('../jobs/policy/config.js').AccessConfig} AccessConfig */
 /** @typedef {import('../jobs/policy/config.js').KeyConfig} KeyConfig */

@@ -1,4 +1,4 @@
-import { PersistentCalls } from './persistent-calls.js';
+import { PersistentCalls } from './client/persistent-calls.js';
 import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/rate-limits/shared-quota-port.js').SharedQuotaPort} SharedQuotaPort */
@@ -18,9 +18,9 @@ export class SharedLeases {
 
   /**
    * @param {object} deps
-   * @param {import('./redis-client.js').RedisClient} deps.redis
-   * @param {import('./script-calls.js').ScriptCalls} deps.calls
-   * @param {import('./redis-clock.js').RedisClock} deps.clock
+   * @param {import('./client/redis-client.js').RedisClient} deps.redis
+   * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
+   * @param {import('./client/redis-clock.js').RedisClock} deps.clock
    * @param {() => string} deps.process name of this process
    * @param {() => void} deps.onBuried this process is no member of the deployment
    * @param {import('../internal/util/logger.js').Logger} deps.log

@@ -255,6 +255,7 @@ export function createParts(checked) {
     upstreams: options.provider.figures?.bind(options.provider),
     stats: () => ({
       ...loadOf(pipeline),
+      openStreams: streams.size,
       cached: cache.stats,
       leases: openLeases({ reservations, sharedReservations, lifecycle }),
       held: openHolds({ billing, lifecycle, isShared: cluster !== undefined }),
@@ -303,16 +304,14 @@ export function createParts(checked) {
   const admission = new Admission({
     context: () => telemetry.context(),
     ...{ webhooks, options, nowMs, hub, pipeline, lifecycle, cache, reservations, store },
-    ...{
-      turns,
-      billing: billing.jobs,
-      memory,
-      hasPrincipals,
-      directory,
-      shared: cluster?.sharedJobs,
-    },
-    parts: jobs.sharedParts,
-    charges: sharedReservations && { reservations: sharedReservations, calls: billing.calls },
+    ...{ turns, billing: billing.jobs, memory, hasPrincipals, directory },
+    deployment: cluster &&
+      jobs.sharedParts &&
+      sharedReservations && {
+        shared: cluster.sharedJobs,
+        parts: jobs.sharedParts,
+        charges: { reservations: sharedReservations, calls: billing.calls },
+      },
   });
   memory.setRunning(() => runningLogBytes({ hub, jobs: lifecycle.jobs, operations }));
   /** New work is accepted until this is set. */
@@ -383,12 +382,7 @@ export function createParts(checked) {
           (principal) => deployed.faceStore.erase(principal),
           (principal) => erasePrincipalIn(deployed.audit, principal),
         ]);
-  const streams = new OpenStreams({
-    max: options.maxStreams,
-    hasPrincipals,
-    onOpen: () => metrics.openStreams.inc(),
-    onClosed: () => metrics.openStreams.dec(),
-  });
+  const streams = new OpenStreams({ max: options.maxStreams, hasPrincipals });
   const all = {
     ...{
       options,

@@ -99,13 +99,13 @@ export function addClusterMetrics(registry, figures) {
   });
   counter(
     'sluice_redis_conflicting_endings_total',
-    'Jobs whose readers here were told another ending than the one that counts.',
+    'Jobs whose readers here received an ending other than the final one.',
     (of) => of.conflictingEndings,
   );
   gauge('sluice_processes', 'Processes of the deployment.', (of) => of.processes);
   new Counter({
     name: 'sluice_failovers_total',
-    help: 'Jobs that this process has taken over, by what became of them.',
+    help: 'Jobs that this process has taken over, by result.',
     labelNames: ['outcome'],
     registers,
     async collect() {

@@ -1,13 +1,13 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
 import { Deployment } from '../cluster/deployment.js';
 import { DeploymentErasure } from '../services/erasure/deployment.js';
-import { FaceStore } from '../cluster/face-store.js';
+import { FaceStore } from '../cluster/jobs/face-store.js';
 import { OperationWrites } from '../cluster/operations/operation-writes.js';
-import { Presence } from '../cluster/presence.js';
+import { Presence } from '../cluster/jobs/presence.js';
 import { RedisLink, requireRedis } from '../streams/redis-link.js';
-import { RemoteJobs } from '../cluster/remote-jobs.js';
+import { RemoteJobs } from '../cluster/jobs/remote-jobs.js';
 import { RemoteOperations } from '../cluster/operations/remote-operations.js';
-import { Replicas } from '../cluster/replicas.js';
+import { Replicas } from '../cluster/jobs/replicas.js';
 import { SharedAudit } from '../cluster/shared-audit.js';
 import { SharedDurable } from '../cluster/durable/shared-durable.js';
 import { SharedKvSpaces } from '../cluster/kv/spaces.js';
@@ -18,8 +18,8 @@ import { SharedUiChats } from '../http/faces/ui/shared-chats.js';
 import { addClusterMetrics } from './cluster-metrics.js';
 import { openCluster } from '../cluster/cluster.js';
 import { eraseJobIn } from '../services/audit/shared-log.js';
-import { scripts } from '../cluster/scripts.js';
-import { subscriber } from '../cluster/subscription.js';
+import { scripts } from '../cluster/client/scripts.js';
+import { subscriber } from '../cluster/client/subscription.js';
 
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
@@ -183,7 +183,6 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
       presence.close();
       audit.close();
       operations.close();
-      writes.close();
       link.close();
     },
   };

@@ -1,7 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { asJson, checkListQuery } from '../jobs/request.js';
 import { checkCloseOptions, checkGatewayOptions } from './options.js';
-import { checkOptions, checkSignal, checkString } from '../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
 import { createGatewayHandler } from './http.js';
 import { createParts } from './assembly.js';
@@ -10,7 +15,7 @@ import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
 import { later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
-import { kindOf } from '../services/operations/operations.js';
+import { kindOf } from '../services/operations/operation.js';
 import { listen } from '../http/server.js';
 import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
@@ -115,7 +120,7 @@ export class Gateway extends EventEmitter {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
     const query = checkListQuery({
-      limit: limit === undefined ? undefined : String(limit),
+      limit: asQueryNumber(limit),
       after,
       status,
     });
@@ -174,7 +179,11 @@ export class Gateway extends EventEmitter {
     return this.#parts.conversations;
   }
 
-  /** Workflows: see `lib/services/workflows/service.js`. */
+  /**
+   * Workflows: see `lib/services/workflows/service.js`.
+   * @returns {Pick<import('../services/workflows/service.js').Workflows,
+   *   'submit' | 'get' | 'list' | 'page' | 'node' | 'cancel' | 'retry' | 'stream'>}
+   */
   get workflows() {
     return this.#parts.workflows;
   }
@@ -213,7 +222,10 @@ export class Gateway extends EventEmitter {
     return { list: (query) => audit.list(query), record: (action) => audit.record(action) };
   }
 
-  /** Crawls: see `lib/services/crawls/service.js`. */
+  /**
+   * Crawls: see `lib/services/crawls/service.js`.
+   * @returns {Pick<import('../services/crawls/service.js').Crawls, 'submit' | 'get' | 'list' | 'cancel' | 'stream'>}
+   */
   get crawls() {
     return this.#parts.crawls;
   }
@@ -391,6 +403,8 @@ export class Gateway extends EventEmitter {
       const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
+      // What is still to be written of operations waits for a Redis that is away.
+      deployed?.writes.close();
       if (store !== undefined || deployed !== undefined) await hub.flush();
       await deployed?.deployment.leave();
       hub.close();

@@ -73,7 +73,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     memory,
     audit: parts.audit,
     onRequest: (req, res, route, answer) => parts.telemetry.onRequest(req, res, route, answer),
-    onAnswer: (route, status) => metrics.responses.inc({ route, status }),
+    onAnswer: (route, status) => metrics.answers.add(route, status),
     log: options.logger,
   });
 }

@@ -87,7 +87,7 @@ export function addWebhookMetrics(registers, figures) {
   });
   const deliveries = new Counter({
     name: 'sluice_webhook_deliveries_total',
-    help: 'Attempts at webhooks, by result: `delivered`, `retried` later, `failed` for good; `dropped`: not kept, for want of room.',
+    help: 'Webhook attempts by result: `delivered`, `retried` later, `failed` permanently, `dropped` for lack of room.',
     labelNames: ['result'],
     registers,
   });

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { AnswerCounts } from './answer-counts.js';
 import {
   LATENCY_BUCKETS,
   addAuditMetrics,
@@ -37,7 +38,7 @@ export class GatewayMetrics {
   /**
    * @param {object} options
    * @param {boolean} options.processDefaults
-   * @param {() => {queued: number, inFlightBatches: number,
+   * @param {() => {queued: number, inFlightBatches: number, openStreams: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number, durableStreams: number,
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
    *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}} options.stats called at each scrape
@@ -151,11 +152,16 @@ export class GatewayMetrics {
       buckets: TOKEN_BUCKETS,
       registers,
     });
-    this.responses = new Counter({
+    const answers = new AnswerCounts();
+    this.answers = answers;
+    new Counter({
       name: 'sluice_http_responses_total',
       help: 'Answers to HTTP requests, by route and status; of a stream when its head is sent.',
       labelNames: ['route', 'status'],
       registers,
+      collect() {
+        answers.drain((labels, count) => this.inc(labels, count));
+      },
     });
     this.cacheLookups = new Counter({
       name: 'sluice_cache_lookups_total',
@@ -180,10 +186,13 @@ export class GatewayMetrics {
         this.set(stats().cached.bytes);
       },
     });
-    this.openStreams = new Gauge({
+    new Gauge({
       name: 'sluice_open_streams',
       help: 'Event streams open over HTTP.',
       registers,
+      collect() {
+        this.set(stats().openStreams);
+      },
     });
     this.refusedConnections = new Counter({
       name: 'sluice_connections_refused_total',
@@ -216,7 +225,7 @@ export class GatewayMetrics {
     });
     new Gauge({
       name: 'sluice_durable_streams',
-      help: 'Durable streams, those included that are kept for their forks.',
+      help: 'Durable streams, including deleted ones kept for their forks.',
       registers,
       collect() {
         this.set(stats().durableStreams);

@@ -36,9 +36,6 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [processingCapacity] batches that may wait for a call; default 10
  * @property {number} [admissionWaitMs] how long a submission waits for room before it is refused with 503;
  *   default 1000
- * @property {number} [streamCapacity] tokens that the slowest attached reader may be behind before the
- *   provider has to wait; default 256
- * @property {number} [stallMs] time without progress after which a reader is cut off; default 10000
  * @property {object} [retry]
  * @property {number} [retry.attempts] attempts of a job; only transient failures before the first token are
  *   retried; default 3
@@ -47,37 +44,36 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [retry.capMs] largest wait before any attempt; default 10000
  * @property {boolean} [exposeErrors] show clients the message of any error that a provider throws; default
  *   false
- * @property {number} [headHoldMs] how long the OpenAI endpoints wait for the first token before they send
- *   the head of a stream; default 10000
- * @property {'reasoning_content' | 'reasoning' | 'both'} [reasoningField] member that carries reasoning in
- *   the answers of `/v1/chat/completions`; default `reasoning_content`
- * @property {object} [embeddings]
- * @property {number} [embeddings.maxInputs] inputs that wait for a call of the upstream, from any requests,
- *   at which it is made; default 256
- * @property {number} [embeddings.idleMs] time without a further request for embeddings after which the call
- *   is made; default 5
- * @property {number} [embeddings.maxWaitMs] longest wait of a request for embeddings; default 20
- * @property {'refuse' | 'drop'} [unsupportedTools] what `/v1/responses` does with tools other than
- *   functions; default `refuse`
- * @property {object} [responses]
- * @property {number} [responses.ttlMs] how long `/v1/responses` keeps a stored response after its end;
- *   default 86400000
- * @property {number} [responses.maxCount] stored responses that are kept at most; the oldest is deleted
- *   first; default 10000
- * @property {number} [responses.maxBytes] bytes of the stored responses, with their inputs; the oldest is
- *   deleted first; default 268435456 bytes
- * @property {'cancel' | 'continue'} [onDisconnect] default of `on_disconnect`: what happens to a job that
+ * @property {'cancel' | 'continue'} [onDisconnect] default of `on_disconnect`: whether a job goes on after
  *   its last reader has left; default `cancel`
  * @property {number} [disconnectGraceMs] default of `disconnect_grace_ms`: time for a reader to come back;
  *   default 30000
  * @property {number} [maxWallMs] default of `max_wall_ms`: time a job may take, waiting included; default
  *   300000
  * @property {number} [retentionMs] how long a finished job is kept; default 300000
- * @property {number} [maxRetainedJobs] finished jobs that are kept at most; default 10000
- * @property {string} [data] file in which jobs, idempotency keys, `/v1/kv` and the ledger outlive the
- *   process
- * @property {string | import('../cluster/options.js').RedisOptions} [redis] Redis server that makes several
- *   processes one gateway
+ * @property {number} [maxRetainedJobs] finished jobs kept; the oldest is dropped first; default 10000
+ * @property {number} [headHoldMs] how long the OpenAI endpoints wait for the first token before they send
+ *   the head of a stream; default 10000
+ * @property {'reasoning_content' | 'reasoning' | 'both'} [reasoningField] member that carries reasoning in
+ *   the answers of `/v1/chat/completions`; default `reasoning_content`
+ * @property {object} [embeddings]
+ * @property {number} [embeddings.maxInputs] waiting inputs, of all requests together, at which the call of
+ *   the upstream is made; default 256
+ * @property {number} [embeddings.idleMs] time without a further request for embeddings after which the call
+ *   is made; default 5
+ * @property {number} [embeddings.maxWaitMs] longest wait of a request for embeddings; default 20
+ * @property {'refuse' | 'drop'} [unsupportedTools] handling of tools other than functions in
+ *   `/v1/responses`; default `refuse`
+ * @property {object} [responses]
+ * @property {number} [responses.ttlMs] how long `/v1/responses` keeps a stored response after its end;
+ *   default 86400000
+ * @property {number} [responses.maxCount] stored responses; beyond it the oldest is deleted first; default
+ *   10000
+ * @property {number} [responses.maxBytes] bytes of the stored responses, with their inputs; the oldest is
+ *   deleted first; default 268435456 bytes
+ * @property {number} [streamCapacity] tokens by which the slowest reader may lag before the provider waits;
+ *   default 256
+ * @property {number} [stallMs] time without progress after which a reader is cut off; default 10000
  * @property {number} [logBytesMax] text kept per job; the oldest is dropped first, which a `gap` event
  *   announces; default 4194304 bytes
  * @property {number} [heartbeatMs] silence on a stream before a comment line is sent; default 15000
@@ -87,25 +83,17 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   longer `retry:`; default 10000
  * @property {'auto' | 'shared' | 'node'} [egress] writer of streams to their sockets: `auto` and `shared`
  *   the native thread, `node` Node; default `auto`
- * @property {number} [reactors] native threads that jobs are spread over; one carries tens of thousands of
- *   tokens a second; default 1
- * @property {number} [memoryBudgetBytes] content held in memory: logs of jobs, prompts, bodies, workflows,
- *   keys and values; default: a quarter of the memory, at most 2 GiB
- * @property {number} [maxBodyBytes] size of the JSON body of a request; default 33554432 bytes
- * @property {number} [bodyIdleMs] silence of a client within a body after which the request ends with 408;
- *   default 30000
  * @property {object} [idempotency]
- * @property {number} [idempotency.ttlMs] how long an idempotency key is known; default 86400000
- * @property {number} [idempotency.maxKeys] idempotency keys that are known at most; further ones are
- *   refused with 507; default 1000000
+ * @property {number} [idempotency.ttlMs] how long an idempotency key is kept; default 86400000
+ * @property {number} [idempotency.maxKeys] idempotency keys kept; further ones are refused with 507;
+ *   default 1000000
  * @property {object} [cache]
  * @property {'off' | 'auto'} [cache.mode] share the answers of identical prompts: `auto` at temperature 0,
  *   and where a job asks for it; default `auto`
  * @property {'principal' | 'organisation' | 'global'} [cache.scope] callers who share answers: one key, the
  *   keys of one organisation, or all; default `principal`
- * @property {number} [cache.maxEntries] finished answers that are kept for sharing; default 10000
- * @property {number} [cache.maxBytes] size of all finished answers that are kept for sharing; default
- *   67108864 bytes
+ * @property {number} [cache.maxEntries] finished answers kept for sharing; default 10000
+ * @property {number} [cache.maxBytes] size of all finished answers kept for sharing; default 67108864 bytes
  * @property {number} [cache.ttlMs] how long a finished answer may be shared; default 300000
  * @property {number} [cache.maxJoined] jobs that share running answers of other jobs; further ones are
  *   refused as overloaded; default 10000
@@ -124,8 +112,8 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [kv.maxBytesPerPrincipal] keys and values of one principal; default 67108864 bytes
  * @property {object} [conversations]
  * @property {number} [conversations.maxPerPrincipal] conversations of one principal; default 1000
- * @property {number} [conversations.maxBytesEach] messages of one conversation, as JSON; a turn that fits
- *   is taken, however long its answer is; default 1048576 bytes
+ * @property {number} [conversations.maxBytesEach] messages of one conversation, as JSON; the answer of an
+ *   accepted turn may exceed it; default 1048576 bytes
  * @property {number} [conversations.maxBytesPerPrincipal] all conversations of one principal; default
  *   67108864 bytes
  * @property {number} [conversations.maxBytes] conversations of all principals together; default 268435456
@@ -163,27 +151,36 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  * @property {number} [webhookDelivery.timeoutMs] longest wait for the answer to a webhook; default 15000
  * @property {number} [webhookDelivery.retryForMs] time after the event in which an undelivered webhook is
  *   attempted again; default 86400000
- * @property {number} [webhookDelivery.maxBytes] undelivered and failed webhooks that are kept; those of one
- *   caller may have half of it; default 67108864 bytes
- * @property {number} [webhookDelivery.maxFailed] failed webhooks that are kept for a replay; the oldest is
- *   dropped first; default 1000
+ * @property {number} [webhookDelivery.maxBytes] undelivered and failed webhooks kept; one caller may use
+ *   half of it; default 67108864 bytes
+ * @property {number} [webhookDelivery.maxFailed] failed webhooks kept for a replay; the oldest is dropped
+ *   first; default 1000
  * @property {object} [audit]
- * @property {number} [audit.maxEntries] entries of the audit log; then the oldest of the caller with the
- *   most is dropped; default 10000
+ * @property {number} [audit.maxEntries] entries of the audit log; beyond it the oldest of the caller with
+ *   most entries is dropped; default 10000
  * @property {object} [telemetry]
  * @property {boolean} [telemetry.enabled] report spans and metrics to the OpenTelemetry SDK of the
  *   application, if it has one; default true
  * @property {boolean} [telemetry.content] put prompts and answers into spans; default false
+ * @property {string} [data] file that keeps jobs, idempotency keys, `/v1/kv` and the ledger across restarts
+ * @property {string | import('../cluster/options.js').RedisOptions} [redis] Redis server that makes several
+ *   processes one gateway
+ * @property {number} [reactors] native threads that jobs are spread over; one carries tens of thousands of
+ *   tokens a second; default 1
+ * @property {number} [memoryBudgetBytes] content held in memory: logs of jobs, prompts, bodies, workflows,
+ *   keys and values; default: a quarter of the memory, at most 2 GiB
+ * @property {number} [maxBodyBytes] size of the JSON body of a request; default 33554432 bytes
+ * @property {number} [bodyIdleMs] silence of a client within a body after which the request ends with 408;
+ *   default 30000
  * @property {object} [metrics]
  * @property {boolean} [metrics.processDefaults] add prom-client's metrics of the process to `/metrics`;
  *   default false
  * @property {import('../jobs/policy/config.js').AccessConfig} [access] keys, limits, models, prices, by the
  *   names of the configuration file
- * @property {string} [configFile] JSON file to whose `keys` changes of keys over HTTP are written; other
- *   members stay
- * @property {string[]} [corsOrigins] origins whose pages may call, or `*`, where `access` has no
- *   `cors_origins`
- * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix begins the URLs in
+ * @property {string} [configFile] JSON file whose `keys` member receives changes of keys over HTTP
+ * @property {string[]} [corsOrigins] origins whose pages may call the server, or `*`; default of
+ *   `cors_origins` in `access`
+ * @property {'local' | 'all' | 'none'} [trustProxy] proxies whose X-Forwarded-Prefix is trusted for URLs in
  *   answers: those with a private or loopback address, all, or none; default `local`
  * @property {import('../http/middleware/authenticate.js').Authenticate} [authenticate] identifies the
  *   caller of a request, in place of the check of keys; default: the check of keys

@@ -42,7 +42,7 @@ export const LISTEN_OPTIONS = Object.freeze([
     type: 'string',
     takes: 'a token of visible ASCII characters',
     defaultText: 'callers on this machine are administrators',
-    help: 'without keys, what the calls of administrators carry as `Authorization: Bearer TOKEN`',
+    help: 'without keys, the bearer token of administrators (`Authorization: Bearer TOKEN`)',
     more: '`sluice serve` makes one at start.',
   },
   {
@@ -50,7 +50,7 @@ export const LISTEN_OPTIONS = Object.freeze([
     type: 'integer',
     unit: 'connections',
     flag: 'max-connections',
-    defaultText: 'what the limit of open files leaves after a reserve',
+    defaultText: 'the limit of open files less a reserve',
     help: 'connections at once; further ones are closed at once',
   },
   {
@@ -90,10 +90,10 @@ export const LISTEN_OPTIONS = Object.freeze([
  *   name; default false
  * @property {string[]} [allowedHosts] without keys, further names that callers may use for this machine,
  *   without a port
- * @property {string} [adminToken] without keys, what the calls of administrators carry as `Authorization:
- *   Bearer TOKEN`; default: callers on this machine are administrators
- * @property {number} [maxConnections] connections at once; further ones are closed at once; default: what
- *   the limit of open files leaves after a reserve
+ * @property {string} [adminToken] without keys, the bearer token of administrators (`Authorization: Bearer
+ *   TOKEN`); default: callers on this machine are administrators
+ * @property {number} [maxConnections] connections at once; further ones are closed at once; default: the
+ *   limit of open files less a reserve
  * @property {number} [maxConnectionsPerAddress] connections of one client address; proxies share one;
  *   default: no limit
  * @property {number} [keepAliveTimeoutMs] how long an idle connection stays open; longer than a load

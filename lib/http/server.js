@@ -86,9 +86,10 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
   throw new HttpError(403, {
     code: 'host_not_allowed',
     message:
-      `Without keys this server does not answer to the host ${JSON.stringify(host)}, which may be ` +
-      'a page of elsewhere: call it localhost, list the name in allowedHosts (--allowed-hosts), ' +
-      'set keys up, or let everybody in with open (--open).',
+      `Without keys this server does not answer to the host ${JSON.stringify(host)}, because the ` +
+      'request may come from a page of another site (DNS rebinding). Use localhost, list the name ' +
+      'in allowedHosts (--allowed-hosts), configure keys, or allow unauthenticated access with ' +
+      'open (--open).',
   });
 }
 

@@ -41,13 +41,12 @@ export class Retained {
    * @returns {T | undefined}
    */
   oldestOf(principal) {
-    const [oldest] = this.#byPrincipal.get(principal) ?? [];
-    return oldest;
+    return this.#byPrincipal.get(principal)?.values().next().value;
   }
 
   /** @returns {T | undefined} the oldest of the principal that holds most; undefined if empty */
   oldestOfMost() {
-    const [principal] = this.#byCount.get(this.#mostCount) ?? [];
+    const principal = this.#byCount.get(this.#mostCount)?.values().next().value;
     return principal === undefined ? undefined : this.oldestOf(principal);
   }
 

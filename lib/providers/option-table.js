@@ -17,7 +17,7 @@ export const DEMO_OPTIONS = Object.freeze([
     jsType: 'string',
     takes: 'a string',
     defaultText: 'a text about Sluice',
-    help: 'the answer to every prompt; without it, a prompt with the word `weather` gets reasoning and a tool call, one with the word `refuse` a refusal',
+    help: 'the answer to every prompt; without it, a prompt with the word `weather` gets reasoning and a tool call, one with `markdown` a table and code, one with `refuse` a refusal',
   },
 ]);
 
@@ -166,7 +166,8 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @typedef {object} DemoOptions
  * @property {number} [tokenIntervalMs] time between two words of a job; 0: no wait; default 200
  * @property {string} [text] the answer to every prompt; without it, a prompt with the word `weather` gets
- *   reasoning and a tool call, one with the word `refuse` a refusal; default: a text about Sluice
+ *   reasoning and a tool call, one with `markdown` a table and code, one with `refuse` a refusal; default:
+ *   a text about Sluice
  */
 // end of types
 

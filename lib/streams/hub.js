@@ -11,6 +11,7 @@ import { Relays } from './relays.js';
 import { Shards } from './shards.js';
 import { Subscriptions } from './subscriptions.js';
 import { nativeTerminal } from './terminal.js';
+import { UnreadFrames } from './unread-frames.js';
 import { parseExact } from '../internal/util/exact-json.js';
 
 /** @typedef {import('./types.js').JobState} JobState */
@@ -37,6 +38,15 @@ import { parseExact } from '../internal/util/exact-json.js';
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
+
+/** The subscriber of a stream whose handler has got all frames. */
+const ENDED = Object.freeze({
+  acknowledge() {},
+  attachSocket: () => false,
+  transferSocket: () => false,
+  detachSocket: () => -1,
+  detach() {},
+});
 
 /**
  * A subscriber to one log or several; a fan-in over several shards never attaches a socket.
@@ -70,6 +80,7 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  #unread = new UnreadFrames();
   /** @type {ReaderCounts | undefined} */
   #readers;
   #closed = false;
@@ -152,7 +163,7 @@ export class JobHub {
 
   /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
   get logBytes() {
-    return this.#native.logBytes();
+    return this.#native.logBytes() + this.#unread.bytes;
   }
 
   /** Entries that providers have appended to the logs of all jobs, over all time. */
@@ -353,6 +364,7 @@ export class JobHub {
    */
   reopen(handle) {
     if (this.#flows.has(handle) || this.#closed) return;
+    this.#unread.drop(handle);
     this.#flows.add(handle);
     this.#reactor.ref();
     this.#native.reopen(handle);
@@ -431,6 +443,7 @@ export class JobHub {
 
   /** @param {number} handle of a job to forget at once; its subscribers are cut off */
   purge(handle) {
+    this.#unread.drop(handle);
     this.#entries.send();
     this.#native.purge(handle);
     this.#reactor.settle();
@@ -442,6 +455,7 @@ export class JobHub {
    * @param {number} handle
    */
   fence(handle) {
+    this.#unread.drop(handle);
     this.#entries.send();
     this.#native.fence(handle);
     this.#reactor.settle();
@@ -535,11 +549,19 @@ export class JobHub {
    * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions, observes?: boolean}} [options]
    *   `fanIn`: ids are cursors over the set; `face`: the protocol of the frames, default: Sluice's own.
    *   With a face the members are the choices of one answer, on one shard, and are read from their
-   *   beginning. `observes`: of one job, with `onEvents`: holds no provider back, and does not keep the
+   *   beginning. A handler with `onWhole` may be called before this returns. `observes`: of one job, with `onEvents`: holds no provider back, and does not keep the
    *   job from being cancelled
    * @returns {StreamSubscriber}
    */
   openStream(members, handler, { fanIn = false, face, observes = false } = {}) {
+    if (
+      members.length === 1 &&
+      !fanIn &&
+      face === undefined &&
+      this.#sendUnread(members[0], handler)
+    ) {
+      return ENDED;
+    }
     this.#entries.send();
     const handles = members.map(({ handle }) => handle);
     if (!this.#shards.shared(handles)) {
@@ -549,6 +571,31 @@ export class JobHub {
     const id = this.#shards.number(this.#shards.of(handles[0]));
     if (!observes) this.#readers?.subscribed(id, handles);
     return this.#subscriptions.open(id, members, handler, { fanIn, face, observes });
+  }
+
+  /**
+   * @param {import('./types.js').Member} member the only one
+   * @param {import('./types.js').SubscriberHandler} handler
+   * @returns {boolean} whether the handler has got all frames, which came with the ending
+   */
+  #sendUnread({ handle, cursor }, handler) {
+    // Other processes are told of readers.
+    if (handler.onWhole === undefined || cursor !== '' || this.#readers !== undefined) return false;
+    const frames = this.#unread.of(handle);
+    if (frames === undefined) return false;
+    handler.onWhole(frames);
+    return true;
+  }
+
+  /**
+   * @param {number} handle
+   * @param {string | [state: string, frames: string]} ending with the frames of a short log without a reader
+   */
+  #onEnded(handle, ending) {
+    this.#dropFlow(handle);
+    const [state, frames] = typeof ending === 'string' ? [ending] : ending;
+    if (frames !== undefined) this.#unread.keep(handle, frames);
+    this.events.emit('ended', handle, JSON.parse(state));
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */
@@ -586,14 +633,15 @@ export class JobHub {
         this.events.emit('ending', a, JSON.parse(b));
         break;
       case EventKind.JOB_ENDED:
-        this.#dropFlow(a);
-        this.events.emit('ended', a, JSON.parse(b));
+        this.#onEnded(a, b);
         break;
       case EventKind.JOB_PURGED:
+        this.#unread.drop(a);
         this.#dropFlow(a);
         this.events.emit('purged', a);
         break;
       case EventKind.JOB_FENCED:
+        this.#unread.drop(a);
         this.#dropFlow(a);
         this.events.emit('fenced', a, b === 1);
         break;

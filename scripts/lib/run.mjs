@@ -26,6 +26,7 @@ export function isMain(url) {
  * @property {boolean} [quiet] prints nothing of its standard output
  * @property {(text: string) => void} [print] takes both outputs as they come, in place of this
  *   process's own
+ * @property {number} [timeoutMs] after which the child is killed; default: never
  */
 
 /** The process groups of children that run. @type {Set<() => void>} */
@@ -46,7 +47,8 @@ function onSignal() {
  * @param {RunOptions} [options]
  * @returns {Promise<{status: number, stdout: string}>} status is 128 + n after signal n
  */
-export function run(command, args, { env = process.env, cwd = root, capture, quiet, print } = {}) {
+export function run(command, args, options = {}) {
+  const { env = process.env, cwd = root, capture, quiet, print, timeoutMs } = options;
   const piped = print !== undefined;
   const child = spawn(command, args, {
     cwd,
@@ -70,9 +72,11 @@ export function run(command, args, { env = process.env, cwd = root, capture, qui
   };
   if (running.size === 0) process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   running.add(stopGroup);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(stopGroup, timeoutMs);
   return new Promise((resolve) => {
     const finish = (/** @type {number} */ status) => {
       running.delete(stopGroup);
+      clearTimeout(timer);
       if (running.size === 0) process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
       resolve({ status, stdout });
     };

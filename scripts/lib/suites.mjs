@@ -40,6 +40,78 @@ export async function nativeSuite(
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
 }
 
+/** A run of the GoogleTest binary that takes longer hangs. */
+const GTEST_TIMEOUT_MS = 600_000;
+
+/**
+ * Runs a built GoogleTest binary itself, as many processes as `jobs` says: CTest starts one for each test, which
+ * costs more CPU time than the tests. Prints what failed; of a test that hangs or ends its process, what it wrote.
+ * @param {string} folder the CMake tree
+ * @param {{jobs?: number, print?: (text: string) => void}} [options] `jobs`: default: one per core
+ * @returns {Promise<Counts>} the tests that one which ended its process left out are not counted
+ */
+export async function gtestSuite(
+  folder,
+  { jobs = availableParallelism(), print = (text) => process.stdout.write(text) } = {},
+) {
+  const scratch = mkdtempSync(join(tmpdir(), 'sluice-gtest-'));
+  try {
+    const shards = Array.from({ length: jobs }, async (_, shard) => {
+      const report = join(scratch, `${shard}.json`);
+      const args = ['--gtest_color=no', `--gtest_output=json:${report}`];
+      const own = { GTEST_TOTAL_SHARDS: `${jobs}`, GTEST_SHARD_INDEX: `${shard}` };
+      let text = '';
+      const { status } = await run(join(root, folder, 'sluice_tests'), args, {
+        env: { ...process.env, ...own },
+        print: (more) => {
+          text += more;
+        },
+        timeoutMs: GTEST_TIMEOUT_MS,
+      });
+      const counts = readGtestReport(report, status);
+      if (counts.failed > 0) print(failuresIn(text));
+      return counts;
+    });
+    const all = await Promise.all(shards);
+    const sum = (/** @type {keyof Counts} */ what) =>
+      all.reduce((total, counts) => total + counts[what], 0);
+    const counts = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
+    print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+    return counts;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/**
+ * @param {string} path GoogleTest's JSON report, which a process that ended in the middle of a test has not written
+ * @param {number} status its exit status
+ * @returns {Counts}
+ */
+function readGtestReport(path, status) {
+  let report;
+  try {
+    report = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return notRun;
+  }
+  /** @type {{result: string, failures?: object[]}[]} */
+  const tests = report.testsuites.flatMap((/** @type {any} */ suite) => suite.testsuite);
+  const failed = tests.filter(({ failures }) => failures !== undefined).length;
+  const skipped = tests.filter(({ result }) => result === 'SKIPPED').length;
+  const passed = tests.filter(({ result }) => result === 'COMPLETED').length - failed;
+  return { passed, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
+}
+
+/** @param {string} text what a run wrote @returns {string} the output of its tests that did not pass */
+function failuresIn(text) {
+  return text
+    .split(/^(?=\[ RUN {6}\])/m)
+    .map((part) => part.replace(/^\[(-+|=+)\][^]*/m, ''))
+    .filter((part) => part.startsWith('[ RUN') && !/\[ {7}OK \]|\[ {2}SKIPPED \]/.test(part))
+    .join('');
+}
+
 /** Whether this is a test, or a folder of tests that has any. @param {string} folder */
 function hasTests(folder) {
   if (folder.endsWith('.test.js')) return existsSync(join(root, folder));

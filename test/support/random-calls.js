@@ -120,3 +120,23 @@ export class Calls {
     if (this.#faults.length > 0) throw new Error(this.#faults.slice(0, 3).join('\n'));
   }
 }
+
+const ROUNDS = 20;
+
+/**
+ * Runs `round(choose, calls)` with different seeds; what is still open has to settle.
+ * @param {(choose: ReturnType<typeof chooser>, calls: Calls) => Promise<void> | void} round
+ * @param {number} [count]
+ */
+export async function randomRounds(round, count = ROUNDS) {
+  for (let seed = 1; seed <= count; seed += 1) {
+    const calls = new Calls();
+    try {
+      await round(chooser(seed), calls);
+      await calls.settled();
+    } catch (error) {
+      error.message = `seed ${seed}: ${error.message}`;
+      throw error;
+    }
+  }
+}

@@ -29,7 +29,7 @@ export class Context {
   }
 
   /**
-   * @param {'GET' | 'POST' | 'DELETE'} method
+   * @param {'GET' | 'POST' | 'PATCH' | 'DELETE'} method
    * @param {string} path
    * @param {unknown} [body]
    * @param {HTMLElement} [problem] where a failure is shown; default: at the top of the page

@@ -119,9 +119,12 @@ export class Rows {
     const shown = JSON.stringify(item);
     const known = this.#rows.get(key);
     if (known?.shown === shown) return known.row;
-    const cells = this.#columns.map(({ cell, class: kind, head }) => {
+    const cells = this.#columns.map(({ title, cell, class: kind, head }) => {
       const content = cell(item);
-      const attributes = { ...(kind && { class: kind }), ...(head && { scope: 'row' }) };
+      const attributes = {
+        ...(kind && { class: kind }),
+        ...(head ? { scope: 'row' } : { 'data-label': title }),
+      };
       return h(head ? 'th' : 'td', attributes, content);
     });
     if (known === undefined) {

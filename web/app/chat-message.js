@@ -17,6 +17,8 @@ const NOTES = {
   cancelled: 'Cancelled. The partial answer is kept.',
   ...REASON_NOTES,
 };
+/** Tokens a second. */
+const LIVE_RATE_MAX = 2000;
 /** @type {Record<string, string>} */
 const WHO = {
   user: 'You',
@@ -196,7 +198,10 @@ export class ChatMessage {
   /** @param {import('../client.js').Job} job */
   #facts(job) {
     const { metrics } = job;
-    const perSecond = metrics?.tokens_per_second ?? this.#meter.tokensPerSecond;
+    const live = this.#meter.tokensPerSecond;
+    // A burst after a pause of the page is no rate of the model.
+    const measured = live !== null && live < LIVE_RATE_MAX ? live : null;
+    const perSecond = metrics?.tokens_per_second ?? measured;
     const first = metrics?.ttft_ms ?? this.#meter.firstTokenMs;
     return [
       plural(metrics?.tokens ?? job.tokens, 'token'),

@@ -6,6 +6,7 @@
  * cost of an update does not grow with the answer.
  */
 
+import { build } from './build.js';
 import { copyText } from './clipboard.js';
 
 /** @typedef {import('marked').Token} Token */
@@ -32,6 +33,9 @@ const ALLOWED = {
 /** A definition that a link of an earlier block may use. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
+/** The head of a table whose second line is not complete, so that it is still a paragraph. */
+const TABLE_HEAD = /(?:^|\n)\|[^\n]*(?:\n[ \t|:-]*)?$/;
+
 /** @param {string} html @returns {string} as text */
 const escape = (html) =>
   html.replace(/[&<>"]/g, (each) => `&#${/** @type {number} */ (each.codePointAt(0))};`);
@@ -48,18 +52,6 @@ const marked = new Marked({ gfm: true, breaks: true, renderer });
 /** @param {Token[]} tokens @returns {DocumentFragment} */
 function toFragment(tokens) {
   return purify.sanitize(marked.parser(tokens), ALLOWED);
-}
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {...(Node | string)} children
- */
-function build(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
 }
 
 /** Copies the text of an element; says so on the button. @param {HTMLElement} source */
@@ -127,6 +119,10 @@ export class MarkdownPane {
     // The last block may still change, and so may the blank lines behind the one before it.
     const open = tokens.findLastIndex((each) => each.type !== 'space');
     const closed = live && !whole ? tokens.slice(0, Math.max(0, open)) : [];
+    const last = tokens[open];
+    if (live && last?.type === 'paragraph' && TABLE_HEAD.test(last.raw)) {
+      tokens.splice(open, Infinity, ...marked.lexer(last.raw.replace(TABLE_HEAD, '')));
+    }
     for (const node of this.#last) node.remove();
     if (closed.length > 0) this.#append(closed);
     this.#ended += closed.reduce((sum, { raw }) => sum + raw.length, 0);

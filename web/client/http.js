@@ -118,7 +118,7 @@ export class Http {
 
   /**
    * Sends one request; resolves with the decoded JSON of a 2xx answer.
-   * @param {'GET' | 'POST' | 'DELETE'} method
+   * @param {'GET' | 'POST' | 'PATCH' | 'DELETE'} method
    * @param {string} path
    * @param {{body?: unknown, headers?: Record<string, string>, signal?: AbortSignal,
    *   jobId?: string}} [options]

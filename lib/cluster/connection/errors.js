@@ -79,7 +79,7 @@ export function detailOf({ message, reason }) {
 /**
  * Names the command that a server does not have: of one that a script calls it says the line alone.
  * @param {Error} error of a script
- * @param {import('../scripts.js').Script} script
+ * @param {import('../client/scripts.js').Script} script
  */
 export function withCommand(error, { source }) {
   const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];

@@ -102,7 +102,7 @@ export class SharedDurable {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {import('./stream-waits.js').Channels} deps.channels
    */
   constructor({ calls, channels }) {

@@ -76,7 +76,7 @@ export class SharedKv {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {import('./store.js').KvStoreInRedis} deps.store
    * @param {import('../../primitives/kv/errors.js').KvLimits} deps.limits
    * @param {string} [deps.space] of its keys, without `/`; default: the empty one

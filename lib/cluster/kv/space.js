@@ -60,7 +60,7 @@ export class KvSpaceScripts {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {string} deps.store its key, without the prefix
    * @param {string} deps.space without `/`
    * @param {{maxKeys: number, maxBytes: number}} deps.limits of the store

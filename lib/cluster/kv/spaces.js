@@ -43,7 +43,7 @@ export class SharedKvSpaces {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {string} deps.prefix of all keys
    * @param {import('./change-feed.js').Subscribe} deps.subscribe
    * @param {import('../../primitives/kv/options.js').KvPartitionLimits} deps.limits
@@ -119,7 +119,7 @@ class SharedKvSpace {
   /**
    * @param {string} space
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {KvStoreInRedis} deps.store
    * @param {import('../../primitives/kv/options.js').KvPartitionLimits} deps.limits
    */

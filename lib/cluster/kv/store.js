@@ -29,7 +29,7 @@ export class KvStoreInRedis {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {string} deps.name its key, without the prefix
    * @param {string} deps.prefix of all keys
    * @param {import('./change-feed.js').Subscribe} deps.subscribe

@@ -1,6 +1,6 @@
 /** Requests and events of a ledger as the scripts in `scripts/ledger` have them. Pure functions. */
 import { AMOUNT_MAX, numberOf } from '../../primitives/ledger/events.js';
-import { fieldsOf } from '../scripts.js';
+import { fieldsOf } from '../client/scripts.js';
 
 /** @typedef {import('../../primitives/ledger/requests.js').LedgerRequest} LedgerRequest */
 /** @typedef {import('../../primitives/ledger/answers.js').RawAnswer} RawAnswer */

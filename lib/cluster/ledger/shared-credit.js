@@ -1,5 +1,5 @@
-import { PersistentCalls } from '../persistent-calls.js';
-import { fieldsOf } from '../scripts.js';
+import { PersistentCalls } from '../client/persistent-calls.js';
+import { fieldsOf } from '../client/scripts.js';
 
 /** How long it is known that something was settled; what is not settled within this is left as it is. */
 const SETTLED_MS = 3_600_000;
@@ -37,22 +37,25 @@ const HOURS = 48;
 export class SharedCredit {
   #redis;
   #calls;
+  #process;
   #persistent;
 
   /**
    * @param {object} deps
-   * @param {import('../redis-client.js').RedisClient} deps.redis
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/redis-client.js').RedisClient} deps.redis
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
+   * @param {() => string} deps.process name of this process
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, log }) {
+  constructor({ redis, calls, process, log }) {
     this.#redis = redis;
     this.#calls = calls;
+    this.#process = process;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /**
-   * Holds credit for a call that is no job.
+   * Holds credit for a call that is no job. It is released when this process is gone.
    * @param {string} id
    * @param {AskedHold} asked
    * @returns {Promise<HoldRefusal | undefined>} undefined: it is held
@@ -63,7 +66,7 @@ export class SharedCredit {
       const [answer, refusal] = await this.#calls.run(
         'ledger/hold',
         ['ledger'],
-        [id, JSON.stringify(asked)],
+        [id, JSON.stringify(asked), this.#process()],
       );
       return answer === 'OK' ? undefined : JSON.parse(refusal);
     } catch (/** @type {any} */ error) {
@@ -124,6 +127,7 @@ export class SharedCredit {
       model,
       counts,
       String(SETTLED_MS),
+      this.#process(),
     ];
     return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }

@@ -38,7 +38,7 @@ const COPY_MS = 600_000;
 export class SharedLedger {
   #calls;
 
-  /** @param {import('../script-calls.js').ScriptCalls} calls */
+  /** @param {import('../client/script-calls.js').ScriptCalls} calls */
   constructor(calls) {
     this.#calls = calls;
   }

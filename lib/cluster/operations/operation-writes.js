@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fieldsOf } from '../scripts.js';
+import { fieldsOf } from '../client/scripts.js';
 
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
@@ -7,6 +7,8 @@ import { fieldsOf } from '../scripts.js';
 const WRITE_MS = 200;
 /** Wait before a write is tried again that Redis has not answered. */
 const AGAIN_MS = 250;
+/** Characters of outputs after which one call of the script is full: a call that takes long has no answer in time. */
+const CALL_CHARS = 4 * 1024 * 1024;
 
 /**
  * The writes of one operation.
@@ -126,22 +128,27 @@ export class OperationWrites {
    * @returns {Promise<string>} the answer of the script
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
    */
-  async #write(operation) {
-    const { id, attempt, data } = operation;
+  async #write({ id, kind, attempt, data }) {
     if (data === undefined) return 'OK';
     const changes = data.takeChanges();
-    const { redis, process } = this.#cluster;
-    const args = [process, id, String(attempt), JSON.stringify(data.summary()), ...changes.flat()];
     try {
-      const answer = await redis.run('operations/progress', [`job:${id}`], args);
-      if (answer !== 'OK') data.giveBack(changes);
-      return answer;
+      do {
+        const some = changes.slice(0, callLength(changes));
+        const { redis, process } = this.#cluster;
+        const args = [process, id, String(attempt), JSON.stringify(data.summary()), ...some.flat()];
+        const answer = await redis.run('operations/progress', [`job:${id}`], args);
+        if (answer !== 'OK') {
+          data.giveBack(changes);
+          return answer;
+        }
+        changes.splice(0, some.length);
+      } while (changes.length > 0);
     } catch (/** @type {any} */ error) {
       data.giveBack(changes);
       if (error.status !== undefined) throw error;
-      this.#log.error({ err: error, [`${operation.kind}_id`]: id }, 'a script of Redis failed');
-      return 'OK';
+      this.#log.error({ err: error, [`${kind}_id`]: id }, 'a script of Redis failed');
     }
+    return 'OK';
   }
 
   /**
@@ -180,4 +187,14 @@ export class OperationWrites {
   close() {
     this.#isClosed = true;
   }
+}
+
+/**
+ * @param {import('./own-operations.js').NodeChange[]} changes
+ * @returns {number} how many of them one call takes; at least one, if there is one
+ */
+function callLength(changes) {
+  let chars = 0;
+  const full = changes.findIndex(([, , output]) => (chars += output.length) > CALL_CHARS);
+  return full === -1 ? changes.length : Math.max(full, 1);
 }

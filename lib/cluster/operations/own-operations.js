@@ -1,6 +1,6 @@
 /** The operations of this process, as the deployment sees them. This file has no code. */
 
-/** @typedef {import('../job-fields.js').OperationKind} OperationKind */
+/** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
@@ -20,7 +20,7 @@
 
 /**
  * An operation of this process.
- * @typedef {import('../job-fields.js').Shared & {kind: OperationKind, handle: number, ended: boolean,
+ * @typedef {import('../jobs/job-fields.js').Shared & {kind: OperationKind, handle: number, ended: boolean,
  *   final: any, status: import('../../jobs/request.js').JobStatus, attempt: number, attempts: number,
  *   firstAttempt: number, upstream: undefined, isDropped: boolean, data: OperationWork | undefined,
  *   limits: {maxWallMs: number, retentionMs: number}, graceMs: number,
@@ -33,7 +33,7 @@
  * ended: as cancelled for `cancel`, else as failed with `error`.
  * @typedef {object} TakenOperation
  * @property {string} id
- * @property {import('../job-fields.js').JobFields} fields in Redis
+ * @property {import('../jobs/job-fields.js').JobFields} fields in Redis
  * @property {number} handle of the replica of its log
  * @property {number} skipIds as of `TakenLogs`
  * @property {string} [cancel] the reason

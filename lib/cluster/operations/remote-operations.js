@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asText, ttlOf } from '../shared-jobs.js';
+import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
-import { fieldsOf } from '../scripts.js';
-import { recordFrom } from '../job-fields.js';
+import { fieldsOf } from '../client/scripts.js';
+import { parseField, recordFrom } from '../jobs/job-fields.js';
 import { redisUnavailable } from '../../jobs/errors.js';
-import { named, replicateLogs } from '../replicas.js';
+import { named, replicateLogs } from '../jobs/replicas.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
-/** @typedef {import('../job-fields.js').JobFields} JobFields */
-/** @typedef {import('../job-fields.js').OperationKind} OperationKind */
+/** @typedef {import('../jobs/job-fields.js').JobFields} JobFields */
+/** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../jobs/request.js').JobStatus} JobStatus */
 /** @typedef {import('./own-operations.js').NodeChange} NodeChange */
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
@@ -77,8 +77,8 @@ export class RemoteOperations {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {import('../cluster.js').Cluster} deps.cluster
    * @param {import('./own-operations.js').OwnOperations} deps.operations
-   * @param {import('../replicas.js').Replicas} deps.replicas
-   * @param {import('../remote-jobs.js').RemoteJobs} deps.directory
+   * @param {import('../jobs/replicas.js').Replicas} deps.replicas
+   * @param {import('../jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
    */
@@ -115,7 +115,7 @@ export class RemoteOperations {
   async find(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
     const own = await this.#presentOwn(kind, id, principal);
-    if (own !== undefined) return own;
+    if (isKnown(own)) return own;
     const [values, nodes, epoch] = await this.#cluster.redis.commands([
       ['HMGET', `job:${id}`, ...FIELDS],
       ['HGETALL', `nodes:${id}`],
@@ -125,7 +125,8 @@ export class RemoteOperations {
     if (fields.principal === undefined) this.#replicas.checkEpoch(epoch);
     if (fields.kind !== kind || fields.principal !== principal) return undefined;
     // It may have begun here while Redis was asked.
-    return this.#own(kind, id, principal) ?? this.#savedFrom(id, fields, fieldsOf(nodes));
+    const now = this.#own(kind, id, principal);
+    return isKnown(now) ? now : this.#savedFrom(id, fields, fieldsOf(nodes));
   }
 
   /**
@@ -168,8 +169,8 @@ export class RemoteOperations {
       final: fields.final && JSON.parse(fields.final).state,
       ended: fields.final !== undefined,
       purgeDueMs: this.#nowMs() + dueMs - this.#cluster.redisNowMs(),
-      ...{ request: record.request, metadata: record.metadata },
-      snapshot: JSON.parse(fields.snapshot ?? '{}'),
+      ...{ request: record.request, metadata: parseField(fields.metadata, 'metadata') },
+      snapshot: parseField(fields.snapshot, 'snapshot') ?? {},
     };
   }
 
@@ -225,8 +226,8 @@ export class RemoteOperations {
       for (const [id, ...flat] of rows) {
         const own = this.#own(kind, id, principal);
         const fields = /** @type {any} */ (fieldsOf(flat));
-        const isOwn = own !== undefined && !own.ended;
-        const found = isOwn ? own : this.#savedFrom(id, fields, {});
+        const isRunning = isKnown(own) && !own?.ended;
+        const found = isRunning && own ? own : this.#savedFrom(id, fields, {});
         if (status === undefined || found.status === status) page.push(found);
       }
       if (cursor === '' || page.length > limit) {
@@ -239,14 +240,28 @@ export class RemoteOperations {
   /**
    * Cancels an operation wherever it runs. Resolves once Redis has its ending.
    * @param {OwnOperation | SavedOperation} operation
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis; 404 `job_not_found`
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it is gone
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
    */
   async cancel({ kind, id, principal }) {
     const log = await this.log(kind, id, principal);
-    if (log === undefined || log.ended) return;
-    const own = this.#own(kind, id, principal);
+    if (log !== undefined && !log.ended) await this.#cancelRunning(kind, log);
+    return this.find(kind, id, principal);
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {OwnOperation | JobRecord} log
+   */
+  async #cancelRunning(kind, log) {
+    const own = this.#own(kind, log.id, log.principal);
     if (own === undefined) {
-      await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
+      try {
+        await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
+      } catch (/** @type {any} */ error) {
+        // Purged meanwhile.
+        if (error.status !== 404) throw error;
+      }
       return;
     }
     own.cancel('client_request');
@@ -265,7 +280,7 @@ export class RemoteOperations {
    * @param {NodeChange[]} next.changes
    * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is that of the replica of its
    *   log. Called once, also after a rejection: when it turns out that Redis did it before the connection was lost
-   * @returns {Promise<boolean>} false: it has not ended, or is in another attempt
+   * @returns {Promise<'OK' | 'MOVED' | 'GONE'>} `MOVED`: it has not ended, or is in another attempt
    * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 for Redis
    */
   async reopen(operation, next) {
@@ -279,10 +294,10 @@ export class RemoteOperations {
     const done = async (/** @type {string[]} */ [word, ...rest]) => {
       if (word === 'REFUSED') throw next.parts.refused(rest[0], JSON.parse(rest[1]));
       if (word === 'BURIED') throw redisUnavailable();
-      if (word !== 'OK') return false;
+      if (word !== 'OK') return /** @type {'MOVED' | 'GONE'} */ (word);
       if (rest[0] !== '') next.parts.taken(JSON.parse(rest[0]));
       await next.begin(this.#logToAdopt(operation));
-      return true;
+      return /** @type {const} */ ('OK');
     };
     try {
       return await done(await ask());
@@ -311,16 +326,15 @@ export class RemoteOperations {
    * @param {OwnOperation | SavedOperation} operation
    * @returns {number} the handle of an open replica of its log
    */
-  #logToAdopt({ id, kind, principal }) {
+  #logToAdopt({ id, kind, principal, createdAtMs }) {
     const own = this.#operations.get(id, principal);
     if (own !== undefined) this.#operations.release(own);
-    const replica = this.#replicas.byId(id);
-    if (replica?.ended) this.#replicas.drop(replica);
     const open = this.#replicas.take(id);
     if (open !== undefined) return open.handle;
     const fields = /** @type {JobFields} */ ({ kind, choices: '1' });
     const logs = replicateLogs(this.#hub, { id, extra: undefined }, fields, {
       leaseMs: this.#leaseMs,
+      ageMs: Math.max(0, this.#cluster.redisNowMs() - createdAtMs),
     });
     const [handle] = logs;
     return handle;
@@ -330,4 +344,12 @@ export class RemoteOperations {
   close() {
     this.#isClosed = true;
   }
+}
+
+/**
+ * @param {OwnOperation | undefined} own
+ * @returns {boolean} whether this process has it with its state: one that was taken over reads that first
+ */
+function isKnown(own) {
+  return own?.data !== undefined;
 }

@@ -118,7 +118,7 @@ export class SharedQuota {
 
   /**
    * @param {object} deps
-   * @param {import('../script-calls.js').ScriptCalls} deps.calls
+   * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
    * @param {() => number} deps.nowUs Redis's clock
    * @param {string} deps.key of the quota, without the prefix
    * @param {SharedQuotaOptions} options without `name`

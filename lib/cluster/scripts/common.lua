@@ -1,4 +1,4 @@
--- Functions that every script may use; lib/cluster/scripts.js puts them before each of them, and before
+-- Functions that every script may use; lib/cluster/client/scripts.js puts them before each of them, and before
 -- the fragments that a script needs.
 --
 -- ARGV[1] is what all keys begin with, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds

@@ -104,8 +104,24 @@ export class FaceCalls {
   }
 
   /**
-   * Takes a place among the open streams for a response that is to be one: while its head is held, too.
-   * The place is free again when the response has closed.
+   * A handler whose responses take places. A place is free again when its stream or its response has closed, or
+   * when the handler ends without a stream: nobody may ever read the answer to a refused request.
+   * @param {import('../router.js').Handle} handle
+   * @returns {import('../router.js').Handle}
+   */
+  withPlaces(handle) {
+    return async (req, res, context) => {
+      try {
+        await handle(req, res, context);
+      } finally {
+        this.placeOf(res)();
+      }
+    };
+  }
+
+  /**
+   * Takes a place among the open streams for a response that is to be one: while its head is held, too. For handlers
+   * `withPlaces`.
    * @param {ServerResponse} res with nothing written yet
    * @param {string} principal
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 when there is none
@@ -122,8 +138,8 @@ export class FaceCalls {
   }
 
   /**
-   * @param {ServerResponse} res with a place
-   * @returns {() => void} to be called once when its stream has closed
+   * @param {ServerResponse} res
+   * @returns {() => void} to be called once, to free its place; does nothing where it has none
    */
   placeOf(res) {
     const close = this.#places.get(res) ?? (() => {});

@@ -19,7 +19,7 @@ export class SharedOrphans {
 
   /**
    * @param {object} deps
-   * @param {import('../../cluster/face-store.js').FaceStore} deps.store
+   * @param {import('../../cluster/jobs/face-store.js').FaceStore} deps.store
    * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
    */
   constructor({ store, directory }) {

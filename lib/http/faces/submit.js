@@ -33,7 +33,7 @@ export async function joinOrphan(calls, req, res, principal, request) {
  * @param {import('../../jobs/admission/admission.js').Admission} admission
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
- * @param {import('../../jobs/admission/admission.js').InterpretedSubmission} submission without a
+ * @param {import('../../jobs/admission/types.js').InterpretedSubmission} submission without a
  *   signal; its key and cache control are those of the request where it has none
  * @param {string} [conversationParam] the body's member that names the conversation
  * @returns {Promise<{record: JobRecord, replayed: boolean} | undefined>} `replayed`: the job of a known

@@ -40,13 +40,39 @@ export function unauthorized(code, message) {
 }
 
 /**
+ * Access by the last good key of each connection. A client sends the same one with each request, and comparing it
+ * with its own tells nobody anything about keys of others.
+ * @type {WeakMap<object, {given: string, revision: object, access: Readonly<Access>}>}
+ */
+const lastByConnection = new WeakMap();
+
+/**
  * @param {AccessControl} access
  * @param {IncomingMessage} req
  * @returns {Readonly<Access>}
  * @throws {HttpError} 401
  */
 function accessByKey(access, req) {
-  const { authorization: header, 'x-api-key': bare } = req.headers;
+  const { socket, headers } = req;
+  const given = headers.authorization || headers['x-api-key'];
+  const last = socket && lastByConnection.get(socket);
+  if (last !== undefined && last.given === given && last.revision === access.revision) {
+    return last.access;
+  }
+  const found = findByKey(access, headers);
+  if (socket && typeof given === 'string') {
+    lastByConnection.set(socket, { given, revision: access.revision, access: found });
+  }
+  return found;
+}
+
+/**
+ * @param {AccessControl} access
+ * @param {import('node:http').IncomingHttpHeaders} headers
+ * @returns {Readonly<Access>}
+ * @throws {HttpError} 401
+ */
+function findByKey(access, { authorization: header, 'x-api-key': bare }) {
   if (!header && !bare) {
     const message = 'A key is needed: send it as "Authorization: Bearer KEY".';
     throw unauthorized('missing_api_key', message);

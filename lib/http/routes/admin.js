@@ -2,7 +2,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { conversationsOf } from '../../services/admin/state.js';
-import { operationNotFound } from '../../services/operations/operations.js';
+import { operationNotFound } from '../../services/operations/operation.js';
 import { sendJson } from '../respond.js';
 import { streamIterated } from '../sse/iterated-events.js';
 import { turnAway } from './streams.js';

@@ -88,7 +88,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
   /**
    * @param {import('node:http').ServerResponse} res
    * @param {import('../router.js').Context} context
-   * @param {import('../../jobs/admission/admission.js').SubmittedJob} submitted
+   * @param {import('../../jobs/admission/types.js').SubmittedJob} submitted
    */
   function sendCreated(res, { access, baseUrl }, { answer, replayed, entries }) {
     const path = streamUrls.make(access.principal, [answer.id]);

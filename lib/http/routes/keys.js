@@ -1,4 +1,4 @@
-/** `/v1/keys`: lists, makes, rotates, disables and deletes keys. For administrators. */
+/** `/v1/keys`: lists, makes, changes, rotates, disables and deletes keys. For administrators. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { sendJson, sendNoContent } from '../respond.js';
 
@@ -6,6 +6,8 @@ import { sendJson, sendNoContent } from '../respond.js';
 /** @typedef {import('../../jobs/policy/config.js').KeyInfo} KeyInfo */
 
 const LIMIT_MAX = 1000;
+/** Members of a change that its entry in the audit log names. */
+const MEMBERS_MAX = 16;
 
 /**
  * @param {KeyInfo & {key?: string}} info
@@ -53,6 +55,12 @@ export function keyRoutes({ keys }) {
   }
 
   /** @type {Handle} */
+  async function update(_req, res, { params: { id = '' }, body, note }) {
+    note({ details: { members: Object.keys(Object(body)).slice(0, MEMBERS_MAX).join(', ') } });
+    sendJson(res, 200, keyToJson(await keys.update(id, body)));
+  }
+
+  /** @type {Handle} */
   async function rotate(_req, res, { params: { id = '' }, body }) {
     sendJson(res, 200, keyToJson(await keys.rotate(id, body)));
   }
@@ -82,7 +90,10 @@ export function keyRoutes({ keys }) {
       GET: { handle: list, auth: 'admin' },
       POST: { ...audited('key.create', create), body: 'optional-json' },
     },
-    '/v1/keys/:id': { DELETE: audited('key.delete', remove) },
+    '/v1/keys/:id': {
+      PATCH: { ...audited('key.update', update), body: 'json' },
+      DELETE: audited('key.delete', remove),
+    },
     '/v1/keys/:id/rotate': { POST: { ...audited('key.rotate', rotate), body: 'optional-json' } },
     '/v1/keys/:id/retire': { POST: audited('key.retire', retire) },
     '/v1/keys/:id/disable': { POST: audited('key.disable', setDisabled(true)) },

@@ -103,7 +103,7 @@ export function checkTxn(body) {
     checkOperations(branch, request[branch] ?? []);
   }
   if (request.cursor !== undefined && mayWrite(request)) {
-    const message = 'cursor is for transactions that only get: nothing is to be written twice.';
+    const message = 'cursor is for transactions of gets alone: a repeated write would apply twice.';
     throw badRequest('invalid_value', 'cursor', message);
   }
   return request;

@@ -5,7 +5,7 @@ import { checkNodesQuery, nodeView, slicesOf, textOf } from '../../services/work
 import { idempotencyKeyOf } from './jobs.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
 import { sendJson, setHeaders } from '../respond.js';
-import { operationNotFound } from '../../services/operations/operations.js';
+import { operationNotFound } from '../../services/operations/operation.js';
 
 /** @typedef {import('../router.js').Context} Context */
 /** @typedef {import('../router.js').Handle} Handle */
@@ -38,7 +38,7 @@ export function crawlToJson({ id, status, startUrl, createdAt, counts, ...rest }
  * Routes common to all kinds of operations.
  * @template V
  * @param {import('../../services/operations/service.js').OperationService<any, V, any>} service
- * @param {import('../../services/operations/operations.js').OperationKind} kind
+ * @param {import('../../services/operations/operation.js').OperationKind} kind
  * @param {(view: V) => object} toJson
  * @returns {{routes: import('../router.js').Routes,
  *   streamUrlOf: (context: Context, id: string, operation?: {purgeDueMs: number}) =>

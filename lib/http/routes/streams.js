@@ -12,7 +12,7 @@ import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
 import { jobNotFound } from '../../jobs/errors.js';
 import { sendJson, setUpstream } from '../respond.js';
-import { operationKinds, operationNotFound } from '../../services/operations/operations.js';
+import { operationKinds, operationNotFound } from '../../services/operations/operation.js';
 import { whenReady } from '../../internal/util/when-ready.js';
 
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
@@ -130,7 +130,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
 
   /**
    * @param {Context['query']} query
-   * @param {import('../../services/operations/operations.js').OperationKind} kind
+   * @param {import('../../services/operations/operation.js').OperationKind} kind
    * @param {string} principal
    */
   async function operationOf(query, kind, principal) {

@@ -4,8 +4,6 @@
 export class OpenStreams {
   #max;
   #hasPrincipals;
-  #onOpen;
-  #onClosed;
   #within;
   #size = 0;
   /** @type {Map<string, {count: number, close: () => void}>} one `close` per principal */
@@ -16,15 +14,11 @@ export class OpenStreams {
    * @param {number} options.max
    * @param {() => boolean} options.hasPrincipals whether callers are distinguished: then each may
    *   open up to half
-   * @param {() => void} [options.onOpen]
-   * @param {() => void} [options.onClosed]
    * @param {OpenStreams} [options.within] all streams, among which these count, too
    */
-  constructor({ max, hasPrincipals, onOpen = () => {}, onClosed = () => {}, within }) {
+  constructor({ max, hasPrincipals, within }) {
     this.#max = max;
     this.#hasPrincipals = hasPrincipals;
-    this.#onOpen = onOpen;
-    this.#onClosed = onClosed;
     this.#within = within;
   }
 
@@ -55,7 +49,6 @@ export class OpenStreams {
     }
     own.count += 1;
     this.#size += 1;
-    this.#onOpen();
     const closeWithin = this.#within?.open(principal);
     if (closeWithin === undefined) return own.close;
     const { close } = own;
@@ -72,6 +65,5 @@ export class OpenStreams {
     own.count -= 1;
     if (own.count === 0) this.#byPrincipal.delete(principal);
     this.#size -= 1;
-    this.#onClosed();
   }
 }

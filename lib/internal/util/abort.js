@@ -17,7 +17,7 @@ export class AbortState {
   /** @type {(() => void)[] | undefined} */
   #callbacks = undefined;
 
-  /** The reason of the abort; undefined before. @returns {any} */
+  /** The reason of the abort; undefined before. @returns {unknown} */
   get reason() {
     if (this.aborted) this.#reason ??= new DOMException('This operation was aborted', 'AbortError');
     return this.#reason;

@@ -37,7 +37,7 @@ function nameIn(header) {
 }
 
 /**
- * Whether a request's `Host` may be that of somebody who means this machine. A page of elsewhere
+ * Whether a request's `Host` is a name of this machine. A page of another site
  * cannot send a request to a loopback address in its own name, but it can have its own name resolve
  * to one (DNS rebinding): to the browser the two are then one site, of which it may read everything.
  * What gives that away is the name.

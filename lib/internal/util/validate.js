@@ -58,6 +58,12 @@ export function checkMs(
 }
 
 /**
+ * @param {any} value of an option that HTTP has in its query
+ * @returns {any} a number as the query has it; any other value, for the check of the query to name
+ */
+export const asQueryNumber = (value) => (typeof value === 'number' ? String(value) : value);
+
+/**
  * A number of something, fractions allowed, within [min, max].
  * @param {string} name
  * @param {unknown} value

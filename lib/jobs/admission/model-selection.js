@@ -66,6 +66,6 @@ export function modelNotFound() {
   return new HttpError(404, {
     code: 'model_not_found',
     param: 'model',
-    message: 'No such model; GET /v1/models lists those there are.',
+    message: 'No such model; GET /v1/models lists the models.',
   });
 }

@@ -99,6 +99,11 @@ export class AccessControl {
     this.#policy = policy;
   }
 
+  /** Identifies the configuration in force: another one after each `reload`. @returns {object} */
+  get revision() {
+    return this.#policy;
+  }
+
   /**
    * @param {string} key as Node decodes headers: each character is one byte sent by the caller
    * @returns {Readonly<Access> | undefined} undefined: no such key

@@ -161,6 +161,28 @@ export const newKeySchema = {
   properties: keyMembers,
 };
 
+const { id: _id, ...changeable } = keyMembers;
+
+/**
+ * A change of a key, as JSON Merge Patch (RFC 7396): members take the place of those of the entry, those of
+ * `limits` one by one; null removes one. The values are checked with the whole configuration.
+ */
+export const keyChangeSchema = {
+  type: 'object',
+  additionalProperties: false,
+  minProperties: 1,
+  properties: {
+    ...Object.fromEntries(Object.keys(changeable).map((member) => [member, {}])),
+    limits: {
+      type: ['object', 'null'],
+      additionalProperties: false,
+      properties: Object.fromEntries(
+        Object.keys(limitsSchema.properties).map((member) => [member, {}]),
+      ),
+    },
+  },
+};
+
 /** @type {Record<keyof AccessConfig, object>} */
 const properties = {
   keys: {
@@ -275,8 +297,10 @@ export function checkOrigins(option, value = []) {
 
 /** @param {unknown} value */
 function isEmptyObject(value) {
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return isObject && Object.keys(value).length === 0;
+  if (typeof value !== 'object' || value === null) return false;
+  // A Map has members of the same names.
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  return isPlain && Object.keys(value).length === 0;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { HmacSha256 } from '../../internal/util/hmac.js';
 import { redisUnavailable } from '../errors.js';
 
 /** Domain separation: these tokens are invalid elsewhere, even under the same secret. */
@@ -37,6 +38,8 @@ const USED_MAX = 1000;
 export class StreamUrls {
   /** Signs tokens when no secret is configured; no other process needs to verify them then. */
   #ownSecret = randomBytes(32);
+  /** Of the secret in force. @type {{secret: string | Buffer, hmac: HmacSha256}} */
+  #signer = { secret: this.#ownSecret, hmac: new HmacSha256(this.#ownSecret) };
   #issuer = randomBytes(ISSUER_BYTES).toString('base64url');
   #sharedSecret;
   #access;
@@ -148,9 +151,9 @@ export class StreamUrls {
    * @param {string[]} jobIds in any order
    */
   #mac(payload, jobIds) {
-    const ids = [...new Set(jobIds)].sort();
-    return createHmac('sha256', this.#secret())
-      .update(JSON.stringify([PURPOSE, payload, ids]))
-      .digest('base64url');
+    const ids = jobIds.length === 1 ? jobIds : [...new Set(jobIds)].sort();
+    const secret = this.#secret();
+    if (secret !== this.#signer.secret) this.#signer = { secret, hmac: new HmacSha256(secret) };
+    return this.#signer.hmac.of(JSON.stringify([PURPOSE, payload, ids]), 'base64url');
   }
 }

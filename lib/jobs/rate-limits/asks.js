@@ -15,6 +15,9 @@ import { tokenLimitOf } from '../checked-request.js';
 /** @typedef {{dimension: DimensionName, limit: number, cost: number, budget: Budget}} Ask */
 
 const none = () => 0;
+const one = () => 1;
+/** Costs of work that nothing has been reserved for. */
+const WHOLE = Object.freeze({ requests: one, concurrent_jobs: one });
 /** Costs of a look at what is left. @type {Costs} */
 export const NOTHING = Object.freeze({ requests: none, tokens: none, concurrent_jobs: none });
 
@@ -47,10 +50,10 @@ export function tokensOf(request, limit, defaultMaxTokens) {
  * @returns {Costs} of a job
  */
 export function costsOfJob(request, { tokens, defaultMaxTokens, covered }) {
-  return {
-    ...costsOfWork(covered),
-    tokens: (limit) => (tokens ? tokensOf(request, limit, defaultMaxTokens) : 0),
-  };
+  const { requests, concurrent_jobs } = costsOfWork(covered);
+  const ofTokens = (/** @type {number} */ limit) =>
+    tokens ? tokensOf(request, limit, defaultMaxTokens) : 0;
+  return { requests, concurrent_jobs, tokens: ofTokens };
 }
 
 /**
@@ -58,9 +61,10 @@ export function costsOfJob(request, { tokens, defaultMaxTokens, covered }) {
  * @returns {Costs} of work without tokens of its own
  */
 export function costsOfWork(covered) {
+  if (covered === undefined) return WHOLE;
   return {
-    requests: (_limit, { scope }) => (covered?.request && scope !== 'model' ? 0 : 1),
-    concurrent_jobs: (_limit, { scope }) => (covered?.place && scope !== 'model' ? 0 : 1),
+    requests: (_limit, { scope }) => (covered.request && scope !== 'model' ? 0 : 1),
+    concurrent_jobs: (_limit, { scope }) => (covered.place && scope !== 'model' ? 0 : 1),
   };
 }
 
@@ -70,12 +74,15 @@ export function costsOfWork(covered) {
  * @returns {Ask[]} in the order of headers; empty: no limit applies
  */
 export function asksOf(budgets, costs) {
-  return budgets.flatMap((budget) =>
-    dimensions.flatMap(([name, dimension]) => {
+  /** @type {Ask[]} */
+  const asks = [];
+  for (const budget of budgets) {
+    for (const [name, dimension] of dimensions) {
       const limit = budget.limits[name];
       const cost = costs[dimension];
-      if (limit === undefined || cost === undefined) return [];
-      return [{ dimension, limit, cost: cost(limit, budget), budget }];
-    }),
-  );
+      if (limit === undefined || cost === undefined) continue;
+      asks.push({ dimension, limit, cost: cost(limit, budget), budget });
+    }
+  }
+  return asks;
 }

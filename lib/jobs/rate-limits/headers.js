@@ -60,8 +60,22 @@ function nameOf(dimension) {
   return name;
 }
 
+/** Policies as they are in the headers, by dimension: limits change seldom. */
+/** @type {Map<string, {limit: number, windowMs: number | undefined, item: string}>} */
+const policies = new Map();
+
 /** @param {QuotaEntry} entry */
-function policyItem({ dimension, limit, windowMs }) {
+function policyItem(entry) {
+  const { dimension, limit, windowMs } = entry;
+  const last = policies.get(dimension);
+  if (last !== undefined && last.limit === limit && last.windowMs === windowMs) return last.item;
+  const item = policyOf(entry);
+  policies.set(dimension, { limit, windowMs, item });
+  return item;
+}
+
+/** @param {QuotaEntry} entry */
+function policyOf({ dimension, limit, windowMs }) {
   const name = nameOf(dimension);
   // No unit is registered for tokens; the default unit is "requests".
   if (windowMs === undefined) return `${name};q=${limit};qu=${CONCURRENT}`;

@@ -45,7 +45,7 @@ export class Reservation {
    * @param {number} tokens used
    */
   settle(tokens) {
-    this.#lease.settle(this.#countsTokens ? { tokens } : {});
+    this.#lease.settle(this.#countsTokens ? { tokens } : undefined);
   }
 
   /** Returns everything: the work never began. */

@@ -16,7 +16,9 @@ export const NAME_MAX = 256;
 export function checkAccount(name, value) {
   const account = checkId(name, value, { max: NAME_MAX });
   if (account.startsWith('@')) {
-    throw rangeError(`${name} takes a name without "@" in front: those are the ledger's own`);
+    throw rangeError(
+      `${name} takes a name without a leading "@", which marks the ledger's own accounts`,
+    );
   }
   return account;
 }

@@ -37,24 +37,24 @@ const TYPES = nativeNames('enums.LedgerEventType', [
 
 /** The message of each refusal. */
 const REFUSALS = {
-  ERR_INSUFFICIENT_FUNDS: 'The account that would pay has not enough available',
+  ERR_INSUFFICIENT_FUNDS: 'The paying account has not enough available',
   ERR_NO_SUCH_ACCOUNT: 'There is no such account',
   ERR_NO_SUCH_EVENT: 'There is no such event',
   ERR_NO_SUCH_HOLD: 'There is no such hold',
   ERR_NO_SUCH_SCHEDULED: 'There is no such scheduled transfer',
   ERR_ACCOUNT_EXISTS: 'There is an account of that name',
-  ERR_SAME_ACCOUNT: 'Who pays and who is paid are the same account',
+  ERR_SAME_ACCOUNT: 'Payer and payee are the same account',
   ERR_HOLD_EXPIRED: 'The hold has expired',
   ERR_HOLD_CLOSED: 'The hold was settled or voided before',
-  ERR_EXCEEDS_HOLD: 'The amount is more than is held',
+  ERR_EXCEEDS_HOLD: 'The amount exceeds the hold',
   ERR_ALREADY_REVERSED: 'The event was reversed before',
   ERR_NOT_REVERSIBLE: 'Only deposits, withdrawals, transfers and settlements can be reversed',
   ERR_ALREADY_EXECUTED: 'The scheduled transfer was executed, or has failed',
   ERR_ALREADY_CANCELLED: 'The scheduled transfer was cancelled before',
   ERR_AMOUNT_OVERFLOW: 'A balance would be beyond 2^63 micro-credits',
-  ERR_IDEMPOTENCY_CONFLICT: 'The key was used for something else',
+  ERR_IDEMPOTENCY_CONFLICT: 'The key was used for another request',
   ERR_ACCOUNT_CLOSED: 'The account is closed',
-  ERR_ACCOUNT_NOT_EMPTY: 'The account has a balance, or something is held of it',
+  ERR_ACCOUNT_NOT_EMPTY: 'The account has a balance or holds',
   ERR_LINKED_FAILED: 'Another one of the linked transfers was refused',
 };
 /** @typedef {keyof typeof REFUSALS} LedgerCode */

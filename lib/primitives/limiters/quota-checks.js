@@ -20,6 +20,8 @@ import { maxKeysOf } from './keyed-limiter.js';
 
 export const YEAR_MS = 366 * 24 * 3600 * 1000;
 const LEASES_MAX = 2 ** 31;
+/** Members of an ask. */
+const ASK = Object.freeze(['dimension', 'key', 'cost']);
 /** Entries of one reservation; the numbers shared with the native side have room for as many. */
 export const ENTRIES_MAX = 16;
 /** Stands among the failed dimensions when there are too many leases. */
@@ -111,7 +113,7 @@ export class Dimensions {
   asksOf(costs, given) {
     const key = given === undefined ? '' : checkString('key', given);
     const asks = Array.isArray(costs)
-      ? costs.map((ask, i) => this.#askOf(ask, `costs[${i}]`, key))
+      ? costs.map((ask, i) => this.#askOf(ask, i, key))
       : Object.entries(checkOptions('costs', costs)).map(([name, cost]) => ({
           dimension: this.of('costs', name),
           key,
@@ -120,8 +122,10 @@ export class Dimensions {
     if (asks.length === 0 || asks.length > ENTRIES_MAX) {
       throw rangeError(`costs takes 1 to ${ENTRIES_MAX} entries, not ${asks.length}`);
     }
-    for (const [i, ask] of asks.entries()) {
-      if (asks.findIndex((each) => each.dimension === ask.dimension && each.key === ask.key) < i) {
+    for (let i = 1; i < asks.length; i += 1) {
+      const { dimension, key: own } = asks[i];
+      for (let j = 0; j < i; j += 1) {
+        if (asks[j].dimension !== dimension || asks[j].key !== own) continue;
         throw rangeError(`costs takes a dimension and key once: costs[${i}] repeats one`);
       }
     }
@@ -130,13 +134,19 @@ export class Dimensions {
 
   /**
    * @param {unknown} ask
-   * @param {string} name
+   * @param {number} index
    * @param {string} key
    */
-  #askOf(ask, name, key) {
+  #askOf(ask, index, key) {
+    const name = `costs[${index}]`;
     const given = /** @type {Partial<QuotaAsk>} */ (
-      checkOptions(name, /** @type {object | undefined} */ (ask), ['dimension', 'key', 'cost'])
+      checkOptions(name, /** @type {object | undefined} */ (ask), ASK)
     );
+    const { dimension, key: own, cost } = given;
+    const known = dimension === undefined ? undefined : this.#byName.get(dimension);
+    const isPlain = typeof own === 'string' && Number.isSafeInteger(cost) && Number(cost) >= 0;
+    // The names for errors below cost more than the checks.
+    if (known !== undefined && isPlain) return { dimension: known, key: own, cost: Number(cost) };
     return {
       dimension: this.of(`${name}.dimension`, given.dimension),
       key: given.key === undefined ? key : checkString(`${name}.key`, given.key),
@@ -163,7 +173,7 @@ export class Dimensions {
       ...checkOptions('limit', limit),
     });
     if ((checked.windowMs === undefined) !== (dimension.windowMs === undefined)) {
-      throw rangeError(`limit takes what "${name}" is: concurrent, or limit and windowMs`);
+      throw rangeError(`limit must be of the kind of "${name}": concurrent, or limit and windowMs`);
     }
     if (key !== undefined && checked.windowMs !== dimension.windowMs) {
       throw rangeError(`limit.windowMs takes the window of "${name}" where a key is given`);

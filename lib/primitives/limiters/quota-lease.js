@@ -130,6 +130,7 @@ export class QuotaLease {
    */
   #usedOf(actual) {
     const used = this.entries.map(() => -1);
+    if (actual === undefined) return used;
     if (typeof actual === 'number') return this.#usedOf({ [this.#onlyDimension()]: actual });
     const list = Array.isArray(actual)
       ? actual.map((each, i) => {
@@ -151,7 +152,8 @@ export class QuotaLease {
         if (entry.windowMs !== undefined) used[i] = cost;
         found = true;
       }
-      if (!found) throw rangeError(`${name} takes what was reserved, and "${dimension}" was not`);
+      if (!found)
+        {throw rangeError(`${name} takes reserved dimensions; "${dimension}" was not reserved`);}
     }
     return used;
   }

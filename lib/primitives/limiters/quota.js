@@ -11,6 +11,12 @@ import { checkClock, checkOptions } from '../../internal/util/validate.js';
 import { secondsAt, waitSeconds, writeTime } from './time.js';
 
 const NS_PER_MS = 1e6;
+/** @param {QuotaEntry[]} entries @returns {string[]} distinct dimensions of those that were not allowed */
+function failedOf(entries) {
+  const failed = entries.filter(({ allowed }) => !allowed);
+  return [...new Set(failed.map(({ dimension }) => dimension))];
+}
+
 /** Places in those numbers, as in native/addon/bindings/limits/quota_wrap.h. */
 const ARGUMENTS = 2;
 const HEAD = 5;
@@ -75,20 +81,21 @@ export class Quota {
     const leaseMs = checkLeaseMs(given.leaseMs, this.#leaseMs);
     const numbers = this.#numbers;
     writeTime(numbers, given.now, this.#clock);
-    asks.forEach(({ dimension, cost }, i) => {
-      numbers[ARGUMENTS + 2 * i] = dimension.id;
-      numbers[ARGUMENTS + 2 * i + 1] = cost;
-    });
-    const keys = asks.map(({ key }) => key);
+    const keys = [];
+    for (let i = 0; i < asks.length; i += 1) {
+      numbers[ARGUMENTS + 2 * i] = asks[i].dimension.id;
+      numbers[ARGUMENTS + 2 * i + 1] = asks[i].cost;
+      keys.push(asks[i].key);
+    }
     const allowed = this.#native.reserve(Math.round(leaseMs * NS_PER_MS), ...keys);
     const entries = asks.map((ask, i) => this.#entryOf(ask, i, given.now));
-    const failed = entries.filter((entry) => !entry.allowed).map(({ dimension }) => dimension);
+    const failed = allowed ? [] : failedOf(entries);
     if (numbers[4] === 1) failed.push(LEASES);
     return new QuotaLease(
       {
         allowed,
         retryAfter: waitSeconds(numbers[0], given.now),
-        failed: [...new Set(failed)],
+        failed,
         entries,
         id: allowed ? numbers[1] : null,
         expiresAt: allowed ? secondsAt(numbers[2], numbers[3]) : null,

@@ -19,6 +19,8 @@
  * @property {MessageToolCall[]} [tool_calls] of an assistant
  * @property {string} [tool_call_id] of a tool's result
  * @property {string} [name]
+ * @property {{thinking_blocks: object[]}} [sluice] of an assistant: what the gateway keeps of its answer for an
+ *   upstream of Anthropic's API, which takes the results of calls only with the signed thinking before them
  */
 
 /** Part types of media. The values name the feature that a provider needs for them. */
@@ -101,7 +103,7 @@ export function keptMembers(items) {
  * @returns {ChatMessage} without what the gateway keeps with it
  */
 export function withoutKept(message) {
-  if (!('sluice' in message)) return message;
-  const { sluice: _kept, ...rest } = /** @type {ChatMessage & {sluice: unknown}} */ (message);
+  if (message.sluice === undefined) return message;
+  const { sluice: _kept, ...rest } = message;
   return rest;
 }

@@ -40,7 +40,7 @@ async function limitsOf({ access, reservations, cluster }) {
 
 /**
  * @param {import('../operations/operations.js').Operations} operations
- * @param {import('../operations/operations.js').OperationKind} kind
+ * @param {import('../operations/operation.js').OperationKind} kind
  */
 function operationsOf(operations, kind) {
   const latest = operations.all(kind).slice(-OPERATIONS_MAX).reverse();

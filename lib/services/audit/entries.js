@@ -4,6 +4,7 @@ import {
   checkChoice,
   checkId,
   checkInteger,
+  checkNumber,
   checkOptions,
   checkString,
 } from '../../internal/util/validate.js';
@@ -52,6 +53,9 @@ export const ID_DIGITS = 15;
 const LIMIT_DEFAULT = 20;
 const LIMIT_MAX = 100;
 const DETAILS_MAX = 20;
+const TEXT_FILTERS = /** @type {const} */ (['after', 'actor', 'action', 'target']);
+const TIME_FILTERS = /** @type {const} */ (['fromMs', 'toMs']);
+const ANY_TIME = { min: 0, max: Infinity, unit: 'milliseconds since 1970' };
 const QUERY_NAMES = ['limit', 'after', 'actor', 'action', 'target', 'outcome', 'fromMs', 'toMs'];
 const TEXT_MAX = 256;
 const DIGEST_DIGITS = 24;
@@ -151,6 +155,12 @@ export function checkQuery(query) {
   const { after, ...filters } = checkOptions('list', query, QUERY_NAMES);
   const limit = checkInteger('limit', filters.limit, { max: LIMIT_MAX, fallback: LIMIT_DEFAULT });
   if (filters.outcome !== undefined) checkChoice('outcome', filters.outcome, AUDIT_OUTCOMES);
+  for (const name of TEXT_FILTERS) {
+    if (query?.[name] !== undefined) checkString(name, query[name]);
+  }
+  for (const name of TIME_FILTERS) {
+    if (filters[name] !== undefined) checkNumber(name, filters[name], ANY_TIME);
+  }
   return { limit, after, matches: matcherOf(filters) };
 }
 

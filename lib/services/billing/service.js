@@ -317,7 +317,7 @@ export class Credits {
  * The billing services of a gateway.
  * @typedef {object} Billing
  * @property {Credits} credits
- * @property {import('../../jobs/admission/admission.js').BillingPort & {open: number}} jobs `open`: jobs and
+ * @property {import('../../jobs/admission/types.js').BillingPort & {open: number}} jobs `open`: jobs and
  *   answers that are not settled
  * @property {CallBilling} calls
  * @property {(record: JobRecord) => void} settle charges an ended job, or an ended shared answer, and counts its

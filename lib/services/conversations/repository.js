@@ -43,7 +43,7 @@ import { stored } from './messages.js';
 const ID = /^conv_[A-Za-z0-9_-]{24}$/;
 
 /** @param {string} id @returns {boolean} whether a conversation may have it */
-export const isConversationId = (id) => ID.test(id);
+export const isConversationId = (id) => typeof id === 'string' && ID.test(id);
 
 /** 144 random bits: unguessable and unique. */
 export const newConversationId = () => randomId('conv');

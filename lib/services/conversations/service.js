@@ -1,6 +1,6 @@
 import { asJson } from '../../jobs/request.js';
 import { checkConversationsQuery, checkCreate, checkFork } from './requests.js';
-import { checkOptions } from '../../internal/util/validate.js';
+import { asQueryNumber, checkOptions, checkString } from '../../internal/util/validate.js';
 import { shown } from './messages.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
 
@@ -24,6 +24,12 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
  *   yet; absent in lists
  * @property {{id: string, messageCount: number}} [forkedFrom]
  */
+
+/** @param {{principal?: string}} options @returns {string} */
+const principalOf = ({ principal = ANONYMOUS }) => checkString('principal', principal);
+
+/** Any other value is the id of none. @param {unknown} id @returns {string} */
+const idOf = (id) => (typeof id === 'string' ? id : '');
 
 /** @param {number} ms */
 const seconds = (ms) => Math.floor(ms / 1000);
@@ -78,7 +84,7 @@ export class Conversations {
    *   `ERR_CONVERSATION_TOO_LONG`, `ERR_CONVERSATIONS_FULL`
    */
   async create(request = {}, options) {
-    const { principal = ANONYMOUS } = checkOptions('create', options, ['principal']);
+    const principal = principalOf(checkOptions('create', options, ['principal']));
     const { messages = [], ...rest } = checkCreate(asJson(request));
     const { ttlMs = this.#defaultTtlMs, ...settings } = settingsOf(rest);
     return described(await this.#store.create(principal, { ...settings, ttlMs, messages }));
@@ -94,9 +100,9 @@ export class Conversations {
    *   and as `create`
    */
   async fork(id, request = {}, options) {
-    const { principal = ANONYMOUS } = checkOptions('fork', options, ['principal']);
+    const principal = principalOf(checkOptions('fork', options, ['principal']));
     const { at, ...rest } = checkFork(asJson(request));
-    return described(await this.#store.fork(principal, id, settingsOf(rest), at));
+    return described(await this.#store.fork(principal, idOf(id), settingsOf(rest), at));
   }
 
   /**
@@ -106,8 +112,8 @@ export class Conversations {
    *   principal
    */
   async get(id, options) {
-    const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
-    const found = await this.#store.read(principal, id);
+    const principal = principalOf(checkOptions('get', options, ['principal']));
+    const found = await this.#store.read(principal, idOf(id));
     return found && described(found);
   }
 
@@ -120,9 +126,10 @@ export class Conversations {
    */
   async list(options) {
     const known = ['limit', 'after', 'principal'];
-    const { limit, after, principal = ANONYMOUS } = checkOptions('list', options, known);
-    const asked = { limit: limit === undefined ? undefined : String(limit), after };
-    const { heads, hasMore } = await this.#store.list(principal, checkConversationsQuery(asked));
+    const given = checkOptions('list', options, known);
+    const { limit, after } = given;
+    const query = checkConversationsQuery({ limit: asQueryNumber(limit), after });
+    const { heads, hasMore } = await this.#store.list(principalOf(given), query);
     return { data: heads.map((head) => describe(head)), hasMore };
   }
 
@@ -146,8 +153,8 @@ export class Conversations {
    *   `ERR_CONVERSATION_BUSY` while the job of a turn waits for its admission
    */
   async delete(id, options) {
-    const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
-    await this.#store.remove(principal, id);
+    const principal = principalOf(checkOptions('delete', options, ['principal']));
+    await this.#store.remove(principal, idOf(id));
   }
 
   get #defaultTtlMs() {

@@ -4,13 +4,13 @@ import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../.
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
-import { workWallMs } from '../operations/operations.js';
+import { workWallMs } from '../operations/operation.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const MAX_WALL_MS = 3_600_000;
 
 /**
- * @typedef {import('./request.js').CrawlRequest & import('../operations/service.js').PolicyFields &
+ * @typedef {import('./request.js').CrawlRequest & import('../operations/types.js').PolicyFields &
  *   {metadata?: Record<string, unknown>}} CrawlsRequest
  */
 
@@ -93,8 +93,8 @@ class CrawlWork {
 }
 
 /**
- * @param {import('../operations/operations.js').Operation |
- *   import('../operations/service.js').SavedOperation} operation
+ * @param {import('../operations/operation.js').Operation |
+ *   import('../operations/types.js').SavedOperation} operation
  * @returns {CrawlView}
  */
 function describe(operation) {
@@ -118,7 +118,7 @@ function describe(operation) {
 
 /**
  * Writes the outcome of each URL to the crawl's log, then its terminal event.
- * @param {import('../operations/operations.js').Operation} operation
+ * @param {import('../operations/operation.js').Operation} operation
  * @param {import('../../internal/util/logger.js').Logger} log
  */
 async function run(operation, log) {
@@ -146,7 +146,7 @@ async function run(operation, log) {
  * @extends {OperationService<CrawlsRequest, CrawlView, import('../../streams/events.js').CrawlEvent>}
  */
 export class Crawls extends OperationService {
-  /** @param {import('../operations/service.js').ServiceParts} service */
+  /** @param {import('../operations/types.js').ServiceParts} service */
   constructor(service) {
     const { crawl: settings, clock, logger } = service.options;
     super(service, {
@@ -157,6 +157,8 @@ export class Crawls extends OperationService {
         const { signal } = operation;
         const options = { ...crawlOptions(request), ...settings, clock, signal };
         operation.data = new CrawlWork(request, crawl(options));
+        // Redis needs nothing of it: a crawl is not tried again, and its headers may be secret.
+        operation.body = {};
       },
       run: (operation) => void run(operation, logger),
       describe,

@@ -21,6 +21,7 @@ const check = schemaCheck({
     input: { type: ['string', 'array'], minLength: 1, minItems: 1 },
     encoding_format: { type: ['string', 'null'], enum: ['float', 'base64', null] },
     user: { type: ['string', 'null'] },
+    sluice: { type: ['object', 'null'] },
   },
 });
 
@@ -31,7 +32,9 @@ const check = schemaCheck({
  */
 export function readEmbeddingRequest(body) {
   if (!check(body)) throw schemaRefusal(/** @type {any} */ (check.errors)[0]);
-  const { model, input, encoding_format: encoding, user, ...passed } = /** @type {any} */ (body);
+  // Options of a job, which this is not.
+  const { sluice: _options, ...own } = /** @type {any} */ (body);
+  const { model, input, encoding_format: encoding, user, ...passed } = own;
   const inputs = typeof input === 'string' || isTokens(input) ? [input] : input;
   if (inputs.length > CALL_INPUTS_MAX) {
     const message = `input has at most ${CALL_INPUTS_MAX} inputs.`;

@@ -1,4 +1,4 @@
-import { operationKinds } from '../operations/operations.js';
+import { operationKinds } from '../operations/operation.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -22,7 +22,7 @@ export class DeploymentErasure {
   /**
    * @param {object} deps
    * @param {import('../../cluster/cluster.js').Cluster} deps.cluster
-   * @param {import('../../cluster/remote-jobs.js').RemoteJobs} deps.directory
+   * @param {import('../../cluster/jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {import('../../cluster/operations/remote-operations.js').RemoteOperations} deps.operations
    * @param {import('./service.js').Erasure} deps.erasure of this process
    * @param {((principal: string) => void | Promise<void>)[]} deps.erasers one for each service that keeps data of

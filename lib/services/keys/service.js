@@ -1,6 +1,6 @@
 import { accessIn } from './config-file.js';
 import { badRequest } from '../../internal/util/http-error.js';
-import { findAccessProblem, newKeySchema } from '../../jobs/policy/config.js';
+import { findAccessProblem, keyChangeSchema, newKeySchema } from '../../jobs/policy/config.js';
 import { configInvalid, keyExists, keyNotFound, keysReadOnly, lastAdminKey } from './errors.js';
 import { dotted, pointerTo, schemaCheck } from '../../internal/util/request-schema.js';
 import { newKey, newKeyId } from '../../jobs/policy/new-key.js';
@@ -26,17 +26,35 @@ const LIMIT_DEFAULT = 100;
 /** Of a change, while other processes change keys. */
 const ATTEMPTS_MAX = 10;
 const validateNew = schemaCheck(newKeySchema);
+const validateChange = schemaCheck(keyChangeSchema);
 const validateRotation = schemaCheck({
   type: 'object',
   additionalProperties: false,
   properties: { keep_old: { type: 'boolean' } },
 });
 
+/**
+ * JSON Merge Patch (RFC 7396).
+ * @param {any} target
+ * @param {any} patch
+ * @returns {any} `target` with the members of `patch`, without those that are null there
+ */
+function mergePatch(target, patch) {
+  if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
+  const isObject = target !== null && typeof target === 'object' && !Array.isArray(target);
+  const merged = new Map(Object.entries(isObject ? target : {}));
+  for (const [member, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(member);
+    else merged.set(member, mergePatch(merged.get(member), value));
+  }
+  return Object.fromEntries(merged);
+}
+
 /** @param {KeyConfig} key */
 const isAdmin = ({ admin, disabled }) => admin === true && disabled !== true;
 
 /**
- * Keys of a gateway: lists them, and makes, rotates, disables and deletes them. A change is written to the
+ * Keys of a gateway: lists them, and makes, changes, rotates, disables and deletes them. A change is written to the
  * store first, then put in force. Changes are made one after the other. Main thread; lives as long as its
  * gateway.
  */
@@ -134,6 +152,24 @@ export class Keys {
   retire(id) {
     return this.#changeOne(id, (entry) => {
       entry.sha256 = /** @type {string} */ ([entry.sha256].flat().at(-1));
+    });
+  }
+
+  /**
+   * Changes members of a key: limits, models, rights, organisation, account. Its hashes stay.
+   * @param {string} id
+   * @param {unknown} patch as `keyChangeSchema`
+   * @returns {Promise<KeyInfo>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400; 409 `last_admin_key`; and as `rotate`
+   */
+  update(id, patch) {
+    if (!validateChange(patch)) throw schemaRefusal(/** @type {any} */ (validateChange.errors)[0]);
+    return this.#changeOne(id, (entry) => {
+      const merged = mergePatch(entry, patch);
+      for (const member of Object.keys(entry)) {
+        if (!Object.hasOwn(merged, member)) delete (/** @type {any} */ (entry)[member]);
+      }
+      Object.assign(entry, merged);
     });
   }
 

@@ -104,7 +104,7 @@ export class ChildJobs {
   /**
    * @param {object} request the fields of `POST /v1/jobs`
    * @param {object} options
-   * @param {import('../../jobs/admission/admission.js').Submission['access']} options.access
+   * @param {import('../../jobs/admission/types.js').Submission['access']} options.access
    * @param {import('../../streams/types.js').CopyTarget} options.copyTo
    * @param {AbortSignal} options.signal
    * @param {import('../../jobs/rate-limits/reservations.js').WorkReservation} options.reservation
@@ -145,7 +145,7 @@ export class ChildJobs {
 
   /**
    * @param {object} request
-   * @param {import('../../jobs/admission/admission.js').ChildSubmission} submission
+   * @param {import('../../jobs/admission/types.js').ChildSubmission} submission
    */
   async #submit(request, submission) {
     try {

@@ -1,7 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 
-/** @typedef {import('./operations.js').Operation} Operation */
-/** @typedef {import('./operations.js').OperationKind} OperationKind */
+/** @typedef {import('./operation.js').Operation} Operation */
+/** @typedef {import('./operation.js').OperationKind} OperationKind */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**
@@ -21,7 +21,8 @@ import { badRequest } from '../../internal/util/http-error.js';
  *   status?: import('../../jobs/request.js').JobStatus, after?: string}) =>
  *   Perhaps<{page: (Operation | SavedOperation)[], hasMore: boolean}>} list a page, newest first; throws an
  *   HttpError 400 when `after` is unknown
- * @property {(operation: Operation | SavedOperation) => Promise<void>} cancel resolves once it has its ending
+ * @property {(operation: Operation | SavedOperation) => Promise<Operation | SavedOperation | undefined>} cancel
+ *   resolves with the operation once it has its ending; undefined: it was purged meanwhile
  */
 
 /**
@@ -73,6 +74,7 @@ export class LocalOperations {
     operation.cancel('client_request');
     // Answered after the terminal event.
     await this.#hub.snapshot(operation.handle, { text: false });
+    return operation;
   }
 }
 

@@ -1,73 +1,34 @@
 import { IdempotencyCache, checkIdempotencyKey } from '../../jobs/admission/idempotency.js';
 import { chain } from './directory.js';
 import { asJson, checkListQuery } from '../../jobs/request.js';
-import { checkOptions, checkSignal, checkString } from '../../internal/util/validate.js';
+import {
+  asQueryNumber,
+  checkOptions,
+  checkSignal,
+  checkString,
+} from '../../internal/util/validate.js';
 import { draining } from '../../jobs/errors.js';
 import { WorkReservation } from '../../jobs/rate-limits/reservations.js';
 import { endpoints, ANONYMOUS } from '../../jobs/policy/config.js';
 import { streamEvents } from '../../streams/event-iterator.js';
-import { operationNotFound } from './operations.js';
+import { operationNotFound } from './operation.js';
 
-/** @typedef {import('../../jobs/admission/admission.js').Submission['access']} Access */
-/** @typedef {import('./operations.js').Operation} Operation */
-/** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
+/** @typedef {import('./types.js').Access} Access */
+/** @typedef {import('./types.js').Operation} Operation */
+/** @typedef {import('./types.js').SavedOperation} SavedOperation */
+/** @typedef {import('./types.js').ServiceParts} ServiceParts */
+/** @typedef {import('./types.js').SharedServiceParts} SharedServiceParts */
+/** @typedef {import('./types.js').PolicyFields} PolicyFields */
 /** @typedef {import('../../jobs/admission/idempotency.js').UsedKey} UsedKey */
 /** @typedef {{id: string, createdAt: number}} Answer */
 /**
  * @template T
  * @typedef {import('./directory.js').Perhaps<T>} Perhaps
  */
-
 /**
- * What services need in a deployment.
- * @typedef {object} SharedServiceParts
- * @property {import('../../cluster/operations/operation-writes.js').OperationWrites} writes
- * @property {Pick<import('../../cluster/operations/remote-operations.js').RemoteOperations, 'reopen'>} remote
- * @property {import('../../jobs/rate-limits/shared-reservations.js').SharedReservations} reservations
- */
-
-/**
- * Dependencies of a service.
- * @typedef {object} ServiceParts
- * @property {import('./operations.js').Operations} operations
- * @property {import('./directory.js').OperationDirectory} directory
- * @property {SharedServiceParts} [shared] default: operations belong to this process alone
- * @property {import('../../jobs/settings.js').Settings} options
- * @property {import('../../jobs/policy/access-control.js').AccessControl} access
- * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
- * @property {import('../../streams/hub.js').JobHub} hub
- * @property {() => number} nowMs
- * @property {() => boolean} ready
- * @property {() => void} checkRoom throws an HttpError while the disk is full
- * @property {import('../../jobs/rate-limits/reservations.js').Reservations} reservations
- * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory]
- * @property {() => boolean} [hasPrincipals] whether callers are distinguished; default no
- */
-
-/**
- * Request fields that concern the operation as a whole.
- * @typedef {object} PolicyFields
- * @property {'cancel' | 'continue'} [on_disconnect]
- * @property {number} [disconnect_grace_ms]
- * @property {number} [max_wall_ms]
- */
-
-/**
- * Hooks of a kind of operation. They receive checked requests only.
  * @template {PolicyFields} Request
  * @template View
- * @typedef {object} Kind
- * @property {import('./operations.js').OperationKind} name
- * @property {number} maxWallMs default of `max_wall_ms`
- * @property {(body: unknown) => Request} check throws an HttpError
- * @property {(request: Request, access: Access) => void} [admit] throws an HttpError to refuse this
- *   caller
- * @property {(operation: Operation, request: Request, access: Access) => void} prepare sets its `data`
- * @property {(operation: Operation) => void} run begins its work
- * @property {(operation: Operation | SavedOperation, options: {whole: boolean}) => View} describe `whole`:
- *   includes the fields that lists omit. Of a SavedOperation `data` is what `restore` gave
- * @property {(operation: Operation | SavedOperation, saved: {nodes?: Record<string, string>, snapshot?: any}) =>
- *   any} restore gives the `data` of an operation of another process; without `nodes` what lists show
+ * @typedef {import('./types.js').Kind<Request, View>} Kind
  */
 
 /**
@@ -220,7 +181,7 @@ export class OperationService {
       this.checkReady();
       this.#operations.begin(operation);
     } catch (error) {
-      await writes.retract(own);
+      void writes.retract(own);
       throw error;
     }
     entries.push(...(operation.reservation?.entries ?? []));
@@ -309,7 +270,7 @@ export class OperationService {
 
   /**
    * @param {Request} request
-   * @returns {import('./operations.js').OperationPolicy}
+   * @returns {import('./operation.js').OperationPolicy}
    */
   policyOf(request) {
     const { onDisconnect, disconnectGraceMs } = this.#options;
@@ -400,7 +361,7 @@ export class OperationService {
   list(options) {
     const known = ['limit', 'after', 'status', 'principal'];
     const { limit, after, status, principal = ANONYMOUS } = checkOptions('list', options, known);
-    const asked = { limit: limit === undefined ? undefined : String(limit), after, status };
+    const asked = { limit: asQueryNumber(limit), after, status };
     const query = checkListQuery(asked);
     const found = this.#directory.list(this.#kind.name, { ...query, principal });
     return chain(found, ({ page, hasMore }) => ({
@@ -421,8 +382,9 @@ export class OperationService {
    */
   async cancel(id, options) {
     const { principal = ANONYMOUS } = checkOptions('cancel', options, ['principal']);
-    await this.#directory.cancel(await this.find(id, principal));
-    return this.#view(await this.find(id, principal));
+    const operation = await this.#directory.cancel(await this.find(id, principal));
+    if (operation === undefined) throw operationNotFound(this.#kind.name);
+    return this.#view(operation);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { WebhookDeliveries } from './deliveries.js';
 import { checkListQuery } from '../../jobs/request.js';
-import { checkOptions, checkString } from '../../internal/util/validate.js';
+import { asQueryNumber, checkOptions, checkString } from '../../internal/util/validate.js';
 import { describeState } from '../../jobs/view.js';
 import { isAllowedHost, readWebhookUrl } from './options.js';
 import { namesPrivateAddress } from './sender.js';
@@ -9,7 +9,7 @@ import { namesPrivateAddress } from './sender.js';
 /** @typedef {import('./repository.js').Delivery} Delivery */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
-/** @typedef {import('../operations/operations.js').Operation} Operation */
+/** @typedef {import('../operations/operation.js').Operation} Operation */
 
 /**
  * JSON of jobs, workflows and crawls as HTTP answers have it.
@@ -71,7 +71,7 @@ export class Webhooks {
    */
   listFailed(options) {
     const { limit, after } = checkOptions('listFailed', options, ['limit', 'after']);
-    const given = { limit: limit === undefined ? undefined : String(limit), after };
+    const given = { limit: asQueryNumber(limit), after };
     return this.#deliveries.listFailed(checkListQuery(given));
   }
 

@@ -37,7 +37,7 @@ const CRAWL_FINAL = new Set([
 /**
  * Reservations of the limits of a crawl.
  * @typedef {object} WorkReservations
- * @property {(access: import('../../jobs/admission/admission.js').Submission['access'], endpoint: string,
+ * @property {(access: import('../../jobs/admission/types.js').Submission['access'], endpoint: string,
  *   covered?: import('../../jobs/rate-limits/reservations.js').Covered) =>
  *   import('../../jobs/job.js').ReservationHold | undefined |
  *   Promise<import('../../jobs/job.js').ReservationHold | undefined>} forWork
@@ -46,8 +46,8 @@ const CRAWL_FINAL = new Set([
 /**
  * Dependencies of an action.
  * @typedef {object} ActionContext
- * @property {import('../operations/operations.js').Operation} operation
- * @property {import('../../jobs/admission/admission.js').Submission['access']} access
+ * @property {import('../operations/operation.js').Operation} operation
+ * @property {import('../../jobs/admission/types.js').Submission['access']} access
  * @property {import('../operations/child-jobs.js').ChildJobs} parts
  * @property {WorkReservations} reservations
  * @property {import('../../jobs/settings.js').Settings['crawl']} crawl

@@ -59,10 +59,10 @@ export class Workflow extends WorkflowState {
 
   /**
    * @param {object} fields
-   * @param {import('../operations/operations.js').Operation} fields.operation
+   * @param {import('../operations/operation.js').Operation} fields.operation
    * @param {import('./schema.js').WorkflowRequest} fields.request
    * @param {Record<string, string>} [fields.saved] as of WorkflowState
-   * @param {import('../../jobs/admission/admission.js').Submission['access']} fields.access
+   * @param {import('../../jobs/admission/types.js').Submission['access']} fields.access
    * @param {import('../operations/operations.js').Operations} fields.operations
    * @param {import('../operations/child-jobs.js').ChildJobs} fields.parts
    * @param {import('./actions.js').WorkReservations} fields.reservations

@@ -15,7 +15,7 @@ import {
 import { pathsOf } from './template.js';
 import { templateMessagesSchema } from '../../jobs/messages.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
-import { workWallMs } from '../operations/operations.js';
+import { workWallMs } from '../operations/operation.js';
 
 /**
  * One node in a request.

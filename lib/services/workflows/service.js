@@ -2,6 +2,7 @@
 import { HttpError } from '../../internal/util/http-error.js';
 import { KeyedSemaphore } from '../../internal/util/keyed-semaphore.js';
 import { OperationService } from '../operations/service.js';
+import { operationNotFound } from '../operations/operation.js';
 import { Workflow } from './run.js';
 import { WorkflowState } from './state.js';
 import { chain } from '../operations/directory.js';
@@ -38,8 +39,8 @@ const MAX_WALL_MS = 3_600_000;
  * What lists show of a workflow of another process.
  * @typedef {{counts: () => Record<string, number>, usage: () => WorkflowView['usage']}} Summary
  */
-/** @typedef {import('../operations/operations.js').Operation} Operation */
-/** @typedef {import('../operations/service.js').SavedOperation} SavedOperation */
+/** @typedef {import('../operations/operation.js').Operation} Operation */
+/** @typedef {import('../operations/types.js').SavedOperation} SavedOperation */
 /**
  * @template T
  * @typedef {import('../operations/directory.js').Perhaps<T>} Perhaps
@@ -80,7 +81,7 @@ function conflict(code, message) {
 /**
  * @param {import('../../jobs/settings.js').Settings['provider']} provider
  * @param {import('./schema.js').WorkflowRequest} request
- * @param {import('../operations/service.js').Access} access
+ * @param {import('../operations/types.js').Access} access
  * @throws {HttpError} naming the node whose model the caller may not use
  */
 function checkModels(provider, { nodes }, access) {
@@ -111,7 +112,7 @@ export class Workflows extends OperationService {
   #workflowOf;
 
   /**
-   * @param {import('../operations/service.js').ServiceParts & {parts: import('../operations/child-jobs.js').ChildJobs,
+   * @param {import('../operations/types.js').ServiceParts & {parts: import('../operations/child-jobs.js').ChildJobs,
    *   retryBudget: import('../../jobs/execution/retry-budget.js').RetryBudget}} own
    */
   constructor({ parts, retryBudget, ...service }) {
@@ -231,7 +232,7 @@ export class Workflows extends OperationService {
   /**
    * As `retry`.
    * @param {string} id
-   * @param {import('../operations/service.js').Access} access of the caller
+   * @param {import('../operations/types.js').Access} access of the caller
    * @returns {Perhaps<Operation>}
    */
   retryAs(id, access) {
@@ -267,12 +268,13 @@ export class Workflows extends OperationService {
   /**
    * Begins the next attempt at this process, wherever the last one was.
    * @param {Operation | SavedOperation} ended
-   * @param {import('../operations/service.js').Access} access
+   * @param {import('../operations/types.js').Access} access
    * @returns {Promise<Operation>}
    */
   async #retryShared(ended, access) {
-    const { writes, remote } =
-      /** @type {import('../operations/service.js').SharedServiceParts} */ (this.#shared);
+    const { writes, remote } = /** @type {import('../operations/types.js').SharedServiceParts} */ (
+      this.#shared
+    );
     const { id, principal, createdAtMs } = ended;
     const request = 'body' in ended ? ended.body : ended.request;
     const past = { id, createdAtMs, attempt: ended.attempt + 1 };
@@ -291,7 +293,7 @@ export class Workflows extends OperationService {
     }
     const parts = this.partsOf(operation, access);
     operation.asked = JSON.stringify(parts.asked);
-    const isReopened = await remote.reopen(/** @type {any} */ (ended), {
+    const outcome = await remote.reopen(/** @type {any} */ (ended), {
       parts,
       limits: operation.limits,
       snapshot: operation.snapshot,
@@ -301,7 +303,8 @@ export class Workflows extends OperationService {
         void workflow.run(nodes);
       },
     });
-    if (!isReopened) throw running();
+    if (outcome === 'GONE') throw operationNotFound('workflow');
+    if (outcome === 'MOVED') throw running();
     return operation;
   }
 }

@@ -18,7 +18,7 @@ enum class EventKind : std::uint8_t {
   kPipelineRemoved = 3,   // a: item, b: 1 if it had been accepted, else 0
   kPipelineClosed = 4,
   kJobWindow = 10,         // a: job, b: tokens that may have been appended in all
-  kJobEnded = 11,          // a: job, b: state as JSON
+  kJobEnded = 11,          // a: job, b: state as JSON, or [state, frames] of a short log
   kJobEnding = 29,         // a: job, b: state as JSON
   kJobPurged = 12,         // a: job
   kSubscriberOpen = 13,    // a: subscriber, b: 1 if every cursor was at its end already, else 0

@@ -243,6 +243,10 @@ class JobHub final : public Machine {
   void attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
               const std::vector<Cursor>& cursors, Nanos now, std::unique_ptr<Face> face = nullptr,
               bool at_once = false);
+  /// The native frames of an ended job for a reader without a cursor: those that `attach` with
+  /// `at_once` would give. Empty where its log is longer than 2 KiB, where it has a subscriber, and
+  /// for a replica.
+  [[nodiscard]] std::string unread_frames(JobHandle handle);
   /// The subscriber has consumed its batch. In frames mode a first such call, without a batch, lets
   /// the first batch go.
   void acknowledge(SubscriberHandle handle, Nanos now);
@@ -338,7 +342,9 @@ class JobHub final : public Machine {
   void run_timers(Subscriber& subscriber, Nanos now);
   void flush(Subscriber& subscriber, Nanos now);
   bool send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
-                  Subscriber::Limits limits, Nanos now);
+                  Nanos now);
+  std::string whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
+                           std::size_t log_bytes_max, Nanos now);
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
   void look_for_readers(Job& job, Nanos now);

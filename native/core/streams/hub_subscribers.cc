@@ -11,6 +11,8 @@ namespace {
 
 // Of the logs whose frames are given at once. Short: the main thread copies and sends them.
 constexpr std::size_t kWholeLogsMax = 8u << 10;
+// Of the log whose frames are given with its ending, which is kept beside the log.
+constexpr std::size_t kUnreadLogMax = 2u << 10;
 // Of their frames, which are longer than the text: an entry of a few bytes has a frame of a
 // hundred.
 constexpr std::size_t kWholeFramesMax = 64u << 10;
@@ -42,7 +44,7 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   };
   const bool needs_all = face != nullptr;
   if (at_once && !needs_all && mode == Subscriber::Mode::kFrames &&
-      send_whole(handle, fan_in, cursors, limits, now)) {
+      send_whole(handle, fan_in, cursors, now)) {
     return;
   }
   auto subscriber = std::make_unique<Subscriber>(handle, mode, fan_in, options_.retry_ms, limits,
@@ -73,26 +75,42 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
   subscribers_.emplace(handle, std::move(subscriber));
 }
 
-// Gives a subscriber all frames of its jobs, if they are one batch and its last.
-bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
-                        Subscriber::Limits limits, Nanos now) {
-  limits.batch_bytes_max = kWholeFramesMax;
-  Subscriber subscriber(handle, Subscriber::Mode::kFrames, fan_in, options_.retry_ms, limits, now);
+// All frames of ended jobs, if their logs are short and the frames one batch; else nothing.
+std::string JobHub::whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
+                                 std::size_t log_bytes_max, Nanos now) {
+  const Subscriber::Limits limits{.batch_bytes_max = kWholeFramesMax,
+                                  .batch_events_max = 1,  // frames are no events
+                                  .heartbeat = options_.heartbeat,
+                                  .stall = options_.stall};
+  Subscriber subscriber(0, Subscriber::Mode::kFrames, fan_in, options_.retry_ms, limits, now);
   std::size_t log_bytes = 0;
   for (const Cursor& cursor : cursors) {
     Job* const job = find(cursor.job);
     if (job == nullptr) continue;
     log_bytes += job->log.retained_bytes();
-    if (!job->log.end_published() || log_bytes > kWholeLogsMax) return false;
+    if (!job->log.end_published() || log_bytes > log_bytes_max) return {};
     subscriber.add(*job, cursor.last_event_id);
   }
-  if (!subscriber.has_jobs() || subscriber.finished()) return false;
+  if (!subscriber.has_jobs() || subscriber.finished()) return {};
   subscriber.acknowledge(now);
-  batch_.clear();
-  subscriber.take(batch_, now);
-  if (!batch_.last) return false;
-  observer_.on_subscriber_whole(handle, batch_.frames);
+  Subscriber::Batch batch;
+  subscriber.take(batch, now);
+  return batch.last ? std::move(batch.frames) : std::string();
+}
+
+bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
+                        Nanos now) {
+  std::string frames = whole_frames(fan_in, cursors, kWholeLogsMax, now);
+  if (frames.empty()) return false;
+  observer_.on_subscriber_whole(handle, frames);
   return true;
+}
+
+std::string JobHub::unread_frames(JobHandle handle) {
+  const Job* const job = find(handle);
+  if (job == nullptr || job->replica != nullptr || !job->subscribers.empty()) return {};
+  constexpr Nanos kAnyTime = 0;  // its reader waits for nothing
+  return whole_frames(false, {{handle, {}}}, kUnreadLogMax, kAnyTime);
 }
 
 void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {

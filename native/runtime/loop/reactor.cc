@@ -1,6 +1,7 @@
 // The reactor's loop: drain the mailbox, advance due machines, sleep until the next deadline.
 #include "runtime/loop/reactor.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 
@@ -21,6 +22,11 @@ void check(int status) {
 
 Nanos Reactor::now() {
   return static_cast<Nanos>(uv_hrtime());
+}
+
+std::int64_t Reactor::unix_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
 Reactor::Reactor() {

@@ -51,6 +51,9 @@ class Reactor final : public Executor {
   /// Monotonic nanoseconds: the clock of commands and machines. Any thread.
   [[nodiscard]] static Nanos now();
 
+  /// Milliseconds since 1970, which the clock of the machine may set back. Any thread.
+  [[nodiscard]] static std::int64_t unix_ms();
+
  private:
   void run();
   void send_wake();

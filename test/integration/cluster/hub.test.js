@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { JobHub } from '../../../lib/streams/hub.js';
 import { RedisLink } from '../../../lib/streams/redis-link.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
-import { scripts } from '../../../lib/cluster/scripts.js';
+import { scripts } from '../../../lib/cluster/client/scripts.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { byId, tokensOf, words } from '../../support/gateway/workflows.js';
 import { closeSites, linking, site } from '../../support/upstream/site.js';
 import { expectDense, readAcross } from '../../support/cluster/reader.js';
+import { newSecret, startReceiver } from '../../support/upstream/webhook-receiver.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -21,26 +22,30 @@ let a;
 let b;
 /** The calls of the provider, which both gateways have. */
 let hand;
+let receiver;
 
 beforeAll(async () => {
   redis = await startRedis();
   hand = handProvider();
+  receiver = await startReceiver();
+  const events = ['workflow.completed', 'workflow.cancelled', 'crawl.completed'];
+  const webhooks = [{ url: receiver.url, events, secret: newSecret(), text: true }];
   const sha256 = (name) => createHash('sha256').update(name).digest('hex');
   const access = {
     keys: Object.entries(KEYS).map(([id, more]) => ({ id, sha256: sha256(id), ...more })),
     prices: { '*': { prompt: 1, completion: 2 } },
     accounts: { '*': { overdraft: 1_000_000 } },
   };
-  const open = async () => {
+  const open = async (reactors) => {
     const node = await start({
-      ...{ provider: hand.provider, cache: { mode: 'off' }, access },
+      ...{ provider: hand.provider, cache: { mode: 'off' }, access, reactors, webhooks },
       redis: { url: redis.url, leaseMs: 1000 },
       crawl: { allowPrivateAddresses: true },
     });
     await whenReady(node);
     return as(node, 'ann');
   };
-  [a, b] = await Promise.all([open(), open()]);
+  [a, b] = await Promise.all([open(1), open(3)]);
 });
 afterEach(closeSites);
 afterAll(async () => {
@@ -102,6 +107,10 @@ async function ended(flow) {
   }
 }
 
+/** The webhooks about a workflow or a crawl so far. */
+const webhooksOf = (id) =>
+  receiver.requests.map(({ body }) => body).filter(({ data }) => Object.values(data).includes(id));
+
 /** Fails unless both give the same bytes for each path. */
 async function expectSame(paths, [one, two] = [a, b]) {
   for (const path of paths) {
@@ -137,6 +146,14 @@ test('streams and reads from the other process while it runs, and afterwards to 
     ...[`${flow.path}/nodes/x`, `${flow.path}/nodes/x/text`, `${flow.path}/nodes/none`],
   ]);
   expect((await b.get(`${flow.path}/nodes/y/text`)).body).toBe('three');
+  await until(() => webhooksOf(flow.id).length > 0, 'the webhook');
+  expect(webhooksOf(flow.id)).toEqual([
+    {
+      type: 'workflow.completed',
+      timestamp: expect.any(String),
+      data: (await b.get(flow.path)).body,
+    },
+  ]);
   expect((await b.read(flow.url)).raw).toBe((await a.read(flow.url)).raw);
   // Another principal's, and unknown ones, are unknown.
   for (const path of [flow.path, '/v1/workflows/wf_000000000000000000000000']) {
@@ -194,6 +211,8 @@ test('cancelled from the other process, it ends there as here, with its call', a
   await flow.call.aborted;
   await there.done;
   expect(there.last().type).toBe('workflow_cancelled');
+  await until(() => webhooksOf(flow.id).length > 0, 'the webhook');
+  expect(webhooksOf(flow.id).map(({ type }) => type)).toEqual(['workflow.cancelled']);
   await expectSame([flow.path]);
   expect((await a.post(`${flow.path}/cancel`)).body).toEqual((await b.get(flow.path)).body);
 });
@@ -262,6 +281,7 @@ test('one key makes one workflow, at whichever process, and a crawl of its own',
     await b.post('/v1/crawls', crawl, headers),
   ];
   expect([one.status, two.status, two.body.crawl_id]).toEqual([201, 200, one.body.crawl_id]);
+  await b.post(`/v1/crawls/${one.body.crawl_id}/cancel`);
   const [id] = ids;
   (await next).end();
   await a.post(`/v1/workflows/${id}/cancel`);

@@ -1,7 +1,7 @@
 /** Beats and messages over an ordinary client of Redis, for a Cluster without native parts. */
 import { EventEmitter } from 'node:events';
 import { Redis } from 'ioredis';
-import { scripts } from '../../../lib/cluster/scripts.js';
+import { scripts } from '../../../lib/cluster/client/scripts.js';
 
 /** As `RedisLink`: beats every `intervalMs`, until `stop()`. */
 export class BeatingLink extends EventEmitter {

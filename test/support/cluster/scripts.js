@@ -1,7 +1,7 @@
 /** Scripts of lib/cluster run by hand on a real Redis, under the rights that the documentation asks for. */
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
-import { RedisClient } from '../../../lib/cluster/redis-client.js';
+import { RedisClient } from '../../../lib/cluster/client/redis-client.js';
 import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
 import { startRedis } from './redis.js';
 

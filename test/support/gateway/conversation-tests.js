@@ -169,6 +169,38 @@ export function testConversations(startConversations) {
       expect(seen.at(-1)).toHaveLength(119);
     });
 
+    test('signed thinking goes back with the results of calls, and is not shown', async () => {
+      const seen = [];
+      async function* signing({ messages }) {
+        seen.push(messages);
+        if (seen.length > 1) {
+          yield 'done';
+          return;
+        }
+        yield { reasoning: 'hm' };
+        yield { extra: { signature: 'sig' } };
+        yield { tool_call: { index: 0, id: 'c', name: 'f', arguments: '{}' } };
+      }
+      const { begin, submit, read, ended } = await startConversations({ provider: signing });
+      const id = await begin();
+      const result = { role: 'tool', tool_call_id: 'c', content: '5' };
+      for (const messages of [[user('q')], [result]]) {
+        const { body } = await submit({ conversation_id: id, messages });
+        await ended(body.job_id);
+      }
+      const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } };
+      const thought = { type: 'thinking', thinking: 'hm', signature: 'sig' };
+      const answer = { role: 'assistant', content: null, tool_calls: [call] };
+      expect(seen[1]).toEqual([
+        user('q'),
+        { ...answer, sluice: { thinking_blocks: [thought] } },
+        result,
+      ]);
+      const { messages } = await read(id);
+      expect(messages[1]).toMatchObject({ ...answer, reasoning: 'hm' });
+      expect(messages[1]).not.toHaveProperty('sluice');
+    });
+
     test('a limit on tokens is told', async () => {
       const { begin, turn, read } = await startConversations({
         provider: providers.demo({ tokenIntervalMs: 0, text: 'one two three' }),

@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type * as server from 'sluice';
 import type * as client from 'sluice/client';
 import type * as conformance from 'sluice/conformance';
+import type * as react from 'sluice/react';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
@@ -60,6 +61,7 @@ type AnyIn<T, Path extends string, D extends number> = [D] extends [never]
 function none<_T extends never>(): void {}
 none<AnyIn<typeof server, 'sluice', 7>>();
 none<AnyIn<typeof client, 'sluice/client', 7>>();
+none<AnyIn<typeof react, 'sluice/react', 7>>();
 none<
   AnyIn<
     [

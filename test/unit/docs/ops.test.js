@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { validate } from 'dockerfile-utils';
 import yaml from 'js-yaml';
 import { checkRedis } from '../../../lib/cluster/options.js';
 import { flags, checkServe } from '../../../lib/cli/serve.js';
@@ -44,6 +45,16 @@ function expectMounts(services, volumes) {
     }
   }
 }
+
+test('the Dockerfile is free of what its linter finds', () => {
+  expect(validate(read('docker/Dockerfile'))).toEqual([]);
+  // Every image has a version, apt leaves no lists behind, and a failed command fails its step.
+  for (const image of dockerfile.matchAll(/^FROM (\S+)/gm)) expect(image[1]).toMatch(/:\d/);
+  for (const [run] of dockerfile.matchAll(/^RUN apt-get .*$/gm)) {
+    expect(run).toMatch(/ --no-install-recommends .*&& rm -rf \/var\/lib\/apt\/lists\/\*$/);
+  }
+  expect(dockerfile).not.toMatch(/^RUN [^"\n]*(?:;|\|)/m);
+});
 
 test('the image is built with what the build needs, and runs as an ordinary user', () => {
   const [build, runtime] = dockerfile.split(/^FROM /m).slice(1);

@@ -12,24 +12,9 @@ import {
   TokenBucketLimiter,
 } from '../../../lib/index.js';
 import { settled } from '../../support/pipeline.js';
-import { Calls, chooser } from '../../support/random-calls.js';
+import { randomRounds as rounds } from '../../support/random-calls.js';
 
-const ROUNDS = 20;
 const CALLS = 60;
-
-/** Runs `round(choose, calls)` with different seeds; what is still open has to settle. */
-async function rounds(round) {
-  for (let seed = 1; seed <= ROUNDS; seed += 1) {
-    const calls = new Calls();
-    try {
-      await round(chooser(seed), calls);
-      await calls.settled();
-    } catch (error) {
-      error.message = `seed ${seed}: ${error.message}`;
-      throw error;
-    }
-  }
-}
 
 const CONSTRUCTORS = {
   FixedWindowLimiter: [FixedWindowLimiter, ['limit', 'windowMs', 'maxKeys', 'maxWaiting', 'clock']],

@@ -1,7 +1,8 @@
 -- needs quota
 -- loads estate_owed: settle_owed
+-- loads holds: hold_release
 --
--- What processes leave behind.
+-- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
 
 -- Ends the leases of a process that is gone: their places are free, what they reserved is charged.
 local function end_leases(prefix, process)
@@ -16,7 +17,21 @@ local function end_leases(prefix, process)
   redis.call('DEL', leases)
 end
 
--- Gives the leases of a process its new name.
+-- Releases the credit that calls of a process that is gone have held.
+local function release_calls(prefix, process)
+  local calls = prefix .. 'callholds:' .. process
+  local holds = redis.call('HGETALL', calls)
+  if #holds == 0 then return end
+  local hold_release = load_holds()
+  local context = { now = now_us('') }
+  for i = 1, #holds, 2 do
+    context.id = holds[i]
+    hold_release(prefix, holds[i + 1], context)
+  end
+  redis.call('DEL', calls)
+end
+
+-- Gives what a process holds beside its jobs its new name.
 local function move_leases(prefix, from, to)
   local leases = redis.call('SMEMBERS', prefix .. 'leases:' .. from)
   for _, id in ipairs(leases) do
@@ -26,6 +41,8 @@ local function move_leases(prefix, from, to)
     end
   end
   redis.call('DEL', prefix .. 'leases:' .. from)
+  local calls = prefix .. 'callholds:' .. from
+  if redis.call('EXISTS', calls) == 1 then redis.call('RENAME', calls, prefix .. 'callholds:' .. to) end
 end
 
 -- Gives what the jobs of a process owe to its new name.
@@ -43,6 +60,7 @@ end
 -- Removes what a process that is gone has left beside its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
+  release_calls(prefix, process)
   if redis.call('EXISTS', prefix .. 'owed') == 1 then load_estate_owed()(prefix, process) end
   local reading = prefix .. 'reading:' .. process
   for _, id in ipairs(redis.call('SMEMBERS', reading)) do

@@ -3,7 +3,8 @@
 -- Holds credit for a call that is charged like a job. Again with the same id: the same answer.
 --
 -- KEYS  ledger
--- ARGV  prefix, clock, deadline, id, asked (JSON, as of hold_check)
+-- ARGV  prefix, clock, deadline, id, asked (JSON, as of hold_check), process (which releases it when it is
+--       gone; missing or empty for none)
 -- Answers {'OK', hold}; {'REFUSED', JSON}, as of hold_check; {'LATE'}.
 local prefix, id = ARGV[1], ARGV[4]
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
@@ -18,4 +19,5 @@ local refusal = hold_check(prefix, asked, context)
 if refusal then return { 'REFUSED', cjson.encode(refusal) } end
 local hold = hold_take(prefix, asked, context)
 redis.call('HSET', keys, '@hold:' .. id, hold)
+if (ARGV[6] or '') ~= '' then redis.call('HSET', prefix .. 'callholds:' .. ARGV[6], id, hold) end
 return { 'OK', hold }

@@ -6,10 +6,12 @@
 -- KEYS  settled:<id>
 -- ARGV  prefix, clock, deadline, id, hold (an event; empty: that of hold.lua, if any), void (`1`: the hold
 --       is released), settlement (JSON, as of settle_hold; empty for none), principal, model, counts
---       (JSON, as of count_usage; empty for none), ttl_ms (how long it is known that it was settled)
+--       (JSON, as of count_usage; empty for none), ttl_ms (how long it is known that it was settled),
+--       process (as of hold.lua)
 -- Answers {'OK', paid of the hold, paid beyond it}; {'DONE'}, it was settled before; {'LATE'}.
 local prefix, id, hold, is_void = ARGV[1], ARGV[4], ARGV[5], ARGV[6] == '1'
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
+if (ARGV[12] or '') ~= '' then redis.call('HDEL', prefix .. 'callholds:' .. ARGV[12], id) end
 
 local context = { now = now_us(ARGV[2]), id = id }
 if hold == '' then hold = redis.call('HGET', prefix .. 'ledgerkeys', '@hold:' .. id) end

@@ -188,9 +188,9 @@ export function chatRoutes({ admission, directory, calls, options }) {
 
   const body = /** @type {const} */ ('exact-json');
   return {
-    [PATHS.chat]: { POST: { handle: chat, body, digest: true } },
-    '/v1/chat/completions/:id': { GET: { handle: read, head: false } },
-    [PATHS.completions]: { POST: { handle: completions, body, digest: true } },
+    [PATHS.chat]: { POST: { handle: calls.withPlaces(chat), body, digest: true } },
+    '/v1/chat/completions/:id': { GET: { handle: calls.withPlaces(read), head: false } },
+    [PATHS.completions]: { POST: { handle: calls.withPlaces(completions), body, digest: true } },
   };
 }
 

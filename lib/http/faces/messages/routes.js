@@ -74,7 +74,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
 
   const body = /** @type {const} */ ('exact-json');
   return {
-    [PATH]: { POST: { handle: create, body, digest: true } },
+    [PATH]: { POST: { handle: calls.withPlaces(create), body, digest: true } },
     [`${PATH}/count_tokens`]: { POST: { handle: count, body } },
   };
 }

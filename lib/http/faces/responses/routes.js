@@ -290,9 +290,9 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'exact-json', digest: true } },
+    [PATH]: { POST: { handle: calls.withPlaces(create), body: 'exact-json', digest: true } },
     '/v1/responses/:id': {
-      GET: { handle: read, head: false },
+      GET: { handle: calls.withPlaces(read), head: false },
       DELETE: { handle: remove, audit: { action: 'response.delete', erases: true } },
     },
     '/v1/responses/:id/cancel': { POST: { handle: cancel, audit: { action: 'response.cancel' } } },

@@ -173,8 +173,8 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   }
 
   return {
-    [PATH]: { POST: { handle: create, body: 'exact-json' } },
-    '/v1/ui/chat/:id/stream': { GET: { handle: resume, head: false } },
+    [PATH]: { POST: { handle: calls.withPlaces(create), body: 'exact-json' } },
+    '/v1/ui/chat/:id/stream': { GET: { handle: calls.withPlaces(resume), head: false } },
     '/v1/ui/chat/:id/stop': { POST: { handle: stop, audit: { action: 'chat.stop' } } },
   };
 }

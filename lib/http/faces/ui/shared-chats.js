@@ -14,7 +14,7 @@ export class SharedUiChats {
 
   /**
    * @param {object} deps
-   * @param {import('../../../cluster/face-store.js').FaceStore} deps.store
+   * @param {import('../../../cluster/jobs/face-store.js').FaceStore} deps.store
    * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
    * @param {number} deps.ttlMs how long a chat has its job at the longest
    */

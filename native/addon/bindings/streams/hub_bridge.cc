@@ -194,7 +194,12 @@ void HubBridge::on_begun(JobHandle job) {
 }
 
 void HubBridge::on_ended(JobHandle job, std::string state) {
-  push(EventKind::kJobEnded, job, std::move(state));
+  std::string frames = hub.unread_frames(job);
+  if (frames.empty()) {
+    push(EventKind::kJobEnded, job, std::move(state));
+  } else {
+    push(EventKind::kJobEnded, job, std::vector{std::move(state), std::move(frames)});
+  }
   answer(job);
 }
 

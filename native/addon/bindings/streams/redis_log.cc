@@ -1,22 +1,12 @@
 #include "addon/bindings/streams/redis_log.h"
 
-#include <chrono>
 #include <utility>
 
 namespace sluice {
 
-namespace {
-
-std::int64_t unix_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
-
-}  // namespace
-
 void RedisLog::start() {
   journal_.emplace(*link_.port, static_cast<RedisJournalOwner&>(*this),
-                   RedisJournal::Options{.now = &Reactor::now, .unix_ms = &unix_ms});
+                   RedisJournal::Options{.now = &Reactor::now, .unix_ms = &Reactor::unix_ms});
 }
 
 void RedisLog::write(std::uint64_t batch, std::vector<JobChange> changes) {

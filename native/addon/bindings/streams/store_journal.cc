@@ -1,6 +1,5 @@
 #include "addon/bindings/streams/store_journal.h"
 
-#include <chrono>
 #include <future>
 #include <utility>
 
@@ -9,11 +8,6 @@
 namespace sluice {
 
 namespace {
-
-std::int64_t unix_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 void tell(const std::shared_ptr<ReactorHandle>& reactor, const std::weak_ptr<HubBridge>& hub,
           std::uint64_t batch, StoreStatus status) {
@@ -26,7 +20,7 @@ void tell(const std::shared_ptr<ReactorHandle>& reactor, const std::weak_ptr<Hub
 }  // namespace
 
 void StoreJournal::on_changes(std::uint64_t batch, std::vector<JobChange> changes) {
-  StoreBatch rows = batch_of(std::move(changes), unix_ms());
+  StoreBatch rows = batch_of(std::move(changes), Reactor::unix_ms());
   if (reactor_->manual) {
     auto written = std::make_shared<std::promise<StoreStatus>>();
     const StoreStatus taken = store_->commit(

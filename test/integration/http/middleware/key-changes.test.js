@@ -80,6 +80,62 @@ test('a disabled key is refused, with its signed URLs, until it is enabled', asy
   expect([await statusFor('ann'), (await get(url)).status]).toEqual([200, 200]);
 });
 
+test('limits, models and rights change by member, in force at once; null removes', async () => {
+  const limits = { requests_per_minute: 1, tokens_per_minute: 5000 };
+  const keys = [KEYS[0], { ...KEYS[1], limits, models: ['small'] }];
+  const config = { keys, organisations: { acme: {} } };
+  const { call, submit, onDisk, get } = await startWith(config);
+  const patch = (body, headers = ops) => call('PATCH', '/v1/keys/ann', { body, headers });
+  const statusOf = async () =>
+    (await submit({ prompt: 'x', model: 'small' }, bearer('ann'))).status;
+  expect([await statusOf(), await statusOf()]).toEqual([201, 429]);
+  const { status, body } = await patch({
+    limits: { requests_per_minute: 100 },
+    organisation: 'acme',
+  });
+  expect([status, body]).toEqual([
+    200,
+    {
+      ...{ id: 'ann', disabled: false, admin: false, fingerprints: [KEYS[1].sha256.slice(0, 8)] },
+      ...{ organisation: 'acme', models: ['small'] },
+      limits: { requests_per_minute: 100, tokens_per_minute: 5000 },
+    },
+  ]);
+  expect(await statusOf()).toBe(201);
+  expect((await patch({ limits: { tokens_per_minute: null }, models: null })).body.limits).toEqual({
+    requests_per_minute: 100,
+  });
+  expect((await patch({ limits: null, organisation: null })).body.limits).toBeUndefined();
+  expect(onDisk()).toEqual({ ...config, keys: KEYS });
+  expect((await patch({ admin: true }, bearer('ann'))).status).toBe(403);
+  const { data } = (await get('/v1/audit?action=key.update', { headers: ops })).body;
+  expect(data.map(({ actor, target, outcome }) => [actor, target, outcome])).toEqual([
+    ['ann', 'ann', 'denied'],
+    ...Array(3).fill(['ops', 'ann', 'success']),
+  ]);
+  expect(data.at(-1).details).toEqual({ members: 'limits, organisation' });
+});
+
+test.each([
+  ['ann', { limits: { tokens_per_minute: 0 } }, 400, 'invalid_value', 'limits.tokens_per_minute'],
+  ['ann', { limits: { per_day: 1 } }, 400, 'unknown_field', 'limits.per_day'],
+  ['ann', { limits: [] }, 400, 'invalid_type', 'limits'],
+  ['ann', { models: 'small' }, 400, 'invalid_value', 'models'],
+  ['ann', { organisation: 'other' }, 400, 'invalid_value', 'organisation'],
+  ['ann', { id: 'eve' }, 400, 'unknown_field', 'id'],
+  ['ann', { sha256: 'a' }, 400, 'unknown_field', 'sha256'],
+  ['ann', {}, 400, 'invalid_value', null],
+  ['eve', { admin: true }, 404, 'key_not_found', 'id'],
+  ['ops', { admin: false }, 409, 'last_admin_key', null],
+  ['ops', { disabled: true }, 409, 'last_admin_key', null],
+])('PATCH /v1/keys/%s %j is refused: %i %s', async (id, body, status, code, param) => {
+  const config = { keys: KEYS, organisations: { acme: {} } };
+  const { call, onDisk } = await startWith(config);
+  const answer = await call('PATCH', `/v1/keys/${id}`, { body, headers: ops });
+  expect([answer.status, answer.body.error]).toMatchObject([status, { code, param }]);
+  expect(onDisk()).toEqual(config);
+});
+
 test('changes at the same time all count, and each is in the audit log', async () => {
   const { change, call, get, onDisk } = await startWith({ keys: KEYS });
   const ids = ['a', 'b', 'c', 'd'];

@@ -1,4 +1,5 @@
 /** Keys over HTTP: who is let in, to what, and what belongs to whom. */
+import http from 'node:http';
 import { createGateway, providers } from '../../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../../support/providers/providers.js';
@@ -246,6 +247,28 @@ describe('reload', () => {
     run.end();
     expect((await open.done).map(({ type }) => type)).toEqual(['token', 'token', 'job_complete']);
     expect(open.text).toBe('before after');
+  });
+
+  test('each request on one connection is judged by its own key and the keys in force', async () => {
+    const server = await start({ provider: echo, access: { keys } });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const ports = new Set();
+    const statusWith = (headers) =>
+      new Promise((resolve, reject) => {
+        const request = http.get(`${server.url}/v1/jobs`, { agent, headers }, (answer) => {
+          ports.add(request.socket.localPort);
+          answer.resume().on('end', () => resolve(answer.statusCode));
+        });
+        request.on('error', reject);
+      });
+    const asked = [ann, ann, bearer('key-of-nobody'), {}, { 'x-api-key': 'key-of-ann' }, bob, ann];
+    const statuses = [];
+    for (const headers of asked) statuses.push(await statusWith(headers));
+    expect(statuses).toEqual([200, 200, 401, 401, 200, 200, 200]);
+    server.gateway.reload({ access: { keys: [keys[1]] } });
+    expect([await statusWith(ann), await statusWith(bob)]).toEqual([401, 200]);
+    expect(ports.size).toBe(1);
+    agent.destroy();
   });
 
   test('what is wrong changes nothing', async () => {

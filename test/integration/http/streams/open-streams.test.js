@@ -106,6 +106,32 @@ test('a stream of a face has its place while its head is held', async () => {
   }
 });
 
+test('a refused request of a face has no place, though nobody reads its answer', async () => {
+  const provider = async function* answer() {
+    yield 'a';
+  };
+  const { gateway } = await start({ provider, maxStreams: 1 });
+  for (const [path, body] of Object.entries(FACES)) {
+    const asked = { ...body, id: 'c', messages: body.messages && [{ role: 'user' }], stream: true };
+    const request = (json) =>
+      gateway.fetch(
+        new Request(`http://localhost${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(json),
+        }),
+      );
+    const refused = await request({ ...asked, temperature: 'hot', input: 5, prompt: 5 });
+    const other = await request({
+      ...body,
+      ...(path === '/v1/ui/chat' && { id: 'c' }),
+      stream: true,
+    });
+    expect([path, refused.status, other.status]).toEqual([path, 400, 200]);
+    await other.text();
+  }
+});
+
 test('streams of errors are no more than all streams may be', async () => {
   const { stream, read } = await start({ provider: echo, maxStreams: 2 });
   const open = [await stream('/v1/logs/errors'), await stream('/v1/kv?watch=true')];

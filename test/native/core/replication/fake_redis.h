@@ -38,7 +38,7 @@ inline redis::Reply array_reply(std::vector<redis::Reply> items) {
 class FakePort;
 
 /// The commands of Redis that replication uses, with their rules for ids of streams, and the script
-/// `finish` as lib/cluster/scripts/finish.lua describes it.
+/// `finish` as lib/cluster/scripts/jobs/finish.lua describes it.
 class FakeRedis {
  public:
   using Entry = std::pair<EventId, std::vector<std::string>>;

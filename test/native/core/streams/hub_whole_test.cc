@@ -98,6 +98,30 @@ TEST_F(HubWhole, ACursorAtTheEndIsStillAnsweredAsFinished) {
   EXPECT_TRUE(rec_.opened.at(9));
 }
 
+TEST_F(HubWhole, UnreadFramesAreThoseOfTheFirstReader) {
+  create(1);
+  append(1, 5);
+  EXPECT_EQ(hub_.unread_frames(1), "");  // not ended
+  finish(1);
+  attach(8, 1, "");
+  EXPECT_EQ(hub_.unread_frames(1), "");  // has a reader
+  read_all(8);
+  EXPECT_NE(rec_.frames[8], "");
+  EXPECT_EQ(hub_.unread_frames(1), rec_.frames[8]);
+  hub_.reopen(1, now_);
+  EXPECT_EQ(hub_.unread_frames(1), "");
+  EXPECT_EQ(hub_.unread_frames(7), "");  // unknown
+}
+
+TEST_F(HubWhole, UnreadFramesOfALongLogAreNotKept) {
+  create(1);
+  for (int i = 0; i < 3; ++i) hub_.append(1, std::string(1000, 'x'), now_);
+  finish(1);
+  EXPECT_EQ(hub_.unread_frames(1), "");
+  attach_at_once(9, {{1, ""}});
+  EXPECT_NE(rec_.whole[9], "");
+}
+
 TEST_F(HubWhole, AnUnknownJobIsStillPurged) {
   attach_at_once(9, {{1, ""}});
   EXPECT_TRUE(rec_.whole.empty());

@@ -71,6 +71,12 @@ test.each([
   expect(() => readUiRequest({ id: 'c', messages })).toThrow(refusal(param));
 });
 
+test('embeddings pass every member but the options of a job', () => {
+  const body = { input: 'a', dimensions: 3, vendor: { a: [null] }, sluice: { max_wall_ms: 5 } };
+  expect(readEmbeddingRequest(body).passed).toEqual({ dimensions: 3, vendor: { a: [null] } });
+  expect(() => readEmbeddingRequest({ input: 'a', sluice: 5 })).toThrow(refusal('sluice'));
+});
+
 test('an unknown encoding of embeddings', () => {
   const message = 'encoding_format must be one of float, base64, null.';
   expect(() => readEmbeddingRequest({ input: 'a', encoding_format: 'hex' })).toThrow(

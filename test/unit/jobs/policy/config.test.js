@@ -10,6 +10,7 @@ const key = (more) => ({ keys: [{ ...entry('ann', 'a'), ...more }] });
 test.each([
   [7, TypeError, 'access must be an object'],
   [{ key: [] }, TypeError, 'access.key is not known here'],
+  [new Map(), TypeError, 'access.keys must be an array'],
   [{ keys: {} }, TypeError, 'access.keys must be an array'],
   [{ keys: [{ sha256: sha256('a') }] }, TypeError, 'access.keys[0].id is required'],
   [{ keys: [{ id: 'ann' }] }, TypeError, 'access.keys[0].sha256 is required'],

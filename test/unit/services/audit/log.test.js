@@ -167,4 +167,6 @@ test('actions of the application are checked', () => {
   expect(wrong({ action: 'a', target: 5 })).toThrow(/target takes a string/);
   expect(wrong({ action: 'a', details: { a: {} } })).toThrow(/details takes/);
   expect(() => log.list({ outcome: 'good' })).toThrow(/outcome takes one of/);
+  expect(() => log.list({ after: 5 })).toThrow(/after takes a string/);
+  expect(() => log.list({ fromMs: '5' })).toThrow(/fromMs takes milliseconds since 1970/);
 });

@@ -1,0 +1,89 @@
+import { redisUnavailable } from '../../jobs/errors.js';
+
+/**
+ * Calls of scripts whose first arguments, behind the prefix, are `clock` and `deadline`: those of key-value
+ * stores, quotas and ledgers, within a gateway and without one. Redis does nothing after the deadline, so a
+ * call that has failed has no effect later. Main thread.
+ */
+export class ScriptCalls {
+  #send;
+  #runId;
+  #nowMs;
+  #deadlineUs;
+  #syncClock;
+  #clock;
+  #refused;
+
+  /**
+   * @param {object} deps
+   * @param {import('./redis-client.js').RedisClient['run']} deps.send
+   * @param {() => string} deps.runId name of the server's run
+   * @param {() => number} deps.unixMs Redis's time as far as it is known
+   * @param {() => string} deps.deadlineUs until when Redis may run a script that is sent now
+   * @param {() => Promise<void>} deps.syncClock reads Redis's clock anew
+   * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
+   * @param {(error: any) => unknown} [deps.failureOf] the error that a caller gets in place of one of `send`;
+   *   default: the same
+   */
+  constructor({ send, runId, unixMs, deadlineUs, syncClock, clock, failureOf = (error) => error }) {
+    this.#send = send;
+    this.#runId = runId;
+    this.#nowMs = clock === undefined ? unixMs : () => clock.nowMs();
+    this.#deadlineUs = deadlineUs;
+    this.#syncClock = syncClock;
+    this.#clock = clock;
+    this.#refused = failureOf;
+  }
+
+  /** The clock in place of Redis's, if there is one. */
+  get clock() {
+    return this.#clock;
+  }
+
+  /** @returns {number} the time of what is kept, in milliseconds: Redis's, or that of `clock` */
+  nowMs() {
+    return this.#nowMs();
+  }
+
+  /** The name of the server's run: another one after a restart, or on another server. */
+  get runId() {
+    return this.#runId();
+  }
+
+  /** @returns {string} until when Redis runs what was sent until now, at the latest, in its microseconds */
+  deadlineUs() {
+    return this.#deadlineUs();
+  }
+
+  /**
+   * @param {string} name of the script
+   * @param {string[]} keys without the prefix
+   * @param {(string | number | Buffer)[]} args behind `clock` and `deadline`
+   * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
+   * @returns {Promise<any>} its answer, which is not LATE
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
+   *   `insufficient_storage`; or what `failureOf` makes of it
+   */
+  async run(name, keys, args, options) {
+    try {
+      for (let isSynced = false; ; isSynced = true) {
+        const times = this.#clock ? [usOf(this.#clock), ''] : ['', this.#deadlineUs()];
+        const answer = await this.#send(name, keys, [...times, ...args], options);
+        if (String(answer?.[0]) !== 'LATE') return answer;
+        // The answer came in time, so that Redis's clock was set. Nothing was done.
+        if (isSynced) throw redisUnavailable();
+        await this.#syncClock();
+      }
+    } catch (error) {
+      throw this.#refused(error);
+    }
+  }
+}
+
+/**
+ * @param {import('../../internal/time/clock.js').ManualClock} clock
+ * @returns {string} microseconds, with fractions
+ */
+function usOf(clock) {
+  return String(clock.nowMs() * 1000);
+}

@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../operations/own-operations.js').OwnOperation} OwnOperation */
+
+/** Wait before Redis is asked again. */
+const AGAIN_MS = 250;
+
+/**
+ * A job of another process that has, or had, readers here.
+ * @typedef {object} Reading
+ * @property {string} id
+ * @property {boolean} told whether Redis names this process among the readers
+ * @property {boolean} telling a call is under way
+ */
+
+/**
+ * A job, or an operation, of this process that its last reader may end.
+ * @typedef {object} Watched
+ * @property {JobRecord | OwnOperation} record
+ * @property {number} graceMs
+ * @property {boolean} elsewhere whether other processes have readers
+ * @property {boolean} read whether it has had a reader
+ * @property {NodeJS.Timeout} [timer] of the grace
+ */
+
+/**
+ * Readers of jobs, whichever process they are connected to: tells the owners of jobs that are read here,
+ * and ends a job of this process when its last reader has been gone for its grace. Main thread.
+ *
+ * Before it ends a job it looks for readers once more; without an answer of Redis nothing is ended.
+ */
+export class Presence {
+  #hub;
+  #cluster;
+  #replicas;
+  #endJob;
+  /** @type {Map<number, Reading>} by handle */
+  #readings = new Map();
+  /** @type {Map<number, Watched>} by handle */
+  #watched = new Map();
+  #closed = false;
+
+  /**
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub with `countReaders`
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {{byHandle: (handle: number) => JobRecord | undefined}} deps.replicas
+   * @param {(record: any) => void} deps.endJob ends a watched job or operation that all its readers have left
+   */
+  constructor({ hub, cluster, replicas, endJob }) {
+    this.#hub = hub;
+    this.#cluster = cluster;
+    this.#replicas = replicas;
+    this.#endJob = endJob;
+    hub.events.on('readers', (handle) => this.#onReaders(handle));
+    hub.events.on('ended', (handle) => this.#unwatch(handle));
+    hub.events.on('purged', (handle) => this.#unwatch(handle));
+    cluster.on('message', (message) => this.#onMessage(message));
+    cluster.on('joined', () => this.#tellAgain());
+  }
+
+  /**
+   * Ends a job of this process when its last reader has been gone for `graceMs`. A job that nobody has
+   * read yet runs to its end.
+   * @param {JobRecord | OwnOperation} record accepted
+   * @param {number} graceMs
+   */
+  watch(record, graceMs) {
+    const read = this.#hub.hasReader(record.handle);
+    this.#watched.set(record.handle, { record, graceMs, elsewhere: false, read });
+  }
+
+  /** @param {number} handle */
+  #unwatch(handle) {
+    clearTimeout(this.#watched.get(handle)?.timer);
+    this.#watched.delete(handle);
+  }
+
+  /** @param {number} handle */
+  #onReaders(handle) {
+    const watched = this.#watched.get(handle);
+    if (watched !== undefined) this.#update(watched);
+    const record = this.#replicas.byHandle(handle);
+    if (record?.handle === handle && !this.#readings.has(handle)) {
+      this.#readings.set(handle, { id: record.id, told: false, telling: false });
+    }
+    const reading = this.#readings.get(handle);
+    if (reading !== undefined) void this.#tell(handle, reading);
+  }
+
+  /** @param {string} message to this process */
+  #onMessage(message) {
+    const [kind, id] = message.split(' ');
+    if (kind !== 'readers') return;
+    for (const { record } of this.#watched.values()) {
+      if (record.id === id) void this.#lookElsewhere(record.handle);
+    }
+  }
+
+  /** @param {Watched} watched whose readers have changed */
+  #update(watched) {
+    const { record, graceMs, timer } = watched;
+    if (watched.elsewhere || this.#hub.hasReader(record.handle)) {
+      clearTimeout(timer);
+      watched.timer = undefined;
+      watched.read = true;
+    } else if (watched.read && timer === undefined) {
+      watched.timer = setTimeout(() => void this.#endUnlessRead(watched), graceMs);
+      watched.timer.unref();
+    }
+  }
+
+  /** @param {Watched} watched whose grace is over */
+  async #endUnlessRead(watched) {
+    const { record, timer } = watched;
+    if (!(await this.#lookElsewhere(record.handle))) return;
+    // A reader that has come meanwhile has stopped the timer.
+    if (watched.timer !== timer) return;
+    this.#unwatch(record.handle);
+    this.#endJob(record);
+  }
+
+  /**
+   * Asks Redis for readers at other processes, until it answers.
+   * @param {number} handle
+   * @returns {Promise<boolean>} false: the job is not watched any more
+   */
+  async #lookElsewhere(handle) {
+    for (;;) {
+      const watched = this.#watched.get(handle);
+      if (watched === undefined || this.#closed) return false;
+      try {
+        const { id } = watched.record;
+        const readers = await this.#cluster.redis.command('HKEYS', `readers:${id}`);
+        const own = this.#cluster.process;
+        watched.elsewhere = readers.some((/** @type {string} */ process) => process !== own);
+        if (this.#watched.get(handle) === watched) this.#update(watched);
+        return true;
+      } catch {
+        await this.#pause();
+      }
+    }
+  }
+
+  /** After this process has got a new name: nobody knows that one as a reader. */
+  #tellAgain() {
+    for (const [handle, reading] of this.#readings) {
+      reading.told = false;
+      void this.#tell(handle, reading);
+    }
+  }
+
+  /**
+   * Tells the owner of a job whether it has readers here, until Redis answers.
+   * @param {number} handle
+   * @param {Reading} reading
+   */
+  async #tell(handle, reading) {
+    if (reading.telling) return;
+    reading.telling = true;
+    while (!this.#closed && reading.told !== this.#hub.hasReader(handle)) {
+      const present = this.#hub.hasReader(handle);
+      const { redis, process } = this.#cluster;
+      const args = [process, reading.id, present ? '1' : '0'];
+      const answer = await redis.run('readers', [`job:${reading.id}`], args).catch(() => undefined);
+      // Under a new name meanwhile: told again from `joined`.
+      const isOld = process !== this.#cluster.process;
+      if (answer === undefined || answer === 'BURIED' || isOld) await this.#pause();
+      else reading.told = present;
+    }
+    reading.telling = false;
+    if (!reading.told) this.#readings.delete(handle);
+  }
+
+  #pause() {
+    return sleep(AGAIN_MS, undefined, { ref: false });
+  }
+
+  /** Nothing is ended or told from now on. */
+  close() {
+    this.#closed = true;
+    for (const handle of [...this.#watched.keys()]) this.#unwatch(handle);
+  }
+}

@@ -1,0 +1,202 @@
+import { EventEmitter, once } from 'node:events';
+import { badRequest } from '../../internal/util/http-error.js';
+import { describeJob } from '../../jobs/view.js';
+import { fieldsOf } from '../client/scripts.js';
+import { jobNotFound, redisUnavailable } from '../../jobs/errors.js';
+import { remoteRecord } from './replicas.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/job-directory.js').JobDirectory} JobDirectory */
+/** @typedef {import('./job-fields.js').JobFields} JobFields */
+
+/** Ids of jobs. Others are unknown without asking Redis. */
+const JOB_ID = /^job_[\w-]{24}$/;
+
+/** Jobs that one call of the list script looks at. */
+const LIST_STEPS_MAX = 1000;
+/** How long a cancellation waits for the owner of the job before it ends the job itself. */
+const OWNER_MS = 1000;
+/** Statuses of a job that has ended. */
+const ENDED = new Set(['completed', 'failed', 'cancelled']);
+/** How long a cancellation waits for an ending that is on its way. */
+const ENDING_MS = 5000;
+
+/**
+ * The jobs of a deployment: those of this process, and those of the others by their replicas. Main thread.
+ * @implements {JobDirectory}
+ */
+export class RemoteJobs {
+  #hub;
+  #cluster;
+  #lifecycle;
+  #operations;
+  #replicas;
+  #endByForce;
+  #eraseNames;
+  /** Endings of jobs, by id. */
+  #endings = new EventEmitter().setMaxListeners(0);
+
+  /**
+   * @param {object} deps
+   * @param {import('../../streams/hub.js').JobHub} deps.hub
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('./replicas.js').Replicas} deps.replicas
+   * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
+   *   that does not answer (`-`: from nobody), and ends it
+   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
+   *   names it elsewhere in Redis
+   */
+  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce, onErased }) {
+    this.#eraseNames = onErased;
+    this.#hub = hub;
+    this.#cluster = cluster;
+    this.#lifecycle = lifecycle;
+    this.#operations = operations;
+    this.#replicas = replicas;
+    this.#endByForce = endByForce;
+    const onEnded = (/** @type {{id: string}} */ { id }) => this.#endings.emit(id);
+    replicas.on('ended', onEnded);
+    lifecycle.on('ended', onEnded);
+    operations.on('ended', onEnded);
+    cluster.on('erased', (id) => this.#onErased(id));
+    cluster.on('message', (message) => {
+      const [what, id] = message.split(' ');
+      if (what === 'erased') this.#onErased(id);
+    });
+  }
+
+  /** @type {JobDirectory['find']} */
+  find(id, principal) {
+    const own = this.#lifecycle.jobs.get(id, principal);
+    if (own !== undefined || !JOB_ID.test(id)) return own;
+    return this.#replicas.find(id, principal);
+  }
+
+  /** @type {JobDirectory['list']} */
+  async list({ principal, limit, status, after }) {
+    /** @type {import('../../jobs/view.js').Job[]} */
+    const data = [];
+    for (let from = after ?? ''; ;) {
+      const args = [from, limit + 1 - data.length, status ?? '', LIST_STEPS_MAX];
+      const answer = await this.#cluster.redis.run('list', [`jobs:${principal}`], args);
+      const [word, cursor, rows] = answer;
+      if (word === 'UNKNOWN') {
+        throw badRequest('invalid_value', 'after', 'after must be the id of a job that is kept.');
+      }
+      const described = await Promise.all(
+        rows.map((/** @type {string[]} */ [id, ...flat]) =>
+          this.#describe(id, /** @type {any} */ (fieldsOf(flat))),
+        ),
+      );
+      // A job's status may have changed since the page was chosen.
+      data.push(
+        ...described.filter((job) => job && (status === undefined || job.status === status)),
+      );
+      if (cursor === '' || data.length > limit) {
+        return { data: data.slice(0, limit), hasMore: data.length > limit };
+      }
+      from = cursor;
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {JobFields} fields
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined when it was purged meanwhile
+   */
+  async #describe(id, fields) {
+    const own = this.#lifecycle.jobs.get(id, fields.principal);
+    const record =
+      own ??
+      (fields.final ? remoteRecord(id, fields) : await this.#replicas.find(id, fields.principal));
+    return record && describeJob(this.#hub, record, { text: false });
+  }
+
+  /**
+   * As `JobDirectory.cancel`; also for the record of an operation of another process.
+   * @type {JobDirectory['cancel']}
+   */
+  async cancel(record, reason) {
+    if (record.ended) return;
+    const { id, principal } = record;
+    if (this.#lifecycle.jobs.byHandle(record.handle) === record) {
+      this.#lifecycle.cancel(record, reason);
+      return;
+    }
+    const { redis, process } = this.#cluster;
+    const args = ['', this.#cluster.deadlineUs(), process, id, principal, reason];
+    const [answer, owner] = await redis.run('cancel', [`job:${id}`], args);
+    if (answer === 'GONE') throw jobNotFound();
+    if (answer === 'LATE') throw redisUnavailable();
+    if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
+    if (answer === 'TOLD') await this.#endByForce(id, owner);
+    if (answer === 'FREE') await this.#endByForce(id, '-');
+    if (answer === 'OWN') this.#cancelOwn(record, reason);
+    if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+  }
+
+  /** @type {JobDirectory['settled']} */
+  async settled(record) {
+    if (this.#lifecycle.jobs.byHandle(record.handle) === record) {
+      await this.#hub.barrier();
+      return;
+    }
+    const status = await this.#cluster.redis.command('HGET', `job:${record.id}`, 'status');
+    if (ENDED.has(status)) await this.#ending(record, ENDING_MS);
+  }
+
+  /**
+   * Cancels a job that this process has taken over since its replica was found.
+   * @param {JobRecord} record
+   * @param {'client_request' | 'superseded'} reason
+   */
+  #cancelOwn({ id, principal }, reason) {
+    const own = this.#lifecycle.jobs.get(id, principal);
+    if (own !== undefined) this.#lifecycle.cancel(own, reason);
+    else this.#operations.get(id, principal)?.cancel(reason);
+  }
+
+  /**
+   * @param {JobRecord} record
+   * @param {number} waitMs
+   * @returns {Promise<boolean>} whether the job has its ending here
+   */
+  async #ending(record, waitMs) {
+    if (!record.ended) {
+      const signal = AbortSignal.timeout(waitMs);
+      await once(this.#endings, record.id, { signal }).catch(() => {});
+    }
+    const { id, principal } = record;
+    const own = this.#lifecycle.jobs.get(id, principal) ?? this.#operations.get(id, principal);
+    return record.ended || own?.ended === true;
+  }
+
+  /** @param {string} id of a job that another process, or this one, has erased */
+  #onErased(id) {
+    const record = this.#replicas.byId(id);
+    if (record !== undefined) this.#replicas.drop(record);
+    const own = this.#lifecycle.jobs.byId(id);
+    if (own?.ended) this.#lifecycle.erase(own);
+    const operation = this.#operations.byAnyId(id);
+    if (operation?.ended) this.#operations.release(operation);
+  }
+
+  /**
+   * Erases a job from all processes.
+   * @param {JobRecord} record
+   * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
+   *   what this process has, is erased
+   */
+  async erase(record, eraseOwn) {
+    const { id, principal } = record;
+    const own = this.#lifecycle.jobs.get(id, principal);
+    if (own === undefined) await this.cancel(record, 'client_request');
+    else await eraseOwn(own);
+    await this.#cluster.sharedJobs.erase(record);
+    this.#onErased(id);
+    await this.#eraseNames(id);
+  }
+}

@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PersistentCalls } from '../client/persistent-calls.js';
+import { jobFields } from './job-fields.js';
+import { stringifyExact } from '../../internal/util/exact-json.js';
+import { idempotencyKeyReused, redisUnavailable } from '../../jobs/errors.js';
+
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
+/** @typedef {import('./job-fields.js').Shared} Shared */
+
+/** A job lives in Redis for this long after its wall time, if nobody ends it. */
+const SPARE_MS = 3_600_000;
+/** A century: what Redis takes has room for the current time. */
+const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
+/** Waits for the outcome of a request with the same key. */
+const PENDING_MS = { first: 25, last: 100 };
+
+/** @param {string} name of a key and its principal */
+const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
+
+/** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
+export const ttlOf = ({ maxWallMs }) =>
+  String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
+
+/** @param {Shared} record @returns {number} of logs */
+const choicesOf = ({ kind, request }) => (kind === undefined ? (request?.n ?? 1) : 1);
+
+/** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
+export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
+
+/** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
+export class SharedJobs {
+  #redis;
+  #process;
+  #deadlineUs;
+  #keyTtlMs;
+  #onBuried;
+  #onLate;
+  #persistent;
+  #rows = 0;
+  /** The name of this process when it admitted a job. @type {WeakMap<Shared, string>} */
+  #admittedAs = new WeakMap();
+
+  /**
+   * @param {object} deps
+   * @param {import('../client/redis-client.js').RedisClient} deps.redis
+   * @param {() => string} deps.process name of this process
+   * @param {() => string} deps.deadlineUs until when Redis may run a script of now; empty before the
+   *   first contact
+   * @param {number} deps.keyTtlMs how long an idempotency key is kept
+   * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {() => Promise<void>} deps.onLate Redis's clock is later than was thought
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
+   */
+  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
+    this.#redis = redis;
+    this.#process = process;
+    this.#deadlineUs = deadlineUs;
+    this.#keyTtlMs = keyTtlMs;
+    this.#persistent = new PersistentCalls({ redis, log });
+    this.#onBuried = onBuried;
+    this.#onLate = onLate;
+  }
+
+  /**
+   * As `SharedJobsPort.admit`, for operations too.
+   * @param {Shared} record
+   * @param {Parameters<SharedJobsPort['admit']>[1]} limits
+   * @param {Parameters<SharedJobsPort['admit']>[2]} parts
+   * @returns {ReturnType<SharedJobsPort['admit']>}
+   */
+  async admit(record, limits, parts) {
+    const { turn: _turn, ...others } = parts.asked;
+    const asked = asText(parts.asked);
+    // A conversation that Redis has lost has no turn any more.
+    record.asked = asText(others) || undefined;
+    let isSynced = false;
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#askAdmit(record, limits, asked);
+      switch (answer) {
+        case 'OK':
+          record.createdAtMs = Math.floor(Number(rest[0]) / 1000);
+          if (rest[1] !== '') parts.taken(JSON.parse(rest[1]));
+          return undefined;
+        case 'REFUSED':
+          throw parts.refused(rest[0], JSON.parse(rest[1]));
+        case 'KNOWN':
+          return JSON.parse(rest[1]);
+        case 'REUSED':
+          throw idempotencyKeyReused();
+        case 'PENDING':
+          await sleep(waitMs);
+          break;
+        case 'BURIED':
+          this.#onBuried();
+          throw redisUnavailable();
+        default:
+          // Its answer came in time, so that Redis's clock was set.
+          if (isSynced) throw redisUnavailable();
+          isSynced = true;
+          await this.#onLate();
+      }
+    }
+  }
+
+  /**
+   * @param {Shared} record
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @param {string} asked of its parts, JSON
+   * @returns {Promise<string[]>}
+   */
+  async #askAdmit(record, limits, asked) {
+    const { id, principal, usedKey } = record;
+    const keys = [`job:${id}`];
+    if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
+    const process = this.#process();
+    this.#admittedAs.set(record, process);
+    const args = ['', this.#deadlineUs(), process, id, principal];
+    args.push(ttlOf(limits), String(choicesOf(record)));
+    args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
+    args.push(...jobFields(record, limits));
+    try {
+      return await this.#redis.run('admit', keys, args, { isKept: usedKey !== undefined });
+    } catch (/** @type {any} */ error) {
+      // After its deadline Redis does not admit it any more; before, it may have been admitted.
+      if (error.uncertain) void this.retract(record);
+      throw error;
+    }
+  }
+
+  /** @type {SharedJobsPort['known']} */
+  async known({ name, fingerprint }) {
+    for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
+      const [answer, ...rest] = await this.#redis.run('known', [keyOf(name)], [fingerprint]);
+      if (answer === 'NEW') return undefined;
+      if (answer === 'KNOWN') return JSON.parse(rest[1]);
+      if (answer === 'REUSED') throw idempotencyKeyReused();
+      await sleep(waitMs);
+    }
+  }
+
+  /** @param {Shared} record */
+  async placed(record) {
+    const { id, usedKey, cache, extra } = record;
+    if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
+    // A conversation whose turn waits for its place is not deleted.
+    if (usedKey === undefined && extra?.conversation_id === undefined) return;
+    const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
+    const args = [String(this.#keyTtlMs), answer];
+    const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
+    // The job runs; requests with its key wait until Redis has this answer.
+    if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
+  }
+
+  /** @param {Shared} record */
+  async retract(record) {
+    const { id } = record;
+    // It may get a new name meanwhile, under which it has the job once it has joined again.
+    const was = this.#admittedAs.get(record) ?? '';
+    await this.#insist('retract', [`job:${id}`], () => [
+      ...[this.#process(), id, '', was, this.#deadlineUs()],
+    ]);
+  }
+
+  /**
+   * @param {unknown} _record
+   * @param {number} logs
+   * @returns {number} as `SharedJobsPort.number`
+   */
+  number(_record, logs) {
+    const first = this.#rows + 1;
+    this.#rows += logs;
+    return first;
+  }
+
+  /** @type {SharedJobsPort['writeExtra']} */
+  writeExtra({ id, extra }) {
+    void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
+  }
+
+  /** @param {Pick<Shared, 'id' | 'principal'>} record that has ended; it is erased from all processes */
+  async erase({ id, principal }) {
+    await this.#redis.run('erase', [`job:${id}`], [id, principal]);
+  }
+
+  /**
+   * Records that an attempt was dispatched; lists and failover go by it. A loss is made good by the
+   * ending.
+   * @param {JobRecord} record
+   */
+  began(record) {
+    const { id, attempts, upstream } = record;
+    const args = [this.#process(), String(Date.now()), String(attempts), upstream ?? ''];
+    this.#redis.run('began', [`job:${id}`], args).catch(() => {});
+  }
+
+  /**
+   * Records how the upstream failed the call of a job, while its ending is written natively: other processes
+   * answer by it, and wait for it.
+   * @param {JobRecord} record
+   * @param {import('../../jobs/execution/failure.js').Failure} failure
+   */
+  failed({ id }, { upstream, retryAfterMs }) {
+    const refusal = JSON.stringify({ upstream, retryAfterMs });
+    void this.#insist('note', [`job:${id}`], () => ['refusal', refusal]);
+  }
+
+  /**
+   * Writes a job anew after Redis has lost its data; its log follows natively.
+   * @param {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream'>} record that has not
+   *   ended
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   */
+  async rewrite(record, limits) {
+    const { id, principal, createdAtMs, attempts, status, upstream, asked = '' } = record;
+    // Its conversation is lost as well.
+    const fields = jobFields(record, limits, { whole: true });
+    fields.push('attempt', String(Math.max(attempts, record.firstAttempt)));
+    fields.push('status', status, 'choices', String(choicesOf(record)));
+    if (upstream !== undefined) fields.push('upstream', upstream);
+    const answer = await this.#insist('rewrite', [`job:${id}`], () => [
+      ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
+      ...fields,
+    ]);
+    return answer !== 'FENCED' && answer !== 'ENDED';
+  }
+
+  /** @type {PersistentCalls['insist']} */
+  #insist(name, keys, args) {
+    return this.#persistent.insist(name, keys, args);
+  }
+
+  /** @type {PersistentCalls['attempt']} */
+  #attempt(name, keys, args) {
+    return this.#persistent.attempt(name, keys, args);
+  }
+
+  /** Nothing is tried again from now on. */
+  close() {
+    this.#persistent.close();
+  }
+}

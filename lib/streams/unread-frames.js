@@ -1,0 +1,36 @@
+/**
+ * The frames of short logs that have ended before a reader came, by handle: what a reader without a cursor gets. They
+ * come with the ending and are kept beside the log, so that a quick job is read without a way to its reactor. Main
+ * thread; used by a JobHub.
+ */
+export class UnreadFrames {
+  /** @type {Map<number, string>} */
+  #frames = new Map();
+  /** Characters of all frames, as bytes. */
+  bytes = 0;
+
+  /**
+   * @param {number} handle of a log that has ended
+   * @param {string} frames
+   */
+  keep(handle, frames) {
+    this.#frames.set(handle, frames);
+    this.bytes += frames.length;
+  }
+
+  /**
+   * @param {number} handle
+   * @returns {string | undefined} undefined: they are known to the reactor alone
+   */
+  of(handle) {
+    return this.#frames.get(handle);
+  }
+
+  /** @param {number} handle of a log that goes on, or is gone */
+  drop(handle) {
+    const frames = this.#frames.get(handle);
+    if (frames === undefined) return;
+    this.#frames.delete(handle);
+    this.bytes -= frames.length;
+  }
+}
