@@ -19,7 +19,6 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'JOB_ENDING',
   'JOB_ENDED',
   'JOB_PURGED',
-  'JOB_ABANDONED',
   'JOB_FENCED',
   'JOB_DATA_LOSS',
   'REPLICA_MISSING',
