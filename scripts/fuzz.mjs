@@ -51,6 +51,7 @@ async function build(targets, how) {
   }
   const options = [
     '-DSLUICE_FUZZ=ON',
+    '-DSLUICE_UNITY=ON',
     `-DCMAKE_CXX_COMPILER=${clang}`,
     '-DCMAKE_BUILD_TYPE=Release',
   ];
@@ -76,6 +77,7 @@ async function fuzz(target, { seconds, print }) {
     '-max_len=4096',
     '-print_final_stats=1',
     '-verbosity=0',
+    '-print_funcs=0',
     `-artifact_prefix=${findings}/`,
   ];
   const { status } = await run(join(folder, target), args, { print });

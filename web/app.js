@@ -6,15 +6,15 @@
 
 import { Announcer } from './app/announcer.js';
 import { Banner } from './app/banner.js';
-import { Chat } from './app/chat.js';
+import { Chat } from './app/chat/chat.js';
 import { copyText } from './app/clipboard.js';
-import { Composer } from './app/composer.js';
+import { Composer } from './app/chat/composer.js';
 import { plural } from './app/format.js';
 import { nextFrame } from './app/frame.js';
 import { JobCard } from './app/job-card.js';
 import { KeyForm, recallKey } from './app/key-form.js';
 import { forget, recall, remember } from './app/memory.js';
-import { Deletions } from './app/deletions.js';
+import { Deletions } from './app/chat/deletions.js';
 import { connectDrawer } from './app/drawer.js';
 import { Places } from './app/places.js';
 import { Toasts } from './app/toast.js';
@@ -85,7 +85,7 @@ function showNewest() {
   if (top < 0 || bottom > innerHeight) newest.scrollIntoView({ block: 'nearest' });
 }
 
-/** @param {import('./app/composer.js').PromptRequest[]} requests @returns {Promise<unknown[]>} */
+/** @param {import('./app/chat/composer.js').PromptRequest[]} requests @returns {Promise<unknown[]>} */
 async function submitAll(requests) {
   const results = await Promise.allSettled(
     requests.map(async (request) => {

@@ -8,17 +8,17 @@ import { Announcer } from './app/announcer.js';
 import { Banner } from './app/banner.js';
 import { copyText } from './app/clipboard.js';
 import { KeyForm, recallKey } from './app/key-form.js';
-import { NodeModel } from './app/workflow-nodes.js';
+import { NodeModel } from './app/workflow/nodes.js';
 import { MarkdownPane } from './app/markdown.js';
-import { WorkflowGraph } from './app/workflow-graph.js';
-import { WorkflowForm } from './app/workflow-form.js';
-import { isWorkflow, labelsOf } from './app/workflow-edit.js';
-import { lastNode } from './app/workflow-layout.js';
-import { WorkflowStream } from './app/workflow-stream.js';
+import { WorkflowGraph } from './app/workflow/graph.js';
+import { WorkflowForm } from './app/workflow/form.js';
+import { isWorkflow, labelsOf } from './app/workflow/edit.js';
+import { lastNode } from './app/workflow/layout.js';
+import { WorkflowStream } from './app/workflow/stream.js';
 import { Http, randomKey } from './client/http.js';
 import { nextFrame } from './app/frame.js';
 import { plural } from './app/format.js';
-import { samples } from './app/workflow-samples.js';
+import { samples } from './app/workflow/samples.js';
 
 /** @template {HTMLElement} T @param {string} name @returns {T} */
 const byTestId = (name) => /** @type {any} */ (document.querySelector(`[data-testid=${name}]`));
@@ -119,7 +119,7 @@ function select(id) {
   drawDetail();
 }
 
-/** @param {string} id @returns {import('./app/workflow-edit.js').Workflow | null} if this tab ran it */
+/** @param {string} id @returns {import('./app/workflow/edit.js').Workflow | null} if this tab ran it */
 function recall(id) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(STORE) ?? 'null');

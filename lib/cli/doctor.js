@@ -10,11 +10,11 @@ import {
   checkNode,
   checkPort,
   checkUpstream,
-} from './checks.js';
-import { RedisChecks } from './redis-checks.js';
+} from './checks/system.js';
+import { RedisChecks } from './checks/redis.js';
 import { completed } from './provider-flags.js';
 
-/** @typedef {import('./checks.js').Finding} Finding */
+/** @typedef {import('./checks/system.js').Finding} Finding */
 
 const USED = [
   ...['port', 'host', 'open', 'provider', 'upstream', 'model', 'data', 'redis', 'redis-prefix'],

@@ -27,7 +27,7 @@ import { createLogger, flushLog } from '../internal/util/logger.js';
 import { isHostName, isLoopback } from '../internal/util/hosts.js';
 import { noteInterrupt } from './output.js';
 import { reloadOnHangup } from './sighup.js';
-import { warnOfUpstreams } from './upstream-check.js';
+import { warnOfUpstreams } from './checks/upstream.js';
 
 const { port, ...listenFlags } = flagsFrom(LISTEN_OPTIONS, { fillIn: true });
 

@@ -10,7 +10,7 @@ import { rounded } from '../internal/util/exact-json.js';
 /** @typedef {'queued' | 'running' | 'completed' | 'failed' | 'cancelled'} JobStatus */
 
 /** Every status, in the order that a job may pass through them. */
-export const JOB_STATUSES = Object.freeze(
+const JOB_STATUSES = Object.freeze(
   /** @type {JobStatus[]} */ (['queued', 'running', 'completed', 'failed', 'cancelled']),
 );
 

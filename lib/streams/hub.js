@@ -23,8 +23,6 @@ import { parseExact } from '../internal/util/exact-json.js';
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
  * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
  *
- * `abandoned`: the grace of a job with `onDisconnect: 'report'` has passed without a reader here.
- *
  * `ending`, with Redis: a job with `settles` has ended, and `settle` is to be called; before `ended`. `state`
  * is as for `ended`, with the answer's parts for `settles: 'answer'`.
  *
@@ -34,7 +32,7 @@ import { parseExact } from '../internal/util/exact-json.js';
  * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. The replica of the
  * last two was purged.
  * @typedef {{begun: [handle: number], ending: [handle: number, state: JobState], ended: [handle: number, state: JobState],
- *   purged: [handle: number], abandoned: [handle: number], fenced: [handle: number, told: boolean],
+ *   purged: [handle: number], fenced: [handle: number, told: boolean],
  *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
  *   replicaBroken: [handle: number, problem: string]}} HubEventMap
  */
@@ -641,9 +639,6 @@ export class JobHub {
         this.#unread.drop(a);
         this.#dropFlow(a);
         this.events.emit('purged', a);
-        break;
-      case EventKind.JOB_ABANDONED:
-        this.events.emit('abandoned', a);
         break;
       case EventKind.JOB_FENCED:
         this.#unread.drop(a);

@@ -1,8 +1,7 @@
 /**
  * @typedef {object} JobOptions
  * @property {string} jobId
- * @property {'cancel' | 'continue' | 'report'} onDisconnect `report`: the hub emits `abandoned` where
- *   `cancel` ends the job
+ * @property {'cancel' | 'continue'} onDisconnect
  * @property {number} disconnectGraceMs
  * @property {number} maxWallMs
  * @property {number} [promptTokens] reported where the provider counts none; default 0
@@ -27,12 +26,10 @@
 
 /** Bits of the native options, as native/addon/bindings/streams/hub_arguments.cc has them. */
 const CANCEL = 1;
-const REPORT = 2;
-const WHOLE = 4;
-const ANNOUNCE = 8;
-const SETTLES = 16;
-const SETTLES_ANSWER = 32;
-const ON_DISCONNECT = { continue: 0, cancel: CANCEL, report: CANCEL | REPORT };
+const WHOLE = 2;
+const ANNOUNCE = 4;
+const SETTLES = 8;
+const SETTLES_ANSWER = 16;
 
 /**
  * @param {JobOptions} options
@@ -42,7 +39,7 @@ const ON_DISCONNECT = { continue: 0, cancel: CANCEL, report: CANCEL | REPORT };
 export function nativeOptions(options) {
   const { jobId, kind = 'job', promptTokens = 0, retentionMs = -1, record = 0, copyTo } = options;
   const flags =
-    ON_DISCONNECT[options.onDisconnect] |
+    (options.onDisconnect === 'cancel' ? CANCEL : 0) |
     (options.whole === true ? WHOLE : 0) |
     (options.announce === true ? ANNOUNCE : 0) |
     (options.settles === undefined ? 0 : SETTLES) |

@@ -22,7 +22,6 @@ Napi::Object event_kinds(Napi::Env env) {
                              {"JOB_BEGUN", at(EventKind::kJobBegun)},
                              {"JOB_ENDING", at(EventKind::kJobEnding)},
                              {"JOB_ENDED", at(EventKind::kJobEnded)},
-                             {"JOB_ABANDONED", at(EventKind::kJobAbandoned)},
                              {"JOB_FENCED", at(EventKind::kJobFenced)},
                              {"JOB_DATA_LOSS", at(EventKind::kJobDataLoss)},
                              {"REPLICA_MISSING", at(EventKind::kReplicaMissing)},

@@ -141,7 +141,8 @@ test('every section fits a phone, with labels and contrast in both themes, and l
       await page.locator('main section:not([hidden]) tbody tr').first().waitFor();
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       expect([name, width]).toEqual([name, 390]);
-      expect([name, colorScheme, await axeFaults(page)]).toEqual([name, colorScheme, []]);
+      const faults = await axeFaults(page, { contrastOnly: colorScheme === 'dark' });
+      expect([name, colorScheme, faults]).toEqual([name, colorScheme, []]);
       const tab = await page.getByTestId('sections').getByRole('link', { name }).boundingBox();
       expect(tab.x >= 0 && tab.x + tab.width <= 390).toBe(true);
       for (const each of await page.locator('main section:not([hidden]) tbody button').all()) {
@@ -167,4 +168,4 @@ test('every section fits a phone, with labels and contrast in both themes, and l
   expect(feed.listeners).toBe(1);
   await visit.close();
   await until(() => feed.listeners === 0, 'the end of the feed');
-}, 60_000);
+});

@@ -103,23 +103,25 @@ export function driver(page) {
 /**
  * The faults that axe-core finds on a page, by the rules of WCAG 2.2 A and AA.
  * @param {import('playwright-core').Page} page
+ * @param {{contrastOnly?: boolean}} [options] `contrastOnly`: for a second theme of a page, which differs in colours
  * @returns {Promise<string[]>} `rule: elements`
  */
-export async function axeFaults(page) {
+export async function axeFaults(page, { contrastOnly = false } = {}) {
   // Evaluated, because the policy of the page runs no inline script.
-  await page.evaluate(axe.source);
-  return page.evaluate(async () => {
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
-    const { violations } = await /** @type {any} */ (globalThis).axe.run(document, {
-      runOnly: { type: 'tag', values: tags },
-    });
+  await page.evaluate(`globalThis.axe ?? (() => { ${axe.source} })()`);
+  const runOnly = contrastOnly
+    ? { type: 'rule', values: ['color-contrast'] }
+    : { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] };
+  return page.evaluate(async (only) => {
+    const options = { runOnly: only, resultTypes: ['violations'] };
+    const { violations } = await /** @type {any} */ (globalThis).axe.run(document, options);
     return violations.map((/** @type {any} */ { id, nodes }) => {
       const elements = nodes.slice(0, 3).map((/** @type {any} */ { html, any }) => {
         return `${html.slice(0, 120)} ${any[0]?.message ?? ''}`;
       });
       return `${id}: ${elements.join(' | ')}`;
     });
-  });
+  }, runOnly);
 }
 
 /** @param {import('playwright-core').Page} page @param {string} name */

@@ -26,6 +26,8 @@ const text = readFileSync(join(root, 'ops/docker/Dockerfile'), 'utf8');
 const options = { maxBuffer: 1e8 };
 const folder = mkdtempSync(join(tmpdir(), 'sluice-docker-'));
 const base = join(folder, 'base');
+/** A place of its own: the package ca-certificates writes the usual one. */
+const CERTIFICATES = '/usr/local/lib/certificates-of-the-host.pem';
 
 /** Whether this machine can make such a folder and run commands in it. */
 function isPossible() {
@@ -63,10 +65,7 @@ async function makeBase() {
     if (existsSync(file)) cpSync(file, join(base, file), { dereference: true });
   }
   const certificates = process.env.NODE_EXTRA_CA_CERTS;
-  if (certificates) {
-    mkdirSync(dirname(join(base, certificates)), { recursive: true });
-    cpSync(certificates, join(base, certificates), { dereference: true });
-  }
+  if (certificates) cpSync(certificates, join(base, CERTIFICATES), { dereference: true });
   await inside(
     base,
     'groupadd --gid 1000 node && useradd --uid 1000 --gid node --create-home node',
@@ -92,6 +91,10 @@ function inside(stage, command, { workdir = '/', user = 'root', net = false } = 
     ...process.env,
     ...{ PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
     ...{ HOME: user === 'root' ? '/root' : `/home/${user}`, DEBIAN_FRONTEND: 'noninteractive' },
+    ...(process.env.NODE_EXTRA_CA_CERTS && {
+      NODE_EXTRA_CA_CERTS: CERTIFICATES,
+      npm_config_cafile: CERTIFICATES,
+    }),
   };
   const values = [stage, workdir, `${user}:${user}`, String(net), command];
   return execute('unshare', [...args, 'sh', '-c', script, 'sh', ...values], { ...options, env });

@@ -1,7 +1,7 @@
 /** Workflows and crawls, and the graph of one workflow, read again while it runs. */
 import { Rows, byTestId, h, number, stateMark, time } from './dom.js';
-import { NodeModel } from '../app/workflow-nodes.js';
-import { WorkflowGraph } from '../app/workflow-graph.js';
+import { NodeModel } from '../app/workflow/nodes.js';
+import { WorkflowGraph } from '../app/workflow/graph.js';
 
 const AGAIN_MS = 2000;
 

@@ -3,7 +3,7 @@
  * from the page ends it.
  */
 
-import { AnswerBlocks } from './answer-blocks.js';
+import { AnswerBlocks } from './chat/answer-blocks.js';
 import { Flow } from './flow.js';
 import { duration, excerpt, plural, rate } from './format.js';
 import { nextFrame } from './frame.js';

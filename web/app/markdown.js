@@ -6,6 +6,7 @@
  * cost of an update does not grow with the answer.
  */
 
+import { build } from './build.js';
 import { copyText } from './clipboard.js';
 
 /** @typedef {import('marked').Token} Token */
@@ -51,18 +52,6 @@ const marked = new Marked({ gfm: true, breaks: true, renderer });
 /** @param {Token[]} tokens @returns {DocumentFragment} */
 function toFragment(tokens) {
   return purify.sanitize(marked.parser(tokens), ALLOWED);
-}
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {...(Node | string)} children
- */
-function build(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
 }
 
 /** Copies the text of an element; says so on the button. @param {HTMLElement} source */

@@ -3,7 +3,7 @@ import { fieldsOf } from '../client/scripts.js';
 
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
-/** Between two writes of what an operation has come to: at most five a second. */
+/** Least time between two writes of an operation's state. */
 const WRITE_MS = 200;
 /** Wait before a write is tried again that Redis has not answered. */
 const AGAIN_MS = 250;
@@ -21,7 +21,7 @@ const CALL_CHARS = 4 * 1024 * 1024;
 /**
  * Writes the operations of this process to Redis, so that all processes answer for them: one hash each as jobs have
  * it, with a snapshot, and hashes of their nodes. Their logs are written natively. Main thread; `close()` ends
- * what is tried again.
+ * all retries.
  */
 export class OperationWrites {
   #cluster;
@@ -41,8 +41,8 @@ export class OperationWrites {
   }
 
   /**
-   * Makes an operation known to all processes, with what it takes, or finds the one of its idempotency key.
-   * @param {OwnOperation} operation with its request and what it has come to
+   * Makes an operation known to all processes and takes its limits, or finds the one of its idempotency key.
+   * @param {OwnOperation} operation with its request and its `data`
    * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} parts
    * @returns {Promise<{id: string, createdAt: number} | undefined>} of an operation with its key
    * @throws {import('../../internal/util/http-error.js').HttpError} as `SharedJobsPort.admit`
@@ -94,7 +94,7 @@ export class OperationWrites {
   }
 
   /**
-   * Writes what an operation has come to, soon: changes that follow are written together.
+   * Writes the state of an operation soon. Changes within 200 ms are written together.
    * @param {OwnOperation} operation
    */
   changed(operation) {
@@ -157,7 +157,7 @@ export class OperationWrites {
   }
 
   /**
-   * Writes what an operation that has ended has come to, before its ending is written: however long Redis is away.
+   * Writes the last state of an operation, before its ending is written. Tried until Redis answers.
    * @param {OwnOperation} operation
    * @returns {Promise<string>} its snapshot, JSON; written with the ending
    */

@@ -4,9 +4,9 @@
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
 /**
- * What an operation has come to, in the words of its kind.
+ * The progress of an operation; its kind defines the content.
  * @typedef {object} OperationWork
- * @property {() => object} summary plain JSON: what lists show
+ * @property {() => object} summary plain JSON: the fields that lists show
  * @property {() => NodeChange[]} takeChanges of its nodes since the last call
  * @property {(changes: NodeChange[]) => void} giveBack changes that were not written; newer ones stay
  * @property {() => void} touchAll counts all nodes as changed: Redis has lost them

@@ -52,7 +52,7 @@ const FIELDS = /** @type {const} */ ([
  * @property {number} purgeDueMs as of a JobRecord
  * @property {any} request as it was submitted; undefined in lists
  * @property {Record<string, unknown> | undefined} metadata
- * @property {any} snapshot what its kind has written
+ * @property {any} snapshot as `OperationWork.summary` gave it
  * @property {Record<string, string>} nodes the states of those that have begun, JSON
  * @property {any} [data] of its service
  */
@@ -60,8 +60,8 @@ const FIELDS = /** @type {const} */ ([
 /**
  * The operations of a deployment: those of this process, and those of the others. Main thread.
  *
- * An operation that has ended may be tried again at any process; so what this process has of it counts as long as
- * it is in the attempt that Redis names.
+ * An operation that has ended may be tried again at any process. So the copy of this process counts only while Redis
+ * names the same attempt.
  */
 export class RemoteOperations {
   #hub;
@@ -131,7 +131,7 @@ export class RemoteOperations {
   }
 
   /**
-   * The operation of this process, unless it was erased, or tried again elsewhere: then it is forgotten here.
+   * The operation of this process. One that was erased, or tried again elsewhere, is forgotten here.
    * @param {OperationKind} kind
    * @param {string} id
    * @param {string} principal

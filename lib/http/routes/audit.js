@@ -14,7 +14,7 @@ const KNOWN = new Set(['limit', 'after', 'from', 'to', 'outcome', ...NAMES]);
  * @param {import('../../services/audit/entries.js').AuditEntry} entry
  * @returns {object} the body of an answer
  */
-export function auditToJson({ atMs, requestId, status, code, details, ...rest }) {
+function auditToJson({ atMs, requestId, status, code, details, ...rest }) {
   return {
     ...rest,
     created_at: atMs / 1000,

@@ -13,7 +13,7 @@ const MEMBERS_MAX = 16;
  * @param {KeyInfo & {key?: string}} info
  * @returns {object} the body of an answer
  */
-export function keyToJson({ id, key, disabled = false, admin = false, fingerprints, ...rest }) {
+function keyToJson({ id, key, disabled = false, admin = false, fingerprints, ...rest }) {
   return { id, ...(key !== undefined && { key }), disabled, admin, fingerprints, ...rest };
 }
 

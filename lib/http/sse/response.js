@@ -84,13 +84,13 @@ function plainDescriptor(res) {
  *
  * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
  * gateway's own server it takes over the connection, with the head, and returns it after the end
- * (socket-handoff.js); the head of a face, whose first frames may take long, is sent by Node before. In another server, whose middleware may wait for the end of
- * the response, Node keeps reading, and ends the response when the log ends. All other responses
- * (TLS, HTTP/2, wrapped, platforms without descriptors) go through Node: `res.write` sends the
- * frames, and the next batch is requested once Node has accepted the current one. In each case a
- * full socket holds back its job's provider. Main thread.
+ * (socket-handoff.js); the head of a face, whose first frames may take long, is sent by Node first.
+ * In another server, whose middleware may wait for the end of the response, Node keeps reading, and
+ * ends the response when the log ends. All other responses (TLS, HTTP/2, wrapped, platforms without
+ * descriptors) go through Node: `res.write` sends the frames, and the next batch is requested once
+ * Node has accepted the current one. In each case a full socket pauses the job's provider.
  *
- * Streams one subscriber into one response. When one of them ends, the other is ended.
+ * One subscriber, one response: when either ends, the other is ended. Main thread.
  */
 export class ResponseEgress {
   #res;
@@ -170,8 +170,8 @@ export class ResponseEgress {
   }
 
   /**
-   * All of a short stream leaves with its head in one write by Node, which then waits for the next
-   * request: a transfer of the connection would cost several times as much.
+   * Node writes the head and all frames of a short stream at once: a transfer of the connection would
+   * cost several times as much.
    * @param {string} frames
    */
   onWhole(frames) {
@@ -193,7 +193,7 @@ export class ResponseEgress {
       return;
     }
     if (this.#transfer(fd)) return;
-    if (fd >= 0 && this.#subscriber?.attachSocket(fd)) this.#putOffTimeout();
+    if (fd >= 0 && this.#subscriber?.attachSocket(fd)) this.#suspendTimeout();
     else this.#subscriber?.acknowledge();
   }
 
@@ -201,7 +201,7 @@ export class ResponseEgress {
    * Suspends the time-out, because Node does not see the reactor's writes and would find the socket
    * idle.
    */
-  #putOffTimeout() {
+  #suspendTimeout() {
     const { socket } = this.#res;
     if (!socket?.timeout) return;
     this.#timeoutMs = socket.timeout;
@@ -229,8 +229,8 @@ export class ResponseEgress {
     else this.#res.once('drain', taken);
   }
 
-  /** Nothing has been sent. Clients of a face know errors, an EventSource only reconnects. */
-  #comeBack() {
+  /** Before the head is sent. Clients of a face understand errors; an EventSource only reconnects. */
+  #askToReconnect() {
     if (!this.#hasFace) {
       sendRetry(this.#res, COME_BACK_MS);
       return;
@@ -244,10 +244,10 @@ export class ResponseEgress {
   onEnd(reason) {
     if (this.#gone) return;
     if (this.#moves && reason !== 'finished' && !this.#res.headersSent) {
-      this.#comeBack();
+      this.#askToReconnect();
       return;
     }
-    // Purged since it was found: nothing has been sent, and there is nothing to come back for.
+    // Purged between its look-up and the subscription, before the head: reconnecting would not help.
     if (reason === 'purged' && !this.#res.headersSent) {
       const error = jobNotFound();
       sendJson(this.#res, error.status, errorBody(error));

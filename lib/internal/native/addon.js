@@ -13,7 +13,7 @@ import { nativeTarget } from './target.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** @param {string} target @returns {string[]} where the addon may be, in the order tried */
+/** @param {string} target @returns {string[]} paths of the addon, in the order tried */
 function candidates(target) {
   const override = process.env.SLUICE_ADDON_PATH;
   if (override) return [override];
@@ -31,8 +31,8 @@ function load() {
     try {
       return require(path);
     } catch (error) {
-      // A binary that is there but does not load (another libc, a broken build) must not hide
-      // behind "not found"; the next candidate may still do.
+      // An existing binary that does not load (another libc, a broken build) must be reported; the
+      // next candidate may still load.
       cause ??= error;
     }
   }
@@ -41,50 +41,11 @@ function load() {
     'ERR_ADDON_NOT_FOUND',
     `Sluice has no native addon for ${target} (Node ${process.version}). Tried: ${tried.join(', ')}.${reason}` +
       ' To build it from source, run "npx sluice build" (in a clone "npm run build"): it needs a C++20' +
-      ' compiler, CMake and some libraries, and names what is missing.',
+      ' compiler, CMake and some libraries, and names any that is missing.',
     { cause },
   );
 }
 
 const native = load();
-
-/**
- * Numbers that the addon exports, by name: an enumeration (native/addon/enums.cc) or a layout. The
- * modules that use them call this when they are loaded, so that an addon of another version is an
- * error at start, and not a missing event later.
- * @template {string} Name
- * @param {string} path among the addon's exports: `enums.EventKind`
- * @param {readonly Name[]} names that the caller uses
- * @returns {Readonly<Record<Name, number>>}
- * @throws {SluiceError} `ERR_ADDON_STALE` when the addon lacks one of them
- */
-export function nativeNumbers(path, names) {
-  const numbers = path.split('.').reduce((owner, name) => owner?.[name], native);
-  const missing = names.find((name) => typeof numbers?.[name] !== 'number');
-  if (missing !== undefined) {
-    throw new SluiceError(
-      'ERR_ADDON_STALE',
-      `Sluice's native addon is of another version: it has no ${path}.${missing}.` +
-        ' In a clone of the repository, run "npm run build"; otherwise install the package again,' +
-        ' or set SLUICE_ADDON_PATH to an addon of this version.',
-    );
-  }
-  return Object.freeze({ ...numbers });
-}
-
-/**
- * As `nativeNumbers`, the other way round: an array of the names by number.
- * @template {string} Name
- * @param {string} path
- * @param {readonly Name[]} names
- * @returns {readonly Name[]}
- */
-export function nativeNames(path, names) {
-  const numbers = nativeNumbers(path, names);
-  /** @type {Name[]} */
-  const byNumber = [];
-  for (const name of names) byNumber[numbers[name]] = name;
-  return Object.freeze(byNumber);
-}
 
 export default native;

@@ -4,7 +4,8 @@
  * `sharedReactor()` runs in real time on a thread of its own, `manualReactor(clock)` inline under
  * a ManualClock. Each environment (worker thread) has its own.
  */
-import native, { nativeNumbers } from './addon.js';
+import native from './addon.js';
+import { nativeNumbers } from './numbers.js';
 import { SCHEDULE } from '../util/symbols.js';
 
 /** The kinds of events; native/addon/napi/event_queue.h describes them. */
@@ -18,7 +19,6 @@ export const EventKind = nativeNumbers('enums.EventKind', [
   'JOB_ENDING',
   'JOB_ENDED',
   'JOB_PURGED',
-  'JOB_ABANDONED',
   'JOB_FENCED',
   'JOB_DATA_LOSS',
   'REPLICA_MISSING',

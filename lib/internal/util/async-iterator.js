@@ -1,21 +1,19 @@
-/**
- * Async iterators over a source of values that come one by one.
- */
+/** Async iterators over a source that gives its values one by one. */
 
-/** What `take` gives when there is no further value. */
+/** Returned by `take` when there are no more values. */
 export const END = Symbol('sluice.end');
 
 /** @returns {{done: true, value: undefined}} */
 const over = () => ({ done: true, value: undefined });
 
 /**
- * An iterator whose `return()` settles every pending `next()` at once, where an async generator
- * would first wait for the value that `next()` waits for. It is over for good after END, after an
- * error, which it throws once, and after `return()`.
+ * Makes an async iterator whose `return()` settles all pending calls of `next()` at once; that of an async
+ * generator would wait for their values. It ends with END, with an error, which it throws once, or with
+ * `return()`.
  * @template T
  * @param {(onWait: (giveUp: () => void) => void) => T | typeof END | Promise<T | typeof END>} take
- *   called by each `next()`, also while earlier calls are pending. When it has to wait it may pass
- *   `onWait` a function that makes this call give END
+ *   gives the next value; called by each `next()`, also while earlier calls are pending. A call that waits may
+ *   pass `onWait` a function that makes it give END
  * @param {() => unknown} [leave] called, and awaited, by `return()`
  * @returns {AsyncIterableIterator<T, undefined, undefined>}
  */
@@ -29,7 +27,7 @@ export function asyncIterator(take, leave = () => {}) {
       /** @type {(() => void) | undefined} */
       let giveUp;
       try {
-        const value = await take((how) => pending.add((giveUp = how)));
+        const value = await take((end) => pending.add((giveUp = end)));
         if (value !== END) return { done: false, value };
       } catch (error) {
         ended = true;

@@ -18,7 +18,7 @@ function mayUse({ models }, model) {
  * @param {Readonly<Access>} access
  * @returns {{id: string}[]} the default first
  */
-export function modelsFor({ models }, access) {
+function modelsFor({ models }, access) {
   return models.filter(({ id }) => mayUse(access, id));
 }
 

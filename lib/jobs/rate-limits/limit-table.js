@@ -16,7 +16,7 @@ const GIVEN_MAX = 100_000;
  * A dimension's name by the limit that it has in a configuration.
  * @type {Readonly<Record<keyof Limits, DimensionName>>}
  */
-export const dimensionOf = Object.freeze({
+const dimensionOf = Object.freeze({
   requests_per_minute: 'requests',
   tokens_per_minute: 'tokens',
   concurrent_jobs: 'concurrent_jobs',

@@ -11,7 +11,7 @@ import { refusalOf } from './refusals.js';
 
 /**
  * Identifies the budgets that a job counts against.
- * @typedef {object} Whose
+ * @typedef {object} Subject
  * @property {Readonly<Access>} access
  * @property {string | undefined} model resolved; undefined if no model is used
  * @property {string} endpoint of the request
@@ -126,7 +126,7 @@ export class WorkReservation {
 export class Reservations {
   #access;
   #quota;
-  #book;
+  #table;
   #waitMs;
   #maxWallMs;
 
@@ -140,13 +140,13 @@ export class Reservations {
     this.#waitMs = admissionWaitMs;
     this.#maxWallMs = maxWallMs;
     this.#quota = new Quota({ limits: initialLimits(), clock });
-    this.#book = new LimitTable(this.#quota);
+    this.#table = new LimitTable(this.#quota);
     this.reload();
   }
 
   /** Applies the current limits of `access`. Existing use still counts. */
   reload() {
-    this.#book.configure(this.#access.defaults, this.#access.configuredBudgets());
+    this.#table.configure(this.#access.defaults, this.#access.configuredBudgets());
   }
 
   /** Number of open leases. */
@@ -157,7 +157,7 @@ export class Reservations {
   /**
    * Reserves the limits for one job.
    * @param {CheckedRequest} request
-   * @param {Whose} whose
+   * @param {Subject} subject
    * @param {object} how
    * @param {boolean} how.shared the answer is shared: the job that begins it reserves its tokens
    * @param {boolean} [how.patient] its wait for room is unlimited
@@ -165,8 +165,8 @@ export class Reservations {
    * @returns {Reservation | undefined} undefined: no limit applies
    * @throws {RateLimitError}
    */
-  forJob(request, whose, { shared, patient = false, covered }) {
-    const budgets = this.#budgetsOf(whose);
+  forJob(request, subject, { shared, patient = false, covered }) {
+    const budgets = this.#budgetsOf(subject);
     if (budgets.length === 0) return undefined;
     const ms = this.#waitMs + (request.max_wall_ms ?? this.#maxWallMs) + LEASE_GRACE_MS;
     const { defaultMaxTokens } = this.#access;
@@ -183,12 +183,12 @@ export class Reservations {
   /**
    * Reserves the limits of a call that is charged like a job.
    * @param {CheckedRequest} request
-   * @param {Whose} whose
+   * @param {Subject} subject
    * @returns {Promise<import('../job.js').ReservationHold | undefined>} undefined: no limit applies
    * @throws {RateLimitError}
    */
-  async forCall(request, whose) {
-    return this.forJob(request, whose, { shared: false });
+  async forCall(request, subject) {
+    return this.forJob(request, subject, { shared: false });
   }
 
   /**
@@ -201,8 +201,8 @@ export class Reservations {
    * @throws {RateLimitError}
    */
   forWork(access, endpoint, covered) {
-    const whose = { access, endpoint, model: undefined };
-    const answer = this.#reserve(whose, costsOfWork(covered), NO_TIME_MS);
+    const subject = { access, endpoint, model: undefined };
+    const answer = this.#reserve(subject, costsOfWork(covered), NO_TIME_MS);
     if (answer === undefined) return undefined;
     if (!answer.lease.allowed) throw refusalOf(answer.lease.entries, answer.budgets);
     return new Reservation(answer.lease);
@@ -211,31 +211,31 @@ export class Reservations {
   /**
    * Reserves the tokens of a shared answer, until the last of its jobs has ended.
    * @param {CheckedRequest} request
-   * @param {Whose} whose
+   * @param {Subject} subject
    * @param {import('../job.js').ReservationHold | undefined} job reservation of the job that begins
    *   it; released on a refusal
    * @returns {Reservation | undefined}
    * @throws {RateLimitError}
    */
-  forAnswer(request, whose, job) {
+  forAnswer(request, subject, job) {
     const answer = this.#reserve(
-      whose,
+      subject,
       { tokens: (limit) => tokensOf(request, limit, this.#access.defaultMaxTokens) },
       NO_TIME_MS,
     );
     if (answer === undefined) return undefined;
     if (answer.lease.allowed) return new Reservation(answer.lease);
     job?.release();
-    throw refusalOf(answer.lease.entries, answer.budgets, this.peek(whose));
+    throw refusalOf(answer.lease.entries, answer.budgets, this.peek(subject));
   }
 
   /**
    * Remaining amounts of all budgets of a job; reserves nothing.
-   * @param {Whose} whose
+   * @param {Subject} subject
    * @returns {QuotaEntry[]}
    */
-  peek(whose) {
-    const lease = this.#reserve(whose, NOTHING, 1)?.lease;
+  peek(subject) {
+    const lease = this.#reserve(subject, NOTHING, 1)?.lease;
     lease?.release();
     return lease?.entries ?? [];
   }
@@ -252,21 +252,21 @@ export class Reservations {
   }
 
   /**
-   * @param {Whose} whose
+   * @param {Subject} subject
    * @param {import('./asks.js').Costs} costs
    * @param {number} leaseMs
    * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
    *   Budget[]} | undefined} with the budget of each entry; undefined: no limit applies
    */
-  #reserve(whose, costs, leaseMs) {
-    return this.#lease(this.#budgetsOf(whose), costs, leaseMs);
+  #reserve(subject, costs, leaseMs) {
+    return this.#lease(this.#budgetsOf(subject), costs, leaseMs);
   }
 
-  /** @param {Whose} whose @returns {Budget[]} those that have limits */
+  /** @param {Subject} subject @returns {Budget[]} those that have limits */
   #budgetsOf({ access, model, endpoint }) {
     const budgets = this.#access.budgets(access, model, endpoint);
     const isOwn = budgets.length > 0 && budgets[0].scope === 'principal';
-    if (isOwn && this.#access.isGiven(access)) this.#book.give(budgets[0]);
+    if (isOwn && this.#access.isGiven(access)) this.#table.give(budgets[0]);
     return budgets;
   }
 

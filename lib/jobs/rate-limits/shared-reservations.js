@@ -230,18 +230,18 @@ export class SharedReservations {
   /**
    * Reserves the limits of a call that is charged like a job.
    * @param {import('../checked-request.js').CheckedRequest} request
-   * @param {import('./reservations.js').Whose} whose
+   * @param {import('./reservations.js').Subject} subject
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
    * @throws {import('../../internal/util/http-error.js').HttpError} 429; 503 and 507 for Redis
    */
-  forCall(request, whose) {
-    return this.forPart(request, whose);
+  forCall(request, subject) {
+    return this.forPart(request, subject);
   }
 
   /**
    * Reserves the limits of a child job.
    * @param {import('../checked-request.js').CheckedRequest} request
-   * @param {import('./reservations.js').Whose} whose
+   * @param {import('./reservations.js').Subject} subject
    * @param {{request: boolean, place: boolean}} [covered] what its operation has reserved
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
    * @throws {import('../../internal/util/http-error.js').HttpError} as `forCall`

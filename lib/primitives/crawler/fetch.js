@@ -1,6 +1,6 @@
 /** One request of a crawl, from the connection to the text. */
 import { isUtf8 } from 'node:buffer';
-import { nativeNumbers } from '../../internal/native/addon.js';
+import { nativeNumbers } from '../../internal/native/numbers.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 import { connectionFault } from './connections.js';

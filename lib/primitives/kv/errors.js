@@ -1,5 +1,5 @@
 /** Errors of a KvStore, made from the status codes of the native store. */
-import { nativeNumbers } from '../../internal/native/addon.js';
+import { nativeNumbers } from '../../internal/native/numbers.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 
 /** In place of a version the native side answers -1 - status. */

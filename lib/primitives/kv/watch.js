@@ -1,5 +1,5 @@
 /** Watches of a KvStore: bounded queues of its changes, one per reader. Main thread only. */
-import { nativeNames } from '../../internal/native/addon.js';
+import { nativeNames } from '../../internal/native/numbers.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { whenAborted } from '../../internal/util/abort.js';
 import { checkInteger, checkOptions, checkSignal } from '../../internal/util/validate.js';
@@ -120,7 +120,7 @@ export class Watches {
  * @template [V=import('./values.js').KvValue]
  * @implements {AsyncIterableIterator<KvChange<V>>}
  */
-export class KvWatch {
+class KvWatch {
   /** Whether a key is watched. */
   matches;
   #capacity;

@@ -2,7 +2,7 @@
  * The events of a ledger, as JavaScript has them and as the native side does (an array of fields,
  * native/addon/bindings/ledger/ledger_wrap.h), and its refusals as errors.
  */
-import { nativeNames } from '../../internal/native/addon.js';
+import { nativeNames } from '../../internal/native/numbers.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 import { jsonOf } from '../kv/values.js';
 import {

@@ -152,8 +152,9 @@ export class QuotaLease {
         if (entry.windowMs !== undefined) used[i] = cost;
         found = true;
       }
-      if (!found)
-        {throw rangeError(`${name} takes reserved dimensions; "${dimension}" was not reserved`);}
+      if (!found) {
+        throw rangeError(`${name} takes reserved dimensions; "${dimension}" was not reserved`);
+      }
     }
     return used;
   }

@@ -42,7 +42,7 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
  */
 
 /** In the order of core/logs/line/event.h. */
-export const logLevels = Object.freeze(
+const logLevels = Object.freeze(
   /** @type {(LogLevel | null)[]} */ ([null, 'trace', 'debug', 'info', 'warn', 'error', 'fatal']),
 );
 

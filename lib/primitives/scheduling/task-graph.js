@@ -1,4 +1,5 @@
-import native, { nativeNumbers } from '../../internal/native/addon.js';
+import native from '../../internal/native/addon.js';
+import { nativeNumbers } from '../../internal/native/numbers.js';
 import { manualReactor, sharedReactor } from '../../internal/native/reactor.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
 import { asyncIterator } from '../../internal/util/async-iterator.js';

@@ -16,7 +16,7 @@ import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
  */
 
 /** The API needs a limit. */
-export const MAX_TOKENS_DEFAULT = 4096;
+const MAX_TOKENS_DEFAULT = 4096;
 
 const BUDGET_MIN = 1024;
 

@@ -79,7 +79,7 @@ const isWholeThought = ({ type, thinking, signature, data } = {}) =>
  * @param {readonly {kind: string, text?: string, delta?: any}[]} items of the answer's log
  * @returns {object[]} its blocks; none where the answer has no signature
  */
-export function thinkingBlocksOf(items) {
+function thinkingBlocksOf(items) {
   const deltas = items.filter(({ kind }) => kind === 'extra').map(({ delta }) => delta ?? {});
   const given = deltas.flatMap(({ thinking_blocks: blocks }) => blocks ?? []);
   if (given.length > 0) return given.every(isWholeThought) ? given : [];

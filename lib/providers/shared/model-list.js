@@ -58,7 +58,7 @@ function codeOf(error) {
 }
 
 /** A list that could not be had. */
-export class ListError extends ProviderError {
+class ListError extends ProviderError {
   /**
    * @param {ListProblem} problem
    * @param {string} detail a status or a system code; may be empty

@@ -44,7 +44,7 @@ const FREE = Object.freeze({ prompt: '0', completion: '0' });
  *
  * Lives as long as its gateway.
  */
-export class SharedJobBilling {
+class SharedJobBilling {
   #credit;
   #access;
   #options;

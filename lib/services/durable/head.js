@@ -64,7 +64,7 @@ export function segmentsBefore(head, position) {
  * @param {string | undefined} time
  * @returns {number | null} Unix time in milliseconds
  */
-export function unixMsOf(time) {
+function unixMsOf(time) {
   return time === undefined ? null : Date.parse(time);
 }
 

@@ -57,9 +57,9 @@ export class Embeddings {
 
   /**
    * @param {unknown} body of `POST /v1/embeddings`
-   * @param {object} how
-   * @param {Readonly<import('../../jobs/policy/config.js').Access>} how.access of the caller
-   * @param {AbortSignal} how.signal aborted when the caller leaves
+   * @param {object} options
+   * @param {Readonly<import('../../jobs/policy/config.js').Access>} options.access of the caller
+   * @param {AbortSignal} options.signal aborted when the caller leaves
    * @returns {Promise<{answer: object, entries:
    *   import('../../primitives/limiters/quota.js').QuotaEntry[]}>} the body of the answer; amounts
    *   reserved and remaining
@@ -82,8 +82,8 @@ export class Embeddings {
       request,
       createdAtMs: Date.now(),
     });
-    const whose = { access, model, endpoint: endpoints.embeddings };
-    record.reservation = await this.#reservations.forCall(request, whose);
+    const subject = { access, model, endpoint: endpoints.embeddings };
+    record.reservation = await this.#reservations.forCall(request, subject);
     let answer;
     try {
       signal.throwIfAborted();

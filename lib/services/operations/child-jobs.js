@@ -129,7 +129,7 @@ export class ChildJobs {
       const release = signal.aborted ? undefined : whenAborted(signal, cancel);
       const state = await ending;
       release?.();
-      // Whoever reads the ending of the workflow finds its jobs charged.
+      // A client that reads the ending of the workflow finds its jobs charged.
       await record.settling;
       try {
         if (signal.aborted) throw abortReason(signal);

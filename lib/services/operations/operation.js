@@ -34,7 +34,7 @@ export const workWallMs = Object.freeze({
  */
 
 /**
- * What it takes to go on with an operation of another process, or of an earlier attempt.
+ * Identity of an operation that is continued: of an earlier attempt, or of another process.
  * @typedef {object} OperationPast
  * @property {string} id
  * @property {number} createdAtMs
@@ -90,13 +90,13 @@ export class Operation {
     this.settled = false;
     /** State of its service. @type {any} */
     this.data = undefined;
-    /** With Redis, what lists show of it once it has ended. @type {any} */
+    /** With Redis, its last snapshot, once it is ending. @type {any} */
     this.summary = undefined;
     /** Whether another process has it. */
     this.isDropped = false;
     /** The idempotency key of its submission. @type {import('../../jobs/job.js').KeyOfJob | undefined} */
     this.usedKey = undefined;
-    /** With Redis, what it takes, as JSON. @type {string | undefined} */
+    /** With Redis, the parts that it asks for, as JSON. @type {string | undefined} */
     this.asked = undefined;
     /**
      * Reservation of the caller's limits for this attempt.
@@ -173,7 +173,7 @@ export class Operation {
     return this.attempt;
   }
 
-  /** What it has come to has changed: other processes are to know. */
+  /** To be called after each change of its `data`: other processes are told. */
   changed() {
     this.#shared?.changed(/** @type {any} */ (this));
   }

@@ -29,7 +29,7 @@ const AGAIN_MS = 250;
 export class Operations extends EventEmitter {
   #hub;
   #shared;
-  /** Makes what a service needs of an operation that was taken over, by kind. */
+  /** By kind: give the `data` of an operation that was taken over. */
   /** @type {Map<OperationKind, (operation: Operation, saved: Saved) => any>} */
   #restorers = new Map();
   #purge;

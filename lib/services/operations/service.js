@@ -157,7 +157,7 @@ export class OperationService {
   }
 
   /**
-   * Makes an operation known to the other processes, with what it takes, and begins it here.
+   * Makes an operation known to the other processes, takes its limits, and begins it here.
    * @param {Request} request
    * @param {Access} access
    * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries receives the reserved amounts
@@ -199,7 +199,7 @@ export class OperationService {
   }
 
   /**
-   * What an operation takes in the script that makes it known.
+   * The limits that the script takes which makes an operation known.
    * @param {Operation} operation
    * @param {Access} access
    * @returns {import('../../jobs/shared-jobs-port.js').PartsOfJob}
@@ -346,7 +346,7 @@ export class OperationService {
   }
 
   /**
-   * Loads what `describe` shows and `restore` has left in Redis.
+   * Loads the fields of `describe` that `restore` has left in Redis.
    * @param {Operation | SavedOperation} _operation
    * @returns {Perhaps<void>}
    */

@@ -5,7 +5,7 @@
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**
- * What services need in a deployment.
+ * Dependencies of a service in a deployment.
  * @typedef {object} SharedServiceParts
  * @property {import('../../cluster/operations/operation-writes.js').OperationWrites} writes
  * @property {Pick<import('../../cluster/operations/remote-operations.js').RemoteOperations, 'reopen'>} remote
@@ -53,7 +53,7 @@
  * @property {(operation: Operation | SavedOperation, options: {whole: boolean}) => View} describe `whole`:
  *   includes the fields that lists omit. Of a SavedOperation `data` is what `restore` gave
  * @property {(operation: Operation | SavedOperation, saved: {nodes?: Record<string, string>, snapshot?: any}) =>
- *   any} restore gives the `data` of an operation of another process; without `nodes` what lists show
+ *   any} restore gives the `data` of an operation of another process; without `nodes` the fields that lists show
  */
 
 export {};

@@ -30,7 +30,7 @@ const VENDORS = /** @type {const} */ ([
  * @param {string} [host] of its upstream
  * @returns {string} value of `gen_ai.provider.name`
  */
-export function providerName(name, host = '') {
+function providerName(name, host = '') {
   return VENDORS.find(([pattern]) => pattern.test(host))?.[1] ?? name;
 }
 

@@ -48,7 +48,7 @@ import { workWallMs } from '../operations/operation.js';
  */
 
 export const NODES_MAX = 1000;
-export const CONCURRENCY_MAX = 100;
+const CONCURRENCY_MAX = 100;
 
 /** The placeholder of a map's items; not allowed as a node id. */
 const RESERVED_ID = 'item';

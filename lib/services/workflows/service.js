@@ -36,7 +36,7 @@ const MAX_WALL_MS = 3_600_000;
  */
 
 /**
- * What lists show of a workflow of another process.
+ * The part of a workflow of another process that lists show.
  * @typedef {{counts: () => Record<string, number>, usage: () => WorkflowView['usage']}} Summary
  */
 /** @typedef {import('../operations/operation.js').Operation} Operation */

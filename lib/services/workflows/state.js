@@ -4,8 +4,8 @@ import { NodeState, totalUsage } from './node-state.js';
 /** @typedef {import('../../cluster/operations/own-operations.js').OperationWork} OperationWork */
 
 /**
- * What a workflow has come to: its nodes in the order of the request, and which of them have changed since they
- * were last written for other processes. Main thread.
+ * The state of a workflow: its nodes in the order of the request, and the changes that other processes do not
+ * have yet. Main thread.
  * @implements {OperationWork}
  */
 export class WorkflowState {

@@ -31,7 +31,6 @@ enum class EventKind : std::uint8_t {
   kReply = 20,             // a: request, b: value
   kStoreWritten = 21,      // a: request, b: status
   kJobBegun = 22,          // a: job
-  kJobAbandoned = 23,      // a: job
   kJobFenced = 24,         // a: job, b: 1 if its ending had been published, else 0
   kJobDataLoss = 25,       // a: job
   kReplicaMissing = 26,    // a: job

@@ -48,7 +48,7 @@ std::string_view error_type(const Terminal& terminal) {
 
 // The counts of tokens as Anthropic divides them: those read from a cache, or written to one, are
 // no input tokens.
-void append_usage(std::string& out, const Usage& usage) {
+void append_divided_usage(std::string& out, const Usage& usage) {
   const std::uint64_t read =
       json_count(json_member(json_member(usage.raw, "prompt_tokens_details"), "cached_tokens"))
           .value_or(0);
@@ -143,7 +143,7 @@ void MessagesFace::write_stop(std::string& out, const Job& job) {
     const std::string_view sequence = json_member(job.log.terminal().details, "stop_sequence");
     append_json_line(out, sequence.empty() ? "null" : sequence);
     out.append("},\"usage\":");
-    append_usage(out, job.usage());
+    append_divided_usage(out, job.usage());
     out.append(kObjectEnd);
   }
   if (begin(out, "message_stop")) out.append(kObjectEnd);

@@ -7,7 +7,7 @@ namespace sluice {
 namespace {
 
 // Products of a span and a rate need up to 116 bits.
-__extension__ using Wide = unsigned __int128;
+__extension__ using UnsignedWide = unsigned __int128;
 
 // The largest debt, far beyond any that could be paid off.
 constexpr std::int64_t kDebtMax = std::int64_t{1} << 62;
@@ -17,7 +17,7 @@ struct Units {
   std::uint64_t part;
 };
 
-std::uint64_t saturated(Wide value) {
+std::uint64_t saturated(UnsignedWide value) {
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   return value > kMax ? kMax : static_cast<std::uint64_t>(value);
 }
@@ -29,7 +29,7 @@ Units gain(const Rate& rate, Nanos elapsed, std::uint64_t part) {
       !__builtin_add_overflow(units, part, &units)) {
     return {units / rate.span, units % rate.span};
   }
-  const Wide wide = static_cast<Wide>(elapsed) * rate.tokens + part;
+  const UnsignedWide wide = static_cast<UnsignedWide>(elapsed) * rate.tokens + part;
   return {saturated(wide / rate.span), static_cast<std::uint64_t>(wide % rate.span)};
 }
 
@@ -41,7 +41,7 @@ Nanos time_for(const Rate& rate, std::uint64_t missing, std::uint64_t part) {
     const std::uint64_t nanos = units / rate.tokens + (units % rate.tokens != 0);
     return static_cast<Nanos>(saturated(nanos));
   }
-  const Wide wide = static_cast<Wide>(missing) * rate.span - part;
+  const UnsignedWide wide = static_cast<UnsignedWide>(missing) * rate.span - part;
   return static_cast<Nanos>(saturated((wide + rate.tokens - 1) / rate.tokens));
 }
 
@@ -112,7 +112,8 @@ void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to
   const std::int64_t tokens = bucket.tokens - from.capacity + to.capacity;
   const bool in_debt_by_this = tokens < 0 && tokens < bucket.tokens;
   bucket.tokens = in_debt_by_this ? std::min<std::int64_t>(bucket.tokens, 0) : tokens;
-  const Wide scaled = static_cast<Wide>(bucket.part) * to.rate.span / from.rate.span;
+  const UnsignedWide scaled =
+      static_cast<UnsignedWide>(bucket.part) * to.rate.span / from.rate.span;
   bucket.part = in_debt_by_this ? 0 : static_cast<std::uint64_t>(scaled);
 }
 
@@ -133,8 +134,8 @@ void BucketEvictionFloor::change_rate(const Rate& from, const Rate& to, Nanos no
   at = now;
   if (wait == 0 || from == to) return;
   // wait * (from.tokens / from.span) / (to.tokens / to.span), in steps that fit.
-  const std::uint64_t tokens =
-      static_cast<std::uint64_t>(saturated(static_cast<Wide>(wait) * from.tokens / from.span + 1));
+  const std::uint64_t tokens = static_cast<std::uint64_t>(
+      saturated(static_cast<UnsignedWide>(wait) * from.tokens / from.span + 1));
   wait = std::max(wait, time_for(to, tokens, 0));
 }
 

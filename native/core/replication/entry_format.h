@@ -42,6 +42,11 @@ using EntryFields = std::vector<std::string>;
 /// The same as views of foreign bytes.
 using EntryViews = std::vector<std::string_view>;
 
+/// The job that a log belongs to: the logs of choices are `<job>.<n>`.
+inline std::string_view job_of(std::string_view log_id) {
+  return log_id.substr(0, log_id.find('.'));
+}
+
 /// Splits the events of a run into entries. Views the run, which outlives it.
 class EntryWriter {
  public:

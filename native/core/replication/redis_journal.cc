@@ -33,11 +33,6 @@ EventLog::Position behind(EventId id) {
   return {id.attempt, id.seq + 1};
 }
 
-/// The job that a log belongs to: choices are `<job>.<n>`.
-std::string_view job_of(std::string_view id) {
-  return id.substr(0, id.find('.'));
-}
-
 bool is_choice(std::string_view id) {
   return id.find('.') != std::string_view::npos;
 }

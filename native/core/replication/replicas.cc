@@ -13,11 +13,6 @@ using redis::Reply;
 /// The most events of an unknown kind that are kept one by one.
 constexpr std::uint64_t kUnknownMax = 1024;
 
-/// The job that a log belongs to: choices are `<job>.<n>`.
-std::string_view job_of(std::string_view id) {
-  return id.substr(0, id.find('.'));
-}
-
 /// A decimal number of a field; kNever for another text.
 std::int64_t number_of(const Reply& reply) {
   std::int64_t value = 0;

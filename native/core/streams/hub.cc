@@ -370,13 +370,7 @@ void JobHub::run_job_timers(Job& job, Nanos now) {
     const std::string message = "The job took longer than its max_wall_ms.";
     finish_job(job, failure("wall_time_exceeded", message, "timeout_error"), now);
   } else if (job.grace_deadline <= now) {
-    if (job.options.report_abandoned) {
-      job.grace_deadline = kNever;
-      arm(job);
-      observer_.on_abandoned(job.handle);
-    } else {
-      finish_job(job, cancelled("client_disconnected"), now);
-    }
+    finish_job(job, cancelled("client_disconnected"), now);
   } else if (job.replica != nullptr && job.replica->idle_deadline <= now) {
     purge(job.handle, now);
   } else {

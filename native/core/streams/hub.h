@@ -61,8 +61,6 @@ class HubObserver {
   /// `state` is as for `on_ended`. Before `on_ended`.
   virtual void on_ending(JobHandle /*job*/, std::string /*state*/) {}
   virtual void on_purged(JobHandle job) = 0;
-  /// The grace of a job with JobOptions::report_abandoned has passed without a reader.
-  virtual void on_abandoned(JobHandle /*job*/) {}
   /// A replica has been read up to its end for the first time.
   virtual void on_loaded(JobHandle /*job*/) {}
   /// `JobHub::fence` has removed the job. `end_published`: readers had received its ending.

@@ -27,9 +27,6 @@ enum class JobKind : std::uint8_t { kJob, kWorkflow, kCrawl };
 struct JobOptions {
   std::string job_id = {};
   bool cancel_on_disconnect = true;
-  /// Where it would be cancelled for want of readers, it is reported as abandoned instead, see
-  /// `HubObserver::on_abandoned`.
-  bool report_abandoned = false;
   Nanos disconnect_grace = 30 * kSecond;
   Nanos wall_time_max = 300 * kSecond;
   std::uint64_t prompt_tokens = 0;  // used where the provider reports no usage

@@ -8,8 +8,8 @@ namespace sluice {
 
 namespace {
 
-constexpr std::int64_t kPageRows = 1000;
-constexpr std::size_t kColumns = 5;
+constexpr std::int64_t kEntriesPerPage = 1000;
+constexpr std::size_t kEntryColumns = 5;
 constexpr std::size_t kDroppedAtOnce = 1000;
 
 // Indexes of the statements, looked up once.
@@ -51,7 +51,7 @@ void append(StoreBatch& batch, const KvChange& change, Nanos to_unix) {
 // Reads the change that made an entry. False for an invalid row. Columns are in the order of the
 // table; the views are valid for as long as the row.
 bool change_of(const StoreRow& row, Nanos to_unix, KvChange& change) {
-  if (row.size() != kColumns) return false;
+  if (row.size() != kEntryColumns) return false;
   const auto* const version = std::get_if<std::int64_t>(&row[0]);
   const auto* const key = std::get_if<StoreBlob>(&row[1]);
   const auto* const kind = std::get_if<std::int64_t>(&row[2]);
@@ -88,7 +88,7 @@ KvLoaded load_kv(StoreFile& file, KvStore& kv, Nanos to_unix, Nanos now) {
   std::uint64_t count = 0;
   do {
     rows.clear();
-    if (file.select(entries, {store_number(last), kPageRows}, rows) != StoreStatus::kOk) {
+    if (file.select(entries, {store_number(last), kEntriesPerPage}, rows) != StoreStatus::kOk) {
       return {"its keys cannot be read", {}};
     }
     for (const StoreRow& row : rows) {

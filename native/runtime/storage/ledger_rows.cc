@@ -7,8 +7,8 @@ namespace sluice {
 
 namespace {
 
-constexpr std::int64_t kPageRows = 1000;
-constexpr std::size_t kColumns = 15;
+constexpr std::int64_t kEventsPerPage = 1000;
+constexpr std::size_t kEventColumns = 15;
 
 // Converts a number to an enumerator; `last` is the largest valid one.
 template <typename Enum>
@@ -28,7 +28,7 @@ std::optional<LedgerEvent> event_of(StoreRow& row) {
     auto* const value = std::get_if<std::string>(&row[i]);
     return value == nullptr ? std::string() : std::move(*value);
   };
-  if (row.size() != kColumns) return std::nullopt;
+  if (row.size() != kEventColumns) return std::nullopt;
   LedgerEvent event;
   event.id = static_cast<LedgerId>(integer(0));
   event.at = integer(2);
@@ -93,7 +93,7 @@ std::string load_ledger(StoreFile& file, Ledger& ledger) {
   do {
     rows.clear();
     const StoreStatus status =
-        file.select(events, {store_number(ledger.last_event()), kPageRows}, rows);
+        file.select(events, {store_number(ledger.last_event()), kEventsPerPage}, rows);
     if (status != StoreStatus::kOk) return "its ledger cannot be read";
     for (StoreRow& row : rows) {
       const LedgerId next = ledger.last_event() + 1;

@@ -10,7 +10,7 @@ namespace sluice {
 
 namespace {
 
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kSocketReadBytes = 16 * 1024;
 
 }  // namespace
 
@@ -54,8 +54,8 @@ bool UpstreamClient::Transfer::watch_socket() {
 // One read per turn of the loop; the next turn reads the rest.
 void UpstreamClient::Transfer::read_socket(int /*status*/) {
   client_.active_ = true;
-  client_.input_.resize(kReadBytes);
-  const ssize_t size = recv(socket_.get(), client_.input_.data(), kReadBytes, MSG_DONTWAIT);
+  client_.input_.resize(kSocketReadBytes);
+  const ssize_t size = recv(socket_.get(), client_.input_.data(), kSocketReadBytes, MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
   UpstreamEnd last;
   if (size <= 0) {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkFiles, checkNode } from '../../../lib/cli/checks.js';
+import { checkFiles, checkNode } from '../../../lib/cli/checks/system.js';
 import { killAll, serve, sluice, sluiceWith } from '../../support/crash/cli.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';

@@ -155,6 +155,9 @@ test('streams and reads from the other process while it runs, and afterwards to 
     },
   ]);
   expect((await b.read(flow.url)).raw).toBe((await a.read(flow.url)).raw);
+  const signed = (await b.post(`${flow.path}/stream_url`)).body;
+  expect(signed.expires_at).toBeGreaterThan(flow.createdAt);
+  expect((await b.read(signed.stream_url)).raw).toBe(there.raw);
   // Another principal's, and unknown ones, are unknown.
   for (const path of [flow.path, '/v1/workflows/wf_000000000000000000000000']) {
     expect((await b.as('bob').get(path)).body.error.code).toBe('workflow_not_found');
@@ -273,6 +276,39 @@ test('tried again by several requests at one process at once, it runs once', asy
   await ended(flow);
   expect(hand.calls).toHaveLength(calls + 2);
   expect((await b.get(flow.path)).body).toMatchObject({ status: 'completed', attempt: 2 });
+});
+
+test('pages and items of a workflow are known elsewhere, and a retry there works with them', async () => {
+  const { origin } = await site({ '/': linking('/a'), '/a': '<title>A</title>text of a' });
+  const crawl = { start_url: `${origin}/`, per_host_per_second: 1000 };
+  const flow = await begin(a, {
+    nodes: [
+      { id: 'site', crawl },
+      {
+        id: 'each',
+        map: { over: 'site', prompt: 'of {{item.title}}', concurrency: 1 },
+        after: ['site'],
+      },
+      { id: 'all', prompt: '{{each.text}} / {{site.text}}', after: ['each', 'site'] },
+    ],
+  });
+  const last = await answer(await answer(flow.call, 'one'), 'two');
+  last.fail(new Error('refused'));
+  await ended(flow);
+  const nodes = `${flow.path}/nodes`;
+  await expectSame([
+    ...[flow.path, `${nodes}/site`, `${nodes}/each`, `${nodes}/site/text`],
+    ...[`${nodes}/site/text?item=1`, `${nodes}/each/text?item=1`, `${nodes}/each/text?item=2`],
+  ]);
+  expect((await b.get(`${nodes}/site/text?item=1`)).body).toBe('text of a');
+  const next = nextCall();
+  await b.post(`${flow.path}/retry`);
+  const again = await next;
+  expect(again.request.prompt).toBe(last.request.prompt);
+  expect(again.request.prompt).toMatch(/^one\n\ntwo \/ page\n/);
+  end(again, 'three');
+  await ended(flow);
+  await expectSame([flow.path, `${nodes}/site/text`, `${nodes}/all`]);
 });
 
 test('one key makes one workflow, at whichever process, and a crawl of its own', async () => {

@@ -1,5 +1,5 @@
 /** What the page shows of a conversation's messages. */
-import { textOfMessage } from '../../../web/app/message-text.js';
+import { textOfMessage } from '../../../web/app/chat/message-text.js';
 
 test.each([
   [{ content: 'hi' }, 'hi'],

@@ -1,5 +1,5 @@
 /** What the page of workflows works out without a document: places, states, texts. */
-import { NodeModel } from '../../../web/app/workflow-nodes.js';
+import { NodeModel } from '../../../web/app/workflow/nodes.js';
 import {
   connect,
   freeId,
@@ -7,8 +7,8 @@ import {
   labelsOf,
   removeNode,
   renameNode,
-} from '../../../web/app/workflow-edit.js';
-import { lastNode, layOut } from '../../../web/app/workflow-layout.js';
+} from '../../../web/app/workflow/edit.js';
+import { lastNode, layOut } from '../../../web/app/workflow/layout.js';
 
 describe('layOut', () => {
   const places = (nodes) => Object.fromEntries(layOut(nodes).places);

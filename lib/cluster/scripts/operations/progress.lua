@@ -1,6 +1,6 @@
 -- needs nodes
 --
--- Writes what an operation has come to: its snapshot, and those of its nodes that have changed.
+-- Writes the state of an operation: its snapshot, and its changed nodes.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, attempt, snapshot (JSON), then the changes of nodes (fragments/nodes.lua)

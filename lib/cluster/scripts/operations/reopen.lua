@@ -1,7 +1,7 @@
 -- needs parts, nodes
 --
--- Begins the next attempt of an operation that has ended, at the process that asks, with what it takes or not
--- at all. The log has the new attempt alone. Again for the same request: the same answer, without the results.
+-- Begins the next attempt of an ended operation at the process that asks, with all its parts or not at all. The
+-- log then has the new attempt alone. Again for the same request: the same answer, without the results.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, clock, deadline, process, id, attempt that has ended, ttl_ms, started_ms, parts (as of

@@ -104,10 +104,10 @@ function urlOf(source, at) {
 /**
  * @param {Block} block
  * @param {string} at
- * @param {Reading} how
+ * @param {Reading} reading
  * @returns {object} a part of a chat message
  */
-function partOf(block, at, how) {
+function partOf(block, at, reading) {
   switch (block?.type) {
     case 'text':
       return { type: 'text', text: String(block.text ?? '') };
@@ -119,7 +119,7 @@ function partOf(block, at, how) {
         file: { ...(block.title && { filename: block.title }), file_data: urlOf(block.source, at) },
       };
     default:
-      if (!how.isStrict && typeof block?.type === 'string') return block;
+      if (!reading.isStrict && typeof block?.type === 'string') return block;
       throw badRequest('invalid_value', `${at}.type`, `${at}.type is not supported here.`);
   }
 }
@@ -127,12 +127,12 @@ function partOf(block, at, how) {
 /**
  * @param {string | Block[]} content
  * @param {string} at
- * @param {Reading} how
+ * @param {Reading} reading
  * @returns {string | object[]} texts alone as one text: many servers take no parts
  */
-function contentOf(content, at, how) {
+function contentOf(content, at, reading) {
   if (typeof content === 'string') return content;
-  const parts = content.map((block, i) => partOf(block, `${at}[${i}]`, how));
+  const parts = content.map((block, i) => partOf(block, `${at}[${i}]`, reading));
   const isText = parts.every((/** @type {any} */ part) => part.type === 'text');
   return isText ? parts.map((/** @type {any} */ part) => part.text).join('\n') : parts;
 }
@@ -140,11 +140,11 @@ function contentOf(content, at, how) {
 /**
  * @param {unknown} said the content of a tool's result; may be absent
  * @param {string} at
- * @param {Reading} how
+ * @param {Reading} reading
  */
-function resultOf(said, at, how) {
+function resultOf(said, at, reading) {
   if (said === undefined || said === null) return '';
-  if (typeof said === 'string' || Array.isArray(said)) return contentOf(said, at, how);
+  if (typeof said === 'string' || Array.isArray(said)) return contentOf(said, at, reading);
   throw badRequest('invalid_type', at, `${at} must be a string or an array.`);
 }
 
@@ -152,19 +152,25 @@ function resultOf(said, at, how) {
  * The results of tools come before what the user says beside them.
  * @param {string | Block[]} content
  * @param {string} at
- * @param {Reading} how
+ * @param {Reading} reading
  * @returns {Message[]}
  */
-function userMessages(content, at, how) {
+function userMessages(content, at, reading) {
   if (typeof content === 'string') return [{ role: 'user', content }];
   const others = content.filter(({ type }) => type !== 'tool_result');
   const tools = content.flatMap(({ type, tool_use_id: id, content: said }, i) =>
     type === 'tool_result'
-      ? [{ role: 'tool', tool_call_id: id, content: resultOf(said, `${at}[${i}].content`, how) }]
+      ? [
+          {
+            role: 'tool',
+            tool_call_id: id,
+            content: resultOf(said, `${at}[${i}].content`, reading),
+          },
+        ]
       : [],
   );
   if (others.length === 0 && tools.length > 0) return tools;
-  return [...tools, { role: 'user', content: contentOf(others, at, how) }];
+  return [...tools, { role: 'user', content: contentOf(others, at, reading) }];
 }
 
 /**
@@ -194,29 +200,29 @@ function assistantMessages(content) {
 /**
  * The instructions of a request. A conversation does not keep them: each turn has its own.
  * @param {Record<string, any>} body
- * @param {Reading} how
+ * @param {Reading} reading
  * @returns {{first: Message[], members: {instructions?: string}}}
  */
-function systemOf({ system, sluice }, how) {
+function systemOf({ system, sluice }, reading) {
   if (system === undefined) return { first: [], members: {} };
-  const content = contentOf(system, 'system', how);
+  const content = contentOf(system, 'system', reading);
   if (sluice?.conversation_id === undefined || typeof content !== 'string') {
     return { first: [{ role: 'system', content }], members: {} };
   }
   return { first: [], members: { instructions: content } };
 }
 
-/** @param {Record<string, any>} body @param {Reading} how @returns {Message[]} */
-function chatMessages({ messages }, how) {
+/** @param {Record<string, any>} body @param {Reading} reading @returns {Message[]} */
+function chatMessages({ messages }, reading) {
   return messages.flatMap((/** @type {any} */ { role, content }, /** @type {number} */ i) => {
     const at = `messages[${i}].content`;
     if (role === 'assistant') return assistantMessages(content);
-    if (role === 'system') return [{ role, content: contentOf(content, at, how) }];
-    return userMessages(content, at, how);
+    if (role === 'system') return [{ role, content: contentOf(content, at, reading) }];
+    return userMessages(content, at, reading);
   });
 }
 
-/** @param {Record<string, any>} tool @param {number} i @param {Reading} how */
+/** @param {Record<string, any>} tool @param {number} i @param {Reading} reading */
 function chatTool(tool, i, { isStrict }) {
   const { type, name, description, input_schema: parameters, strict } = tool;
   if (type != null && type !== 'custom') {
@@ -271,21 +277,21 @@ function formatMembers({ output_config: output, output_format: older }) {
 
 /**
  * @param {unknown} body of `POST /v1/messages`
- * @param {Reading} how
+ * @param {Reading} reading
  * @returns {MessagesRequest}
  * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
  */
-export function readMessagesRequest(body, how) {
+export function readMessagesRequest(body, reading) {
   const checked = checkBody(checkMessages, body);
   const { sluice: options, stream, ...anthropic } = checked;
   const { tools, tool_choice: choice, stop_sequences: stop, metadata } = checked;
   const effort = effortOf(checked);
-  const beta = how.beta === undefined ? undefined : String(how.beta);
-  const { first, members } = systemOf(checked, how);
+  const beta = reading.beta === undefined ? undefined : String(reading.beta);
+  const { first, members } = systemOf(checked, reading);
   return {
     request: {
       model: checked.model,
-      messages: [...first, ...chatMessages(checked, how)],
+      messages: [...first, ...chatMessages(checked, reading)],
       ...members,
       max_tokens: checked.max_tokens,
       temperature: checked.temperature,
@@ -296,7 +302,7 @@ export function readMessagesRequest(body, how) {
       ...Object.fromEntries(Object.entries(checked).filter(([name]) => !OWN.has(name))),
       ...(tools?.length > 0 && {
         tools: tools.map((/** @type {any} */ tool, /** @type {number} */ i) =>
-          chatTool(tool, i, how),
+          chatTool(tool, i, reading),
         ),
       }),
       ...(choice !== undefined && { tool_choice: chatToolChoice(choice) }),
@@ -318,7 +324,7 @@ export function readMessagesRequest(body, how) {
  */
 export function readCountRequest(body) {
   const checked = checkBody(checkCount, body);
-  const how = { isStrict: false };
-  const messages = [...systemOf(checked, how).first, ...chatMessages(checked, how)];
+  const reading = { isStrict: false };
+  const messages = [...systemOf(checked, reading).first, ...chatMessages(checked, reading)];
   return { messages, tools: checked.tools };
 }

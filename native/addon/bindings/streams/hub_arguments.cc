@@ -41,11 +41,10 @@ TokenRun tokens_from(napi_env env, napi_value rows) {
 
 // The flags of a job's options, as lib/streams/job-options.js has them.
 constexpr std::uint64_t kCancel = 1;
-constexpr std::uint64_t kReport = 2;
-constexpr std::uint64_t kWhole = 4;
-constexpr std::uint64_t kAnnounce = 8;
-constexpr std::uint64_t kSettles = 16;
-constexpr std::uint64_t kSettlesAnswer = 32;
+constexpr std::uint64_t kWhole = 2;
+constexpr std::uint64_t kAnnounce = 4;
+constexpr std::uint64_t kSettles = 8;
+constexpr std::uint64_t kSettlesAnswer = 16;
 
 UpstreamEnd::Kind end_kind_from(std::string_view name) {
   if (name == "whole") return UpstreamEnd::Kind::kWhole;
@@ -74,7 +73,6 @@ JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   options.kind = kind_from(given.get<std::string>(1));
   const auto flags = given.get<std::uint64_t>(2);
   options.cancel_on_disconnect = (flags & kCancel) != 0;
-  options.report_abandoned = (flags & kReport) != 0;
   options.whole = (flags & kWhole) != 0;
   options.announce = (flags & kAnnounce) != 0;
   options.settles = (flags & kSettles) != 0;

@@ -217,10 +217,6 @@ void HubBridge::on_purged(JobHandle job) {
   answer(job);
 }
 
-void HubBridge::on_abandoned(JobHandle job) {
-  push(EventKind::kJobAbandoned, job, {});
-}
-
 void HubBridge::on_fenced(JobHandle job, bool end_published) {
   push(EventKind::kJobFenced, job, end_published ? 1.0 : 0.0);
   answer(job);

@@ -118,7 +118,6 @@ class HubBridge final : public Machine,
   void on_sealed(JobHandle job) override;
   void on_ending(JobHandle job, std::string state) override;
   void on_purged(JobHandle job) override;
-  void on_abandoned(JobHandle job) override;
   void on_fenced(JobHandle job, bool end_published) override;
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override;
   void on_subscriber_whole(SubscriberHandle subscriber, std::string& frames) override;

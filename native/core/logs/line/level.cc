@@ -73,7 +73,7 @@ std::size_t word_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-std::size_t skip_separators(std::string_view text, std::size_t at) {
+std::size_t past_separators(std::string_view text, std::size_t at) {
   while (at < text.size() && is_separator(text[at])) ++at;
   return at;
 }
@@ -116,10 +116,10 @@ LogLevel level_among_words(std::string_view text) {
 }
 
 LogLevelMatch find_letter_level(std::string_view text) {
-  std::size_t at = skip_separators(text, 0);
+  std::size_t at = past_separators(text, 0);
   std::size_t numbers = 0;
   while (at < text.size() && is_digit(text[at])) {
-    at = skip_separators(text, word_end(text, at));
+    at = past_separators(text, word_end(text, at));
     ++numbers;
   }
   if (at + 1 >= text.size()) return {};
@@ -143,7 +143,7 @@ LogLevelMatch match_php_level(std::string_view text) {
     if (!text.substr(begin).starts_with(known.name)) continue;
     // Without the prefix these words open ordinary sentences of other programs.
     if (begin == 0 && known.level != LogLevel::kFatal) return {};
-    return {known.level, skip_separators(text, begin + known.name.size())};
+    return {known.level, past_separators(text, begin + known.name.size())};
   }
   return {};
 }
@@ -200,7 +200,7 @@ LogLevel level_of_number(double number) {
 }
 
 LogLevelMatch find_level(std::string_view text) {
-  std::size_t at = skip_separators(text, 0);
+  std::size_t at = past_separators(text, 0);
   bool first = true;
   for (std::size_t words = 0; words < kWordsMax && at < text.size(); ++words) {
     const char c = text[at];
@@ -210,7 +210,7 @@ LogLevelMatch find_level(std::string_view text) {
       const std::size_t end = text.substr(0, at + 128).find(closing, at + 1);
       if (end == std::string_view::npos) return {};
       const LogLevel level = level_among_words(text.substr(at + 1, end - at - 1));
-      at = skip_separators(text, end + 1);
+      at = past_separators(text, end + 1);
       if (level != LogLevel::kNone) return {level, at};
       continue;
     }
@@ -223,11 +223,11 @@ LogLevelMatch find_level(std::string_view text) {
       return php;
     }
     const char after = end < text.size() ? text[end] : ' ';
-    const std::size_t next = skip_separators(text, end);
+    const std::size_t next = past_separators(text, end);
     if (after == '=' && (word == "level" || word == "lvl" || word == "severity")) {
       const std::size_t value_end = word_end(text, end + 1);
       return {level_of_word(text.substr(end + 1, value_end - end - 1)),
-              skip_separators(text, value_end)};
+              past_separators(text, value_end)};
     }
     LogLevel level =
         is_separator(after) || after == '[' || after == '/' ? level_of_word(word) : LogLevel::kNone;

@@ -589,20 +589,5 @@ TEST_F(AdoptionTest, GrantsTheProducerAWindow) {
   EXPECT_FALSE(b_.hub.writable(kReplica)) << "counted from the adoption";
 }
 
-TEST_F(AdoptionTest, IsReportedAsAbandonedOnRequest) {
-  JobOptions options;
-  options.job_id = "k";
-  options.report_abandoned = true;
-  options.disconnect_grace = kSecond;
-  b_.hub.create(20, options, clock_.now);
-  b_.attach(21, 20);
-  b_.hub.detach(21, clock_.now);
-  pass(999 * kMillisecond);
-  EXPECT_TRUE(b_.rec.abandoned.empty());
-  pass(kMillisecond);
-  EXPECT_EQ(b_.rec.abandoned, (std::vector<JobHandle>{20}));
-  EXPECT_TRUE(b_.hub.is_open(20));
-}
-
 }  // namespace
 }  // namespace sluice

@@ -29,7 +29,6 @@ struct Recorder final : HubObserver {
   std::vector<std::string> order;
   bool takes_batches = false;  // at once, without an `acknowledge`
   std::vector<JobHandle> begun;
-  std::vector<JobHandle> abandoned;
   std::vector<JobHandle> loaded;
   std::map<JobHandle, bool> fenced;  // and whether their ending was told
   std::function<void(JobHandle)> when_purged = [](JobHandle) {};
@@ -51,7 +50,6 @@ struct Recorder final : HubObserver {
     order.push_back("ending " + std::to_string(job));
     ending.emplace_back(job, std::move(state));
   }
-  void on_abandoned(JobHandle job) override { abandoned.push_back(job); }
   void on_loaded(JobHandle job) override { loaded.push_back(job); }
   void on_fenced(JobHandle job, bool told) override { fenced[job] = told; }
   void on_subscriber_open(SubscriberHandle subscriber, bool finished) override {

@@ -3,9 +3,9 @@
  * change nothing, and none throws.
  */
 import { once } from 'node:events';
-import { ok, problem, warning } from './checks.js';
+import { ok, problem, warning } from './system.js';
 
-/** @typedef {import('./checks.js').Finding} Finding */
+/** @typedef {import('./system.js').Finding} Finding */
 
 const CONNECT_MS = 3000;
 const ROUNDTRIPS = 20;
@@ -45,14 +45,14 @@ export class RedisChecks {
   #values;
   /** @type {import('ioredis').Redis | undefined} */
   #client;
-  /** @type {import('../cluster/connection/route.js').Route | undefined} */
+  /** @type {import('../../cluster/connection/route.js').Route | undefined} */
   #route;
   #prefix = '';
   #schema = 0;
   /** @type {Record<string, string>} */
   #info = {};
 
-  /** @param {import('./checks.js').Values} values of the flags */
+  /** @param {import('./system.js').Values} values of the flags */
   constructor(values) {
     this.#values = values;
   }
@@ -90,10 +90,10 @@ export class RedisChecks {
   async #connect() {
     const [{ REDIS_OPTIONS, checkServer }, { SCHEMA }, { Route }, { connectClient }] =
       await Promise.all([
-        import('../cluster/options.js'),
-        import('../cluster/cluster.js'),
-        import('../cluster/connection/route.js'),
-        import('../cluster/connection/client.js'),
+        import('../../cluster/options.js'),
+        import('../../cluster/cluster.js'),
+        import('../../cluster/connection/route.js'),
+        import('../../cluster/connection/client.js'),
       ]);
     const { default: prefixDefault } = /** @type {any} */ (
       REDIS_OPTIONS.find(({ path }) => path === 'redis.prefix')
@@ -110,7 +110,7 @@ export class RedisChecks {
       this.#info = await this.#greet(client);
     } catch (/** @type {any} */ error) {
       client.disconnect();
-      const { detailOf, wordOf } = await import('../cluster/connection/errors.js');
+      const { detailOf, wordOf } = await import('../../cluster/connection/errors.js');
       const detail = detailOf(error);
       const advice = adviceFor(wordOf(error), detail);
       return problem(`${address.shown} cannot be used: ${detail}`, advice);

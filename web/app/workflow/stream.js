@@ -3,7 +3,7 @@
  * class opens a new one with a newly signed URL. The terminal event or `close()` ends it.
  */
 
-import { backoffMs } from '../client/http.js';
+import { backoffMs } from '../../client/http.js';
 
 const TYPES = [
   'token',
@@ -36,7 +36,7 @@ export class WorkflowStream {
   #timer;
 
   /**
-   * @param {import('../client/http.js').Http} http
+   * @param {import('../../client/http.js').Http} http
    * @param {string} id
    * @param {{event: (type: string, data: any) => void, end: () => void,
    *   lost: (error: unknown) => void}} on `end`: called after the terminal event; `lost`: called when

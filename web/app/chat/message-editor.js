@@ -1,6 +1,6 @@
 /** The form that edits a message of the user in place. */
 
-import { fitHeight } from './fit-height.js';
+import { fitHeight } from '../fit-height.js';
 
 /** The controller of one message's form. `open()` shows it. */
 export class MessageEditor {

@@ -3,23 +3,12 @@
  * tool call. They surround the element of the text.
  */
 
-import { TextPane } from './text-pane.js';
-import { argumentsText, isUnfinishedJson } from './tool-arguments.js';
+import { build } from '../build.js';
+import { TextPane } from '../text-pane.js';
+import { argumentsText, isUnfinishedJson } from '../tool-arguments.js';
 
-/** @typedef {import('../client/answer.js').ToolCall} ToolCall */
+/** @typedef {import('../../client/answer.js').ToolCall} ToolCall */
 /** @typedef {{reasoning?: string, refusal?: string | null, toolCalls?: readonly ToolCall[]}} Parts */
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {...(Node | string)} children
- */
-function build(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
-}
 
 /** A text that is replaced by a longer one; only the addition is laid out. */
 class GrowingText {

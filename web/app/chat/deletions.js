@@ -33,7 +33,7 @@ export class Deletions {
   #toasts;
 
   /**
-   * @param {import('./toast.js').Toasts} toasts
+   * @param {import('../toast.js').Toasts} toasts
    * @param {(id: string) => Promise<void>} deleteAtServer
    */
   constructor(toasts, deleteAtServer) {

@@ -1,12 +1,12 @@
 /** Asks each upstream for its models at the start of `sluice serve`. */
-import { waitAtMost } from '../internal/time/wait-at-most.js';
+import { waitAtMost } from '../../internal/time/wait-at-most.js';
 
 /** How long the start waits for the answers; later ones are still reported. */
 const WAIT_MS = 1000;
 
 /**
- * @param {import('../providers/shared/types.js').UpstreamProblem} problem
- * @param {import('../providers/route/options.js').RouteConfig} [route]
+ * @param {import('../../providers/shared/types.js').UpstreamProblem} problem
+ * @param {import('../../providers/route/options.js').RouteConfig} [route]
  * @returns {string} what to set
  */
 function settingFor({ upstream, problem }, route) {
@@ -22,13 +22,13 @@ function settingFor({ upstream, problem }, route) {
 /**
  * Logs a warning for each upstream that cannot be reached or refuses the credentials: it names the
  * upstream and the setting. Resolves once all have answered, at the latest after a second.
- * @param {import('../gateway/options.js').GatewayOptions['provider']} provider
+ * @param {import('../../gateway/options.js').GatewayOptions['provider']} provider
  * @param {object} options
- * @param {import('../providers/route/options.js').RouteConfig} [options.route] of the configuration file
- * @param {import('../internal/util/logger.js').Logger} options.logger
+ * @param {import('../../providers/route/options.js').RouteConfig} [options.route] of the configuration file
+ * @param {import('../../internal/util/logger.js').Logger} options.logger
  */
 export async function warnOfUpstreams(provider, { route, logger }) {
-  const { check } = /** @type {import('../providers/shared/types.js').Provider} */ (provider);
+  const { check } = /** @type {import('../../providers/shared/types.js').Provider} */ (provider);
   if (check === undefined) return;
   const report = check.call(provider).then((problems) => {
     for (const found of problems) {

@@ -3,10 +3,10 @@
  * refusals beside their field.
  */
 
-import { fitHeight } from './fit-height.js';
-import { plural } from './format.js';
+import { fitHeight } from '../fit-height.js';
+import { plural } from '../format.js';
 
-/** @typedef {import('../client.js').JobRequest & {prompt: string}} PromptRequest */
+/** @typedef {import('../../client.js').JobRequest & {prompt: string}} PromptRequest */
 /** @typedef {'chat' | 'jobs'} View */
 
 /** The most jobs per click, to protect the server. */
@@ -197,7 +197,7 @@ export class Composer {
       this.#draw();
       return;
     }
-    const [first] = /** @type {import('../client.js').SluiceClientError[]} */ (errors);
+    const [first] = /** @type {import('../../client.js').SluiceClientError[]} */ (errors);
     const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
     // The key form takes the focus.
     if (first.status === 401) return this.setProblem(`${many}${first.message}`);

@@ -3,7 +3,7 @@
  * Pure functions.
  */
 
-/** @typedef {import('../client.js').ConversationMessage} ConversationMessage */
+/** @typedef {import('../../client.js').ConversationMessage} ConversationMessage */
 
 /** @param {any} part of a content */
 function textOfPart(part) {

@@ -5,13 +5,13 @@
 
 import { ChatMessage } from './chat-message.js';
 import { ChatScroll } from './chat-scroll.js';
-import { excerpt, plural } from './format.js';
+import { excerpt, plural } from '../format.js';
 import { textOfMessage } from './message-text.js';
-import { plainText, titleOf } from './plain-text.js';
+import { plainText, titleOf } from '../plain-text.js';
 
-/** @typedef {import('../client.js').Job} Job */
-/** @typedef {import('../client/conversations.js').Conversation} Conversation */
-/** @typedef {import('../client/conversations.js').ConversationMessage} ConversationMessage */
+/** @typedef {import('../../client.js').Job} Job */
+/** @typedef {import('../../client/conversations.js').Conversation} Conversation */
+/** @typedef {import('../../client/conversations.js').ConversationMessage} ConversationMessage */
 /** @typedef {import('./composer.js').PromptRequest} PromptRequest */
 
 const TITLE_MAX = 60;
@@ -19,7 +19,7 @@ const NO_TITLE = 'New conversation';
 
 /**
  * @typedef {object} ChatPage
- * @property {import('../client.js').Client} client
+ * @property {import('../../client.js').Client} client
  * @property {import('./deletions.js').Deletions} deletions
  * @property {HTMLTemplateElement} template of a message
  * @property {(message: string) => void} say

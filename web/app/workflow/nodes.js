@@ -3,7 +3,7 @@
  * Independent of the document.
  */
 
-import { duration, plural } from './format.js';
+import { duration, plural } from '../format.js';
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} State */
 

@@ -3,9 +3,9 @@
  * left and right along the lines, up and down within a column.
  */
 
-import { layOut } from './workflow-layout.js';
+import { layOut } from './layout.js';
 
-/** @typedef {import('./workflow-nodes.js').NodeModel} NodeModel */
+/** @typedef {import('./nodes.js').NodeModel} NodeModel */
 
 const WIDTH = 192;
 const HEIGHT = 72;
@@ -31,7 +31,7 @@ export class WorkflowGraph {
   #boxes = new Map();
   /** @type {{from: NodeModel, to: NodeModel, line: SVGElement}[]} */
   #lines = [];
-  /** @type {Map<string, import('./workflow-layout.js').Place>} */
+  /** @type {Map<string, import('./layout.js').Place>} */
   #places = new Map();
 
   /**

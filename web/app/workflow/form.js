@@ -3,24 +3,13 @@
  * the form does not show stay as they are.
  */
 
-import { fitHeight } from './fit-height.js';
-import { iconOf } from './icon.js';
-import { connect, freeId, isWorkflow, removeNode, renameNode } from './workflow-edit.js';
+import { build } from '../build.js';
+import { fitHeight } from '../fit-height.js';
+import { iconOf } from '../icon.js';
+import { connect, freeId, isWorkflow, removeNode, renameNode } from './edit.js';
 
-/** @typedef {import('./workflow-edit.js').Workflow} Workflow */
-/** @typedef {import('./workflow-edit.js').WorkflowNode} WorkflowNode */
-
-/**
- * @param {string} tag
- * @param {string} className
- * @param {...(Node | string)} children
- */
-function build(tag, className, ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
-}
+/** @typedef {import('./edit.js').Workflow} Workflow */
+/** @typedef {import('./edit.js').WorkflowNode} WorkflowNode */
 
 /** @type {Record<string, string>} */
 const PROMPT_LABELS = { prompt: 'Prompt', map: 'Prompt for each item', crawl: 'Start URL' };

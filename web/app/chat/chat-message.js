@@ -4,19 +4,21 @@
  */
 
 import { AnswerBlocks } from './answer-blocks.js';
-import { duration, plural, rate } from './format.js';
-import { nextFrame } from './frame.js';
-import { MarkdownPane } from './markdown.js';
+import { duration, plural, rate } from '../format.js';
+import { nextFrame } from '../frame.js';
+import { MarkdownPane } from '../markdown.js';
 import { textOfMessage } from './message-text.js';
-import { Meter } from './meter.js';
+import { Meter } from '../meter.js';
 import { MessageEditor } from './message-editor.js';
-import { REASON_NOTES } from './reasons.js';
+import { REASON_NOTES } from '../reasons.js';
 
 /** @type {Record<string, string>} */
 const NOTES = {
   cancelled: 'Cancelled. The partial answer is kept.',
   ...REASON_NOTES,
 };
+/** Tokens a second. */
+const LIVE_RATE_MAX = 2000;
 /** @type {Record<string, string>} */
 const WHO = {
   user: 'You',
@@ -48,7 +50,7 @@ export class ChatMessage {
   #editor;
   /** @type {Actions} */
   #actions = {};
-  /** @type {import('../client.js').Job | null} */
+  /** @type {import('../../client.js').Job | null} */
   #job = null;
   #meter = new Meter(null);
   #replayed = 0;
@@ -140,7 +142,7 @@ export class ChatMessage {
 
   /**
    * Shows the answer of a job as it streams.
-   * @param {import('../client.js').Job} job
+   * @param {import('../../client.js').Job} job
    * @param {number | null} sentAtMs the time of submission; null if before this page was loaded
    */
   follow(job, sentAtMs) {
@@ -193,10 +195,13 @@ export class ChatMessage {
     this.#onDrawn();
   }
 
-  /** @param {import('../client.js').Job} job */
+  /** @param {import('../../client.js').Job} job */
   #facts(job) {
     const { metrics } = job;
-    const perSecond = metrics?.tokens_per_second ?? this.#meter.tokensPerSecond;
+    const live = this.#meter.tokensPerSecond;
+    // A burst after a pause of the page is no rate of the model.
+    const measured = live !== null && live < LIVE_RATE_MAX ? live : null;
+    const perSecond = metrics?.tokens_per_second ?? measured;
     const first = metrics?.ttft_ms ?? this.#meter.firstTokenMs;
     return [
       plural(metrics?.tokens ?? job.tokens, 'token'),

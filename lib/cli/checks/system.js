@@ -14,7 +14,7 @@ import {
 import { createServer } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { once } from 'node:events';
-import { nativeTarget } from '../internal/native/target.js';
+import { nativeTarget } from '../../internal/native/target.js';
 
 /**
  * @typedef {object} Finding
@@ -65,7 +65,7 @@ export function checkNode(version = process.versions.node) {
 /** @returns {Promise<Finding>} */
 export async function checkAddon() {
   try {
-    await import('../internal/native/addon.js');
+    await import('../../internal/native/addon.js');
     return ok(`the addon for ${nativeTarget()} loads`);
   } catch (/** @type {any} */ error) {
     return problem(error.message, 'Run "npx sluice build", or install the package again.');
@@ -75,7 +75,7 @@ export async function checkAddon() {
 /** @returns {Promise<Finding>} */
 export async function checkLibcurl() {
   try {
-    const { default: native } = await import('../internal/native/addon.js');
+    const { default: native } = await import('../../internal/native/addon.js');
     const version = native.upstreamClient();
     if (version !== '') return ok(`${version} makes the calls to the upstream`);
     return warning(
@@ -89,7 +89,8 @@ export async function checkLibcurl() {
 
 /** @param {number} [limit] default: of this process @returns {Promise<Finding>} */
 export async function checkFiles(limit) {
-  const { defaultMaxConnections, descriptorLimit } = await import('../http/connection-limits.js');
+  const { defaultMaxConnections, descriptorLimit } =
+    await import('../../http/connection-limits.js');
   const files = limit ?? descriptorLimit();
   const connections = defaultMaxConnections(files, 1);
   const message = `${files} open files, enough for ${connections} connections`;
@@ -199,7 +200,7 @@ function headersOf({ dialect, apiKey, headers }) {
 /** @param {Upstream} upstream @returns {Promise<Finding>} */
 export async function checkUpstream(upstream) {
   const { baseUrl, apiKey, keyName, query, models } = upstream;
-  const { parseBaseUrl } = await import('../providers/shared/endpoint.js');
+  const { parseBaseUrl } = await import('../../providers/shared/endpoint.js');
   let base = baseUrl;
   try {
     const endpoint = parseBaseUrl('base_url', baseUrl);
@@ -280,7 +281,7 @@ export async function checkData({ data }) {
   if (found?.level === 'problem') return found;
   if (!existsSync(data)) return found ?? ok(`${data} will be created`);
   try {
-    const { exported } = await import('../jobs/storage/export.js');
+    const { exported } = await import('../../jobs/storage/export.js');
     let rows = 0;
     // Every row is read and decoded, which finds damage wherever it is.
     for (const row of exported(data)) rows += row === undefined ? 0 : 1;
