@@ -115,7 +115,7 @@ export function guardBody(req, res, options, read) {
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {number} idleMs longest silence of the client
- * @param {() => Promise<T>} read must begin to read synchronously
+ * @param {(chunks: AsyncIterable<Buffer>) => Promise<T>} read gets the body
  * @returns {Promise<T>}
  * @throws {HttpError} 408, and the errors of `read`
  */
@@ -125,16 +125,19 @@ export async function guardStream(req, res, idleMs, read) {
   const silence = new Promise((_resolve, reject) => {
     timer = setTimeout(() => reject(timedOut(req, res, idleMs)), idleMs);
   });
-  const onData = () => timer?.refresh();
-  const reading = read();
-  req.on('data', onData);
+  async function* watched() {
+    for await (const chunk of req) {
+      timer?.refresh();
+      yield chunk;
+    }
+  }
+  const reading = read(watched());
   // After a 408 the reader fails with the connection.
   reading.catch(() => {});
   try {
     return await Promise.race([reading, silence]);
   } finally {
     clearTimeout(timer);
-    req.off('data', onData);
   }
 }
 

@@ -86,7 +86,9 @@ export function logRoutes({ logs, open, options }) {
     const source = sourceOf(query);
     let stats;
     try {
-      stats = await guardStream(req, res, options.bodyIdleMs, () => logs.read(req, source));
+      stats = await guardStream(req, res, options.bodyIdleMs, (chunks) =>
+        logs.read(chunks, source),
+      );
     } catch (/** @type {any} */ error) {
       // The client has left: there is no answer to send.
       if (req.destroyed && !req.complete) return;

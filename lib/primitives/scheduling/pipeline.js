@@ -1,4 +1,3 @@
-import { nextTick } from 'node:process';
 import native from '../../internal/native/addon.js';
 import { EventKind, manualReactor, sharedReactor } from '../../internal/native/reactor.js';
 import { whenAborted } from '../../internal/util/abort.js';
@@ -139,7 +138,7 @@ export class Pipeline {
     }
     this.#accepted += 1;
     this.#begin();
-    nextTick(this.#runOne, batch, request, signal);
+    process.nextTick(this.#runOne, batch, request, signal);
     return undefined;
   }
 
@@ -275,7 +274,7 @@ export class Pipeline {
     this.#begin();
     const batch = this.#takeSlot();
     if (batch !== undefined) {
-      nextTick(this.#runEntry, batch, entry);
+      process.nextTick(this.#runEntry, batch, entry);
       this.#accepted += 1;
       this.#onAccepted(entry);
       return;

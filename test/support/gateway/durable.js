@@ -41,10 +41,7 @@ export async function startDurable(options = {}, common = {}) {
     remove: (path) => ask('DELETE', path),
     /** Resolves when so many readers wait or stream. */
     readers: (count) =>
-      until(async () => {
-        const { values } = await partsOf(made.gateway).metrics.openStreams.get();
-        return values[0].value === count;
-      }, `${count} readers`),
+      until(() => partsOf(made.gateway).streams.size === count, `${count} readers`),
     /** Appends a text so many times. */
     async appendMany(path, body, count) {
       for (let done = 0; done < count; done += 50) {

@@ -120,6 +120,9 @@ TEST(Reactor, StopAgainstPostLosesNoCommandSilently) {
 TEST(Reactor, DestroysItsMachinesOnItsOwnThread) {
   std::thread::id destroyed_on;
   struct OnDestroy {
+    explicit OnDestroy(std::thread::id* where) : id(where) {}
+    OnDestroy(const OnDestroy&) = delete;
+    OnDestroy& operator=(const OnDestroy&) = delete;
     std::thread::id* id;
     ~OnDestroy() { *id = std::this_thread::get_id(); }
   };
