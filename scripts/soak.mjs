@@ -21,7 +21,7 @@ const CRASH_ROUNDS_DEFAULT = '100';
 const STRESS_STREAMS_DEFAULT = '10000';
 const FUZZ_SECONDS_DEFAULT = '600';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
-const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/'];
+const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/', 'test/browser/'];
 /** How the HTTP tests serve their gateways, besides the gateway's own server. */
 const MOUNTS = ['handler', 'express'];
 /** How often each native stress test runs. */
@@ -33,7 +33,10 @@ const {
   SLUICE_CRASH_ROUNDS = CRASH_ROUNDS_DEFAULT,
   SLUICE_STRESS_STREAMS = STRESS_STREAMS_DEFAULT,
 } = process.env;
-const env = { ...process.env, SLUICE_CRASH_ROUNDS, SLUICE_STRESS_STREAMS };
+const env = {
+  ...process.env,
+  ...{ SLUICE_CRASH_ROUNDS, SLUICE_STRESS_STREAMS, SLUICE_ALL_LOOKS: '1' },
+};
 
 const tree = await buildNativeTests();
 const native =
@@ -43,7 +46,7 @@ const native =
         ctestArgs: ['-R', 'Stress|Random', '--repeat', `until-fail:${STRESS_REPEATS}`],
       });
 const jest = (await buildAddon())
-  ? await jestSuite(['test/integration', 'test/soak'], {
+  ? await jestSuite(['test/integration', 'test/browser', 'test/soak'], {
       env,
       jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
     })

@@ -1,7 +1,7 @@
 /** Reasoning, refusals and tool calls on the demo page, in Chromium against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { contrasts, driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { contrasts, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
 
 const WEATHER = 'What is the weather in Oslo?';
 
@@ -168,12 +168,17 @@ test('names and arguments are shown as text; broken arguments are named', async 
   expect(await page.locator('img').count()).toBe(0);
 });
 
-describe.each([
-  ['light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
-  ['dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
-  ['phone-light', { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true }],
-  ['phone-dark', { viewport: { width: 360, height: 780 }, colorScheme: 'dark', isMobile: true }],
-])('%s', (name, options) => {
+describe.each(
+  someLooks([
+    ['light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
+    ['dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
+    [
+      'phone-light',
+      { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true },
+    ],
+    ['phone-dark', { viewport: { width: 360, height: 780 }, colorScheme: 'dark', isMobile: true }],
+  ]),
+)('%s', (name, options) => {
   test('is readable, fits, and has its picture taken', async () => {
     await start(demo(5), /** @type {any} */ (options));
     await drive.send('Please refuse');

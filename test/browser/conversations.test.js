@@ -1,7 +1,7 @@
 /** The demo page's conversations in Chromium, against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { axeFaults, driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -357,14 +357,16 @@ test('a conversation that is gone says so', async () => {
   await page.getByText('The server has no such conversation.').waitFor();
 });
 
-describe.each([
-  ['chat-wide-light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
-  ['chat-wide-dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
-  [
-    'chat-phone-light',
-    { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true },
-  ],
-])('%s', (name, options) => {
+describe.each(
+  someLooks([
+    ['chat-wide-light', { viewport: { width: 1360, height: 900 }, colorScheme: 'light' }],
+    ['chat-wide-dark', { viewport: { width: 1360, height: 900 }, colorScheme: 'dark' }],
+    [
+      'chat-phone-light',
+      { viewport: { width: 360, height: 780 }, colorScheme: 'light', isMobile: true },
+    ],
+  ]),
+)('%s', (name, options) => {
   test('fits, and has its picture taken', async () => {
     await visit.close();
     await start(/** @type {any} */ (options));
