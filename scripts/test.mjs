@@ -4,12 +4,10 @@
  * exit status is 1 when anything failed.
  *
  * Usage: node scripts/test.mjs [--checks] [native|unit|integration|browser]... [-- jest options]
- *   --checks   also runs lint, types, and where there is clang each fuzz target for some seconds, at the same
- *              time; each that fails counts as one failure
+ *   --checks   also runs lint and types, at the same time; each that fails counts as one failure
  */
 import { parseArgs } from 'node:util';
-import { buildAddon, buildNativeTests, findClang } from './build.mjs';
-import { fuzzAll } from './fuzz.mjs';
+import { buildAddon, buildNativeTests } from './build.mjs';
 import {
   browserTestNeeds,
   buildNeeds,
@@ -24,8 +22,6 @@ import { ensure, FOR_REDIS, prefer, SERVER_TESTS_SKIPPED } from './setup.mjs';
 /** @typedef {import('./lib/suites.mjs').Counts} Counts */
 
 const all = ['native', 'unit', 'integration', 'browser'];
-/** For each fuzz target. */
-const FUZZ_SECONDS = 5;
 const separator = process.argv.indexOf('--');
 const own = process.argv.slice(2, separator === -1 ? undefined : separator);
 const jestArgs = separator === -1 ? [] : process.argv.slice(separator + 1);
@@ -77,17 +73,6 @@ const native = () =>
     return folder === undefined ? notRun : gtestSuite(folder, { print });
   });
 
-const fuzz = () =>
-  section('fuzz targets', async (print) => fuzzAll({ seconds: FUZZ_SECONDS, print }));
-
-/** What takes every core, one after the other. @returns {Promise<Counts[]>} */
-async function nativeParts() {
-  const counts = [];
-  if (wanted.includes('native')) counts.push(await native());
-  if (values.checks && findClang() !== undefined) counts.push(await fuzz());
-  return counts;
-}
-
 /** @returns {Promise<Counts[]>} */
 async function checks() {
   return values.checks ? [await check('types'), await check('lint')] : [];
@@ -114,7 +99,9 @@ const addonReady =
 if (wanted.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 
 // The tests of jest wait more than they compute: what runs beside them uses their waits.
-const results = (await Promise.all([jest(), nativeParts(), checks()])).flat();
+const results = (
+  await Promise.all([jest(), wanted.includes('native') ? native() : [], checks()])
+).flat();
 const sum = (/** @type {keyof Counts} */ what) =>
   results.reduce((total, counts) => total + counts[what], 0);
 
