@@ -181,12 +181,13 @@ export function testConversations(startConversations) {
         yield { extra: { signature: 'sig' } };
         yield { tool_call: { index: 0, id: 'c', name: 'f', arguments: '{}' } };
       }
-      const { begin, submit, read, ended } = await startConversations({ provider: signing });
+      const { begin, submit, read, url } = await startConversations({ provider: signing });
       const id = await begin();
       const result = { role: 'tool', tool_call_id: 'c', content: '5' };
       for (const messages of [[user('q')], [result]]) {
-        const { body } = await submit({ conversation_id: id, messages });
-        await ended(body.job_id);
+        const { status, body } = await submit({ conversation_id: id, messages, on_busy: 'queue' });
+        expect(status).toBe(201);
+        await (await fetch(url + body.stream_url)).text();
       }
       const call = { id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } };
       const thought = { type: 'thinking', thinking: 'hm', signature: 'sig' };
