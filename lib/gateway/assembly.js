@@ -156,7 +156,7 @@ function createJobs(options, hasPrincipals) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const talks = redis && createSharedConversations(redis, { hub, options });
+  const talks = redis && createSharedConversations(redis, options);
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =

@@ -65,12 +65,11 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
 
 /**
  * @param {Redis} redis
- * @param {{hub: import('../streams/hub.js').JobHub, options: Options}} deps
+ * @param {Options} options
  */
-export function createSharedConversations({ cluster }, { hub, options }) {
-  const { conversations: limits } = options;
+export function createSharedConversations({ cluster }, { conversations: limits }) {
   const conversations = new SharedConversations({ cluster, calls: cluster.calls });
-  return { conversations, turns: new SharedTurns({ conversations, hub, limits }) };
+  return { conversations, turns: new SharedTurns({ conversations, limits }) };
 }
 
 /**

@@ -46,7 +46,6 @@ const AGAIN_MS = 250;
 export class SharedTurns {
   name = /** @type {const} */ ('turn');
   #conversations;
-  #hub;
   #limits;
   #queues;
   /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
@@ -58,12 +57,10 @@ export class SharedTurns {
   /**
    * @param {object} deps
    * @param {SharedConversations} deps.conversations
-   * @param {Pick<import('../../streams/hub.js').JobHub, 'snapshot'>} deps.hub
    * @param {import('./repository.js').ConversationLimits} deps.limits
    */
-  constructor({ conversations, hub, limits }) {
+  constructor({ conversations, limits }) {
     this.#conversations = conversations;
-    this.#hub = hub;
     this.#limits = limits;
     this.#queues = new SharedTurnQueues(limits);
   }
@@ -276,13 +273,12 @@ export class SharedTurns {
 
   /**
    * @param {JobRecord} record
-   * @param {import('../../streams/types.js').JobState} state with the answer
+   * @param {import('../../streams/types.js').JobState} state with the answer, and its items if it is more than text
    */
-  async settle(record, state) {
+  settle(record, state) {
     // A turn whose submission was refused is dropped, whatever its job produced.
     if (record.refused) return undefined;
-    const whole = state.tool_calls && (await this.#hub.snapshot(record.handle, { items: true }));
-    const answer = answerOf({ ...state, ...(whole && { items: whole.items }) });
+    const answer = answerOf(state);
     if (answer === undefined) return undefined;
     const { content, ...how } = answer;
     const message = { role: 'assistant', content, jobId: record.id, ...how };

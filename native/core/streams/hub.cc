@@ -214,7 +214,11 @@ void JobHub::begin_settling(Job& job, Nanos now) {
   job.settling = true;
   ++settling_;
   std::string state;
-  job.append_state(state, {.answer = job.options.settles_answer, .final = true}, now);
+  // A later question for the items would wait for the ending, and the ending waits for what it
+  // settles.
+  const bool answer = job.options.settles_answer;
+  const bool items = answer && !job.log.is_plain();
+  job.append_state(state, {.answer = answer, .items = items, .final = true}, now);
   observer_.on_ending(job.handle, std::move(state));
 }
 

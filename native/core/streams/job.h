@@ -47,7 +47,8 @@ struct JobOptions {
   /// Of a job whose journal other processes read: its ending is written with what the job settles,
   /// see `HubObserver::on_ending` and `JobHub::settle`.
   bool settles = false;
-  /// With `settles`: `on_ending` carries the answer as well.
+  /// With `settles`: `on_ending` carries the answer as well, and of a log with more than text its
+  /// items.
   bool settles_answer = false;
 };
 

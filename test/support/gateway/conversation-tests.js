@@ -185,7 +185,7 @@ export function testConversations(startConversations) {
       const id = await begin();
       const result = { role: 'tool', tool_call_id: 'c', content: '5' };
       for (const messages of [[user('q')], [result]]) {
-        const { status, body } = await submit({ conversation_id: id, messages, on_busy: 'queue' });
+        const { status, body } = await submit({ conversation_id: id, messages });
         expect(status).toBe(201);
         await (await fetch(url + body.stream_url)).text();
       }

@@ -310,6 +310,21 @@ TEST_F(SettlingJobTest, CarriesTheAnswerWhereThatIsAskedFor) {
   EXPECT_EQ(a_.rec.ending[1].second.find("\"text\":"), std::string::npos);
 }
 
+TEST_F(SettlingJobTest, CarriesTheItemsOfAnAnswerThatIsMoreThanText) {
+  redis_.admit("k", "a");
+  a_.create(2, "k", {.settles = true, .settles_answer = true});
+  a_.append(2, "text");
+  a_.hub.append(2, {.kind = EntryKind::kToolCall, .text = "c_1", .aux = "fn"}, clock_.now);
+  a_.finish(2, complete());
+  redis_.admit("l", "a");
+  a_.create(3, "l", {.settles = true, .settles_answer = true});
+  a_.append(3, "text");
+  a_.finish(3, complete());
+  ASSERT_EQ(a_.rec.ending.size(), 2u);
+  EXPECT_NE(a_.rec.ending[0].second.find("\"items\":["), std::string::npos);
+  EXPECT_EQ(a_.rec.ending[1].second.find("\"items\":"), std::string::npos);
+}
+
 TEST_F(SettlingJobTest, CountsTheFirstSettlementAlone) {
   settle_job("before its ending");
   a_.finish(1, complete());
