@@ -71,10 +71,11 @@ export async function configureTree(folder, options, how) {
  * Builds targets of a configured tree.
  * @param {string} folder
  * @param {string[]} targets
- * @param {RunOptions & {jobs?: number}} [how] `jobs`: compilers at once; default: one per core
+ * @param {RunOptions} [how]
  */
-export async function buildTree(folder, targets, { jobs = availableParallelism(), ...how } = {}) {
-  const args = ['--build', folder, '--config', 'Release', '--parallel', String(jobs)];
+export async function buildTree(folder, targets, how) {
+  const jobs = String(availableParallelism());
+  const args = ['--build', folder, '--config', 'Release', '--parallel', jobs];
   return (await run('cmake', [...args, '--target', ...targets], how)).status === 0;
 }
 
@@ -105,7 +106,7 @@ export async function buildAddon(options = [], how) {
 /**
  * Builds the GoogleTest binary: in the addon's tree; in CI in one of its own, around the addon's libraries, by
  * clang, which compiles tests in two thirds of the time of GCC.
- * @param {RunOptions & {jobs?: number}} [how]
+ * @param {RunOptions} [how]
  * @returns {Promise<string | undefined>} the tree; undefined when the build failed
  */
 export async function buildNativeTests(how) {

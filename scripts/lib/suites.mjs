@@ -14,21 +14,17 @@ export const notRun = Object.freeze({ passed: 0, failed: 1, skipped: 0 });
 /**
  * Runs a built GoogleTest binary under CTest.
  * @param {string} folder the CMake tree
- * @param {import('./run.mjs').RunOptions & {jobs?: number, ctestArgs?: string[]}} [options] `jobs`: tests at once; default:
- *   one per core; `ctestArgs`: further options of CTest
+ * @param {import('./run.mjs').RunOptions & {ctestArgs?: string[]}} [options] `ctestArgs`: further options of CTest
  * @returns {Promise<Counts>}
  */
-export async function nativeSuite(
-  folder,
-  { jobs = availableParallelism(), ctestArgs = [], ...how } = {},
-) {
+export async function nativeSuite(folder, { ctestArgs = [], ...how } = {}) {
   const ctest = [
     '--test-dir',
     folder,
     '--output-on-failure',
     '--no-tests=error',
     '-j',
-    `${jobs}`,
+    `${availableParallelism()}`,
     ...ctestArgs,
   ];
   const { status, stdout } = await run('ctest', ctest, { ...how, capture: true });
@@ -44,16 +40,14 @@ export async function nativeSuite(
 const GTEST_TIMEOUT_MS = 600_000;
 
 /**
- * Runs a built GoogleTest binary itself, as many processes as `jobs` says: CTest starts one for each test, which
+ * Runs a built GoogleTest binary itself, one process per core: CTest starts one for each test, which
  * costs more CPU time than the tests. Prints what failed; of a test that hangs or ends its process, what it wrote.
  * @param {string} folder the CMake tree
- * @param {{jobs?: number, print?: (text: string) => void}} [options] `jobs`: default: one per core
+ * @param {{print?: (text: string) => void}} [options]
  * @returns {Promise<Counts>} the tests that one which ended its process left out are not counted
  */
-export async function gtestSuite(
-  folder,
-  { jobs = availableParallelism(), print = (text) => process.stdout.write(text) } = {},
-) {
+export async function gtestSuite(folder, { print = (text) => process.stdout.write(text) } = {}) {
+  const jobs = availableParallelism();
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-gtest-'));
   try {
     const shards = Array.from({ length: jobs }, async (_, shard) => {
@@ -62,6 +56,8 @@ export async function gtestSuite(
       const own = { GTEST_TOTAL_SHARDS: `${jobs}`, GTEST_SHARD_INDEX: `${shard}` };
       let text = '';
       const { status } = await run(join(root, folder, 'sluice_tests'), args, {
+        // As CTest does: paths of sources may be relative to it.
+        cwd: join(root, folder),
         env: { ...process.env, ...own },
         print: (more) => {
           text += more;
