@@ -9,14 +9,14 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
- * A stream that someone waits for, or did a moment ago.
+ * A stream with waiting readers, or whose last reader left a moment ago.
  * @typedef {object} Waited
- * @property {number} tail the end that those who wait know
+ * @property {number} tail the end that the waiting readers know
  * @property {Set<() => void>} waiting
  * @property {number} dueMs when it is looked at
  * @property {number} stepMs wait before that
  * @property {number} stepMsMax
- * @property {number} leftMs when nobody waited any more; Infinity: someone does
+ * @property {number} leftMs when the last reader left; Infinity: there are readers
  */
 
 /** A stream with a new subscription is looked at after this time, then each time after three times as long, */
@@ -36,9 +36,8 @@ const LOOKS_AT_ONCE = 500;
 const CHANNEL = /^durable:(\d+)$/;
 
 /**
- * Readers of this process that wait for a change of a stream. A change is told by a message on the channel of
- * the stream; since messages may be lost, each stream is looked at once a second as well, which also keeps it
- * from expiring. Main thread; `close()` ends all waits.
+ * Readers of this process that wait for a change of a stream. A message on the channel of the stream announces a
+ * change. Messages may be lost, so each stream is also read once a second, which renews its time to live. Main thread; `close()` ends all waits.
  */
 export class StreamWaits {
   #channels;
@@ -149,7 +148,7 @@ export class StreamWaits {
     this.#schedule(dueMs);
   }
 
-  /** @returns {[id: number, waited: Waited][]} that are to be looked at now; ends subscriptions nobody needs */
+  /** @returns {[id: number, waited: Waited][]} due now; ends subscriptions without readers */
   #due() {
     const nowMs = this.#nowMs();
     const due = [];
@@ -173,7 +172,7 @@ export class StreamWaits {
     try {
       tails = await this.#look(some.map(([id]) => id));
     } catch {
-      // Redis is away. Whoever waits goes on.
+      // Redis is away: the readers go on waiting.
       return;
     }
     for (const [i, [id, waited]] of some.entries()) {

@@ -84,7 +84,7 @@ export class OperationWrites {
   /**
    * @param {string} id
    * @param {string[]} names of nodes
-   * @returns {Promise<Map<string, string>>} the outputs of those that have one, JSON
+   * @returns {Promise<Map<string, string>>} outputs by node, JSON
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
    */
   async outputs(id, names) {

@@ -53,7 +53,7 @@
  * @property {(id: string, principal: string) => OwnOperation | undefined} get of any kind
  * @property {(handle: number) => OwnOperation | undefined} byHandle
  * @property {(id: string) => OwnOperation | undefined} byAnyId of any kind and principal
- * @property {() => OwnOperation[]} active those that have not ended
+ * @property {() => OwnOperation[]} active operations that have not ended
  * @property {(taken: TakenOperation) => Promise<void>} adopt
  * @property {(operation: any) => void} drop lets go of one that another process has
  * @property {(operation: any) => void} release forgets one that has ended

@@ -53,7 +53,7 @@ const FIELDS = /** @type {const} */ ([
  * @property {any} request as it was submitted; undefined in lists
  * @property {Record<string, unknown> | undefined} metadata
  * @property {any} snapshot as `OperationWork.summary` gave it
- * @property {Record<string, string>} nodes the states of those that have begun, JSON
+ * @property {Record<string, string>} nodes states of the nodes that have begun, JSON
  * @property {any} [data] of its service
  */
 
