@@ -83,7 +83,7 @@ export const OPENAI_OPTIONS = Object.freeze([
     choices: ['auto', 'native', 'undici'],
     default: 'auto',
     flag: 'upstream-client',
-    help: 'client that makes the calls: libcurl (`native`), or undici; `auto` is libcurl where there is one',
+    help: 'client that makes the calls: the core (`native`, with libcurl), or undici; `auto` is `native` where there is libcurl',
   },
 ]);
 
@@ -184,8 +184,8 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @property {Record<string, string>} [headers] further headers of each call
  * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
  *   of Azure
- * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: libcurl (`native`), or
- *   undici; `auto` is libcurl where there is one; default `auto`
+ * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: the core (`native`, with
+ *   libcurl), or undici; `auto` is `native` where there is libcurl; default `auto`
  */
 // end of types
 
