@@ -101,11 +101,11 @@ export class Flight {
     return true;
   }
 
-  /** @param {(caller: {resolve: (value: T) => void, reject: (error: unknown) => void}) => void} how */
-  #settle(how) {
+  /** @param {(caller: {resolve: (value: T) => void, reject: (error: unknown) => void}) => void} settleCaller */
+  #settle(settleCaller) {
     for (const caller of this.#callers) {
       caller.release();
-      how(caller);
+      settleCaller(caller);
     }
     this.#callers.clear();
   }

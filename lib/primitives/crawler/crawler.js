@@ -154,9 +154,9 @@ export class Crawler {
     this.#end('cancelled');
   }
 
-  /** @param {NonNullable<CrawlStats['ended']>} how */
-  #end(how) {
-    this.#ended = how;
+  /** @param {NonNullable<CrawlStats['ended']>} reason */
+  #end(reason) {
+    this.#ended = reason;
     // A crawl that has ended may be kept for its counts: what else it holds is released.
     this.#waiting = this.#frontier.counts()[1];
     this.#frontier.clear();

@@ -282,13 +282,13 @@ export class KvStore {
    */
   async transaction(work, options) {
     checkFunction('work', work);
-    const how = { retries: checkRetries(options), begin: () => this.#begin(), control };
+    const attemptOptions = { retries: checkRetries(options), begin: () => this.#begin(), control };
     const run = async (/** @type {KvTransaction<V>} */ tx) => {
       const result = await work(tx);
       this.#commit(tx);
       return result;
     };
-    return finish(attempts(how, run));
+    return finish(attempts(attemptOptions, run));
   }
 
   /**
@@ -298,14 +298,14 @@ export class KvStore {
    * @returns {T}
    */
   #transactNow(work, { done, share } = {}) {
-    const how = { retries: NOW_RETRIES, begin: () => this.#begin(), control };
+    const attemptOptions = { retries: NOW_RETRIES, begin: () => this.#begin(), control };
     const run = (/** @type {KvTransaction<any>} */ tx) => {
       const result = work(tx);
       this.#commit(tx, share);
       done?.(result, tx);
       return result;
     };
-    return finishNow(attempts(how, run));
+    return finishNow(attempts(attemptOptions, run));
   }
 
   #begin() {

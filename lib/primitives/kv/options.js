@@ -74,7 +74,7 @@ export const KV_LIMIT_ROWS = Object.freeze([
     unit: 'bytes',
     max: 256 * MIB,
     default: MIB,
-    help: 'size of one value, as UTF-8 or JSON where it is no buffer',
+    help: 'size of one value, as UTF-8 or JSON unless it is a buffer',
   },
   {
     path: 'maxBytes',
@@ -89,7 +89,7 @@ export const KV_LIMIT_ROWS = Object.freeze([
     unit: 'bytes',
     min: 0,
     defaultText: 'as `maxBytes`',
-    help: 'replaced values that open snapshots still show; beyond it nothing is set',
+    help: 'size of replaced values that open snapshots still need; beyond this no value can be set',
   },
 ]);
 
