@@ -62,7 +62,7 @@ export let storeControl;
  * An ordered key-value store in memory, with versions, times to live, snapshots, watches and
  * optimistic transactions. `V` is the type of its values.
  *
- * All methods but `transaction` are synchronous, and may be awaited as well. Main thread only; ends
+ * All methods except `transaction` are synchronous, and may also be awaited. Main thread only; ends
  * with garbage collection.
  * @template [V=import('./values.js').KvValue]
  */
@@ -70,7 +70,7 @@ export class KvStore {
   #native;
   #limits;
   #nowMs;
-  /** Added to the store's time, makes Unix time of it. */
+  /** Difference between Unix time and the store's time. */
   #toUnixMs;
   #expiry;
   #watches = new Watches();
@@ -166,7 +166,7 @@ export class KvStore {
   }
 
   /**
-   * As `set` with `ifVersion`, for callers that expect conflicts.
+   * Like `set` with `ifVersion`, for callers that expect conflicts.
    * @param {string} key
    * @param {number} expectedVersion 0: the key is absent
    * @param {V} value
@@ -197,7 +197,7 @@ export class KvStore {
       const entry = this.get(key);
       const sum = nextNumber(key, entry, step.by);
       const ttlMs = entry === undefined ? step.ttlMs : KEEP_TTL;
-      // It may have expired in between.
+      // The key may have expired in between.
       if (!isConflict(this.#set(key, sum, ttlMs, entry?.version ?? 0))) return sum;
     }
   }
@@ -207,7 +207,7 @@ export class KvStore {
    * @param {string} key
    * @param {import('./options.js').KvTouchOptions} [options]
    * @returns {number | undefined} the new version; undefined: the key is absent
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   touch(key, options) {
     checkKey('key', key);
@@ -225,7 +225,7 @@ export class KvStore {
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
    * @returns {boolean} whether the key existed
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   delete(key, options) {
     checkKey('key', key);
