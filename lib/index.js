@@ -1,4 +1,4 @@
-/** What the package exports. */
+/** The exports of the package. */
 
 /** @typedef {import('./gateway/job-events.js').JobEvent} JobEvent */
 /** @typedef {import('./cluster/kv/shared-kv.js').SharedKv} SharedKv */

@@ -45,10 +45,10 @@ export const providerFlags = {
 /** @type {import('./flags.js').Flags} */
 export const gatewayFlags = { ...flagsFrom(GATEWAY_OPTIONS), ...flagsFrom(REDIS_OPTIONS) };
 
-/** The members of a configuration file that concern upstreams. */
+/** The members of a configuration file for upstreams. */
 export const routeMembers = { names: ROUTE_MEMBERS, findProblem: findRouteProblem };
 
-/** The members of a configuration file that concern webhooks. */
+/** The members of a configuration file for webhooks. */
 export const webhookMembers = { names: WEBHOOK_MEMBERS, findProblem: findWebhookProblem };
 
 /**
@@ -62,13 +62,13 @@ export function splitMembers({ upstreams, fallbacks, webhooks, webhook_urls, ...
   return { access, route, webhooks: webhookOptions({ webhooks, webhook_urls }) };
 }
 
-/** Variables with the keys of dialects, where an upstream names none. */
+/** Variables with the keys of dialects, for upstreams without a key. */
 const KEY_VARIABLES = Object.freeze({ openai: 'OPENAI_API_KEY', anthropic: 'ANTHROPIC_API_KEY' });
 const OPENAI_HOST = 'api.openai.com';
 
 /**
- * Names the variables of upstreams that name no key of their own. The key of OpenAI goes only to
- * OpenAI, because many servers speak its dialect.
+ * Sets `api_key_env` of upstreams without a key. The key of OpenAI is sent only to
+ * OpenAI, because many servers use its dialect.
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route not checked yet
  */
 function withVendorKeys(route) {
@@ -90,7 +90,7 @@ function withVendorKeys(route) {
 
 /**
  * @param {Record<string, any>} values of `providerFlags`
- * @returns {Record<string, any>} with the provider, and with the upstream that the environment names
+ * @returns {Record<string, any>} with the provider, and with the upstream from the environment
  */
 export function completed(values) {
   const { provider, upstream = process.env.OPENAI_BASE_URL || undefined } = values;
@@ -113,7 +113,7 @@ function createProvider(values, config, { demo, openai, llama, route }) {
     if (!/^https?:\/\//.test(ofOpenAi.baseUrl) || !URL.canParse(ofOpenAi.baseUrl)) {
       throw new UsageError('OPENAI_BASE_URL takes an http or https URL');
     }
-    // Not a flag: arguments are visible to every user of the machine.
+    // Not a flag, because arguments are visible to all users of the machine.
     return openai({ ...ofOpenAi, apiKey: process.env.OPENAI_API_KEY || undefined, model });
   }
   if (provider === 'llama') return llama({ modelPath: model, sequences: maxBatchSize });
@@ -175,8 +175,8 @@ export function checkRedisFlags({ redis, data, ...rest }) {
 }
 
 /**
- * Loads the modules of the gateway. Called after the flags are checked, so that help and usage errors come
- * without delay. `require` takes two thirds of the time of `import()` for these hundreds of modules.
+ * Loads the modules of the gateway. Called after the check of the flags, so that help and usage errors appear
+ * at once. `require` takes two thirds of the time of `import()` for these hundreds of modules.
  */
 function loadGateway() {
   /** @type {typeof import('../gateway/gateway.js')} */

@@ -140,7 +140,8 @@ export function checkRedis(given) {
 /**
  * @param {string} at what the names of the options begin with
  * @param {Record<string, any>} options with the types of their table
- * @returns {{address: import('./connection/address.js').RedisAddress, tls: import('./connection/tls-options.js').RedisTls}}
+ * @returns {{address: import('./connection/address.js').RedisAddress, tls:
+ *   import('./connection/tls-options.js').RedisTls}}
  * @throws {TypeError | RangeError} naming the option
  */
 export function checkServer(at, { url, prefix, tls }) {

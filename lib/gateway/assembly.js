@@ -56,12 +56,12 @@ import { runningLogBytes } from './running-logs.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
-/** Open streams of changes of keys. */
+/** Maximum open streams of changes of keys. */
 const WATCHES_MAX = 1000;
-/** Open streams of errors. */
+/** Maximum open streams of errors. */
 const ERROR_STREAMS_MAX = 100;
 
-/** Services that only their routes use. */
+/** Services used only by their routes. */
 const importAdmin = later(() => import('./admin-parts.js'));
 const importEmbeddings = later(() => import('../services/embeddings/service.js'));
 const importKeys = later(() => import('../services/keys/service.js'));
@@ -70,7 +70,7 @@ const importKeys = later(() => import('../services/keys/service.js'));
  * @template Module, Service
  * @param {() => Promise<Module>} load
  * @param {(module: Module) => Service} make
- * @returns {() => Promise<Service>} made by the first call
+ * @returns {() => Promise<Service>} the service, created by the first call
  */
 function onceLoaded(load, make) {
   /** @type {Service | undefined} */
@@ -277,7 +277,7 @@ export function createParts(checked) {
       : createBilling({ ...ofBilling, ledger, store });
   const namespaces = new KvNamespaces(clock, store?.file);
   memory.gauge('kv', () => namespaces.bytes);
-  // Without a data file the entries would be in memory twice.
+  // Without a data file a journal would store the entries in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const ofAudit = { ...options.audit, unixMs, metrics };
   const localAudit = deployed ? undefined : new AuditLog({ ...ofAudit, journal });
@@ -422,7 +422,7 @@ export function createParts(checked) {
  * @param {import('../services/billing/service.js').Billing} parts.billing
  * @param {JobLifecycle} parts.lifecycle
  * @param {boolean} parts.isShared
- * @returns {number} holds that are not settled; of a deployment, those of this process
+ * @returns {number} holds that are not settled; in a deployment, those of this process
  */
 function openHolds({ billing, lifecycle, isShared }) {
   if (!isShared) return billing.jobs.open;
@@ -440,7 +440,7 @@ function holdsCredit(extra) {
 
 /**
  * @param {Pick<GatewayParts, 'reservations' | 'sharedReservations' | 'lifecycle'>} parts
- * @returns {number} reservations that are not settled; of a deployment, those of this process
+ * @returns {number} reservations that are not settled; in a deployment, those of this process
  */
 function openLeases({ reservations, sharedReservations, lifecycle }) {
   if (sharedReservations === undefined) return reservations.open;

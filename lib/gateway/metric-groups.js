@@ -1,4 +1,4 @@
-/** Metrics of parts of the gateway, which the parts count themselves: read at each scrape. */
+/** Metrics counted by the parts of the gateway, read at each scrape. */
 import { promClient } from '../internal/util/packages.js';
 
 export const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -59,7 +59,7 @@ export function addUpstreamMetrics(registers, figures) {
   });
 }
 
-/** Results of attempts at webhooks; of the last two kinds there is no further attempt. */
+/** Results of attempts at webhooks; the last two kinds have no further attempt. */
 const WEBHOOK_RESULTS = ['delivered', 'retried', 'failed', 'dropped'];
 
 /**

@@ -31,7 +31,7 @@ const REFUSALS = [
 ];
 
 /**
- * Metrics of a gateway, in a Prometheus registry of its own, so that several gateways in one
+ * Metrics of a gateway, in a separate Prometheus registry, so that several gateways in one
  * process do not mix.
  */
 export class GatewayMetrics {
@@ -41,7 +41,8 @@ export class GatewayMetrics {
    * @param {() => {queued: number, inFlightBatches: number, openStreams: number,
    *   cached: {entries: number, bytes: number}, leases: number, held: number, durableStreams: number,
    *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
-   *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}} options.stats called at each scrape
+   *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}}
+   *   options.stats called at each scrape
    * @param {boolean} options.durable whether there is a `store`
    * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} [options.upstreams] of a
    *   provider with several; called at each scrape
@@ -240,7 +241,7 @@ export class GatewayMetrics {
         this.inc(droppedLogLines());
       },
     });
-    /** From the start of a call to its first entry; of a provider with several upstreams. */
+    /** From the start of a call to its first entry; for a provider with several upstreams. */
     this.upstreamTtftSeconds =
       upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
     const audit = addAuditMetrics(registers);
@@ -275,7 +276,7 @@ export class GatewayMetrics {
   }
 
   /**
-   * @param {{upstream?: string, attemptOffsetMs: number}} record that has called its provider itself
+   * @param {{upstream?: string, attemptOffsetMs: number}} record that called its provider itself
    * @param {{queue_ms: number, ttft_ms: number | null}} figures of its final state
    */
   observeUpstream({ upstream, attemptOffsetMs }, { queue_ms: queueMs, ttft_ms: ttftMs }) {

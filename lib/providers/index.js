@@ -1,5 +1,5 @@
 /**
- * The providers that come with Sluice. A plain `async function*` is one too: see function.js.
+ * The providers included in Sluice. A plain `async function*` is also a provider: see function.js.
  */
 import { anthropic } from './anthropic/provider.js';
 import { demo } from './demo.js';

@@ -48,11 +48,11 @@ function setStreamHead(res) {
   res.writeHead(200, STREAM_HEADERS);
 }
 
-/** The reconnection time while Redis is away, and of a stream whose job moves to another process. */
+/** The reconnection time while Redis is away, and for a stream whose job moves to another process. */
 export const COME_BACK_MS = 1000;
 
 /**
- * Ends a stream before its first event, so that its client comes back: 200 and a reconnection time, because
+ * Ends a stream before its first event, so that its client reconnects: 200 and a reconnection time, because
  * an EventSource does not reconnect after any other status.
  * @param {http.ServerResponse} res with nothing written yet
  * @param {number} retryMs
@@ -109,9 +109,9 @@ export class ResponseEgress {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {boolean} [options.moves] whether the job may go on at another process; default false
+   * @param {boolean} [options.moves] whether the job may continue in another process; default false
    * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
-   *   `complete`: the client has been sent all of it
+   *   `complete`: everything was sent
    */
   constructor(res, { mode, moves = false, onClosed }) {
     this.#res = res;
@@ -156,7 +156,7 @@ export class ResponseEgress {
   #start() {
     if (this.#gone) return;
     const { socket } = this.#res;
-    // Undocumented property; without it, or behind earlier answers, Node sends the head.
+    // Undocumented property; without it, or after earlier unsent answers, Node sends the head.
     const head = /** @type {any} */ (this.#res)._header;
     const isNext = socket?.writableLength === 0 && typeof head === 'string';
     if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
@@ -210,7 +210,7 @@ export class ResponseEgress {
 
   /**
    * @param {number} fd
-   * @param {string} [head] for the reactor to send; default: Node has sent it
+   * @param {string} [head] the head, if the reactor must send it; default: Node has sent it
    */
   #transfer(fd, head) {
     if (fd < 0 || this.#mode !== 'auto' || this.#subscriber === undefined) return false;
@@ -247,7 +247,7 @@ export class ResponseEgress {
       this.#askToReconnect();
       return;
     }
-    // Purged between its look-up and the subscription, before the head: reconnecting would not help.
+    // The job was purged between its look-up and the subscription, before the head: a reconnection would fail.
     if (reason === 'purged' && !this.#res.headersSent) {
       const error = jobNotFound();
       sendJson(this.#res, error.status, errorBody(error));
