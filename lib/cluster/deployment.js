@@ -13,8 +13,8 @@ import { Retention } from './jobs/retention.js';
  */
 
 /**
- * The jobs and operations of this process as a part of a deployment: it takes over jobs of other processes, and hands its
- * own to them when it leaves. Main thread; `leave()` ends it.
+ * Connects the jobs and operations of this process to a deployment: takes over jobs of other processes, and hands
+ * its own jobs to them when it leaves. Main thread; `leave()` ends it.
  */
 export class Deployment {
   #lifecycle;
@@ -23,7 +23,7 @@ export class Deployment {
   #complete;
   #options;
   #retentions;
-  /** Jobs of which this process has told another ending than the one that counts. */
+  /** Jobs whose ending, as reported by this process, differs from the ending in Redis. */
   conflictingEndings = 0;
   /** @type {Promise<unknown>} */
   #leaving = Promise.resolve();
@@ -31,13 +31,13 @@ export class Deployment {
   /**
    * @param {object} deps
    * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../streams/hub.js').JobHub} deps.hub that writes to the cluster's link
+   * @param {import('../streams/hub.js').JobHub} deps.hub hub whose journal is the cluster's link
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
    * @param {import('./jobs/failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
-   * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
+   * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job from another
    *   process; false: its conversation is gone
    * @param {DeploymentOptions} deps.options
    * @param {import('../internal/util/logger.js').Logger} deps.log
@@ -84,25 +84,28 @@ export class Deployment {
 
   /**
    * Logs both endings of a job.
-   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has told
+   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has reported
    * @param {import('../internal/util/logger.js').Logger} log
    */
   async #report({ id, status, final }, log) {
     const kept = await this.cluster.redis
       .command('HMGET', `job:${id}`, 'status', 'final', 'attempt')
       .catch(() => [null, null, null]);
-    // An operation that was tried again elsewhere.
+    // Another process has retried the operation.
     if (Number(kept[2]) > final.attempt) return;
     this.conflictingEndings += 1;
-    const told = { status, reason: final.reason, error: final.error };
-    log.error({ job_id: id, told, kept_status: kept[0], kept: kept[1] }, 'two endings of a job');
+    const reported = { status, reason: final.reason, error: final.error };
+    log.error(
+      { job_id: id, reported, kept_status: kept[0], kept: kept[1] },
+      'two endings of a job',
+    );
   }
 
   /** @param {JobRecord} record adopted */
   async #enqueue(record) {
     try {
       if (!(await this.#complete(record))) {
-        // The conversation that it is a turn of was deleted.
+        // The conversation of this turn was deleted.
         this.#lifecycle.cancel(record, 'client_request');
         return;
       }
@@ -120,8 +123,9 @@ export class Deployment {
   }
 
   /**
-   * Takes no further jobs, hands over those that have not begun, and sends the readers of other processes'
-   * jobs elsewhere. Resolves once the jobs are handed over; the readers leave within a second.
+   * Accepts no further jobs, hands over those that have not begun, and disconnects the readers of other processes'
+   * jobs, which then reconnect elsewhere. Resolves once the jobs are handed over; the readers leave within a
+   * second.
    */
   async beginToLeave() {
     this.failover.close();

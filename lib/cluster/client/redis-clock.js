@@ -1,5 +1,5 @@
 /**
- * The clock of a Redis server as this process knows it: read once, and carried on by the monotonic clock.
+ * An estimate of a Redis server's clock: read once, then advanced by the monotonic clock.
  * Main thread.
  */
 export class RedisClock {
@@ -10,7 +10,7 @@ export class RedisClock {
 
   /**
    * @param {object} options
-   * @param {number} options.commandTimeoutMs how long a command waits for its answer
+   * @param {number} options.commandTimeoutMs time limit of a command
    * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
    */
   constructor({ commandTimeoutMs, nowMs = () => performance.now() }) {
@@ -20,7 +20,7 @@ export class RedisClock {
 
   /**
    * @param {number} us Redis's Unix time in microseconds
-   * @param {number} atMs time of this process at which it counts as read
+   * @param {number} atMs time of this process at which the clock was read
    */
   observe(us, atMs) {
     this.#read = { us, atMs };
@@ -32,7 +32,7 @@ export class RedisClock {
    */
   async sync(redis) {
     const us = await redis.timeUs();
-    // The clock is late by the way of the answer, so that deadlines are early.
+    // The estimate lags by the travel time of the answer, so deadlines are early rather than late.
     this.observe(us, this.#nowMs());
   }
 

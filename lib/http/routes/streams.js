@@ -161,16 +161,16 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {string} principal
    * @param {import('../../streams/types.js').Member[]} members
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function connect(res, principal, members, how) {
+  function connect(res, principal, members, streamOptions) {
     if (!open.hasRoom(principal)) {
       turnAway(res);
       return;
     }
     const onClosed = open.open(principal);
     const egress = { mode: options.egress, moves: options.redis !== undefined, onClosed };
-    new ResponseEgress(res, egress).connect(hub, members, how);
+    new ResponseEgress(res, egress).connect(hub, members, streamOptions);
   }
 
   /** @type {Handle} */
@@ -196,12 +196,12 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {Context} context
    * @param {import('../../jobs/job.js').JobRecord[]} records of jobs of the caller
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function sendUrl(res, { baseUrl, access: { principal } }, records, how) {
+  function sendUrl(res, { baseUrl, access: { principal } }, records, streamOptions) {
     const ids = records.map(({ id }) => id);
     sendJson(res, 200, {
-      stream_url: baseUrl + streamUrls.make(principal, ids, how),
+      stream_url: baseUrl + streamUrls.make(principal, ids, streamOptions),
       expires_at: streamUrls.expiryOf(records),
     });
   }
