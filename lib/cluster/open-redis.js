@@ -91,13 +91,10 @@ export class SharedRedis {
     this.#calls = new ScriptCalls({
       send: (...call) => this.#run(call),
       runId: () => redis.runId,
-      unixMs: () => redisClock.unixMs(),
-      deadlineUs: () => this.#deadlineUs(),
-      syncClock: () => redisClock.sync(redis),
-      clock,
+      ...{ redisClock, clock },
       failureOf: (error) => (error instanceof HttpError ? failureOf(redis, error) : error),
     });
-    redis.on('ready', () => void redisClock.sync(redis).catch(() => {}));
+    redis.on('ready', () => void redisClock.sync().catch(() => {}));
   }
 
   /**
@@ -142,11 +139,6 @@ export class SharedRedis {
     } finally {
       this.#open.delete(answer);
     }
-  }
-
-  #deadlineUs() {
-    if (this.#clock.ageMs > CLOCK_AGE_MS_MAX) void this.#clock.sync(this.#redis).catch(() => {});
-    return this.#clock.deadlineUs();
   }
 
   #closedError() {
@@ -241,10 +233,10 @@ export async function openRedis(options) {
   const redis = new RedisClient({
     ...{ ...server, prefix: `{${prefix}}:`, commandTimeoutMs, waitReplicas },
   });
-  const redisClock = new RedisClock({ commandTimeoutMs });
+  const redisClock = new RedisClock({ redis, commandTimeoutMs, ageMsMax: CLOCK_AGE_MS_MAX });
   try {
     await answered(redis);
-    await redisClock.sync(redis);
+    await redisClock.sync();
     const schema = await redis.command('HGET', 'meta', 'schema');
     if (Number(schema) > SCHEMA) redis.refuseSchema(schema);
     if (redis.refusal !== undefined) throw redis.refusal;

@@ -248,7 +248,9 @@ test('a clock of Redis that is set forward refuses no job', async () => {
   // As if the server's clock had been an hour earlier when it was read.
   jest.spyOn(a.redis, 'timeUs');
   const realDeadline = a.deadlineUs();
-  jest.spyOn(a, 'deadlineUs').mockReturnValueOnce(String(Number(realDeadline) - 3_600_000_000));
+  jest
+    .spyOn(a.clock, 'deadlineUs')
+    .mockReturnValueOnce(String(Number(realDeadline) - 3_600_000_000));
   const record = new JobRecord({
     ...{ principal: 'me', model: 'm', request: { prompt: 'p' }, createdAtMs: 0 },
   });

@@ -32,7 +32,8 @@ beforeEach(async () => {
   await t.admin.flushall();
   await t.join('a');
   clock = new ManualClock();
-  const calls = new ScriptCalls({ send: t.run, runId: () => '', deadlineUs: () => '', clock });
+  const redisClock = { deadlineUs: () => '' };
+  const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });
   const cluster = Object.assign(new EventEmitter(), { redisNowMs: () => clock.nowMs() });
   shared = new SharedConversations({ cluster, calls });
 });
