@@ -23,6 +23,14 @@ import { eraseJobIn } from '../services/audit/shared-log.js';
 import { scripts } from '../cluster/client/scripts.js';
 import { subscriber } from '../cluster/client/subscription.js';
 
+export { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
+export { SharedDurableStreams } from '../services/durable/shared-service.js';
+export { SharedKeys } from '../cluster/shared-keys.js';
+export { SharedParts } from '../jobs/shared-parts.js';
+export { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
+export { SharedStore } from '../services/conversations/shared-store.js';
+export { createSharedBilling } from '../services/billing/shared-billing.js';
+
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
