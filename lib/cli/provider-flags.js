@@ -1,10 +1,11 @@
 /** Flags of the provider and the gateway, and the creation of a gateway from them. */
-import { createRequire } from 'node:module';
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
 import { REDIS_OPTIONS, checkPrefix } from '../cluster/options.js';
+import { lateModule } from '../internal/util/packages.js';
 import { parseRedisUrl } from '../cluster/connection/address.js';
+import { providers } from '../providers/index.js';
 import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
 import {
   WEBHOOK_MEMBERS,
@@ -12,7 +13,11 @@ import {
   webhookOptions,
 } from '../services/webhooks/options.js';
 
-const require = createRequire(import.meta.url);
+/**
+ * The modules of the gateway, loaded after the flags are checked, so that help and usage errors come without delay.
+ * @type {() => typeof import('../gateway/gateway.js')}
+ */
+const gatewayModule = lateModule(import.meta.url, (require) => require('../gateway/gateway.js'));
 
 /**
  * @param {string} provider
@@ -101,9 +106,9 @@ export function completed(values) {
 /**
  * @param {Record<string, any>} values `completed`
  * @param {import('../providers/route/options.js').RouteConfig | undefined} config
- * @param {typeof import('../providers/index.js').providers} providers
  */
-function createProvider(values, config, { demo, openai, llama, route }) {
+function createProvider(values, config) {
+  const { demo, openai, llama, route } = providers;
   const { provider, model, maxBatchSize } = values;
   const ofOpenAi = /** @type {import('../providers/option-table.js').OpenAiOptions} */ (
     optionsFrom(OPENAI_OPTIONS, values)
@@ -175,18 +180,6 @@ export function checkRedisFlags({ redis, data, ...rest }) {
 }
 
 /**
- * Loads the modules of the gateway. Called after the check of the flags, so that help and usage errors appear
- * at once. `require` takes two thirds of the time of `import()` for these hundreds of modules.
- */
-function loadGateway() {
-  /** @type {typeof import('../gateway/gateway.js')} */
-  const gateway = require('../gateway/gateway.js');
-  /** @type {typeof import('../providers/index.js')} */
-  const { providers } = require('../providers/index.js');
-  return { gateway, providers };
-}
-
-/**
  * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
  * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
  *   those from flags
@@ -197,9 +190,8 @@ function loadGateway() {
  */
 export async function createGateway(values, options, route) {
   checkProviderFlags(values, route);
-  const { gateway, providers } = loadGateway();
-  const provider = createProvider(completed(values), route, providers);
+  const provider = createProvider(completed(values), route);
   const ofRedis = values.redis === undefined ? {} : optionsFrom(REDIS_OPTIONS, values);
   const all = { ...optionsFrom(GATEWAY_OPTIONS, values), ...ofRedis, ...options, provider };
-  return { gateway: gateway.createGateway(all), options: all };
+  return { gateway: gatewayModule().createGateway(all), options: all };
 }

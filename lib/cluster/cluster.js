@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { BEATS_PER_LEASE, Members } from './members.js';
+import { BEATS_PER_LEASE, Identity, Members } from './members.js';
 import { RedisClient } from './client/redis-client.js';
 import { RedisClock } from './client/redis-clock.js';
 import { ScriptCalls } from './client/script-calls.js';
@@ -37,9 +37,6 @@ const JOIN_AGAIN_MS = 250;
  *   left: []}} ClusterEvents
  */
 
-/** @returns {string} a name that no process had before */
-const newName = () => `p${randomBytes(9).toString('base64url')}`;
-
 /**
  * The membership of this process in a deployment of several processes on one Redis. Main thread. `close()` ends
  * it.
@@ -52,7 +49,7 @@ export class Cluster extends EventEmitter {
   #options;
   #nowMs;
   #log;
-  #name = newName();
+  #identity = new Identity();
   #isMember = false;
   /** When it has joined under its name. */
   #joinedMs = Infinity;
@@ -66,7 +63,6 @@ export class Cluster extends EventEmitter {
   /** Name of the data in Redis; it changes when Redis loses its data. */
   #epoch = '';
   #secret = '';
-  #clock;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -86,39 +82,25 @@ export class Cluster extends EventEmitter {
     this.#nowMs = nowMs;
     this.#log = log;
     const { address, tls, commandTimeoutMs, waitReplicas, leaseMs } = redis;
-    this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
     this.redis = new RedisClient({
       ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas, nowMs },
     });
+    const client = this.redis;
+    /** The clock of Redis. */
+    this.clock = new RedisClock({ redis: client, commandTimeoutMs, nowMs });
     this.members = new Members({ leaseMs });
-    this.sharedJobs = new SharedJobs({
-      redis: this.redis,
-      process: () => this.#name,
-      deadlineUs: () => this.deadlineUs(),
-      keyTtlMs,
-      onBuried: () => this.#joinAgain(),
-      onLate: () => this.syncClock(),
-      log,
-    });
+    this.#identity.on('buried', () => this.#joinAgain());
+    const own = { redis: client, clock: this.clock, identity: this.#identity, log };
+    this.sharedJobs = new SharedJobs({ ...own, keyTtlMs });
     /** Calls of the scripts of building blocks. */
     this.calls = new ScriptCalls({
-      send: (...call) => this.redis.run(...call),
-      runId: () => this.redis.runId,
-      unixMs: () => this.redisNowMs(),
-      deadlineUs: () => this.deadlineUs(),
-      syncClock: () => this.syncClock(),
+      send: (...call) => client.run(...call),
+      runId: () => client.runId,
+      redisClock: this.clock,
     });
     this.ledger = new SharedLedger(this.calls);
-    this.sharedCredit = new SharedCredit({
-      ...{ redis: this.redis, calls: this.calls, log },
-      process: () => this.#name,
-      onBuried: () => this.#joinAgain(),
-    });
-    this.sharedLeases = new SharedLeases({
-      ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
-      process: () => this.#name,
-      onBuried: () => this.#joinAgain(),
-    });
+    this.sharedCredit = new SharedCredit({ ...own, calls: this.calls });
+    this.sharedLeases = new SharedLeases({ ...own, calls: this.calls });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
     });
@@ -136,7 +118,7 @@ export class Cluster extends EventEmitter {
 
   /** Name of this process. It changes when it was counted dead. */
   get process() {
-    return this.#name;
+    return this.#identity.name;
   }
 
   /** The prefix of all keys: `{PREFIX}:`. */
@@ -179,17 +161,12 @@ export class Cluster extends EventEmitter {
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */
   redisNowMs() {
-    return this.#clock.unixMs();
+    return this.clock.unixMs();
   }
 
   /** @returns {string} deadline for a script that is sent now, in Redis's microseconds */
   deadlineUs() {
-    return this.#clock.deadlineUs();
-  }
-
-  /** Reads Redis's clock again: it was changed if Redis refuses a script that is not late. */
-  async syncClock() {
-    this.#observeClock(await this.redis.timeUs(), this.#nowMs());
+    return this.clock.deadlineUs();
   }
 
   /**
@@ -200,7 +177,7 @@ export class Cluster extends EventEmitter {
     this.#link = link;
     link.on('beat', (beat) => this.#onBeat(beat));
     link.on('message', (channel, payload) => this.#onMessage(channel, payload));
-    link.subscribe(`${this.prefix}p:${this.#name}`);
+    link.subscribe(`${this.prefix}p:${this.#identity.name}`);
     link.subscribe(`${this.prefix}all`);
     const { locator } = this.redis.route;
     locator.on('moved', () => link.relocate());
@@ -257,7 +234,7 @@ export class Cluster extends EventEmitter {
   async #askJoin() {
     const random = () => randomBytes(18).toString('base64url');
     const { leaseMs } = this.#options;
-    const args = ['', this.#name, this.#was, SCHEMA, random(), random(), leaseMs];
+    const args = ['', this.#identity.name, this.#was, SCHEMA, random(), random(), leaseMs];
     const about = ['host', hostname(), 'pid', process.pid, 'started_ms', Date.now()];
     const [answer, ...rest] = await this.redis.run('join', ['procs', 'meta'], [...args, ...about]);
     if (answer === 'NEWER') {
@@ -287,19 +264,19 @@ export class Cluster extends EventEmitter {
   /** Joins under a new name, with the jobs that nobody has taken. */
   #joinAgain() {
     if (!this.#isMember) return;
-    this.#was = this.#name;
+    this.#was = this.#identity.name;
     this.#isMember = false;
     this.#rename();
-    const fields = { was: this.#was, process: this.#name };
+    const fields = { was: this.#was, process: this.#identity.name };
     this.#log.warn(fields, 'no member any more; joining again');
     void this.#join();
   }
 
   #rename() {
-    this.#link?.unsubscribe(`${this.prefix}p:${this.#name}`);
-    this.#name = newName();
-    this.#link?.rename(this.#name);
-    this.#link?.subscribe(`${this.prefix}p:${this.#name}`);
+    this.#link?.unsubscribe(`${this.prefix}p:${this.#identity.name}`);
+    this.#identity.renew();
+    this.#link?.rename(this.#identity.name);
+    this.#link?.subscribe(`${this.prefix}p:${this.#identity.name}`);
   }
 
   /**
@@ -307,7 +284,7 @@ export class Cluster extends EventEmitter {
    * @param {number} atMs of this process's, not before `us` was read, so that deadlines are early rather than late
    */
   #observeClock(us, atMs) {
-    this.#clock.observe(us, atMs);
+    this.clock.observe(us, atMs);
     this.#lastAnswerMs = this.#nowMs();
   }
 
@@ -321,7 +298,7 @@ export class Cluster extends EventEmitter {
       return;
     }
     const beats = Object.entries(fieldsOf(beat.processes));
-    this.members.observe({ self: this.#name, beats, sentMs, answeredMs });
+    this.members.observe({ self: this.#identity.name, beats, sentMs, answeredMs });
     this.#judge();
     for (const message of beat.messages) this.emit('message', message);
     if (beat.dead > 0 || beat.offered > 0) this.emit('offer');
@@ -349,7 +326,7 @@ export class Cluster extends EventEmitter {
     if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
     else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
     else if (channel === `${this.prefix}all`) this.emit('offer');
-    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
+    else if (channel === `${this.prefix}p:${this.#identity.name}`) void this.#takeMessages();
     else this.emit('published', channel.slice(this.prefix.length));
   }
 
@@ -368,7 +345,7 @@ export class Cluster extends EventEmitter {
 
   async #takeMessages() {
     try {
-      const messages = await this.redis.run('messages', [`ctl:${this.#name}`], []);
+      const messages = await this.redis.run('messages', [`ctl:${this.#identity.name}`], []);
       for (const message of messages) this.emit('message', message);
     } catch {
       // The next beat delivers the messages.
@@ -391,7 +368,7 @@ export class Cluster extends EventEmitter {
     this.#hasLeft = true;
     if (!this.#isMember) return;
     this.#isMember = false;
-    await this.redis.run('leave', ['procs'], [this.#name]).catch(() => {});
+    await this.redis.run('leave', ['procs'], [this.#identity.name]).catch(() => {});
     this.emit('left');
   }
 

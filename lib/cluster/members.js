@@ -1,7 +1,32 @@
-/** Maximum gap between two answered beats, in intervals; after a longer gap the observer starts over. */
+import { EventEmitter } from 'node:events';
+import { randomBytes } from 'node:crypto';
+
+/** A beat may be this many intervals after the one before; beyond that, the observer starts anew. */
 const GAP_INTERVALS = 2.5;
 /** Beats per lease. */
 export const BEATS_PER_LEASE = 5;
+
+/**
+ * The name under which this process is a member. `buried`: Redis has no member of this name any more.
+ * @extends {EventEmitter<{buried: []}>}
+ */
+export class Identity extends EventEmitter {
+  /** One that no process had before. */
+  name = newName();
+
+  /** Changes the name. */
+  renew() {
+    this.name = newName();
+  }
+
+  /** To be called when a script has answered `BURIED`. */
+  bury() {
+    this.emit('buried');
+  }
+}
+
+/** @returns {string} */
+const newName = () => `p${randomBytes(9).toString('base64url')}`;
 
 /**
  * The answer to a beat.

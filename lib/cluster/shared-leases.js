@@ -10,10 +10,9 @@ const CHARGED_MS = 3_600_000;
 
 /** @implements {SharedQuotaPort} Main thread; `close()` ends all retries. */
 export class SharedLeases {
-  #process;
   #calls;
   #clock;
-  #onBuried;
+  #identity;
   #persistent;
 
   /**
@@ -21,25 +20,23 @@ export class SharedLeases {
    * @param {import('./client/redis-client.js').RedisClient} deps.redis
    * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
    * @param {import('./client/redis-clock.js').RedisClock} deps.clock
-   * @param {() => string} deps.process name of this process
-   * @param {() => void} deps.onBuried called when this process is not a member of the deployment
+   * @param {import('./members.js').Identity} deps.identity of this process
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, clock, process, onBuried, log }) {
+  constructor({ redis, calls, clock, identity, log }) {
     this.#calls = calls;
     this.#clock = clock;
-    this.#process = process;
-    this.#onBuried = onBuried;
+    this.#identity = identity;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /** @type {SharedQuotaPort['reserve']} */
   async reserve(id, asks) {
-    const args = [this.#process(), id, String(LEASE_MS), JSON.stringify(asks)];
+    const args = [this.#identity.name, id, String(LEASE_MS), JSON.stringify(asks)];
     try {
       const [answer, decisions] = await this.#calls.run('quota/lease', [`lease:${id}`], args);
       if (answer === 'BURIED') {
-        this.#onBuried();
+        this.#identity.bury();
         throw redisUnavailable();
       }
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };

@@ -8,21 +8,27 @@ import {
   checkString,
 } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
-import { createGatewayHandler } from './http.js';
-import { createParts } from './assembly.js';
 import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
-import { later } from '../internal/util/packages.js';
+import { lateModule, later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
 import { kindOf } from '../services/operations/operation.js';
-import { listen } from '../http/server.js';
-import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../services/audit/entries.js').AuditPort} AuditPort */
+
+/** What only a gateway needs: `import 'sluice'` loads none of it. */
+/** @type {() => typeof import('./assembly.js')} */
+const assembly = lateModule(import.meta.url, (require) => require('./assembly.js'));
+/** @type {() => typeof import('./http.js')} */
+const http = lateModule(import.meta.url, (require) => require('./http.js'));
+/** @type {() => typeof import('../http/server.js')} */
+const server = lateModule(import.meta.url, (require) => require('../http/server.js'));
+/** @type {() => typeof import('./shutdown.js')} */
+const shutdown = lateModule(import.meta.url, (require) => require('./shutdown.js'));
 
 const importFetch = later(() => import('../http/fetch.js'));
 
@@ -54,7 +60,7 @@ export class Gateway extends EventEmitter {
     super();
     this.#parts = parts;
     forwardJobEvents(parts, this);
-    this.#handler = createGatewayHandler(parts, this, () => {
+    this.#handler = http().createGatewayHandler(parts, this, () => {
       if (this.#hubClosed) throw draining();
     });
   }
@@ -154,7 +160,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: the job is still in the data file
    */
   async delete(id, options) {
-    const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
     const record = await this.#find(id, principal);
     const { erasure, deployed } = this.#parts;
     if (deployed === undefined) await erasure.job(record);
@@ -337,12 +343,12 @@ export class Gateway extends EventEmitter {
       ...{ handler: this.#handler, access, authenticate, egress, onRefused, log },
       ...{ bodyIdleMs, bodyBytesMax },
     };
-    const server = await listen(deps, options);
-    this.#servers.add(server);
-    server.once('close', () => this.#servers.delete(server));
+    const opened = await server().listen(deps, options);
+    this.#servers.add(opened);
+    opened.once('close', () => this.#servers.delete(opened));
     // close() may have run while the server was being opened.
-    if (gate.draining) await server.drain();
-    return server;
+    if (gate.draining) await opened.drain();
+    return opened;
   }
 
   /**
@@ -398,7 +404,7 @@ export class Gateway extends EventEmitter {
   /** @param {number} drainMs */
   async #close(drainMs) {
     try {
-      await shutDown(this.#parts, { drainMs, servers: this.#servers });
+      await shutdown().shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
       const { cache, hub, store, memory, deployed } = this.#parts;
@@ -421,5 +427,5 @@ export class Gateway extends EventEmitter {
  * @throws {TypeError | RangeError} naming the invalid option and its valid values
  */
 export function createGateway(options) {
-  return new Gateway(createParts(checkGatewayOptions(options)));
+  return new Gateway(assembly().createParts(checkGatewayOptions(options)));
 }

@@ -13,7 +13,7 @@ import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { digestOf, readBytes, readJson } from './middleware/body.js';
-import { COME_BACK_MS, sendRetry } from './sse/response.js';
+import { COME_BACK_MS, sendRetry } from './sse/head.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
 import { whenReady } from '../internal/util/when-ready.js';

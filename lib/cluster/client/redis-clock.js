@@ -3,18 +3,25 @@
  * Main thread.
  */
 export class RedisClock {
+  #redis;
   #nowMs;
   #timeoutMs;
+  #ageMsMax;
   /** Redis's Unix time in microseconds, at the given time of this process's clock. */
   #read = { us: 0, atMs: -Infinity };
 
   /**
    * @param {object} options
-   * @param {number} options.commandTimeoutMs time limit of a command
+   * @param {Pick<import('./redis-client.js').RedisClient, 'timeUs'>} options.redis
+   * @param {number} options.commandTimeoutMs how long a command waits for its answer
+   * @param {number} [options.ageMsMax] age at which the reading is renewed by the next call of `deadlineUs`;
+   *   default: never
    * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
    */
-  constructor({ commandTimeoutMs, nowMs = () => performance.now() }) {
+  constructor({ redis, commandTimeoutMs, ageMsMax = Infinity, nowMs = () => performance.now() }) {
+    this.#redis = redis;
     this.#timeoutMs = commandTimeoutMs;
+    this.#ageMsMax = ageMsMax;
     this.#nowMs = nowMs;
   }
 
@@ -26,19 +33,11 @@ export class RedisClock {
     this.#read = { us, atMs };
   }
 
-  /**
-   * Reads Redis's clock.
-   * @param {import('./redis-client.js').RedisClient} redis
-   */
-  async sync(redis) {
-    const us = await redis.timeUs();
-    // The estimate lags by the travel time of the answer, so deadlines are early rather than late.
+  /** Reads Redis's clock. */
+  async sync() {
+    const us = await this.#redis.timeUs();
+    // The clock is late by the way of the answer, so that deadlines are early.
     this.observe(us, this.#nowMs());
-  }
-
-  /** Milliseconds since the clock was read; Infinity before that. */
-  get ageMs() {
-    return this.#nowMs() - this.#read.atMs;
   }
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the clock was read */
@@ -52,6 +51,7 @@ export class RedisClock {
    *   before the clock was read
    */
   deadlineUs() {
+    if (this.#nowMs() - this.#read.atMs > this.#ageMsMax) void this.sync().catch(() => {});
     const nowMs = this.unixMs();
     return nowMs === 0 ? '' : String(Math.ceil((nowMs + this.#timeoutMs) * 1000));
   }

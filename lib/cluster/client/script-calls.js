@@ -8,29 +8,23 @@ import { redisUnavailable } from '../../jobs/errors.js';
 export class ScriptCalls {
   #send;
   #runId;
-  #nowMs;
-  #deadlineUs;
-  #syncClock;
+  #redisClock;
   #clock;
   #refused;
 
   /**
    * @param {object} deps
    * @param {import('./redis-client.js').RedisClient['run']} deps.send
-   * @param {() => string} deps.runId `run_id` of the server
-   * @param {() => number} deps.unixMs estimate of Redis's time
-   * @param {() => string} deps.deadlineUs deadline for a script that is sent now
-   * @param {() => Promise<void>} deps.syncClock reads Redis's clock anew
+   * @param {() => string} deps.runId name of the server's run
+   * @param {Pick<import('./redis-clock.js').RedisClock, 'unixMs' | 'deadlineUs' | 'sync'>} deps.redisClock
    * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
    * @param {(error: any) => unknown} [deps.failureOf] maps an error of `send` to the error for the caller;
    *   default: the same
    */
-  constructor({ send, runId, unixMs, deadlineUs, syncClock, clock, failureOf = (error) => error }) {
+  constructor({ send, runId, redisClock, clock, failureOf = (error) => error }) {
     this.#send = send;
     this.#runId = runId;
-    this.#nowMs = clock === undefined ? unixMs : () => clock.nowMs();
-    this.#deadlineUs = deadlineUs;
-    this.#syncClock = syncClock;
+    this.#redisClock = redisClock;
     this.#clock = clock;
     this.#refused = failureOf;
   }
@@ -42,7 +36,7 @@ export class ScriptCalls {
 
   /** @returns {number} the time of the stored data, in milliseconds: Redis's, or that of `clock` */
   nowMs() {
-    return this.#nowMs();
+    return this.#clock?.nowMs() ?? this.#redisClock.unixMs();
   }
 
   /** The name of the server's run: another one after a restart, or on another server. */
@@ -52,7 +46,7 @@ export class ScriptCalls {
 
   /** @returns {string} deadline of the latest script sent so far, in Redis's microseconds */
   deadlineUs() {
-    return this.#deadlineUs();
+    return this.#redisClock.deadlineUs();
   }
 
   /**
@@ -67,12 +61,12 @@ export class ScriptCalls {
   async run(name, keys, args, options) {
     try {
       for (let isSynced = false; ; isSynced = true) {
-        const times = this.#clock ? [usOf(this.#clock), ''] : ['', this.#deadlineUs()];
+        const times = this.#clock ? [usOf(this.#clock), ''] : ['', this.#redisClock.deadlineUs()];
         const answer = await this.#send(name, keys, [...times, ...args], options);
         if (String(answer?.[0]) !== 'LATE') return answer;
         // The answer came in time, so somebody has set Redis's clock. The script had no effect.
         if (isSynced) throw redisUnavailable();
-        await this.#syncClock();
+        await this.#redisClock.sync();
       }
     } catch (error) {
       throw this.#refused(error);

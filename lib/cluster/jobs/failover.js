@@ -44,6 +44,15 @@ const operationLost = (kind) => ({
  */
 
 /**
+ * The queue of this process, for adopted jobs.
+ * @typedef {object} AdoptionPort
+ * @property {(record: JobRecord) => Promise<unknown>} enqueue puts a job into the queue, however long that
+ *   takes; settles when it is there or has ended
+ * @property {() => {hasRoom: boolean, isBusy: boolean}} room `hasRoom`: the queue takes a job at once;
+ *   `isBusy`: no slot is free
+ */
+
+/**
  * Takes over jobs of processes that died or left, and ends jobs whose owner does not react to a
  * cancellation. Main thread; `close()` ends it.
  *
@@ -57,8 +66,7 @@ export class Failover {
   #writes;
   #replicas;
   #hub;
-  #enqueue;
-  #room;
+  #queue;
   #onLost;
   #leaseMs;
   #log;
@@ -78,16 +86,13 @@ export class Failover {
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('../operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {ReplicasPort} deps.replicas
-   * @param {(record: JobRecord) => Promise<unknown>} deps.enqueue puts an adopted job into the queue, without a
-   *   time limit; settles when the job is queued or has ended
-   * @param {() => {hasRoom: boolean, isBusy: boolean}} deps.room `hasRoom`: the queue takes a job at
-   *   once; `isBusy`: no slot is free
+   * @param {AdoptionPort} deps.queue
    * @param {'fail' | 'rerun'} deps.onProducerLost
    * @param {number} deps.leaseMs
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor(deps) {
-    const { cluster, hub, lifecycle, operations, writes, replicas, enqueue, room } = deps;
+    const { cluster, hub, lifecycle, operations, writes, replicas, queue } = deps;
     const { onProducerLost, leaseMs, log } = deps;
     this.#cluster = cluster;
     this.#hub = hub;
@@ -95,8 +100,7 @@ export class Failover {
     this.#operations = operations;
     this.#writes = writes;
     this.#replicas = replicas;
-    this.#enqueue = enqueue;
-    this.#room = room;
+    this.#queue = queue;
     this.#onLost = onProducerLost;
     this.#leaseMs = leaseMs;
     this.#log = log;
@@ -164,7 +168,7 @@ export class Failover {
 
   async #takeOffered() {
     const { redis } = this.#cluster;
-    const { isBusy } = this.#room();
+    const { isBusy } = this.#queue.room();
     if ((await redis.command('SCARD', 'open:-')) === 0) return;
     await sleep(Math.random() * OFFER_WAIT_MS + (isBusy ? BUSY_WAIT_MS : 0));
     for (let taken = TAKEN_AT_ONCE; taken > 0 && this.#takes;) {
@@ -229,7 +233,7 @@ export class Failover {
       try {
         const { process, redis } = this.#cluster;
         const args = ['', this.#cluster.deadlineUs(), process, id, from, why, this.#onLost];
-        args.push(this.#room().hasRoom ? '1' : '0', String(LOSSES_MAX));
+        args.push(this.#queue.room().hasRoom ? '1' : '0', String(LOSSES_MAX));
         return await redis.run('take', [`job:${id}`], args);
       } catch (/** @type {any} */ error) {
         isUncertain ||= error.uncertain === true;
@@ -259,7 +263,7 @@ export class Failover {
     this.#log.info({ job_id: id, from: fields.taken, why, what }, 'job taken over');
     if (isToRun) {
       this.outcomes[why === 'lost' ? 'rerun' : 'handed_over'] += 1;
-      void this.#enqueue(record);
+      void this.#queue.enqueue(record);
       return;
     }
     if (outcome === 'CANCEL') {

@@ -31,7 +31,7 @@ export class RemoteJobs {
   #lifecycle;
   #operations;
   #replicas;
-  #endByForce;
+  #failover;
   #eraseNames;
   /** Waits for endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
@@ -43,19 +43,19 @@ export class RemoteJobs {
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./replicas.js').Replicas} deps.replicas
-   * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
-   *   that does not answer (`-`: no owner), and ends it
-   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases the
-   *   entries elsewhere in Redis that name it
+   * @param {Pick<import('./failover.js').Failover, 'take'>} deps.failover takes a cancelled job from an owner
+   *   that does not answer
+   * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
+   *   names it elsewhere in Redis
    */
-  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce, onErased }) {
+  constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased }) {
     this.#eraseNames = onErased;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
     this.#operations = operations;
     this.#replicas = replicas;
-    this.#endByForce = endByForce;
+    this.#failover = failover;
     const onEnded = (/** @type {{id: string}} */ { id }) => this.#endings.emit(id);
     replicas.on('ended', onEnded);
     lifecycle.on('ended', onEnded);
@@ -131,8 +131,8 @@ export class RemoteJobs {
     if (answer === 'GONE') throw jobNotFound();
     if (answer === 'LATE') throw redisUnavailable();
     if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
-    if (answer === 'TOLD') await this.#endByForce(id, owner);
-    if (answer === 'FREE') await this.#endByForce(id, '-');
+    if (answer === 'TOLD') await this.#failover.take(id, owner, 'cancel');
+    if (answer === 'FREE') await this.#failover.take(id, '-', 'cancel');
     if (answer === 'OWN') this.#cancelOwn(record, reason);
     if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
   }

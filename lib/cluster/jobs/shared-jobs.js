@@ -32,11 +32,9 @@ export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.st
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
   #redis;
-  #process;
-  #deadlineUs;
+  #identity;
+  #clock;
   #keyTtlMs;
-  #onBuried;
-  #onLate;
   #persistent;
   #rows = 0;
   /** The name of this process when it admitted a job. @type {WeakMap<Shared, string>} */
@@ -45,22 +43,17 @@ export class SharedJobs {
   /**
    * @param {object} deps
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
-   * @param {() => string} deps.process name of this process
-   * @param {() => string} deps.deadlineUs deadline for a script that is sent now; empty before the
-   *   first contact
-   * @param {number} deps.keyTtlMs time to live of an idempotency key
-   * @param {() => void} deps.onBuried called when this process is not a member of the deployment
-   * @param {() => Promise<void>} deps.onLate called when Redis's clock is ahead of the estimate
+   * @param {import('../members.js').Identity} deps.identity of this process
+   * @param {Pick<import('../client/redis-clock.js').RedisClock, 'deadlineUs' | 'sync'>} deps.clock
+   * @param {number} deps.keyTtlMs how long an idempotency key is kept
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
+  constructor({ redis, identity, clock, keyTtlMs, log }) {
     this.#redis = redis;
-    this.#process = process;
-    this.#deadlineUs = deadlineUs;
+    this.#identity = identity;
+    this.#clock = clock;
     this.#keyTtlMs = keyTtlMs;
     this.#persistent = new PersistentCalls({ redis, log });
-    this.#onBuried = onBuried;
-    this.#onLate = onLate;
   }
 
   /**
@@ -93,13 +86,13 @@ export class SharedJobs {
           await sleep(waitMs);
           break;
         case 'BURIED':
-          this.#onBuried();
+          this.#identity.bury();
           throw redisUnavailable();
         default:
           // The answer came in time, so somebody has set Redis's clock.
           if (isSynced) throw redisUnavailable();
           isSynced = true;
-          await this.#onLate();
+          await this.#clock.sync();
       }
     }
   }
@@ -114,9 +107,9 @@ export class SharedJobs {
     const { id, principal, usedKey } = record;
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
-    const process = this.#process();
+    const process = this.#identity.name;
     this.#admittedAs.set(record, process);
-    const args = ['', this.#deadlineUs(), process, id, principal];
+    const args = ['', this.#clock.deadlineUs(), process, id, principal];
     args.push(ttlOf(limits), String(choicesOf(record)));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
@@ -159,7 +152,7 @@ export class SharedJobs {
     // The process may get a new name meanwhile; after it has joined again, it owns the job under this name.
     const was = this.#admittedAs.get(record) ?? '';
     await this.#insist('retract', [`job:${id}`], () => [
-      ...[this.#process(), id, '', was, this.#deadlineUs()],
+      ...[this.#identity.name, id, '', was, this.#clock.deadlineUs()],
     ]);
   }
 
@@ -191,7 +184,7 @@ export class SharedJobs {
    */
   began(record) {
     const { id, attempts, upstream } = record;
-    const args = [this.#process(), String(Date.now()), String(attempts), upstream ?? ''];
+    const args = [this.#identity.name, String(Date.now()), String(attempts), upstream ?? ''];
     this.#redis.run('began', [`job:${id}`], args).catch(() => {});
   }
 
@@ -221,7 +214,7 @@ export class SharedJobs {
     fields.push('status', status, 'choices', String(choicesOf(record)));
     if (upstream !== undefined) fields.push('upstream', upstream);
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
-      ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
+      ...[this.#identity.name, id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,
     ]);
     return answer !== 'FENCED' && answer !== 'ENDED';

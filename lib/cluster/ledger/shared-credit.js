@@ -38,23 +38,20 @@ const HOURS = 48;
 export class SharedCredit {
   #redis;
   #calls;
-  #process;
-  #onBuried;
+  #identity;
   #persistent;
 
   /**
    * @param {object} deps
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
-   * @param {() => string} deps.process name of this process
-   * @param {() => void} deps.onBuried called when this process is not a member of the deployment
+   * @param {import('../members.js').Identity} deps.identity of this process
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, process, onBuried, log }) {
+  constructor({ redis, calls, identity, log }) {
     this.#redis = redis;
     this.#calls = calls;
-    this.#process = process;
-    this.#onBuried = onBuried;
+    this.#identity = identity;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
@@ -70,10 +67,10 @@ export class SharedCredit {
       const [answer, refusal] = await this.#calls.run(
         'ledger/hold',
         ['ledger'],
-        [id, JSON.stringify(asked), this.#process()],
+        [id, JSON.stringify(asked), this.#identity.name],
       );
       if (answer === 'BURIED') {
-        this.#onBuried();
+        this.#identity.bury();
         throw redisUnavailable();
       }
       return answer === 'OK' ? undefined : JSON.parse(refusal);
@@ -127,7 +124,7 @@ export class SharedCredit {
     // attempt.
     const args = () => [
       ...['', '', id, hold, isVoid, settlement, principal, model, counts],
-      ...[String(SETTLED_MS), this.#process()],
+      ...[String(SETTLED_MS), this.#identity.name],
     ];
     return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }

@@ -1,4 +1,4 @@
-import { ResponseEgress } from '../sse/response.js';
+import { SseResponse } from '../sse/response.js';
 import { jobMoved, jobNotFound, overloaded } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
 import { setUpstream } from '../respond.js';
@@ -324,18 +324,15 @@ export class FaceCall {
    */
   stream(face) {
     this.#streams = true;
-    const { hub, egress } = this.#calls;
+    const { hub, egress: mode, moves } = this.#calls;
     const members = this.#handles().map((handle) => ({ handle, cursor: '' }));
     const closed = this.#calls.placeOf(this.#res);
     const onClosed = (/** @type {boolean} */ complete) => {
       closed();
       this.#leave(complete);
     };
-    const { moves } = this.#calls;
-    new ResponseEgress(this.#res, { mode: egress, moves, onClosed }).connect(hub, members, {
-      face,
-    });
-    // From here on the stream counts as the reader.
+    new SseResponse(this.#res, { mode, moves, onClosed }).connect(hub, members, { face });
+    // From here on the stream itself is the reader.
     this.#release();
   }
 }

@@ -6,7 +6,8 @@
  * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last
  * event seen of each job. A job that is not in it is replayed from its beginning.
  */
-import { ResponseEgress, sendRetry } from '../sse/response.js';
+import { SseResponse } from '../sse/response.js';
+import { sendRetry } from '../sse/head.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
@@ -169,8 +170,9 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
       return;
     }
     const onClosed = open.open(principal);
-    const egress = { mode: options.egress, moves: options.redis !== undefined, onClosed };
-    new ResponseEgress(res, egress).connect(hub, members, streamOptions);
+    const { egress: mode, redis } = options;
+    const response = new SseResponse(res, { mode, moves: redis !== undefined, onClosed });
+    response.connect(hub, members, streamOptions);
   }
 
   /** @type {Handle} */

@@ -1,7 +1,7 @@
 import { bodyOf, isJson, isText } from '../../services/durable/content.js';
 import { PacedWriter } from './paced-writer.js';
 import { formatOffset } from '../../services/durable/offsets.js';
-import { writeStreamHead } from './response.js';
+import { writeStreamHead } from './head.js';
 
 /** @typedef {import('../../services/durable/port.js').Read} Read */
 

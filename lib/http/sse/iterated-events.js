@@ -1,5 +1,5 @@
 import { PacedWriter } from './paced-writer.js';
-import { writeStreamHead } from './response.js';
+import { writeStreamHead } from './head.js';
 
 /**
  * Streams the values of an iterator as server-sent events, at the pace of the socket. Ends when the client

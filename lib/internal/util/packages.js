@@ -21,7 +21,48 @@ export function lazy(make) {
   };
 }
 
-/** The last load of `later`, for which the next one waits. @type {Promise<unknown>} */
+/** Modules of this package that are loaded, by their URLs. @type {Map<string, unknown>} */
+const provided = new Map();
+
+/**
+ * A module of this package that the first call loads, before it returns. Loaders without a synchronous way to
+ * ES modules have it from `lib/preload.js`.
+ *
+ * Two ways to the same module must not overlap: what this loads may have no part that an `import()` is loading.
+ * @template Module
+ * @param {string} base `import.meta.url`
+ * @param {(require: (path: string) => any) => Module} load `(require) => require('./module.js')`, which
+ *   dependency-cruiser sees
+ * @returns {() => Module} a failure is thrown to its call, and the next call tries again
+ */
+export function lateModule(base, load) {
+  return lazy(() =>
+    load((path) => provided.get(new URL(path, base).href) ?? createRequire(base)(path)),
+  );
+}
+
+/**
+ * Gives modules to `lateModule`.
+ * @param {string} base `import.meta.url`
+ * @param {Record<string, unknown>} modules by their paths, relative to `base`
+ */
+export function provideModules(base, modules) {
+  for (const [path, module] of Object.entries(modules)) {
+    provided.set(new URL(path, base).href, module);
+  }
+}
+
+/** @returns {boolean} whether this loader loads ES modules synchronously, as Node does */
+export function canRequireModules() {
+  try {
+    require('./symbols.js');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The last load of `later`, which the next one waits for. @type {Promise<unknown>} */
 let lastLoad = Promise.resolve();
 
 /**

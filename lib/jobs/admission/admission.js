@@ -55,7 +55,7 @@ export class Admission extends EventEmitter {
   #lifecycle;
   #directory;
   #turns;
-  #webhooks;
+  #webhookOf;
   #context;
   #nowMs;
   #pending = 0;
@@ -80,7 +80,7 @@ export class Admission extends EventEmitter {
     this.#nowMs = deps.nowMs;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
-    this.#webhooks = deps.webhooks;
+    this.#webhookOf = deps.webhookOf;
     this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#billing = deps.billing;
@@ -256,7 +256,7 @@ export class Admission extends EventEmitter {
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
-    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
+    const webhook = this.#webhookOf(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.submittedMs = this.#nowMs();
     record.trace = this.#context?.();

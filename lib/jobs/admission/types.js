@@ -108,14 +108,6 @@
  */
 
 /**
- * Interface of webhooks for admission.
- * @typedef {object} WebhooksPort
- * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
- *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
- *   prefix of the member's name
- */
-
-/**
  * Further dependencies of admission in a deployment of several processes.
  * @typedef {object} DeploymentDeps
  * @property {import('../shared-jobs-port.js').SharedJobsPort} shared
@@ -145,7 +137,9 @@
  * @property {BillingPort} billing
  * @property {TurnsPort} turns
  * @property {() => unknown} [context] the context of the current request for traces; default: none
- * @property {WebhooksPort} [webhooks] default: no job may have a `webhook_url`
+ * @property {(request: CheckedRequest, within: string) => object | undefined} webhookOf checks `webhook_url`
+ *   and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`: prefix of the
+ *   member's name
  * @property {import('../storage/job-store.js').JobStore} [store] default: jobs are in memory only
  * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory] default: none
  * @property {DeploymentDeps} [deployment] default: the jobs belong to this process only

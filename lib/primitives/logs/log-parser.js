@@ -55,6 +55,8 @@ const MALFORMED = 1;
 const TRUNCATED = 2;
 const CONTAINER = 4;
 const TOP_MAX = 10_000;
+const SOURCE_OPTIONS = Object.freeze(['source']);
+const TOP_OPTIONS = Object.freeze(['k', 'windowMs', 'nowMs']);
 
 /** A source that is being read. */
 class Source {
@@ -160,7 +162,7 @@ export class LogParser {
    * @param {number} least
    */
   #push(chunk, options, least) {
-    const { source: name = '' } = checkOptions('options', options);
+    const { source: name = '' } = checkOptions('options', options, SOURCE_OPTIONS);
     const checked = checkChunk(chunk);
     const source = this.#sourceOf(checkString('source', name));
     const bytes = this.#bytesOf(checked, source);
@@ -234,7 +236,7 @@ export class LogParser {
    * @returns {LogEvent[]}
    */
   end(options) {
-    const { source: name } = checkOptions('options', options);
+    const { source: name } = checkOptions('options', options, SOURCE_OPTIONS);
     if (name !== undefined) {
       const source = this.#sources.get(checkString('source', name));
       return source === undefined ? [] : this.#endSource(source, ALL_EVENTS);
@@ -263,7 +265,7 @@ export class LogParser {
    * @returns {LogStats}
    */
   stats(options) {
-    const { source: name } = checkOptions('options', options);
+    const { source: name } = checkOptions('options', options, SOURCE_OPTIONS);
     let id = -1;
     if (name !== undefined) id = this.#sources.get(checkString('source', name))?.id ?? 0;
     const [bytes, lines, events, errors, malformed, truncated] = this.#native.stats(id);
@@ -283,7 +285,7 @@ export class LogParser {
    * @returns {TopError[]}
    */
   topErrors(options) {
-    const { k, windowMs, nowMs } = checkOptions('options', options);
+    const { k, windowMs, nowMs } = checkOptions('options', options, TOP_OPTIONS);
     const most = checkInteger('k', k, { max: TOP_MAX, fallback: 10 });
     const window =
       windowMs === undefined || windowMs === Infinity

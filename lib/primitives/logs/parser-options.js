@@ -66,7 +66,7 @@ const known = new Set([
 ]);
 
 /** @param {unknown} formats */
-function checFORMATS(formats = Object.keys(FORMATS)) {
+function checkFormats(formats = Object.keys(FORMATS)) {
   const takes = `formats takes an array of ${Object.keys(FORMATS).join(', ')}`;
   if (!Array.isArray(formats)) throw typeError(takes);
   let set = 0;
@@ -112,7 +112,7 @@ export function checkParserOptions(options) {
     throw typeError('clock takes a ManualClock');
   }
   return {
-    formats: checFORMATS(options.formats),
+    formats: checkFormats(options.formats),
     start: checkPatterns('start', options.start),
     continuation: checkPatterns('continuation', options.continuation),
     flushMs: checkMs('flushMs', options.flushMs, { fallback: 1000, infinite: true }),

@@ -23,8 +23,39 @@ import { namesPrivateAddress } from './sender.js';
 const STATUSES = Object.freeze(['completed', 'failed', 'cancelled']);
 
 /**
- * Reports the ends of jobs, workflows and crawls to URLs: selects the receivers of each event, and creates the
- * bodies. With a data file undelivered webhooks outlive the process. Main thread; `close()` ends it.
+ * Checks the members of a job's request.
+ * @param {import('./options.js').WebhookSettings} settings
+ * @param {{webhook_url?: string, webhook_text?: boolean}} request
+ * @param {string} within prefix of the members' names in errors
+ * @returns {{url: string, text: boolean} | undefined} to keep with the job; undefined: it names no URL
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function webhookOf(
+  { webhookUrls },
+  { webhook_url: given, webhook_text: text = false },
+  within,
+) {
+  const param = `${within}webhook_url`;
+  const refused = (/** @type {string} */ why) =>
+    badRequest('invalid_value', param, `${param} ${why}.`);
+  if (given === undefined) return undefined;
+  if (webhookUrls === undefined) {
+    throw refused('is not allowed: this server names no hosts for it');
+  }
+  const url = readWebhookUrl(given);
+  if (typeof url === 'string') throw refused(url);
+  if (!isAllowedHost(webhookUrls, url)) {
+    throw refused('names a host that this server does not allow');
+  }
+  if (!webhookUrls.allowPrivateAddresses && namesPrivateAddress(url)) {
+    throw refused('must not name an address that is not on the public internet');
+  }
+  return { url: url.href, text };
+}
+
+/**
+ * Reports the ends of jobs, workflows and crawls to URLs: decides who gets which event, and makes the bodies.
+ * With a data file undelivered webhooks outlive the process. Main thread; `close()` ends it.
  */
 export class Webhooks {
   #settings;
@@ -94,34 +125,7 @@ export class Webhooks {
   }
 
   /**
-   * Checks the members of a job's request.
-   * @param {{webhook_url?: string, webhook_text?: boolean}} request
-   * @param {string} within prefix of the members' names in errors
-   * @returns {{url: string, text: boolean} | undefined} data to keep with the job; undefined: it names no URL
-   * @throws {HttpError} 400
-   */
-  ofRequest({ webhook_url: given, webhook_text: text = false }, within) {
-    const param = `${within}webhook_url`;
-    const refused = (/** @type {string} */ why) =>
-      badRequest('invalid_value', param, `${param} ${why}.`);
-    if (given === undefined) return undefined;
-    const { webhookUrls } = this.#settings;
-    if (webhookUrls === undefined) {
-      throw refused('is not allowed: this server names no hosts for it');
-    }
-    const url = readWebhookUrl(given);
-    if (typeof url === 'string') throw refused(url);
-    if (!isAllowedHost(webhookUrls, url)) {
-      throw refused('names a host that this server does not allow');
-    }
-    if (!webhookUrls.allowPrivateAddresses && namesPrivateAddress(url)) {
-      throw refused('must not name an address that is not on the public internet');
-    }
-    return { url: url.href, text };
-  }
-
-  /**
-   * Call it before the usage of the job is counted: a job that a crash leaves uncounted is reported
+   * To be called before the usage of the job is counted: a job that a crash leaves uncounted is reported
    * after the restart.
    * @param {JobRecord} record that has ended
    */

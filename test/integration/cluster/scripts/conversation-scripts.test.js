@@ -1,5 +1,4 @@
 /** The scripts of conversations on a real Redis, with time moved by hand, beside conversations in memory. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Conversations } from '../../../../lib/services/conversations/service.js';
 import { EventEmitter } from 'node:events';
 import { ManualClock } from '../../../../lib/index.js';
@@ -33,7 +32,8 @@ beforeEach(async () => {
   await t.admin.flushall();
   await t.join('a');
   clock = new ManualClock();
-  const calls = new ScriptCalls({ send: t.run, runId: () => '', deadlineUs: () => '', clock });
+  const redisClock = { deadlineUs: () => '' };
+  const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });
   const cluster = Object.assign(new EventEmitter(), { redisNowMs: () => clock.nowMs() });
   shared = new SharedConversations({ cluster, calls });
 });

@@ -1,6 +1,5 @@
 /** The scripts of durable streams on a real Redis, with time moved by hand. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedDurable } from '../../../../lib/cluster/durable/shared-durable.js';
@@ -30,7 +29,8 @@ afterAll(async () => {
 beforeEach(async () => {
   await t.admin.flushall();
   clock = new ManualClock();
-  const calls = new ScriptCalls({ send: t.run, runId: () => '', deadlineUs: () => '', clock });
+  const redisClock = { deadlineUs: () => '' };
+  const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });
   const channels = Object.assign(new EventEmitter(), { listen() {}, unlisten() {} });
   streams = new SharedDurable({ calls, channels });
   made.push(streams);
@@ -59,7 +59,8 @@ test('a script that Redis runs after its deadline changes nothing', async () => 
   await create('a', { content: Buffer.from('one') });
   const before = await t.dump();
   const late = new ScriptCalls({
-    ...{ send: t.run, runId: () => '', deadlineUs: () => '1', syncClock: async () => {} },
+    ...{ send: t.run, runId: () => '' },
+    redisClock: { deadlineUs: () => '1', sync: async () => {} },
   });
   const channels = Object.assign(new EventEmitter(), { listen() {}, unlisten() {} });
   const other = new SharedDurable({ calls: late, channels });
