@@ -14,7 +14,7 @@ import {
 } from '../services/webhooks/options.js';
 
 /**
- * The modules of the gateway, loaded after the flags are checked, so that help and usage errors come without delay.
+ * The modules of the gateway, loaded after the flags are checked, so that help and usage errors come at once.
  * @type {() => typeof import('../gateway/gateway.js')}
  */
 const gatewayModule = lateModule(import.meta.url, (require) => require('../gateway/gateway.js'));

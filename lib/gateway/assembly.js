@@ -57,7 +57,7 @@ const ERROR_STREAMS_MAX = 100;
 /** What only a gateway with Redis needs. @type {() => typeof import('./cluster-parts.js')} */
 const clusterParts = lateModule(import.meta.url, (require) => require('./cluster-parts.js'));
 
-/** Services that only their routes use. */
+/** Services used only by their routes. */
 const importAdmin = later(() => import('./admin-parts.js'));
 const importEmbeddings = later(() => import('../services/embeddings/service.js'));
 const importKeys = later(() => import('../services/keys/service.js'));
@@ -239,7 +239,7 @@ function createWebhooks(jobs, namespaces, metrics, options, { workflows, crawls 
  */
 function createAudit({ store, memory, deployed }, namespaces, metrics, options) {
   const deps = { ...options.audit, unixMs: wallClock(options.clock), metrics };
-  // Without a data file the entries would be in memory twice.
+  // Without a data file a journal would store the entries in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const local = deployed ? undefined : new AuditLog({ ...deps, journal });
   const audit =

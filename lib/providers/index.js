@@ -1,5 +1,5 @@
 /**
- * The providers that come with Sluice. A plain `async function*` is one too: see function.js. Each is loaded when it
+ * The providers included in Sluice. A plain `async function*` is also a provider: see function.js. Each is loaded when it
  * is first made.
  */
 import { demo } from './demo.js';

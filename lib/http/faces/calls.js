@@ -332,7 +332,7 @@ export class FaceCall {
       this.#leave(complete);
     };
     new SseResponse(this.#res, { mode, moves, onClosed }).connect(hub, members, { face });
-    // From here on the stream itself is the reader.
+    // From here on the stream counts as the reader.
     this.#release();
   }
 }

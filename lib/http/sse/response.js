@@ -150,7 +150,7 @@ export class SseResponse {
   #sendHead() {
     if (this.#gone) return;
     const { socket } = this.#res;
-    // Undocumented property; without it, or behind earlier answers, Node sends the head.
+    // Undocumented property; without it, or after earlier unsent answers, Node sends the head.
     const head = /** @type {any} */ (this.#res)._header;
     const isNext = socket?.writableLength === 0 && typeof head === 'string';
     if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
@@ -181,7 +181,7 @@ export class SseResponse {
 
   /**
    * @param {number} fd
-   * @param {string} [head] for the reactor to send; default: Node has sent it
+   * @param {string} [head] the head, if the reactor must send it; default: Node has sent it
    * @returns {boolean} whether the reactor owns the socket now
    */
   #transfer(fd, head) {

@@ -62,7 +62,7 @@ export function canRequireModules() {
   }
 }
 
-/** The last load of `later`, which the next one waits for. @type {Promise<unknown>} */
+/** The last load of `later`, for which the next one waits. @type {Promise<unknown>} */
 let lastLoad = Promise.resolve();
 
 /**
