@@ -31,7 +31,11 @@ export class UsageError extends Error {}
 
 /** @type {Flags} */
 export const configFlag = {
-  config: { type: 'string', value: 'FILE', help: 'JSON with these options; flags win over it' },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    help: 'JSON file with these options; flags take precedence',
+  },
 };
 
 /** @type {Flags} */
@@ -41,7 +45,7 @@ export const outputFlag = {
     value: 'FILE',
     alias: 'out',
     defaultText: 'standard output',
-    help: 'file that results are written to',
+    help: 'file for the results',
   },
 };
 

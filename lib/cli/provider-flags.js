@@ -31,7 +31,7 @@ export const providerFlags = {
     type: 'choice',
     choices: ['demo', 'openai', 'llama'],
     defaultText: 'openai with --upstream, else demo',
-    help: 'source of the text: a canned one, an OpenAI-compatible server, or a GGUF file',
+    help: 'source of the text: a fixed demo text, an OpenAI-compatible server, or a GGUF file',
   },
   ...flagsOf('openai', OPENAI_OPTIONS),
   model: {

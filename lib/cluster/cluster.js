@@ -20,27 +20,28 @@ const JOIN_AGAIN_MS = 250;
 
 /** @typedef {import('../streams/redis-link.js').RedisLink} RedisLink */
 /**
- * The native link as a cluster uses it. On one line: the compiler prints the declaration with its line breaks.
+ * The part of the native link that a cluster uses. On one line: the compiler prints the declaration with its line
+ * breaks.
  * @typedef {Pick<RedisLink, 'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
  * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
  * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
- * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
- * an owner. `erased`: a job is no more. `keys`: keys of callers were changed. `published`: a message on a channel of
- * `listen`. `left`: this process is no member any more.
- * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [how: {ids: string[],
+ * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, can be
+ * taken over. `erased`: a job was erased. `keys`: keys of callers were changed. `published`: a message on a channel
+ * of `listen`. `left`: this process is no member any more.
+ * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [membership: {ids: string[],
  *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
  *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
  *   left: []}} ClusterEvents
  */
 
 /**
- * This process as a member of a deployment of several processes on one Redis. Main thread. `close()` ends
+ * The membership of this process in a deployment of several processes on one Redis. Main thread. `close()` ends
  * it.
  *
- * Joins at the first contact. Counted dead, or after a loss of Redis's data, it joins again under a new
+ * Joins at the first contact. After it was counted dead, or Redis lost its data, it joins again under a new
  * name, with the jobs that no other process has taken.
  * @extends {EventEmitter<ClusterEvents>}
  */
@@ -53,13 +54,13 @@ export class Cluster extends EventEmitter {
   /** When it has joined under its name. */
   #joinedMs = Infinity;
   #isJoining = false;
-  /** The name under which it was counted dead, until it has joined again. */
+  /** The name that was counted dead; set until this process has joined again. */
   #was = '';
   /** @type {NodeJS.Timeout | undefined} */
   #joining;
   #hasLeft = false;
   #isClosed = false;
-  /** Of the data in Redis; another one: they were lost. */
+  /** Name of the data in Redis; it changes when Redis loses its data. */
   #epoch = '';
   #secret = '';
   #lastAnswerMs = -Infinity;
@@ -120,7 +121,7 @@ export class Cluster extends EventEmitter {
     return this.#identity.name;
   }
 
-  /** What all keys begin with: `{PREFIX}:`. */
+  /** The prefix of all keys: `{PREFIX}:`. */
   get prefix() {
     return `{${this.#options.prefix}}:`;
   }
@@ -130,12 +131,12 @@ export class Cluster extends EventEmitter {
     return this.redis.state;
   }
 
-  /** Whether this process is a member, as far as it knows. */
+  /** Whether this process is a member, by the last answer of Redis. */
   get isMember() {
     return this.#isMember;
   }
 
-  /** The secret of stream URLs where none is configured; empty before the first contact. */
+  /** The secret of stream URLs if none is configured; empty before the first contact. */
   get secret() {
     return this.#secret;
   }
@@ -163,7 +164,7 @@ export class Cluster extends EventEmitter {
     return this.clock.unixMs();
   }
 
-  /** @returns {string} until when Redis may run a script that is sent now, in its own microseconds */
+  /** @returns {string} deadline for a script that is sent now, in Redis's microseconds */
   deadlineUs() {
     return this.clock.deadlineUs();
   }
@@ -184,10 +185,10 @@ export class Cluster extends EventEmitter {
   }
 
   /**
-   * Resolves once this process is a member, or after `waitMs` all the same.
+   * Resolves once this process is a member, at the latest after `waitMs`.
    * @param {number} waitMs
    * @returns {Promise<boolean>} whether it is one
-   * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_...`: waiting does not help
+   * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_...`: a lasting fault
    */
   async ready(waitMs) {
     if (!this.#isMember && this.redis.refusal === undefined) {
@@ -212,7 +213,7 @@ export class Cluster extends EventEmitter {
     return this.#isMember;
   }
 
-  /** Joins, and tries again until that has succeeded. */
+  /** Joins, with retries until it succeeds. */
   async #join() {
     if (this.#isJoining || this.#isMember || this.#hasLeft) return;
     this.#isJoining = true;
@@ -224,7 +225,7 @@ export class Cluster extends EventEmitter {
     } finally {
       this.#isJoining = false;
     }
-    // A schema that is too new stays.
+    // Waiting does not change a schema that is too new.
     if (this.#isMember || this.redis.refusal !== undefined) return;
     this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
     this.#joining.unref();
@@ -280,7 +281,7 @@ export class Cluster extends EventEmitter {
 
   /**
    * @param {number} us of Redis's clock
-   * @param {number} atMs of this process's, not earlier than `us` was read: deadlines are early, not late
+   * @param {number} atMs of this process's, not before `us` was read, so that deadlines are early rather than late
    */
   #observeClock(us, atMs) {
     this.clock.observe(us, atMs);
@@ -292,7 +293,7 @@ export class Cluster extends EventEmitter {
     this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.answeredMs);
     const { sentMs, answeredMs } = beat;
     if (!beat.member) {
-      // Sent before it had joined, a beat says nothing of its name.
+      // A beat sent before the join says nothing about the current name.
       if (sentMs >= this.#joinedMs) this.#joinAgain();
       return;
     }
@@ -304,13 +305,13 @@ export class Cluster extends EventEmitter {
     this.emit('beat', beat);
   }
 
-  /** Reports dead processes now, and once more when the next lease may run out. */
+  /** Reports dead processes now, and again when the next lease may expire. */
   #judge() {
     clearTimeout(this.#judging);
     const nowMs = this.#nowMs();
     for (const { name, beat } of this.members.dead(nowMs)) this.emit('dead', name, beat);
     const waitMs = this.members.dueMs - nowMs;
-    // The answer to the next beat judges again.
+    // The answer to the next beat repeats the check.
     if (waitMs <= 0 || waitMs > this.#options.leaseMs / BEATS_PER_LEASE) return;
     this.#judging = setTimeout(() => this.#isMember && this.#judge(), waitMs);
     this.#judging.unref();
@@ -347,7 +348,7 @@ export class Cluster extends EventEmitter {
       const messages = await this.redis.run('messages', [`ctl:${this.#identity.name}`], []);
       for (const message of messages) this.emit('message', message);
     } catch {
-      // The next beat brings them.
+      // The next beat delivers the messages.
     }
   }
 
@@ -362,7 +363,7 @@ export class Cluster extends EventEmitter {
     this.emit('state', state);
   }
 
-  /** Leaves the deployment. Jobs that this process still has are left to the others. */
+  /** Leaves the deployment. Other processes take over its remaining jobs. */
   async leave() {
     this.#hasLeft = true;
     if (!this.#isMember) return;
@@ -387,7 +388,7 @@ export class Cluster extends EventEmitter {
 
 /**
  * @param {ConstructorParameters<typeof Cluster>[0]} deps
- * @returns {Cluster} that connects from now on
+ * @returns {Cluster} a client that is connecting
  */
 export function openCluster(deps) {
   return new Cluster(deps);

@@ -55,13 +55,13 @@ export class AdoptedJobs {
 }
 
 /**
- * The jobs and operations of this process as a part of a deployment: it takes over jobs of other processes, and hands its
- * own to them when it leaves. Main thread; `leave()` ends it.
+ * Connects the jobs and operations of this process to a deployment: takes over jobs of other processes, and hands
+ * its own jobs to them when it leaves. Main thread; `leave()` ends it.
  */
 export class Deployment {
   #replicas;
   #retentions;
-  /** Jobs of which this process has told another ending than the one that counts. */
+  /** Jobs whose ending, as reported by this process, differs from the ending in Redis. */
   conflictingEndings = 0;
   /** @type {Promise<unknown>} */
   #leaving = Promise.resolve();
@@ -110,23 +110,27 @@ export class Deployment {
 
   /**
    * Logs both endings of a job.
-   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has told
+   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has reported
    * @param {import('../internal/util/logger.js').Logger} log
    */
   async #report({ id, status, final }, log) {
     const kept = await this.cluster.redis
       .command('HMGET', `job:${id}`, 'status', 'final', 'attempt')
       .catch(() => [null, null, null]);
-    // An operation that was tried again elsewhere.
+    // Another process has retried the operation.
     if (Number(kept[2]) > final.attempt) return;
     this.conflictingEndings += 1;
-    const told = { status, reason: final.reason, error: final.error };
-    log.error({ job_id: id, told, kept_status: kept[0], kept: kept[1] }, 'two endings of a job');
+    const reported = { status, reason: final.reason, error: final.error };
+    log.error(
+      { job_id: id, reported, kept_status: kept[0], kept: kept[1] },
+      'two endings of a job',
+    );
   }
 
   /**
-   * Takes no further jobs, hands over those that have not begun, and sends the readers of other processes'
-   * jobs elsewhere. Resolves once the jobs are handed over; the readers leave within a second.
+   * Accepts no further jobs, hands over those that have not begun, and disconnects the readers of other processes'
+   * jobs, which then reconnect elsewhere. Resolves once the jobs are handed over; the readers leave within a
+   * second.
    */
   async beginToLeave() {
     this.failover.close();

@@ -14,9 +14,9 @@ import { REDIS_OPTIONS, checkServer } from './options.js';
 import { checkClock, checkOptions, checkString } from '../internal/util/validate.js';
 import { checkTable } from '../internal/util/option-table.js';
 
-/** How long `openRedis` waits for the first answer. */
+/** Time limit of `openRedis` for the first answer. */
 const OPEN_MS = 2000;
-/** Age at which the reading of Redis's clock is renewed. */
+/** Age at which Redis's clock is read again. */
 const CLOCK_AGE_MS_MAX = 60_000;
 
 /** The options that `openRedis` shares with the gateway. */
@@ -31,16 +31,17 @@ const ROWS = REDIS_OPTIONS.filter(({ path }) =>
  * @property {string} url `redis://[user[:password]@]host[:port][/db]`, `rediss://`, or `redis-sentinel://`
  * @property {string} [prefix] first part of all keys, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default
  *   `sluice`. Handles with the same server and prefix share their state
- * @property {import('../internal/time/clock.js').ManualClock} [clock] in place of the server's, for tests
- * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
- * @property {number} [waitReplicas] replicas that have to have what is acknowledged for good before a call
+ * @property {import('../internal/time/clock.js').ManualClock} [clock] replaces the server's clock, for tests
+ * @property {number} [commandTimeoutMs] time limit of a command; default 1000
+ * @property {number} [waitReplicas] replicas that must hold a permanent change before a call
  *   resolves; default 0
- * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS, for `rediss://`
+ * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS, for
+ *   `rediss://`
  */
 
 /**
  * @typedef {Omit<import('../primitives/kv/options.js').KvStoreOptions, 'clock'> & {name?: string}}
- *   SharedKvOptions `name` of the store, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default `default`. The other ones
+ *   SharedKvOptions `name` of the store, 1 to 64 of A-Z, a-z, 0-9, _, . and -; default `default`. The other options
  *   are those of `KvStore`
  */
 
@@ -53,7 +54,7 @@ function checkStoreName(name = 'default') {
   throw rangeError('name takes 1 to 64 of A-Z, a-z, 0-9, _, . and -');
 }
 
-/** Codes and words of the states in which Redis does not do what it is asked. */
+/** Codes and texts of the states in which Redis refuses calls. */
 const FAILURES = /** @type {const} */ ({
   full: ['ERR_REDIS_FULL', 'has no memory left'],
   readonly: ['ERR_REDIS_READONLY', 'takes no writes'],
@@ -73,13 +74,13 @@ export class SharedRedis {
   #stores = new Map();
   /** @type {Promise<void> | undefined} */
   #closing;
-  /** Calls without an answer. @type {Set<Promise<unknown>>} */
+  /** Calls that wait for an answer. @type {Set<Promise<unknown>>} */
   #open = new Set();
 
   /**
    * @param {object} deps
-   * @param {RedisClient} deps.redis that is connected
-   * @param {RedisClock} deps.redisClock that was read
+   * @param {RedisClient} deps.redis a connected client
+   * @param {RedisClock} deps.redisClock a clock that has been read
    * @param {import('./kv/change-feed.js').Subscribe} deps.subscribe
    * @param {import('../internal/time/clock.js').ManualClock} [deps.clock]
    */
@@ -147,7 +148,7 @@ export class SharedRedis {
 
   /**
    * The ledger of this server and prefix: accounts in micro-credits, holds and a journal.
-   * @param {{}} [options] none so far
+   * @param {{}} [options] no options yet
    * @returns {SharedLedger}
    */
   ledger(options) {
@@ -156,7 +157,7 @@ export class SharedRedis {
   }
 
   /**
-   * Waits for the answers to calls under way, and ends the connection and all watches. Every later call
+   * Waits for the answers to calls in progress, then ends the connection and all watches. Every later call
    * rejects with ERR_REDIS_CLOSED.
    * @returns {Promise<void>}
    */
@@ -188,7 +189,7 @@ function failureOf(redis, error) {
 }
 
 /**
- * Resolves with the first answer of the server.
+ * Resolves at the first answer of the server.
  * @param {RedisClient} redis
  * @returns {Promise<void>}
  * @throws {SluiceError} `ERR_REDIS_...`

@@ -143,22 +143,22 @@ export class Context {
   /**
    * Submits a job; the answer may be any.
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    */
-  post(source, how = {}) {
+  post(source, options = {}) {
     const model = this.#options.model ?? source.model;
-    const parts = this.adapter.submit(this.base, { prompt: source.prompt, model, ...how });
+    const parts = this.adapter.submit(this.base, { prompt: source.prompt, model, ...options });
     return this.#start(parts, this.adapter.decoder());
   }
 
   /**
    * A job that the server has accepted.
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<Job>}
    */
-  submit(source, how) {
-    const submitted = this.#submit(source, how);
+  submit(source, options) {
+    const submitted = this.#submit(source, options);
     // A rule that fails before it awaits this reports its own failure.
     submitted.catch(() => {});
     return submitted;
@@ -166,12 +166,12 @@ export class Context {
 
   /**
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<Job>}
    */
-  async #submit(source, how) {
+  async #submit(source, options) {
     if (source.job !== undefined) return source.job;
-    const response = await this.post(source, how).head();
+    const response = await this.post(source, options).head();
     const { status } = response;
     if (STREAM_TYPE.test(response.headers['content-type'] ?? '') && status === 200) {
       // The answer is the stream; its events say which job it is.
@@ -189,12 +189,12 @@ export class Context {
   /**
    * A job in the middle of its answer, and a reader that has what the model has said.
    * @param {string} text that the model says first
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<{source: Source, job: Job, stream: Stream}>}
    */
-  async running(text, how) {
+  async running(text, options) {
     const source = await this.byHand();
-    const submitted = this.submit(source, how);
+    const submitted = this.submit(source, options);
     await source.write(text);
     const job = await submitted;
     const stream = await (await this.first(job)).hasText(text.trimEnd());

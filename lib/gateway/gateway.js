@@ -153,7 +153,7 @@ export class Gateway extends EventEmitter {
    *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is still in the data file
    */
   async delete(id, options) {
-    const { principal = ANONYMOUS } = checkOptions('options', options, ['principal']);
+    const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
     const record = await this.#find(id, principal);
     const { erasure, deployed } = this.#parts;
     if (deployed === undefined) await erasure.job(record);

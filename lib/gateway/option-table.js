@@ -30,6 +30,6 @@ export const CLOSE_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: 10_000,
     flag: 'drain-ms',
-    help: 'how long running jobs may go on before they are ended as `shutdown`',
+    help: 'time for running jobs to finish before they are ended as `shutdown`',
   },
 ]);

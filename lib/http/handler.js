@@ -137,9 +137,13 @@ export function createHandler(deps) {
           exchange.digest = digestOf(bytes);
         }
       : undefined;
-    const how = { optional: kind === 'optional-json', exact: kind === 'exact-json', onBytes };
+    const readOptions = {
+      optional: kind === 'optional-json',
+      exact: kind === 'exact-json',
+      onBytes,
+    };
     const reading = guardBody(req, res, watch, () =>
-      kind === 'bytes' ? readBytes(req, bytesMax) : readJson(req, bytesMax, how),
+      kind === 'bytes' ? readBytes(req, bytesMax) : readJson(req, bytesMax, readOptions),
     );
     return whenReady(reading, (body) => {
       exchange.body = body;

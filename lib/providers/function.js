@@ -31,10 +31,10 @@ export function fromFunction(generate, options) {
     takesAnyModel: true,
     takesBatches: false,
     enforcesMaxTokens: false,
-    generate(request, how) {
+    generate(request, callOptions) {
       // Returned unchanged: the consumer stops pulling on an abort even if the function ignores its
       // signal, and a wrapper would cost more than everything else per token.
-      const iterable = generate(request, how);
+      const iterable = generate(request, callOptions);
       if (typeof iterable?.[Symbol.asyncIterator] === 'function') return iterable;
       throw new SluiceError(
         'ERR_PROVIDER_ERROR',

@@ -1,5 +1,5 @@
 /**
- * The clock of a Redis server as this process knows it: read once, and carried on by the monotonic clock.
+ * An estimate of a Redis server's clock: read once, then advanced by the monotonic clock.
  * Main thread.
  */
 export class RedisClock {
@@ -27,7 +27,7 @@ export class RedisClock {
 
   /**
    * @param {number} us Redis's Unix time in microseconds
-   * @param {number} atMs time of this process at which it counts as read
+   * @param {number} atMs time of this process at which the clock was read
    */
   observe(us, atMs) {
     this.#read = { us, atMs };

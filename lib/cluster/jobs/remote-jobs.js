@@ -9,20 +9,20 @@ import { remoteRecord } from './replicas.js';
 /** @typedef {import('../../jobs/job-directory.js').JobDirectory} JobDirectory */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
-/** Ids of jobs. Others are unknown without asking Redis. */
+/** Ids of jobs. Other ids are rejected without a call to Redis. */
 const JOB_ID = /^job_[\w-]{24}$/;
 
-/** Jobs that one call of the list script looks at. */
+/** Jobs that one call of the list script examines. */
 const LIST_STEPS_MAX = 1000;
-/** How long a cancellation waits for the owner of the job before it ends the job itself. */
+/** Time that a cancellation gives the owner of the job before this process ends the job itself. */
 const OWNER_MS = 1000;
 /** Statuses of a job that has ended. */
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
-/** How long a cancellation waits for an ending that is on its way. */
+/** Time that a cancellation waits for an ending that is being written. */
 const ENDING_MS = 5000;
 
 /**
- * The jobs of a deployment: those of this process, and those of the others by their replicas. Main thread.
+ * The jobs of a deployment: own ones, and those of other processes by their replicas. Main thread.
  * @implements {JobDirectory}
  */
 export class RemoteJobs {
@@ -33,7 +33,7 @@ export class RemoteJobs {
   #replicas;
   #failover;
   #eraseNames;
-  /** Endings of jobs, by id. */
+  /** Waits for endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
   /**
@@ -104,7 +104,7 @@ export class RemoteJobs {
   /**
    * @param {string} id
    * @param {JobFields} fields
-   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined when it was purged meanwhile
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
@@ -115,7 +115,7 @@ export class RemoteJobs {
   }
 
   /**
-   * As `JobDirectory.cancel`; also for the record of an operation of another process.
+   * See `JobDirectory.cancel`; also accepts the record of an operation of another process.
    * @type {JobDirectory['cancel']}
    */
   async cancel(record, reason) {
@@ -187,8 +187,8 @@ export class RemoteJobs {
    * Erases a job from all processes.
    * @param {JobRecord} record
    * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
-   *   what this process has, is erased
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing was erased, or
+   *   only the data in this process
    */
   async erase(record, eraseOwn) {
     const { id, principal } = record;

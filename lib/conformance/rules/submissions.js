@@ -153,8 +153,8 @@ export const submissions = [
     features: ['submit', 'policy-cancel'],
     control: 'watch',
     async run(context) {
-      const how = /** @type {const} */ ({ policy: 'cancel', graceMs: 50 });
-      const { source, job, stream } = await context.running('some text', how);
+      const options = /** @type {const} */ ({ policy: 'cancel', graceMs: 50 });
+      const { source, job, stream } = await context.running('some text', options);
       stream.close();
       await source.left();
       if (!context.has('replay')) return;
@@ -171,8 +171,8 @@ export const submissions = [
     control: 'watch',
     async run(context) {
       const graceMs = GRACE_MS;
-      const how = /** @type {const} */ ({ policy: 'cancel', graceMs });
-      const { source, job, stream } = await context.running('before ', how);
+      const options = /** @type {const} */ ({ policy: 'cancel', graceMs });
+      const { source, job, stream } = await context.running('before ', options);
       stream.close();
       const again = await (await context.open(job)).hasText('before');
       await new Promise((resolve) => setTimeout(resolve, 1.25 * graceMs));

@@ -175,8 +175,8 @@ export class Stream {
   #ending() {
     const code = /** @type {any} */ (this.error)?.code;
     if (this.response === undefined) return `the connection failed (${code ?? 'closed'})`;
-    const how = this.state === 'end' ? 'the response ended' : 'the connection was cut';
-    return `${how}${this.#soFar()}`;
+    const ending = this.state === 'end' ? 'the response ended' : 'the connection was cut';
+    return `${ending}${this.#soFar()}`;
   }
 
   /** The status and the head are there. */

@@ -162,9 +162,9 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {string} principal
    * @param {import('../../streams/types.js').Member[]} members
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function connect(res, principal, members, how) {
+  function connect(res, principal, members, streamOptions) {
     if (!open.hasRoom(principal)) {
       turnAway(res);
       return;
@@ -172,7 +172,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
     const onClosed = open.open(principal);
     const { egress: mode, redis } = options;
     const response = new SseResponse(res, { mode, moves: redis !== undefined, onClosed });
-    response.connect(hub, members, how);
+    response.connect(hub, members, streamOptions);
   }
 
   /** @type {Handle} */
@@ -198,12 +198,12 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {Context} context
    * @param {import('../../jobs/job.js').JobRecord[]} records of jobs of the caller
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function sendUrl(res, { baseUrl, access: { principal } }, records, how) {
+  function sendUrl(res, { baseUrl, access: { principal } }, records, streamOptions) {
     const ids = records.map(({ id }) => id);
     sendJson(res, 200, {
-      stream_url: baseUrl + streamUrls.make(principal, ids, how),
+      stream_url: baseUrl + streamUrls.make(principal, ids, streamOptions),
       expires_at: streamUrls.expiryOf(records),
     });
   }

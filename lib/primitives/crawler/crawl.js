@@ -12,8 +12,8 @@ const NO_COUNTS = Object.freeze({ pages: 0, skipped: 0, errors: 0, requests: 0, 
  * Crawls a site, breadth first, from one page on: same scheme, host and port, each URL once.
  *
  * Yields the outcome of each URL as soon as it is known. Links to other sites or schemes, links with
- * credentials or `rel="nofollow"`, links of a page that asks for `nofollow`, and links deeper than
- * `depth`, longer than 2048 characters or left out by `include` and `exclude` yield nothing. Leaving
+ * credentials or `rel="nofollow"`, links of a page with `nofollow`, and links deeper than
+ * `depth`, longer than 2048 characters or excluded by `include` and `exclude` yield nothing. Leaving
  * the loop ends the crawl; aborting the signal ends it and throws the signal's reason. Either closes
  * its sockets at once.
  * @param {import('./options.js').CrawlOptions} options

@@ -148,7 +148,7 @@ export class Turns {
   async #end(record, space, id) {
     // Read the state before a purge can remove it.
     const asked = this.#hub.snapshot(record.handle, { items: true });
-    // A turn whose submission was refused is dropped, whatever its job produced.
+    // A turn whose submission was refused is dropped, even if its job has produced an answer.
     const accepted = await (record.written ?? Promise.resolve()).then(
       () => true,
       () => false,
@@ -211,7 +211,7 @@ export class Turns {
   }
 
   /**
-   * Ends the turns of an earlier process: with the answer of their job, or without an answer where
+   * Ends the turns of an earlier process: with the answer of their job, or without an answer if
    * the job is missing.
    */
   async #recover() {

@@ -20,7 +20,7 @@ import { totalUsage } from './node-state.js';
 const PROMPT_CHARS_MAX = 8 * 1024 * 1024;
 /** Characters that the nodes of one workflow keep together: texts, a map's items, a crawl's pages. */
 const KEPT_CHARS_MAX = 64 * 1024 * 1024;
-/** Characters of filled prompts that all workflows of one principal hold at a time. */
+/** Characters of filled prompts that all workflows of one principal hold at once. */
 export const PROMPT_CHARS_HELD_MAX = 2 * PROMPT_CHARS_MAX;
 const ITEMS_MAX = 1000;
 const MAP_CONCURRENCY = 16;
@@ -122,7 +122,7 @@ async function withRoom(templates, piece, context, call, signal = context.signal
 /**
  * @param {NodeState} node
  * @param {ActionContext} context
- * @param {number} chars that it keeps from now on
+ * @param {number} chars new number of characters kept
  */
 function keep(node, { keeps }, chars) {
   if (keeps(node, chars) <= KEPT_CHARS_MAX) return;

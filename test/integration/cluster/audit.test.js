@@ -1,5 +1,4 @@
 /** The audit log of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { erasedName } from '../../../lib/services/audit/entries.js';
 import { partsOf } from '../../support/gateway/parts.js';

@@ -1,5 +1,4 @@
 /** Conversations of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { handProvider } from '../../support/providers/providers.js';
 import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
 import { startRedis } from '../../support/cluster/redis.js';

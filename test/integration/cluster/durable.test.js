@@ -1,5 +1,4 @@
 /** `/v1/durable` of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { eventsOf, testDurable } from '../../support/gateway/durable-tests.js';
 import { partsOf } from '../../support/gateway/parts.js';

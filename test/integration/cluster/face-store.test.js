@@ -1,5 +1,4 @@
 /** What faces keep in Redis, and the erasure of a principal's part of it. */
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { FaceStore } from '../../../lib/cluster/jobs/face-store.js';
 import { openScripts } from '../../support/cluster/scripts.js';
 

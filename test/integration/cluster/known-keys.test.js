@@ -1,5 +1,4 @@
 /** A repeated request with a known idempotency key gets its job, whatever would refuse it now. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';

@@ -1,5 +1,4 @@
 /** The control client and the membership of processes, on a real Redis that fails in several ways. */
-import { jest } from '@jest/globals';
 import { EventEmitter, once } from 'node:events';
 import { Cluster } from '../../../lib/cluster/cluster.js';
 import { JobRecord } from '../../../lib/jobs/job.js';

@@ -1,5 +1,4 @@
 /** Gateways of one process on one Redis: what tests of shared state need, without processes. */
-import { expect } from '@jest/globals';
 import { createGateway } from '../../../lib/index.js';
 import { handProvider } from '../providers/providers.js';
 import { readAcross } from './reader.js';

@@ -62,16 +62,16 @@ export function chatRoutes({ admission, directory, calls, options }) {
    * Answers with the records' logs, as a stream or whole, once that is possible.
    * @param {ServerResponse} res
    * @param {JobRecord[]} records
-   * @param {object} how
-   * @param {ChatFace['dialect']} how.dialect
-   * @param {boolean} how.stream
-   * @param {boolean} [how.includeUsage]
-   * @param {number} [how.after] number of frames that the client has
-   * @param {number} how.startedAt
-   * @param {import('../calls.js').FaceRequest} [how.request] default: a retry joins no such call
+   * @param {object} answerOptions
+   * @param {ChatFace['dialect']} answerOptions.dialect
+   * @param {boolean} answerOptions.stream
+   * @param {boolean} [answerOptions.includeUsage]
+   * @param {number} [answerOptions.after] number of frames that the client has
+   * @param {number} answerOptions.startedAt
+   * @param {import('../calls.js').FaceRequest} [answerOptions.request] default: a retry joins no such call
    */
-  async function answer(res, records, how) {
-    const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = how;
+  async function answer(res, records, answerOptions) {
+    const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = answerOptions;
     const call = calls.join(res, records, request);
     const facts = factsOf(dialect, records);
     const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, records[0]));
@@ -97,14 +97,14 @@ export function chatRoutes({ admission, directory, calls, options }) {
     const { stream, includeUsage } = asked;
     if (stream) calls.takePlace(res, principal);
     const request = { path: PATHS[dialect], digest };
-    const how = { dialect, stream, includeUsage, startedAt, request };
+    const answerOptions = { dialect, stream, includeUsage, startedAt, request };
     const orphan = await joinOrphan(calls, req, res, principal, request);
     if (orphan !== undefined) {
-      await answer(res, [orphan, ...orphan.peers], how);
+      await answer(res, [orphan, ...orphan.peers], answerOptions);
       return;
     }
     const records = await submit(req, res, { access, body }, dialect, asked);
-    if (records !== undefined) await answer(res, records, how);
+    if (records !== undefined) await answer(res, records, answerOptions);
   }
 
   /**

@@ -161,11 +161,11 @@ const conversationId = (conversation) =>
 
 /**
  * @param {unknown} body
- * @param {{unsupportedTools: 'refuse' | 'drop'}} how
+ * @param {{unsupportedTools: 'refuse' | 'drop'}} options
  * @returns {ResponseRequest}
  * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
  */
-export function interpretResponse(body, how) {
+export function interpretResponse(body, options) {
   const request = checkBody(check, body);
   const { prompt, input, background, store, sluice, metadata, conversation } = request;
   if (prompt != null) {
@@ -200,7 +200,7 @@ export function interpretResponse(body, how) {
       user: request.user,
       max_tokens: request.max_output_tokens,
     },
-    passed: passedOn(request, how),
+    passed: passedOn(request, options),
     envelope: repeated(request),
     summary: request.reasoning?.summary != null,
   };

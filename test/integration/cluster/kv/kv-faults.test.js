@@ -1,5 +1,4 @@
 /** `openRedis().kv()` when Redis is killed, restarted, frozen, full, read-only, or refuses the user. */
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import net from 'node:net';
 import { openRedis } from '../../../../lib/index.js';

@@ -1,5 +1,4 @@
 /** `/v1/kv` of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../../support/gateway/keys.js';
 import { startKv, testKv } from '../../../support/gateway/kv-tests.js';
 import { startRedis } from '../../../support/cluster/redis.js';

@@ -1,5 +1,4 @@
 /** `openRedis().kv()` on a real Redis: the tables of all key-value stores, and what Redis adds. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { ManualClock, openRedis } from '../../../../lib/index.js';
 import { changesTable } from '../../../support/kv/changes-table.js';
 import { randomFrom } from '../../../support/random.js';

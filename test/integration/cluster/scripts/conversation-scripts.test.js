@@ -1,5 +1,4 @@
 /** The scripts of conversations on a real Redis, with time moved by hand, beside conversations in memory. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Conversations } from '../../../../lib/services/conversations/service.js';
 import { EventEmitter } from 'node:events';
 import { ManualClock } from '../../../../lib/index.js';

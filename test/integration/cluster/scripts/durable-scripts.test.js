@@ -1,6 +1,5 @@
 /** The scripts of durable streams on a real Redis, with time moved by hand. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedDurable } from '../../../../lib/cluster/durable/shared-durable.js';

@@ -1,6 +1,5 @@
 /** Calls that are taken back before Redis runs them, as after the loss of a connection. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
 import { SharedJobs } from '../../../../lib/cluster/jobs/shared-jobs.js';
 import { SharedLeases } from '../../../../lib/cluster/shared-leases.js';

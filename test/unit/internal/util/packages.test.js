@@ -1,7 +1,6 @@
 /** What `import 'sluice'` loads, and what waits until it is needed. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { jest } from '@jest/globals';
 import { later, lazy } from '../../../../lib/internal/util/packages.js';
 
 const entry = new URL('../../../../lib/index.js', import.meta.url).href;
