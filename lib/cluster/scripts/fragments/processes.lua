@@ -2,9 +2,9 @@
 -- loads estate_owed: settle_owed
 -- loads holds: hold_release
 --
--- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- Data that processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
 
--- Ends the leases of a process that is gone: their places are free, what they reserved is charged.
+-- Ends the leases of a dead process: frees their places, charges their reservations.
 local function end_leases(prefix, process)
   local leases = prefix .. 'leases:' .. process
   local context = { now = now_us(''), has_clock = false }
@@ -17,7 +17,7 @@ local function end_leases(prefix, process)
   redis.call('DEL', leases)
 end
 
--- Releases the credit that calls of a process that is gone have held.
+-- Releases the credit held by calls of a dead process.
 local function release_calls(prefix, process)
   local calls = prefix .. 'callholds:' .. process
   local holds = redis.call('HGETALL', calls)
@@ -31,7 +31,7 @@ local function release_calls(prefix, process)
   redis.call('DEL', calls)
 end
 
--- Gives what a process holds beside its jobs its new name.
+-- Moves the leases and holds of a process, beside those of its jobs, to its new name.
 local function move_leases(prefix, from, to)
   local leases = redis.call('SMEMBERS', prefix .. 'leases:' .. from)
   for _, id in ipairs(leases) do
@@ -45,7 +45,7 @@ local function move_leases(prefix, from, to)
   if redis.call('EXISTS', calls) == 1 then redis.call('RENAME', calls, prefix .. 'callholds:' .. to) end
 end
 
--- Gives what the jobs of a process owe to its new name.
+-- Moves the debts of a process's jobs to its new name.
 local function move_owed(prefix, from, to)
   local all = redis.call('HGETALL', prefix .. 'owed')
   for i = 1, #all, 2 do
@@ -57,7 +57,7 @@ local function move_owed(prefix, from, to)
   end
 end
 
--- Removes what a process that is gone has left beside its jobs.
+-- Removes the data of a dead process other than its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
   release_calls(prefix, process)
