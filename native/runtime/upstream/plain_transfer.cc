@@ -14,7 +14,7 @@ namespace sluice {
 
 namespace {
 
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kInputBytes = 16 * 1024;
 constexpr int kRequestTimeout = 408;
 
 #ifdef MSG_NOSIGNAL
@@ -136,8 +136,8 @@ void PlainTransfer::on_socket(int events) {
 
 // One read per turn of the loop; the next turn reads the rest.
 void PlainTransfer::read() {
-  client_.input_.resize(kReadBytes);
-  const ssize_t size = recv(connection_.fd(), client_.input_.data(), kReadBytes, MSG_DONTWAIT);
+  client_.input_.resize(kInputBytes);
+  const ssize_t size = recv(connection_.fd(), client_.input_.data(), kInputBytes, MSG_DONTWAIT);
   if (size < 0) {
     const int error = errno;
     if (!would_block(error)) {
