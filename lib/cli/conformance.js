@@ -1,4 +1,4 @@
-/** `sluice conformance`: tests any server of resumable streams, and reports what it breaks. */
+/** `sluice conformance`: tests any server of resumable streams, and reports violated rules. */
 import { writeFileSync } from 'node:fs';
 import { UsageError, describeFlags, parseFlags } from './flags.js';
 import { INTERRUPTED, watchInterrupts } from './output.js';
@@ -160,7 +160,7 @@ function optionsOf(url, values) {
   };
 }
 
-/** The option of JavaScript that a message begins with, as its flag. @param {string} message */
+/** Replaces the JavaScript option at the beginning of a message by its flag. @param {string} message */
 function asFlag(message) {
   return message
     .replace(/^url /, 'URL ')

@@ -1,4 +1,4 @@
-/** `sluice crawl`: a site's pages as JSON lines, as they are read. */
+/** `sluice crawl`: writes a site's pages as JSON lines. */
 import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
 import { headersOf } from './headers.js';
 import { createProgress } from './progress-bar.js';
@@ -88,7 +88,7 @@ export async function run(argv) {
     return 0;
   }
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
-  // Loaded after the flags are checked: help and usage errors come without delay.
+  // Loaded after the check of the flags, so that help and usage errors appear at once.
   const { crawl } = await import('../primitives/crawler/crawl.js');
   const interrupts = watchInterrupts(undefined, 'writing the results so far');
   const crawling = start(crawl, positionals[0], values, interrupts.signal);
@@ -123,7 +123,7 @@ function start(crawl, startUrl, { output: _, config: __, header = [], ...options
   try {
     return crawl({ startUrl, ...options, headers, signal });
   } catch (/** @type {any} */ error) {
-    // The flags check numbers themselves; the other options are named as flags here.
+    // The flags check numbers themselves; errors of other options are mapped to flags here.
     const message = error.message
       .replace(/^startUrl/, 'URL')
       .replace(/^userAgent/, '--user-agent')

@@ -36,7 +36,7 @@ export class AdoptedJobs {
   async enqueue(record) {
     try {
       if (!(await this.#turns.complete(record))) {
-        // The conversation that it is a turn of was deleted.
+        // The conversation of this turn was deleted.
         this.#lifecycle.cancel(record, 'client_request');
         return;
       }

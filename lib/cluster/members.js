@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 
-/** A beat may be this many intervals after the one before; beyond that, the observer starts anew. */
+/** Maximum gap between two answered beats, in intervals; after a longer gap the observer starts over. */
 const GAP_INTERVALS = 2.5;
 /** Beats per lease. */
 export const BEATS_PER_LEASE = 5;

@@ -124,7 +124,7 @@ export function checkPrefix(at, prefix) {
 
 /**
  * @param {unknown} given the option `redis` of `createGateway`
- * @returns {CheckedRedis | undefined} undefined: the gateway is alone
+ * @returns {CheckedRedis | undefined} undefined: the gateway runs without Redis
  * @throws {TypeError | RangeError} naming the option
  */
 export function checkRedis(given) {
@@ -138,9 +138,10 @@ export function checkRedis(given) {
 }
 
 /**
- * @param {string} at what the names of the options begin with
+ * @param {string} at prefix of the option names in errors
  * @param {Record<string, any>} options with the types of their table
- * @returns {{address: import('./connection/address.js').RedisAddress, tls: import('./connection/tls-options.js').RedisTls}}
+ * @returns {{address: import('./connection/address.js').RedisAddress, tls:
+ *   import('./connection/tls-options.js').RedisTls}}
  * @throws {TypeError | RangeError} naming the option
  */
 export function checkServer(at, { url, prefix, tls }) {

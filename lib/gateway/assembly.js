@@ -5,7 +5,6 @@ import { AnswerCache } from '../jobs/execution/answer-cache.js';
 import { AuditLog } from '../services/audit/log.js';
 import { ConversationRepository, partitionLimits } from '../services/conversations/repository.js';
 import { Conversations } from '../services/conversations/service.js';
-import { createDeployment, createSharedConversations, openRedis } from './cluster-parts.js';
 import { Crawls } from '../services/crawls/service.js';
 import { DurableStreams, partitionLimits as durableLimits } from '../services/durable/service.js';
 import { Erasure } from '../services/erasure/service.js';
@@ -13,7 +12,7 @@ import { GatewayMetrics } from './metrics.js';
 import { JobLifecycle } from '../jobs/execution/lifecycle.js';
 import { JobRunner } from '../jobs/execution/runner.js';
 import { ConfigFile } from '../services/keys/config-file.js';
-import { later } from '../internal/util/packages.js';
+import { lateModule, later } from '../internal/util/packages.js';
 import { KvAuditJournal, auditLimits } from '../services/audit/journal.js';
 import { KvNamespaces } from '../primitives/kv/namespaces.js';
 import { LocalKv } from '../primitives/kv/local-kv.js';
@@ -27,12 +26,6 @@ import { UiChats } from '../http/faces/ui/chats.js';
 import { OpenStreams } from '../http/sse/open-streams.js';
 import { ChildJobs } from '../services/operations/child-jobs.js';
 import { Reservations } from '../jobs/rate-limits/reservations.js';
-import { SharedKeys } from '../cluster/shared-keys.js';
-import { SharedDurableStreams } from '../services/durable/shared-service.js';
-import { SharedStore } from '../services/conversations/shared-store.js';
-import { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
-import { SharedParts } from '../jobs/shared-parts.js';
-import { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
 import { StreamUrls } from '../jobs/policy/signed-urls.js';
 import { Telemetry } from '../services/telemetry/service.js';
 import { Turns } from '../services/conversations/turns.js';
@@ -40,7 +33,6 @@ import { Webhooks, webhookOf } from '../services/webhooks/service.js';
 import { Workflows } from '../services/workflows/service.js';
 import { Operations } from '../services/operations/operations.js';
 import { createBilling } from '../services/billing/service.js';
-import { createSharedBilling } from '../services/billing/shared-billing.js';
 import { JobHub } from '../streams/hub.js';
 import { deadlinesOf } from '../internal/time/timers.js';
 import { createJobPipeline, loadOf } from '../jobs/execution/job-pipeline.js';
@@ -57,12 +49,15 @@ import { subscribe } from './listeners.js';
 
 /** @typedef {ReturnType<typeof createParts>} GatewayParts */
 
-/** Open streams of changes of keys. */
+/** Maximum open streams of changes of keys. */
 const WATCHES_MAX = 1000;
-/** Open streams of errors. */
+/** Maximum open streams of errors. */
 const ERROR_STREAMS_MAX = 100;
 
-/** Services that only their routes use. */
+/** What only a gateway with Redis needs. @type {() => typeof import('./cluster-parts.js')} */
+const clusterParts = lateModule(import.meta.url, (require) => require('./cluster-parts.js'));
+
+/** Services used only by their routes. */
 const importAdmin = later(() => import('./admin-parts.js'));
 const importEmbeddings = later(() => import('../services/embeddings/service.js'));
 const importKeys = later(() => import('../services/keys/service.js'));
@@ -71,7 +66,7 @@ const importKeys = later(() => import('../services/keys/service.js'));
  * @template Module, Service
  * @param {() => Promise<Module>} load
  * @param {(module: Module) => Service} make
- * @returns {() => Promise<Service>} made by the first call
+ * @returns {() => Promise<Service>} the service, created by the first call
  */
 function onceLoaded(load, make) {
   /** @type {Service | undefined} */
@@ -112,7 +107,7 @@ function createJobs(options, hasPrincipals) {
   const { clock, reactors: count, reconnectMs: retryMs } = options;
   const reactors = clock === undefined ? sharedReactors(count) : [manualReactor(clock)];
   const store = openJobStore(options, reactors[0]);
-  const redis = openRedis(options, reactors[0]);
+  const redis = options.redis && clusterParts().openRedis(options, reactors[0]);
   const { streamCapacity, logBytesMax, retentionMs, heartbeatMs, stallMs } = options;
   const hub = new JobHub({
     reactors,
@@ -129,7 +124,7 @@ function createJobs(options, hasPrincipals) {
   memory.gauge('logs', () => hub.logBytes);
   const nowMs = monotonicClock(clock);
   const shared = redis?.cluster.sharedJobs;
-  const sharedParts = shared && new SharedParts({ log: options.logger });
+  const sharedParts = shared && new (clusterParts().SharedParts)({ log: options.logger });
   const operations = new Operations({
     ...{ hub, nowMs, retentionMs, memory, hasPrincipals, shared: redis?.writes },
     maxRetained: options.maxRetainedJobs,
@@ -157,13 +152,18 @@ function createJobs(options, hasPrincipals) {
   });
   const runner = new JobRunner({ provider, hub, lifecycle, exposeErrors, calls: telemetry.calls });
   const pipeline = createJobPipeline(options, runner);
-  const talks = redis && createSharedConversations(redis, options);
+  const talks = redis && clusterParts().createSharedConversations(redis, options);
   if (talks !== undefined) sharedParts?.add(talks.turns);
   const { turns } = talks ?? {};
   const deployed =
     redis &&
     turns &&
-    createDeployment(redis, { hub, lifecycle, operations, pipeline, turns }, options, nowMs);
+    clusterParts().createDeployment(
+      redis,
+      { hub, lifecycle, operations, pipeline, turns },
+      options,
+      nowMs,
+    );
   const cache = new AnswerCache({ hub, lifecycle, options: options.cache, memory, clock });
   telemetry.subscribe(lifecycle, cache);
   return {
@@ -193,6 +193,7 @@ function createConversations(jobs, namespaces, directory, options) {
   const partition = namespaces.partition('conversations', partitionLimits(limits));
   if (talks !== undefined) {
     const { turns } = talks;
+    const { SharedStore } = clusterParts();
     const shared = new SharedStore({ ...talks, limits, directory, log });
     return { turns, partition, conversations: new Conversations({ store: shared, limits }) };
   }
@@ -238,11 +239,12 @@ function createWebhooks(jobs, namespaces, metrics, options, { workflows, crawls 
  */
 function createAudit({ store, memory, deployed }, namespaces, metrics, options) {
   const deps = { ...options.audit, unixMs: wallClock(options.clock), metrics };
-  // Without a data file the entries would be in memory twice.
+  // Without a data file a journal would store the entries in memory twice.
   const journal = store && new KvAuditJournal(namespaces.partition('audit', auditLimits()));
   const local = deployed ? undefined : new AuditLog({ ...deps, journal });
   const audit =
-    local ?? new SharedAuditLog({ ...deps, entries: /** @type {any} */ (deployed).audit });
+    local ??
+    new (clusterParts().SharedAuditLog)({ ...deps, entries: /** @type {any} */ (deployed).audit });
   memory.gauge('audit', () => audit.bytes);
   return { audit, localAudit: local };
 }
@@ -254,7 +256,7 @@ function createAudit({ store, memory, deployed }, namespaces, metrics, options) 
  */
 function createDurable({ memory, deployed }, namespaces, { durable: options, clock }) {
   if (deployed !== undefined) {
-    return new SharedDurableStreams({ options, streams: deployed.streams });
+    return new (clusterParts().SharedDurableStreams)({ options, streams: deployed.streams });
   }
   return new DurableStreams({
     ...{ options, namespaces, memory, unixMs: wallClock(clock), timers: deadlinesOf(clock) },
@@ -267,13 +269,14 @@ function createDurable({ memory, deployed }, namespaces, { durable: options, clo
  * @param {object} parts
  * @param {AccessControl} parts.access
  * @param {Reservations} parts.reservations
- * @param {SharedReservations} [parts.sharedReservations]
+ * @param {import('../jobs/rate-limits/shared-reservations.js').SharedReservations} [parts.sharedReservations]
  * @param {import('../cluster/cluster.js').Cluster} [parts.cluster]
  * @param {import('./options.js').CheckedGatewayOptions} options
  */
 function createKeys({ access, reservations, sharedReservations, cluster }, options) {
   const { configFile, authenticate, logger: log } = options;
-  const sharedKeys = cluster && new SharedKeys({ cluster, own: options.access, log });
+  const sharedKeys =
+    cluster && new (clusterParts().SharedKeys)({ cluster, own: options.access, log });
   const file = configFile === undefined ? undefined : new ConfigFile(configFile);
   /** @param {import('../jobs/policy/config.js').AccessConfig} config */
   const applyAccess = (config) => {
@@ -292,7 +295,7 @@ function createKeys({ access, reservations, sharedReservations, cluster }, optio
 /**
  * @param {ReturnType<typeof createJobs>} jobs
  * @param {Omit<ConstructorParameters<typeof Erasure>[0], 'hub' | 'lifecycle' | 'cache' | 'operations' | 'store'>
- *   & {durable: DurableStreams | SharedDurableStreams}} services
+ *   & {durable: DurableStreams | import('../services/durable/shared-service.js').SharedDurableStreams}} services
  */
 function createErasure({ hub, lifecycle, cache, operations, store, deployed, talks }, services) {
   const { kv, billing, durable } = services;
@@ -309,7 +312,7 @@ function createErasure({ hub, lifecycle, cache, operations, store, deployed, tal
           (principal) => talks?.conversations.clear(principal),
           (principal) => durable.erase(principal),
           (principal) => deployed.faceStore.erase(principal),
-          (principal) => erasePrincipalIn(deployed.audit, principal),
+          (principal) => clusterParts().erasePrincipalIn(deployed.audit, principal),
         ]);
   return { erasure, erasePrincipal };
 }
@@ -330,7 +333,7 @@ export function createParts(checked) {
   const streamUrls = new StreamUrls(access, { unixMs, nowMs }, sharedSecret);
   const reservations = new Reservations({ access, options });
   const sharedReservations =
-    cluster && new SharedReservations({ access, quota: cluster.sharedLeases });
+    cluster && new (clusterParts().SharedReservations)({ access, quota: cluster.sharedLeases });
   if (sharedReservations !== undefined) jobs.sharedParts?.add(sharedReservations);
   const metrics = new GatewayMetrics({
     processDefaults: options.metrics.processDefaults,
@@ -341,7 +344,7 @@ export function createParts(checked) {
   const ofBilling = { access, options, metrics, nowMs: unixMs, hub };
   const billing =
     cluster && jobs.sharedParts
-      ? createSharedBilling({
+      ? clusterParts().createSharedBilling({
           ...{ ...ofBilling, parts: jobs.sharedParts },
           ...{ credit: cluster.sharedCredit, ledger: cluster.ledger },
         })

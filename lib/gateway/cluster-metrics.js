@@ -15,11 +15,11 @@ const ROUNDTRIP_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
  * @property {number} reconnects
  * @property {number} unsentTokens in the logs of jobs of this process, not in Redis yet
  * @property {number} followedJobs of other processes
- * @property {number} fenced jobs of this process that another one has taken
+ * @property {number} fenced jobs of this process that another process has taken
  * @property {number} dataLosses
  * @property {Record<string, number>} catchUps by cause
  * @property {number} conflictingEndings
- * @property {number} processes of the deployment, as last seen
+ * @property {number} processes of the deployment, last known number
  * @property {Record<'failed' | 'rerun' | 'handed_over', number>} failovers
  */
 

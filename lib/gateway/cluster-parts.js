@@ -23,13 +23,21 @@ import { eraseJobIn } from '../services/audit/shared-log.js';
 import { scripts } from '../cluster/client/scripts.js';
 import { subscriber } from '../cluster/client/subscription.js';
 
+export { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
+export { SharedDurableStreams } from '../services/durable/shared-service.js';
+export { SharedKeys } from '../cluster/shared-keys.js';
+export { SharedParts } from '../jobs/shared-parts.js';
+export { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
+export { SharedStore } from '../services/conversations/shared-store.js';
+export { createSharedBilling } from '../services/billing/shared-billing.js';
+
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
 /** @typedef {import('../services/operations/directory.js').OperationDirectory} OperationDirectory */
 /** @typedef {OperationDirectory & Omit<RemoteOperations, keyof OperationDirectory>} SharedDirectory */
 
-/** A chat has its job for this long after the job's wall time and retention, at the longest. */
+/** Maximum time that a chat keeps its job after the job's wall time and retention. */
 const CHAT_SPARE_MS = 3_600_000;
 
 /**
@@ -51,8 +59,8 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
     process: cluster.process,
   });
   cluster.useLink(link);
-  // A command or a channel that the job log alone needs; what refuses the control connection as well is
-  // reported there.
+  // A command or a channel that only the job log needs; refusals of the control connection are
+  // reported by that connection.
   const reportRefusal = () => {
     if (link.state !== 'refused' || !cluster.isMember) return;
     const fields = { redis: redis.address.shown, detail: link.detail };
@@ -135,7 +143,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     }),
     events: [lifecycle, replicas],
   };
-  /** Counters of what the parts emit. */
+  /** Counters of events of the parts. */
   const counts = { fenced: 0, dataLosses: 0 };
   for (const dropped of [lifecycle, own]) {
     /** @type {any} */ (dropped).on('dropped', () => (counts.fenced += 1));
@@ -165,8 +173,8 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     streams: new SharedDurable({ calls: cluster.calls, channels: cluster }),
     /**
      * @param {import('../services/erasure/service.js').Erasure} erasure of this process
-     * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
-     * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
+     * @param {((principal: string) => void | Promise<void>)[]} erasers of the services' data in Redis
+     * @returns {(principal: string) => Promise<void>} erases a principal from the deployment
      */
     eraserOf(erasure, erasers) {
       const shared = new DeploymentErasure({ cluster, directory, operations, erasure, erasers });

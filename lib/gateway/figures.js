@@ -1,7 +1,7 @@
 /** Figures of a gateway that several of its parts have together. */
 
 /**
- * Bytes of the logs of jobs and operations that have not ended, by principal. Jobs that share an answer
+ * Bytes of the logs of open jobs and operations, by principal. Jobs that share an answer
  * share its text, which counts once.
  * @param {object} deps
  * @param {import('../streams/hub.js').JobHub} deps.hub

@@ -22,11 +22,11 @@ const REFUSALS = [
   'memory_full',
 ];
 
-/** Results of attempts at webhooks; of the last two kinds there is no further attempt. */
+/** Results of attempts at webhooks; the last two kinds have no further attempt. */
 const WEBHOOK_RESULTS = ['delivered', 'retried', 'failed', 'dropped'];
 
 /**
- * Metrics of a gateway, in a Prometheus registry of its own, so that several gateways in one
+ * Metrics of a gateway, in a separate Prometheus registry, so that several gateways in one
  * process do not mix. Those that the parts count themselves are added by `addReadings`.
  */
 export class GatewayMetrics {
@@ -139,7 +139,7 @@ export class GatewayMetrics {
       labelNames: ['version'],
       registers,
     }).set({ version: VERSION }, 1);
-    /** From the start of a call to its first entry; of a provider with several upstreams. */
+    /** From the start of a call to its first entry; for a provider with several upstreams. */
     this.upstreamTtftSeconds = hasUpstreams
       ? new Histogram({
           name: 'sluice_upstream_first_entry_seconds',
@@ -184,7 +184,7 @@ export class GatewayMetrics {
   }
 
   /**
-   * @param {{upstream?: string, attemptOffsetMs: number}} record that has called its provider itself
+   * @param {{upstream?: string, attemptOffsetMs: number}} record that called its provider itself
    * @param {{queue_ms: number, ttft_ms: number | null}} figures of its final state
    */
   observeUpstream({ upstream, attemptOffsetMs }, { queue_ms: queueMs, ttft_ms: ttftMs }) {

@@ -1,6 +1,6 @@
 /**
  * The options of `createGateway` and `gateway.close`. Their checks, the flags of the command line, the
- * types and the tables of the documentation are made from these rows; `npm run docs` writes the latter.
+ * types and the tables of the documentation are generated from these rows; `npm run docs` writes the latter.
  */
 import { FACES_OPTIONS } from './options/faces.js';
 import { JOBS_OPTIONS } from './options/jobs.js';

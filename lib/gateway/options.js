@@ -1,6 +1,6 @@
 /**
- * The options of `createGateway`, checked and filled in by their table. An error names the option
- * as the caller wrote it, and its permitted values.
+ * The options of `createGateway`, checked and filled in by their table. Errors name the option
+ * as written by the caller, and its valid values.
  */
 import { CLOSE_OPTIONS, GATEWAY_OPTIONS, MAX_CONCURRENCY } from './option-table.js';
 import { ManualClock } from '../internal/time/clock.js';
@@ -235,10 +235,10 @@ function checkCluster(given, { data, clock }) {
 
 /**
  * @param {GatewayOptions} options
- * @throws {TypeError | RangeError} naming the invalid option and the values it takes
+ * @throws {TypeError | RangeError} naming the invalid option and its valid values
  */
 export function checkGatewayOptions(options) {
-  // A default depends on the provider, so options that are no object must fail in the table.
+  // A default depends on the provider, so an invalid `options` argument must fail in the table.
   const { takesBatches, maxConcurrency: own } = Object(Object(options).provider);
   const maxConcurrency = own ?? MAX_CONCURRENCY[takesBatches ? 'batched' : 'unbatched'];
   const defaults = { maxConcurrency, memoryBudgetBytes: defaultMemoryBudget() };

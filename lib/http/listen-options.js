@@ -1,4 +1,4 @@
-/** The options of `gateway.listen`. Their checks, flags and documentation are made from these rows. */
+/** The options of `gateway.listen`. Checks, flags and documentation are generated from these rows. */
 
 /** @type {readonly import('../internal/util/option-table.js').OptionRow[]} */
 export const LISTEN_OPTIONS = Object.freeze([

@@ -4,7 +4,7 @@
 /**
  * Details of a job's admission for its parts.
  * @typedef {object} AdmissionDetails
- * @property {import('./checked-request.js').CheckedRequest} request whole, as it came
+ * @property {import('./checked-request.js').CheckedRequest} request the whole original request
  * @property {Readonly<import('./policy/config.js').Access>} access of the job's caller
  * @property {string} endpoint of the request
  * @property {'alone' | 'begins' | 'shares'} answer `alone`: its own answer; `begins`: an answer that other jobs of

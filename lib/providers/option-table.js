@@ -1,4 +1,4 @@
-/** The options of the providers. Their checks, flags and documentation are made from these rows. */
+/** The options of the providers. Their checks, flags and documentation are generated from these rows. */
 
 /** @typedef {import('../internal/util/option-table.js').OptionRow} OptionRow */
 

@@ -13,7 +13,7 @@ export class RedisClock {
   /**
    * @param {object} options
    * @param {Pick<import('./redis-client.js').RedisClient, 'timeUs'>} options.redis
-   * @param {number} options.commandTimeoutMs how long a command waits for its answer
+   * @param {number} options.commandTimeoutMs time limit of a command
    * @param {number} [options.ageMsMax] age at which the reading is renewed by the next call of `deadlineUs`;
    *   default: never
    * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
@@ -36,7 +36,7 @@ export class RedisClock {
   /** Reads Redis's clock. */
   async sync() {
     const us = await this.#redis.timeUs();
-    // The clock is late by the way of the answer, so that deadlines are early.
+    // The estimate lags by the travel time of the answer, so deadlines are early rather than late.
     this.observe(us, this.#nowMs());
   }
 

@@ -46,7 +46,7 @@ export class RemoteJobs {
    * @param {Pick<import('./failover.js').Failover, 'take'>} deps.failover takes a cancelled job from an owner
    *   that does not answer
    * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
-   *   names it elsewhere in Redis
+   *   entries elsewhere in Redis that name it
    */
   constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased }) {
     this.#eraseNames = onErased;

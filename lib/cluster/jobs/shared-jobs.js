@@ -45,7 +45,7 @@ export class SharedJobs {
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {import('../members.js').Identity} deps.identity of this process
    * @param {Pick<import('../client/redis-clock.js').RedisClock, 'deadlineUs' | 'sync'>} deps.clock
-   * @param {number} deps.keyTtlMs how long an idempotency key is kept
+   * @param {number} deps.keyTtlMs time to live of an idempotency key
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ redis, identity, clock, keyTtlMs, log }) {

@@ -34,7 +34,7 @@ export class ChangeFeed {
   #subscription;
   /** Number of the last message that was passed on; undefined: not known yet. @type {number | undefined} */
   #last;
-  /** When the store was begun. */
+  /** Creation time of the store. */
   #born = '';
   /** Messages that arrived before the number was known. @type {Buffer[]} */
   #early = [];

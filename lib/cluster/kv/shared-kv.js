@@ -35,7 +35,7 @@ import { KvSpaceScripts, noReads } from './space.js';
  * @property {(kv: SharedKv<any>, key: string) => Promise<number>} versionOf a key; 0: absent
  * @property {(kv: SharedKv<any>, options: import('../../primitives/kv/scan.js').KvScanOptions,
  *   maxBytes: number) => Promise<import('../../primitives/kv/scan.js').KvPage<any>>} scan as the method, with a
- *   page of up to so many bytes of values; at least one item
+ *   page of up to `maxBytes` of values; at least one item
  * @property {<T>(kv: SharedKv<any>, work: (tx: SharedKvTransaction<any>) => Promise<T>,
  *   options: {retries: number, isReadLate?: boolean,
  *   done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>} transact as `transaction`; `done` is

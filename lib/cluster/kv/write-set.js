@@ -33,7 +33,7 @@ export class WriteSet {
   /**
    * @param {import('./wire.js').KeyRange} range
    * @param {number} direction 1, or -1 for descending order
-   * @returns {string[]} the keys in it, in that order
+   * @returns {string[]} its keys in that order
    */
   keysIn(range, direction) {
     const keys = [...this.#writes.keys()].filter((key) => isInRange(range, key));

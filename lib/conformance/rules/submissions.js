@@ -1,4 +1,4 @@
-/** Rules of idempotency keys, fan-in, readers that leave, and drain. */
+/** Rules of idempotency keys, fan-in, disconnected readers, and drain. */
 import { QUOTES } from '../sources.js';
 import { brief, check, checkText } from '../wire/failure.js';
 import { onlyTerminal } from './endings.js';
@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 
 const CONCURRENT = 20;
 
-/** Time in which a reader comes back at once, also on a busy machine. */
+/** Time in which a reader can reconnect, even on a busy machine. */
 const GRACE_MS = 1000;
 
 /** @param {readonly Item[]} items @param {string} job */

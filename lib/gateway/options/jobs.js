@@ -3,8 +3,8 @@
 const MANY = 1_000_000;
 
 /**
- * Calls in the provider at once. A provider that takes batches serves several prompts per call; one that
- * takes a single prompt per call mostly waits for its upstream.
+ * Concurrent calls of the provider. A provider that accepts batches serves several prompts per call; one that
+ * accepts a single prompt per call mostly waits for its upstream.
  */
 export const MAX_CONCURRENCY = Object.freeze({ batched: 5, unbatched: 64 });
 

@@ -22,7 +22,7 @@ import { whenReady } from '../../internal/util/when-ready.js';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {{handle: number, purgeDueMs: number}} Logged */
 
-/** The reconnection time under overload: long enough for the load to pass. */
+/** The reconnection time under overload: long enough to reduce the load. */
 const OVERLOAD_RETRY_MS = 15_000;
 
 /** Names of the cursor in the query. Polyfills of EventSource use the second. */
@@ -55,7 +55,7 @@ export function turnAway(res) {
 
 /**
  * Splits a cursor over a set into the cursors of its jobs. A malformed part counts as the cursor of
- * every job that no other part names: those jobs are replayed whole, after a gap.
+ * all jobs without a part: they are replayed completely, after a gap.
  * @param {string} cursor
  * @returns {(id: string) => string}
  */
@@ -104,7 +104,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {string} id
    * @param {string} principal
    * @param {string} [param] the field that names the job
-   * @returns {JobRecord | Promise<JobRecord>} a promise where other processes may have it
+   * @returns {JobRecord | Promise<JobRecord>} a promise if other processes may have the job
    */
   function jobOf(id, principal, param) {
     return whenReady(directory.find(id, principal), (record) => {
@@ -148,7 +148,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
   /**
    * @param {import('node:http').IncomingMessage} req
    * @param {import('../../jobs/policy/signed-urls.js').Log[]} logs that it is for
-   * @throws {HttpError} 401 when its URL was not used in time
+   * @throws {HttpError} 401 if its URL was not used in time
    */
   function checkFirstUse(req, logs) {
     if (logs.every((log) => streamUrls.use(req, log))) return;

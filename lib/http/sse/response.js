@@ -62,9 +62,9 @@ export class SseResponse {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {boolean} [options.moves] whether the job may go on at another process; default false
+   * @param {boolean} [options.moves] whether the job may continue in another process; default false
    * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
-   *   `complete`: the client has been sent all of it
+   *   `complete`: everything was sent
    */
   constructor(res, { mode, moves = false, onClosed }) {
     this.#res = res;
@@ -150,7 +150,7 @@ export class SseResponse {
   #sendHead() {
     if (this.#gone) return;
     const { socket } = this.#res;
-    // Undocumented property; without it, or behind earlier answers, Node sends the head.
+    // Undocumented property; without it, or after earlier unsent answers, Node sends the head.
     const head = /** @type {any} */ (this.#res)._header;
     const isNext = socket?.writableLength === 0 && typeof head === 'string';
     if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
@@ -181,7 +181,7 @@ export class SseResponse {
 
   /**
    * @param {number} fd
-   * @param {string} [head] for the reactor to send; default: Node has sent it
+   * @param {string} [head] the head, if the reactor must send it; default: Node has sent it
    * @returns {boolean} whether the reactor owns the socket now
    */
   #transfer(fd, head) {

@@ -24,7 +24,7 @@ import { withSignal } from '../../internal/util/abort.js';
  * @typedef {object} CallsPort
  * @property {(records: JobRecord[], provider: Provider, model: string) => CallSpan | undefined} begin
  * @property {(records: JobRecord[], provider: Provider) =>
- *   import('../../providers/shared/types.js').OnCall | undefined} observe of a provider that reports its
+ *   import('../../providers/shared/types.js').OnCall | undefined} observe for a provider that reports its
  *   calls
  */
 

@@ -2,6 +2,10 @@
 import { createRequire } from 'node:module';
 import { asyncIterator } from '../../internal/util/async-iterator.js';
 import { checkCrawlOptions } from './options.js';
+import { lateModule } from '../../internal/util/packages.js';
+
+/** @type {() => typeof import('./crawler.js')} */
+const crawlerModule = lateModule(import.meta.url, (require) => require('./crawler.js'));
 
 const { version } = createRequire(import.meta.url)('../../../package.json');
 
@@ -26,7 +30,7 @@ export function crawl(options) {
   let crawler;
   let cancelled = false;
   const load = async () => {
-    const { Crawler } = await import('./crawler.js');
+    const { Crawler } = crawlerModule();
     crawler ??= new Crawler(checked);
     if (cancelled) crawler.cancel();
     return crawler.take();

@@ -370,7 +370,7 @@ export class Ledger {
     return answerOf(operation, answer, { key });
   }
 
-  /** Starts the timer of the next due hold or scheduled transfer.. */
+  /** Starts the timer of the next due hold or scheduled transfer. */
   #arm() {
     const dueMs = this.#native.nextDeadlineMs();
     if (dueMs >= this.#armedMs) return;

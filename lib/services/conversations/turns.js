@@ -14,7 +14,7 @@ import { messagesOfTurn } from './requests.js';
  * `close()` ends it.
  *
  * A conversation has at most one running turn. The turn is stored before its job, and ends in one
- * transaction, exactly once, also when the process dies in between. A client that has read the
+ * transaction, exactly once, even if the process dies in between. A client that has read the
  * job's terminal event finds the turn ended: reads and the next turn wait for the hub's barrier.
  */
 export class Turns {

@@ -48,7 +48,7 @@ export class DeploymentErasure {
    * @param {string} principal
    * @returns {Promise<void>} resolves when Redis and this process hold nothing of it
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or a job does not
-   *   end: some of it is erased; call it again
+   *   end: the erasure is incomplete; repeat the call
    */
   async principal(principal) {
     for (const kind of operationKinds) {

@@ -77,7 +77,7 @@ export class ConfigFile {
   /**
    * Replaces the file: after a crash it is the old one or the new one.
    * @param {Config} config
-   * @returns {Promise<AccessConfig>} its members that concern access
+   * @returns {Promise<AccessConfig>} its members for access
    * @throws {HttpError} 409: the file is unchanged
    */
   async write(config) {

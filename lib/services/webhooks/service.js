@@ -54,7 +54,7 @@ export function webhookOf(
 }
 
 /**
- * Reports the ends of jobs, workflows and crawls to URLs: decides who gets which event, and makes the bodies.
+ * Reports the ends of jobs, workflows and crawls to URLs: selects the receivers of each event, and creates the bodies.
  * With a data file undelivered webhooks outlive the process. Main thread; `close()` ends it.
  */
 export class Webhooks {
@@ -125,7 +125,7 @@ export class Webhooks {
   }
 
   /**
-   * To be called before the usage of the job is counted: a job that a crash leaves uncounted is reported
+   * Call it before the usage of the job is counted: a job that a crash leaves uncounted is reported
    * after the restart.
    * @param {JobRecord} record that has ended
    */

@@ -54,7 +54,7 @@ const CRAWL_FINAL = new Set([
  * @property {(id: string) => NodeOutput | undefined} outputOf output of another node; undefined for
  *   a failed one
  * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of
- *   filled prompts that a principal's workflows hold at a time
+ *   filled prompts that a principal's workflows hold at once
  * @property {(node: NodeState, chars: number) => number} keeps records the characters that a node
  *   keeps now, and returns the sum over the workflow
  * @property {AbortSignal} signal

@@ -1,4 +1,4 @@
-/** `/v1/messages`, as Anthropic's clients use it. */
+/** `/v1/messages`, for Anthropic's clients. */
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer } from './answer.js';

@@ -6,7 +6,7 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 
 /**
- * What is kept of a response with its job.
+ * Data of a response stored with its job.
  * @typedef {object} ResponseFace
  * @property {'responses'} dialect
  * @property {string | null} model as requested
@@ -60,7 +60,7 @@ export class Responses {
   /**
    * @param {JobRecord} record
    * @param {ResponseFace} face
-   * @param {number} [after] number of frames that the client has
+   * @param {number} [after] number of frames that the client has received
    * @returns {import('../../../streams/types.js').FaceOptions}
    */
   framesOf(record, face, after = 0) {
@@ -81,7 +81,7 @@ export class Responses {
   /**
    * @param {JobRecord} record
    * @param {ResponseFace} face
-   * @returns {Promise<any>} the response object, as the log is now
+   * @returns {Promise<any>} the response object for the current log
    */
   async describe(record, face) {
     const response = await this.#hub.answer(record.handle, this.framesOf(record, face));

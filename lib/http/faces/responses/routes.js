@@ -1,4 +1,4 @@
-/** `/v1/responses`, as OpenAI's clients use it. */
+/** `/v1/responses`, for OpenAI's clients. */
 import { badRequest } from '../../../internal/util/http-error.js';
 import { inputItems, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
