@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Barrier } from './barrier.js';
 import { BEATS_PER_LEASE, Members } from './members.js';
 import { RedisClient } from './client/redis-client.js';
 import { RedisClock } from './client/redis-clock.js';
@@ -66,6 +67,7 @@ export class Cluster extends EventEmitter {
   #epoch = '';
   #secret = '';
   #clock;
+  #barrier;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -117,6 +119,10 @@ export class Cluster extends EventEmitter {
       ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
       process: () => this.#name,
       onBuried: () => this.#joinAgain(),
+    });
+    this.#barrier = new Barrier({
+      ...{ redis: this.redis, process: () => this.#name },
+      readMessages: () => this.#takeMessages(),
     });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
@@ -344,12 +350,28 @@ export class Cluster extends EventEmitter {
    * @param {string} payload
    */
   #onMessage(channel, payload) {
+    if (channel === `${this.prefix}all`) this.#onAll(payload);
+    else if (channel !== `${this.prefix}p:${this.#name}`) {
+      this.emit('published', channel.slice(this.prefix.length));
+    } else if (!this.#barrier.onOwn(payload)) {
+      void this.#takeMessages();
+    }
+  }
+
+  /** @param {string} payload of a message to all processes */
+  #onAll(payload) {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
-    if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
-    else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
-    else if (channel === `${this.prefix}all`) this.emit('offer');
-    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
-    else this.emit('published', channel.slice(this.prefix.length));
+    if (erased !== undefined) this.emit('erased', erased);
+    else if (payload === 'keys') this.emit('keys');
+    else if (!this.#barrier.onAll(payload)) this.emit('offer');
+  }
+
+  /**
+   * @returns {Promise<void>} resolves once the other processes have handled the messages that were sent to them, after a
+   *   second at the latest
+   */
+  barrier() {
+    return this.#barrier.pass();
   }
 
   /**

@@ -92,10 +92,10 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs } = redis;
-  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs });
+  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs, log });
   const audit = new SharedAudit({ redis: cluster.redis, log });
   const directory = new RemoteJobs({
-    ...{ hub, cluster, lifecycle, operations: own, replicas },
+    ...{ hub, cluster, lifecycle, operations: own, replicas, log },
     onErased: (id) => eraseJobIn(audit, id),
     endByForce: async (id, owner) => {
       await deployment.failover.take(id, owner, 'cancel');
@@ -108,7 +108,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     complete: (record) => turns.complete(record),
   });
   const operations = new RemoteOperations({
-    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs },
+    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs, log },
   });
   const endJob = (
     /** @type {import('../jobs/job.js').JobRecord | import('../cluster/operations/own-operations.js').OwnOperation} */ record,

@@ -54,6 +54,7 @@
  * @property {(handle: number) => OwnOperation | undefined} byHandle
  * @property {(id: string) => OwnOperation | undefined} byAnyId of any kind and principal
  * @property {() => OwnOperation[]} active operations that have not ended
+ * @property {(kind: OperationKind) => OwnOperation[]} all operations of a kind, oldest first
  * @property {(taken: TakenOperation) => Promise<void>} adopt
  * @property {(operation: any) => void} drop lets go of one that another process has
  * @property {(operation: any) => void} release forgets one that has ended
