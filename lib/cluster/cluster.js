@@ -253,8 +253,8 @@ export class Cluster extends EventEmitter {
     } finally {
       this.#isJoining = false;
     }
-    // A schema that is too new stays.
-    if (this.#isMember || this.redis.refusal !== undefined) return;
+    // A schema that is too new stays; rights may be granted again.
+    if (this.#isMember || this.redis.refusal?.code === 'ERR_REDIS_SCHEMA') return;
     this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
     this.#joining.unref();
   }
