@@ -204,8 +204,12 @@ export class IdempotencyCache {
     try {
       this.#checkRoom(principal);
       return await run(used);
-    } catch (error) {
-      const found = await this.#find?.(used);
+    } catch (/** @type {any} */ error) {
+      const found = await this.#find?.(used).catch((/** @type {any} */ unknown) => {
+        // What is wrong with the request itself was wrong before. A refusal for another reason, as of a model that its
+        // key may not use any more, may come after an answer that cannot be looked up now.
+        throw unknown.status === 503 && error?.status === 400 ? error : unknown;
+      });
       if (found === undefined) throw error;
       onFound();
       return found;
