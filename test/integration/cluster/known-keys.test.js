@@ -2,7 +2,8 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start } from '../../support/gateway/gateway.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
 import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
 
@@ -104,10 +105,10 @@ test('a workflow whose model its key may not use any more, at another process', 
 });
 
 test('while Redis is away a request that is wrong in itself is refused as ever, another one gets 503', async () => {
-  const own = await startRedis();
-  const node = await open({ redis: { url: own.url, commandTimeoutMs: 200 } });
+  const away = await startRedis();
+  const node = await open({ redis: { url: away.url, commandTimeoutMs: 200 } });
   await node.gateway.reload({ access: accessTo('n') });
-  own.freeze();
+  away.freeze();
   try {
     const wrong = { model: 'n', prompt: 'x', webhook_url: 'https://hooks.example.org/x' };
     for (const headers of [bearer('ann'), keyed]) {
@@ -120,9 +121,9 @@ test('while Redis is away a request that is wrong in itself is refused as ever, 
     const { status, body } = await node.submit(gone, keyed);
     expect([status, body.error.code]).toEqual([503, 'storage_unavailable']);
   } finally {
-    own.thaw();
+    away.thaw();
     await stopAll();
-    await own.stop();
+    await away.stop();
   }
 });
 
