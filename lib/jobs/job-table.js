@@ -16,9 +16,9 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {any} final
  * @property {boolean} ended
  * @property {any} request
- * @property {Part} [part]
- * @property {number} [contentBytes] of its content without its log, once it has ended
- * @property {Held} [held] of the table alone
+ * @property {Part | undefined} [part]
+ * @property {number | undefined} [contentBytes] of its content without its log, once it has ended
+ * @property {Held | undefined} [held] of the table alone
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */
