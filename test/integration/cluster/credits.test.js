@@ -188,8 +188,9 @@ describe('a job', () => {
 
   test('of a closed account is refused', async () => {
     const [a, b] = await startWith(0, { access: { accounts: { anonymous: { overdraft: 500 } } } });
-    expect((await b.submit({ prompt, max_tokens: 2 })).status).toBe(201);
-    await until(async () => (await balanceBy(a, b))[1] === 0, 'its end');
+    const { status: accepted } = await b.submit({ prompt, max_tokens: 2 });
+    expect(accepted).toBe(201);
+    await until(async () => (await a.get(account)).body.held === 0, 'its end');
     await a.gateway.credits.transfer({ to: 'anonymous', amount: 26n });
     expect(await balanceBy(a, b)).toEqual([0, 0]);
     await a.gateway.credits.closeAccount({ account: 'anonymous' });
