@@ -1,6 +1,6 @@
 /**
- * The frames of short logs that have ended before a reader came, by handle: what a reader without a cursor gets. They
- * come with the ending and are kept beside the log, so that a quick job is read without a way to its reactor. Main
+ * The frames of short logs that have ended before a reader came, by handle: what the first reader without a cursor gets.
+ * They come with the ending and are kept beside the log, so that a quick job is read without a way to its reactor. Main
  * thread; used by a JobHub.
  */
 export class UnreadFrames {
@@ -19,18 +19,20 @@ export class UnreadFrames {
   }
 
   /**
+   * Gives the frames to the first reader: few logs have a second one.
    * @param {number} handle
    * @returns {string | undefined} undefined: they are known to the reactor alone
    */
-  of(handle) {
-    return this.#frames.get(handle);
+  take(handle) {
+    const frames = this.#frames.get(handle);
+    if (frames === undefined) return undefined;
+    this.#frames.delete(handle);
+    this.bytes -= frames.length;
+    return frames;
   }
 
   /** @param {number} handle of a log that goes on, or is gone */
   drop(handle) {
-    const frames = this.#frames.get(handle);
-    if (frames === undefined) return;
-    this.#frames.delete(handle);
-    this.bytes -= frames.length;
+    this.take(handle);
   }
 }
