@@ -36,6 +36,7 @@ const {
 const env = {
   ...process.env,
   ...{ SLUICE_CRASH_ROUNDS, SLUICE_STRESS_STREAMS, SLUICE_ALL_LOOKS: '1' },
+  SLUICE_TEST_LIMIT_MS: '3600000',
 };
 
 const tree = await buildNativeTests();
@@ -48,7 +49,7 @@ const native =
 const jest = (await buildAddon())
   ? await jestSuite(['test/integration', 'test/browser', 'test/soak'], {
       env,
-      jestArgs: [...LONG_TESTS, '--testTimeout=3600000'],
+      jestArgs: LONG_TESTS,
     })
   : notRun;
 /** @returns {Promise<number>} the targets that have found something */

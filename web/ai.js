@@ -29,9 +29,32 @@ import { randomKey, sleep } from './client/http.js';
 
 /**
  * @typedef {object} RequestExtras of one request, as the SDK gives them
- * @property {HeadersInput} [headers]
- * @property {object} [body]
- * @property {AbortSignal} [abortSignal]
+ * @property {HeadersInput | undefined} [headers]
+ * @property {object | undefined} [body]
+ * @property {AbortSignal | undefined} [abortSignal]
+ */
+
+/**
+ * A chunk of an answer: those of the SDK's UI message stream that a gateway sends.
+ * @typedef {{type: 'start', messageId?: string}
+ *   | {type: 'finish', finishReason?: 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'other'}
+ *   | {type: 'abort', reason?: string}
+ *   | {type: 'error', errorText: string}
+ *   | {type: 'start-step' | 'finish-step'}
+ *   | {type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end', id: string}
+ *   | {type: 'text-delta' | 'reasoning-delta', id: string, delta: string}
+ *   | {type: 'tool-input-start', toolCallId: string, toolName: string, dynamic?: boolean}
+ *   | {type: 'tool-input-delta', toolCallId: string, inputTextDelta: string}
+ *   | {type: 'tool-input-available', toolCallId: string, toolName: string, input: unknown,
+ *       dynamic?: boolean}
+ *   | {type: 'tool-input-error', toolCallId: string, toolName: string, input: unknown,
+ *       errorText: string, dynamic?: boolean}
+ *   | {type: 'tool-output-available', toolCallId: string, output: unknown, dynamic?: boolean}
+ *   | {type: 'tool-output-error', toolCallId: string, errorText: string, dynamic?: boolean}
+ *   | {type: 'file', url: string, mediaType: string}
+ *   | {type: 'source-url', sourceId: string, url: string, title?: string}
+ *   | {type: 'source-document', sourceId: string, mediaType: string, title: string, filename?: string}
+ *   | {type: `data-${string}`, id?: string, data: unknown, transient?: boolean}} UiChunk
  */
 
 const DONE = '[DONE]';
@@ -102,7 +125,7 @@ class AnswerStream {
     this.#take(response);
   }
 
-  /** @returns {ReadableStream<any>} */
+  /** @returns {ReadableStream<UiChunk>} */
   stream() {
     return new ReadableStream({
       pull: (controller) => this.#pull(controller),
@@ -121,7 +144,7 @@ class AnswerStream {
     this.#reader?.cancel().catch(() => {});
   }
 
-  /** @param {ReadableStreamDefaultController<any>} controller */
+  /** @param {ReadableStreamDefaultController<UiChunk>} controller */
   async #pull(controller) {
     while (!this.#ended) {
       const bytes = await this.#read();
@@ -140,7 +163,7 @@ class AnswerStream {
   }
 
   /**
-   * @param {ReadableStreamDefaultController<any>} controller
+   * @param {ReadableStreamDefaultController<UiChunk>} controller
    * @param {string | undefined} id
    * @param {string} data
    */
@@ -261,8 +284,9 @@ export class SluiceChatTransport {
   }
 
   /**
-   * @param {{chatId: string, messages: any[], trigger?: string, messageId?: string} & RequestExtras} options
-   * @returns {Promise<ReadableStream<any>>} the chunks of the answer
+   * @param {{chatId: string, messages: readonly object[], trigger?: string | undefined,
+   *   messageId?: string | undefined} & RequestExtras} options
+   * @returns {Promise<ReadableStream<UiChunk>>} the chunks of the answer
    * @throws {Error} when the server refuses
    */
   async sendMessages({ chatId, messages, trigger, messageId, body, headers, abortSignal }) {
@@ -287,7 +311,7 @@ export class SluiceChatTransport {
 
   /**
    * @param {{chatId: string} & RequestExtras} options
-   * @returns {Promise<ReadableStream<any> | null>} null: the chat is idle
+   * @returns {Promise<ReadableStream<UiChunk> | null>} null: the chat is idle
    * @throws {Error} when the server refuses
    */
   async reconnectToStream({ chatId, headers, abortSignal }) {

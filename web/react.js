@@ -1,7 +1,9 @@
 /** Hooks for React 18 and later: `import { useJobStream, useSubmit } from 'sluice/react'`. */
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { checkOptions } from './client/options.js';
 
 /** @typedef {import('./client.js').Client} Client */
+/** @typedef {import('./client.js').JobRequest} JobRequest */
 /** @typedef {import('./client/job.js').Job} Job */
 /** @typedef {import('./client/job.js').JobStatus} JobStatus */
 
@@ -20,6 +22,18 @@ import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from '
  * @property {number} reconnects of its connection so far
  * @property {() => Promise<void>} cancel ends the job; does nothing without one
  */
+
+/**
+ * @param {string} hook
+ * @param {{client: Client}} options
+ * @returns {Client}
+ * @throws {TypeError} naming the option
+ */
+function clientOf(hook, options) {
+  const { client } = checkOptions(hook, options ?? {}, ['client']);
+  if (typeof client?.submit === 'function') return client;
+  throw new TypeError(`${hook}: client takes a client of createClient()`);
+}
 
 const noCancel = async () => {};
 
@@ -193,7 +207,8 @@ const idle = () => IDLE;
  * @param {{client: Client}} options
  * @returns {JobStream}
  */
-export function useJobStream(jobOrId, { client }) {
+export function useJobStream(jobOrId, options) {
+  const client = clientOf('useJobStream', options);
   const given = jobOrId ?? null;
   const id = given === null || typeof given === 'string' ? given : given.id;
   const subscribe = useCallback(
@@ -215,7 +230,7 @@ export function useJobStream(jobOrId, { client }) {
 
 /**
  * @param {Client} client
- * @param {any} request
+ * @param {JobRequest} request
  * @param {Map<string, Promise<Job>>} pending submissions without an answer yet, by their request
  * @returns {Promise<Job>}
  */
@@ -237,9 +252,10 @@ function submitOnce(client, request, pending) {
  * with an equal request joins it: StrictMode runs effects twice, and users click twice. The job of the
  * last call is shown.
  * @param {{client: Client}} options
- * @returns {{submit: (request: object) => Promise<Job>, job: Job | null, error: Error | undefined}}
+ * @returns {{submit: (request: JobRequest) => Promise<Job>, job: Job | null, error: Error | undefined}}
  */
-export function useSubmit({ client }) {
+export function useSubmit(options) {
+  const client = clientOf('useSubmit', options);
   const [state, setState] = useState(
     /** @type {{job: Job | null, error: Error | undefined}} */ ({ job: null, error: undefined }),
   );
@@ -253,7 +269,7 @@ export function useSubmit({ client }) {
     };
   }, []);
   const submit = useCallback(
-    async (/** @type {any} */ request) => {
+    async (/** @type {JobRequest} */ request) => {
       latest.current += 1;
       const call = latest.current;
       const isShown = () => mounted.current && call === latest.current;

@@ -11,7 +11,7 @@ const WAIT_MS = 1000;
  */
 export class Barrier {
   #redis;
-  #process;
+  #identity;
   #readMessages;
   /** By token. @type {Map<string, {open: Set<string>, done: () => void}>} */
   #waiting = new Map();
@@ -19,12 +19,12 @@ export class Barrier {
   /**
    * @param {object} deps
    * @param {Pick<import('./client/redis-client.js').RedisClient, 'command'>} deps.redis
-   * @param {() => string} deps.process name of this process
+   * @param {Pick<import('./members.js').Identity, 'name'>} deps.identity of this process
    * @param {() => Promise<unknown>} deps.readMessages handles the messages to this process
    */
-  constructor({ redis, process, readMessages }) {
+  constructor({ redis, identity, readMessages }) {
     this.#redis = redis;
-    this.#process = process;
+    this.#identity = identity;
     this.#readMessages = readMessages;
   }
 
@@ -33,7 +33,7 @@ export class Barrier {
    *   an answer of all after a second, or at once when Redis is away
    */
   async pass() {
-    const own = this.#process();
+    const own = this.#identity.name;
     try {
       const names = await this.#redis.command('HKEYS', 'procs');
       const open = new Set(names.filter((/** @type {string} */ name) => name !== own));
@@ -72,7 +72,7 @@ export class Barrier {
   onAll(payload) {
     const [what, from, token] = payload.split(' ');
     if (what !== 'ask') return false;
-    if (from !== this.#process()) void this.#answer(from, token);
+    if (from !== this.#identity.name) void this.#answer(from, token);
     return true;
   }
 
@@ -82,7 +82,7 @@ export class Barrier {
    */
   async #answer(from, token) {
     await this.#readMessages();
-    const answer = `answer ${this.#process()} ${token}`;
+    const answer = `answer ${this.#identity.name} ${token}`;
     await this.#redis.command('PUBLISH', `p:${from}`, answer).catch(() => {});
   }
 

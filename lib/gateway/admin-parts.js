@@ -39,7 +39,7 @@ export function createAdmin({
     },
   });
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
-  // Not within `streams`: an administrator looks when these are full.
+  // Not counted in `streams`, so that administrators can connect when these are full.
   const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals });
   return { jobs, feed, open };
 }

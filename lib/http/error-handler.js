@@ -1,6 +1,6 @@
 /**
- * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into an error
- * of that, without details of the server.
+ * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into its
+ * error format, without details of the server.
  */
 import { HttpError } from '../internal/util/http-error.js';
 import { isMessagesPath, messagesError } from './faces/messages/answer.js';
@@ -87,12 +87,12 @@ export function sendError(thrown, req, res, log) {
     log.error(fields, 'request failed');
   }
   if (res.headersSent) {
-    // A proper end would make a truncated body look complete.
+    // A regular end would make a truncated body look complete.
     res.destroy();
     return;
   }
   setHeaders(res, error.headers ?? {});
-  // OpenAI's clients would repeat a conflict.
+  // OpenAI's clients would retry a conflict.
   if (error.status === 409) res.setHeader('x-should-retry', 'false');
   if (isMessagesPath(req.url)) {
     sendJson(res, error.status, messagesError(error, setMessagesRequestId(res)));

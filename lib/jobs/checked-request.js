@@ -1,6 +1,6 @@
 /**
- * Requests in the form in which the gateway works with them: the members that it interprets, and
- * `passed`, the members of the upstream call's body that it does not. Pure functions.
+ * Requests in the gateway's internal form: the members that it interprets, and
+ * `passed`, the other members of the upstream call's body. Pure functions.
  */
 import { openMessagesSchema } from './messages.js';
 import {
@@ -22,12 +22,12 @@ import { rounded } from '../internal/util/exact-json.js';
 /**
  * @typedef {object} CheckedMembers
  * @property {number[]} [prompt_ids] a prompt as token ids, in place of `prompt`
- * @property {number} [n] answers to the one request
- * @property {string} [instructions] of one turn: a system message before those of its conversation, which
- *   does not keep it
- * @property {[number, number]} [history] of a turn: where in `messages` those that its conversation had
- *   before begin and end
- * @property {number} [left_out] how many messages `history` has that are not in `messages`
+ * @property {number} [n] number of answers
+ * @property {string} [instructions] for one turn: a system message before those of its conversation, which
+ *   does not store it
+ * @property {[number, number]} [history] for a turn: the positions in `messages` at which the conversation's
+ *   earlier messages begin and end
+ * @property {number} [left_out] number of messages of `history` that are not in `messages`
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
@@ -54,7 +54,7 @@ import { rounded } from '../internal/util/exact-json.js';
 
 /**
  * @param {JobRequest} request
- * @returns {number | undefined} tokens that its answer may have; undefined: no limit
+ * @returns {number | undefined} maximum tokens of its answer; undefined: no limit
  */
 export function tokenLimitOf({ max_tokens: older, max_completion_tokens: newer }) {
   if (older === undefined || newer === undefined) return newer ?? older;
@@ -104,7 +104,7 @@ const interpretedSchema = {
       minItems: 1,
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
-    // Its range is for the upstream to judge: some servers take more than 2.
+    // The upstream checks its range: some servers accept more than 2.
     temperature: orNull({ type: 'number' }),
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,
@@ -161,7 +161,7 @@ export function fromInterpreted({ request, passed = {}, options = {} }) {
 
 /**
  * @param {CheckedRequest} request of a job
- * @returns {CheckedRequest} without the history of its conversation
+ * @returns {CheckedRequest} copy without the history of its conversation
  */
 export function withoutHistory(request) {
   const { history, messages = [] } = request;

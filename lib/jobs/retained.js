@@ -7,7 +7,7 @@
 export class Retained {
   /** @type {Map<string, Set<T>>} by principal, each in the order of endings */
   #byPrincipal = new Map();
-  /** @type {Map<number, Set<string>>} principals by how many they hold */
+  /** @type {Map<number, Set<string>>} principals by their number of records */
   #byCount = new Map();
   #mostCount = 0;
   #size = 0;
@@ -59,7 +59,7 @@ export class Retained {
     const before = this.#byCount.get(from);
     const after = this.#byCount.get(to);
     if (before?.size === 1 && after === undefined && to > 0) {
-      // The set goes on with its one principal.
+      // Reuses the set with its one principal.
       this.#byCount.delete(from);
       this.#byCount.set(to, before);
     } else {

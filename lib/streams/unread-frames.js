@@ -1,12 +1,12 @@
 /**
- * The frames of short logs that have ended before a reader came, by handle: what a reader without a cursor gets. They
- * come with the ending and are kept beside the log, so that a quick job is read without a way to its reactor. Main
- * thread; used by a JobHub.
+ * The frames of short logs that have ended before a reader came, by handle: the frames for a reader without a
+ * cursor. They arrive with the ending and are stored here, so that a short job can be read without its reactor.
+ * Main thread; used by a JobHub.
  */
 export class UnreadFrames {
   /** @type {Map<number, string>} */
   #frames = new Map();
-  /** Characters of all frames, as bytes. */
+  /** Characters of all frames, counted as bytes. */
   bytes = 0;
 
   /**
@@ -20,13 +20,13 @@ export class UnreadFrames {
 
   /**
    * @param {number} handle
-   * @returns {string | undefined} undefined: they are known to the reactor alone
+   * @returns {string | undefined} undefined: only the reactor has them
    */
   of(handle) {
     return this.#frames.get(handle);
   }
 
-  /** @param {number} handle of a log that goes on, or is gone */
+  /** @param {number} handle of a log that continues or was removed */
   drop(handle) {
     const frames = this.#frames.get(handle);
     if (frames === undefined) return;

@@ -5,7 +5,6 @@
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, test } from '@jest/globals';
 import { dataFile } from '../support/files/data-file.js';
 import { killAll, serve } from '../support/crash/cli.js';
 import { rounds, seed } from '../support/crash/rounds.js';

@@ -1,4 +1,4 @@
-/** What errors of Redis say of the server. Pure functions. */
+/** Classifies errors of Redis. Pure functions. */
 import { isTlsError } from './tls-options.js';
 
 /** @typedef {import('../../streams/redis-link.js').RedisState} RedisState */
@@ -25,7 +25,7 @@ export const STATES = {
   PROTOCOL: 'refused',
 };
 
-/** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
+/** Codes and explanations of lasting faults. @type {Record<string, [string, string]>} */
 export const REFUSALS = {
   WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
   NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
@@ -40,10 +40,10 @@ export const REFUSALS = {
   SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
 };
 
-/** Errors after which the server is looked up anew. */
+/** Errors after which the server's address is looked up again. */
 export const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
 
-/** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
+/** Errors that begin with no code, and a code for each. @type {[RegExp, string][]} */
 const WORDS = [
   [/^Unknown RESP type/, 'PROTOCOL'],
   [/^ERR unknown command/i, 'COMMAND'],
@@ -55,7 +55,7 @@ const WORDS = [
 
 /**
  * @param {Error} error of a command or a connection
- * @returns {string} the word that it begins with (of a script Redis puts it elsewhere), or one that stands for it
+ * @returns {string} the code at its beginning (elsewhere in errors of scripts), or a substitute
  */
 export function wordOf(error) {
   if (isTlsError(error)) return 'TLS';
@@ -70,8 +70,8 @@ export function wordOf(error) {
 
 /**
  * @param {Error & {reason?: unknown}} error of a command or a connection
- * @returns {string} one line that says what it is; that of the client asks for a report where another kind of server
- *   answers, and that of OpenSSL is a trace
+ * @returns {string} one line for users: the client's own text asks for a bug report if another kind of server
+ *   answers, and that of OpenSSL is a stack trace
  */
 export function detailOf({ message, reason }) {
   const [, first] = /^Unknown RESP type \d+ (".*")\./.exec(message) ?? [];
@@ -80,7 +80,7 @@ export function detailOf({ message, reason }) {
 }
 
 /**
- * Names the command that a server does not have, or does not permit: of one that a script calls it says the line alone.
+ * Names a command that the server lacks or does not permit: for a call in a script, Redis names only the line.
  * @param {Error} error of a script
  * @param {import('../client/scripts.js').Script} script
  */
@@ -96,7 +96,7 @@ export function withCommand(error, { source }) {
   );
 }
 
-/** An error that Redis has answered. */
+/** An error reply of Redis. */
 class ReplyError extends Error {
   name = 'ReplyError';
 }

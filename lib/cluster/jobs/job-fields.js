@@ -8,14 +8,14 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /** @typedef {'workflow' | 'crawl'} OperationKind */
 
 /**
- * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, of an operation always,
- * `final` from then on.
+ * The fields of `job:<id>`; all are strings. `request` exists until the job has ended, for operations always;
+ * `final` exists from then on.
  * @typedef {object} JobFields
  * @property {OperationKind} [kind] of an operation; absent for a job
- * @property {string} [snapshot] JSON: what an operation has come to
- * @property {string} owner name of a process; `-`: none, it is offered
+ * @property {string} [snapshot] JSON: the state of an operation
+ * @property {string} owner name of a process; `-`: none, the job is offered
  * @property {string} attempt
- * @property {string} lost how many of its owners died
+ * @property {string} lost number of its owners that died
  * @property {string} status
  * @property {string} principal
  * @property {string} model
@@ -23,7 +23,7 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} choices
  * @property {string} max_wall_ms from its admission
  * @property {string} retention_ms from its end
- * @property {string} prompt_tokens as this process would count them
+ * @property {string} prompt_tokens counted by this process
  * @property {string} [request] JSON
  * @property {string} [metadata] JSON
  * @property {string} [extra] JSON
@@ -32,15 +32,15 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} [started_ms]
  * @property {string} [ended_ms]
  * @property {string} [cancel] the reason of a cancellation that was asked for
- * @property {string} [taken] the outcome of its last takeover, and from whom
- * @property {string} [key] key of its idempotency key
- * @property {string} [held] JSON: what its parts hold, until it has ended
- * @property {string} [refusal] JSON: how the upstream refused its call
+ * @property {string} [taken] the outcome of its last takeover, and the former owner
+ * @property {string} [key] Redis key of its idempotency key
+ * @property {string} [held] JSON: resources held by its parts, until it has ended
+ * @property {string} [refusal] JSON: the upstream's refusal of its call
  * @property {string} [final] JSON of its final state
  */
 
 /**
- * What a job or an operation is to other processes.
+ * The data of a job or an operation that other processes get.
  * @typedef {Pick<JobRecord, 'id' | 'principal' | 'model' | 'metadata' | 'extra' | 'usedKey' | 'cache'> &
  *   {request?: any, asked?: string, createdAtMs: number, kind?: OperationKind, body?: any,
  *   snapshot?: string}} Shared `body`: the request of an operation
@@ -49,8 +49,8 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /**
  * @param {Shared} record
  * @param {{maxWallMs: number, retentionMs: number}} limits
- * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir finds
- *   there otherwise; default false
+ * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir would
+ *   otherwise look up; default false
  * @returns {string[]} name, value, name, value, ...
  */
 export function jobFields(
@@ -61,7 +61,7 @@ export function jobFields(
   const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
   const kept = request === undefined || whole ? request : withoutHistory(request);
   const fields = kind === undefined ? [] : ['kind', kind, 'snapshot', snapshot ?? '{}'];
-  // An operation waits for no place in a queue.
+  // An operation does not wait in a queue.
   if (kind !== undefined) fields.push('status', 'running', 'started_ms', String(Date.now()));
   fields.push('model', model, 'request', stringifyExact(kind === undefined ? kept : body));
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));

@@ -16,11 +16,11 @@ import { named, replicateLogs } from '../jobs/replicas.js';
 /** @typedef {import('./own-operations.js').NodeChange} NodeChange */
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
-/** Ids of operations. Others are unknown without asking Redis. */
+/** Ids of operations. Other ids are rejected without a call to Redis. */
 const OPERATION_ID = /^(?:wf|crawl)_[\w-]{24}$/;
-/** Operations that one call of the list script looks at. */
+/** Operations that one call of the list script examines. */
 const LIST_STEPS_MAX = 1000;
-/** Wait before a script whose answer was lost is run again. */
+/** Wait before a script whose answer was lost is repeated. */
 const AGAIN_MS = 250;
 
 const FIELDS = /** @type {const} */ ([
@@ -41,7 +41,7 @@ const FIELDS = /** @type {const} */ ([
 ]);
 
 /**
- * An operation as Redis has it: of another process, or one that has ended.
+ * An operation read from Redis: one of another process, or an ended one.
  * @typedef {object} SavedOperation
  * @property {string} id
  * @property {OperationKind} kind
@@ -51,18 +51,18 @@ const FIELDS = /** @type {const} */ ([
  * @property {number} createdAtMs
  * @property {any} final its final state; undefined: it has not ended
  * @property {boolean} ended
- * @property {number} purgeDueMs as of a JobRecord
+ * @property {number} purgeDueMs see `JobRecord`
  * @property {any} request as it was submitted; undefined in lists, or if it cannot be read
  * @property {Record<string, unknown> | undefined} metadata
- * @property {any} snapshot as `OperationWork.summary` gave it
+ * @property {any} snapshot result of `OperationWork.summary`
  * @property {Record<string, string>} nodes states of the nodes that have begun, JSON
- * @property {any} [data] of its service
+ * @property {any} [data] data of its service
  */
 
 /**
- * The operations of a deployment: those of this process, and those of the others. Main thread.
+ * The operations of a deployment: own ones, and those of other processes. Main thread.
  *
- * An operation that has ended may be tried again at any process. So the copy of this process counts only while Redis
+ * Any process may retry an ended operation. So the copy in this process is valid only while Redis
  * names the same attempt.
  */
 export class RemoteOperations {
@@ -115,8 +115,8 @@ export class RemoteOperations {
    * @param {string} principal
    * @returns {Promise<OwnOperation | SavedOperation | undefined>} undefined: unknown, purged, or of another
    *   principal
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away; for one that ended
-   *   here it is not asked then
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away; an operation that
+   *   ended here is then found without Redis
    */
   async find(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
@@ -130,13 +130,13 @@ export class RemoteOperations {
     const fields = named(FIELDS, values);
     if (fields.principal === undefined) this.#replicas.checkEpoch(epoch);
     if (fields.kind !== kind || fields.principal !== principal) return undefined;
-    // It may have begun here while Redis was asked.
+    // It may have begun here while Redis was answering.
     const now = this.#own(kind, id, principal);
     return isKnown(now) ? now : this.#savedFrom(id, fields, fieldsOf(nodes));
   }
 
   /**
-   * The operation of this process. One that was erased, or tried again elsewhere, is forgotten here.
+   * The operation of this process. Removes it if it was erased, or retried by another process.
    * @param {OperationKind} kind
    * @param {string} id
    * @param {string} principal
@@ -187,7 +187,7 @@ export class RemoteOperations {
    * @param {string} id
    * @param {string} principal
    * @returns {Promise<OwnOperation | JobRecord | undefined>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `find`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `find`
    */
   async log(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
@@ -200,7 +200,7 @@ export class RemoteOperations {
   }
 
   /**
-   * Drops a replica that has ended if the operation was tried again.
+   * Drops an ended replica if the operation was retried.
    * @param {JobRecord} replica
    */
   async #dropOld(replica) {
@@ -217,7 +217,8 @@ export class RemoteOperations {
    * @param {OperationKind} kind
    * @param {{principal: string, limit: number, status?: JobStatus, after?: string}} query
    * @returns {Promise<{page: (OwnOperation | SavedOperation)[], hasMore: boolean}>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown; 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown; 503 while Redis is
+   *   away
    */
   async list(kind, { principal, limit, status, after }) {
     /** @type {(OwnOperation | SavedOperation)[]} */
@@ -285,10 +286,11 @@ export class RemoteOperations {
   }
 
   /**
-   * Cancels an operation wherever it runs. Resolves once Redis has its ending.
+   * Cancels an operation in any process. Resolves once Redis has its ending.
    * @param {OwnOperation | SavedOperation} operation
-   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it is gone
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it no
+   *   longer exists
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async cancel({ kind, id, principal }) {
     const log = await this.log(kind, id, principal);
@@ -306,29 +308,29 @@ export class RemoteOperations {
       try {
         await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
       } catch (/** @type {any} */ error) {
-        // Purged meanwhile.
+        // The operation was purged meanwhile.
         if (error.status !== 404) throw error;
       }
       return;
     }
     own.cancel('client_request');
-    // Answered after the terminal event.
+    // The operation has its terminal event before the answer.
     await this.#hub.snapshot(own.handle, { text: false });
     await this.#hub.barrier();
   }
 
   /**
-   * Makes an operation that has ended one of this process, in its next attempt, or changes nothing.
+   * Moves an ended operation to this process and begins its next attempt, or changes nothing.
    * @param {OwnOperation | SavedOperation} operation
    * @param {object} next
    * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} next.parts
    * @param {{maxWallMs: number, retentionMs: number}} next.limits
    * @param {string} next.snapshot JSON
    * @param {NodeChange[]} next.changes
-   * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is that of the replica of its
-   *   log. Called once, also after a rejection: when it turns out that Redis did it before the connection was lost
+   * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is the replica of its
+   *   log. Called once; also after a rejection, if Redis executed the script before the connection was lost
    * @returns {Promise<'OK' | 'MOVED' | 'GONE'>} `MOVED`: it has not ended, or is in another attempt
-   * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 from Redis
    */
   async reopen(operation, next) {
     const { id, attempt } = operation;
@@ -346,7 +348,7 @@ export class RemoteOperations {
     try {
       return await done(await calls.run('operations/reopen', [`job:${id}`], [process, ...args]));
     } catch (/** @type {any} */ error) {
-      // The caller has its answer; what is refused now is not begun, and needs no further one.
+      // The caller already has its answer; a refusal now needs no further action.
       if (error.uncertain) {
         const asked = this.#askAgain(id, args).then(done);
         asked.catch(() => {});
@@ -356,8 +358,8 @@ export class RemoteOperations {
   }
 
   /**
-   * Asks whether a request has begun an attempt, once more for each time that Redis does not answer. It begins
-   * none later than the request itself could have.
+   * Asks whether a request has begun an attempt; repeats while Redis does not answer. The question cannot begin
+   * an attempt later than the request itself could have.
    * @param {string} id of an operation
    * @param {string[]} args of the request, behind the process
    * @returns {Promise<string[]>} answer of the script
@@ -394,7 +396,7 @@ export class RemoteOperations {
     return handle;
   }
 
-  /** Asks no more for answers that were lost. */
+  /** Stops all retries. */
   close() {
     this.#isClosed = true;
   }
@@ -402,7 +404,7 @@ export class RemoteOperations {
 
 /**
  * @param {OwnOperation | undefined} own
- * @returns {boolean} whether this process has it with its state: one that was taken over reads that first
+ * @returns {boolean} whether this process has it with its state, which a takeover reads first
  */
 function isKnown(own) {
   return own?.data !== undefined;

@@ -1,4 +1,4 @@
-/** `/v1/admin`: what the dashboard shows and does. For administrators. */
+/** `/v1/admin`: data and actions of the dashboard. For administrators. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { conversationsOf } from '../../services/admin/state.js';
@@ -32,7 +32,7 @@ function filterOf({ model, key, limit = ROWS_DEFAULT, ...page }) {
   };
 }
 
-/** @param {any} node without its text, which may be large and is not the administrator's */
+/** @param {any} node without its text, which may be large and is private to its owner */
 const nodeOf = ({ text: _text, items: _items, text_omitted: _omitted, ...node }) => node;
 
 /**

@@ -14,7 +14,7 @@ export class OpenStreams {
    * @param {number} options.max
    * @param {() => boolean} options.hasPrincipals whether callers are distinguished: then each may
    *   open up to half
-   * @param {OpenStreams} [options.within] all streams, among which these count, too
+   * @param {OpenStreams} [options.within] the counter of all streams, which also counts these
    */
   constructor({ max, hasPrincipals, within }) {
     this.#max = max;
@@ -39,7 +39,7 @@ export class OpenStreams {
 
   /**
    * @param {string} principal whose stream opens
-   * @returns {() => void} to be called once, when it has closed
+   * @returns {() => void} call it once, when the stream has closed
    */
   open(principal) {
     let own = this.#byPrincipal.get(principal);

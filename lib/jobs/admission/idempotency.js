@@ -93,10 +93,10 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
-   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] the answer of an earlier request, which is kept
-   *   elsewhere: asked where a request is refused, since a known answer comes before every refusal
-   * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
-   *   requests elsewhere, and only requests at the same time share an outcome. Default true
+   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] looks up the answer of an earlier request that
+   *   is stored elsewhere; called before a refusal, because a known answer has precedence
+   * @param {boolean} [options.kept] whether answers are stored here; false: `run` finds those of earlier
+   *   requests elsewhere, and only concurrent requests share an outcome. Default true
    */
   constructor(options) {
     const { ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file } = options;
@@ -139,12 +139,12 @@ export class IdempotencyCache {
   }
 
   /**
-   * As `answer`, which always makes a promise.
+   * Like `answer`, which always returns a promise.
    * @param {string} principal
    * @param {string} key
    * @param {unknown} body
    * @param {(key: UsedKey) => T | Promise<T>} run
-   * @returns {Taken<T> | Promise<Taken<T>>} a promise where there is something to wait for
+   * @returns {Taken<T> | Promise<Taken<T>>} a promise only if it must wait
    */
   take(principal, key, body, run) {
     this.#purge();
@@ -183,7 +183,7 @@ export class IdempotencyCache {
    * @param {string} name
    * @param {Entry<T>} entry
    * @param {T} answer its outcome
-   * @param {boolean} replayed whether it is that of an earlier request
+   * @param {boolean} replayed whether it repeats the answer of an earlier request
    * @returns {Taken<T>}
    */
   #keep(name, entry, answer, replayed) {
@@ -275,7 +275,7 @@ export class IdempotencyCache {
   }
 
   /**
-   * Forgets a key whose request was refused after all.
+   * Removes a key whose request was refused in the end.
    * @param {string} name of key and principal
    */
   release(name) {

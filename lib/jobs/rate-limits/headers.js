@@ -24,7 +24,7 @@ function isTighter(a, b) {
 
 /**
  * @param {readonly QuotaEntry[]} entries
- * @returns {Map<string, QuotaEntry>} one for each dimension
+ * @returns {Map<string, QuotaEntry>} one entry per dimension
  */
 function tightest(entries) {
   /** @type {Map<string, QuotaEntry>} */
@@ -47,7 +47,7 @@ const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`;
 
 const CONCURRENT = quoted('concurrent-requests');
 
-/** The names of the dimensions as they are in the headers; a gateway has three. @type {Map<string, string>} */
+/** Names of the dimensions in the format of the headers; a gateway has three. @type {Map<string, string>} */
 const names = new Map();
 
 /** @param {string} dimension */
@@ -60,7 +60,7 @@ function nameOf(dimension) {
   return name;
 }
 
-/** Policies as they are in the headers, by dimension: limits change seldom. */
+/** Cache of policies in the format of the headers, by dimension: limits rarely change. */
 /** @type {Map<string, {limit: number, windowMs: number | undefined, item: string}>} */
 const policies = new Map();
 

@@ -86,7 +86,7 @@ export class DataFile {
   }
 
   /**
-   * Resolves when every change so far is on the disk.
+   * Resolves once all changes so far are on the disk.
    * @throws {HttpError} 507 or 503: changes may not be on the disk
    */
   async synced() {

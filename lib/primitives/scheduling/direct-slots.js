@@ -1,9 +1,9 @@
-/** Ids of directly dispatched batches begin here; those of the native side never come so far. */
+/** Ids of directly dispatched batches begin here; those of the native side never reach this value. */
 const DIRECT_BATCHES = 2 ** 52;
 
 /**
- * The slots of batches that skip the native stages of a Pipeline. The native side learns of them when it is about to
- * count slots itself. Main thread only.
+ * The slots of batches that skip the native stages of a Pipeline. The native side is informed about them before it
+ * counts slots itself. Main thread only.
  */
 export class DirectSlots {
   #max;
@@ -13,7 +13,7 @@ export class DirectSlots {
   #uncounted = new Set();
 
   /**
-   * @param {number} max batches at once; 0: none may skip the stages
+   * @param {number} max maximum concurrent batches; 0: none may skip the stages
    * @param {any} pipeline the native one
    */
   constructor(max, pipeline) {
@@ -28,7 +28,7 @@ export class DirectSlots {
 
   /**
    * @param {number} inUse slots, of all batches
-   * @returns {number | undefined} a new batch with a slot of its own; undefined: none is free
+   * @returns {number | undefined} a new batch with its own slot; undefined: no slot is free
    */
   take(inUse) {
     if (inUse >= this.#max) return undefined;
@@ -37,7 +37,7 @@ export class DirectSlots {
     return batch;
   }
 
-  /** Has the native side count these slots. */
+  /** Makes the native side count these slots. */
   count() {
     if (this.#uncounted.size === 0) return;
     this.#native.hold([...this.#uncounted]);
@@ -45,8 +45,8 @@ export class DirectSlots {
   }
 
   /**
-   * @param {number} batch of any kind that has ended
-   * @returns {boolean} whether the native side was told
+   * @param {number} batch an ended batch of any kind
+   * @returns {boolean} whether the native side was informed
    */
   free(batch) {
     if (this.#uncounted.delete(batch)) return false;

@@ -1,5 +1,5 @@
 /**
- * One call of a user's `process`. What it returns, yields or throws becomes one outcome for each
+ * One call of a user's `process`. Converts its return value, yielded values or error to one outcome for each
  * request of the batch. Main thread only; ends with the call.
  */
 import { types } from 'node:util';
@@ -13,12 +13,12 @@ import { SluiceError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} BatchCall
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process
- * @property {any[]} requests handed over: `process` may change the array
+ * @property {any[]} requests passed to `process`, which may change the array
  * @property {unknown[]} ids of the requests, in the same order
  * @property {() => AbortSignal} signal called when `process` first reads it: an AbortSignal costs a
  *   kilobyte for as long as the call lasts
  * @property {(index: number, outcome: Outcome) => void} settle called once for each request
- * @property {() => Promise<void> | undefined} room awaited before a next result is asked for
+ * @property {() => Promise<void> | undefined} room awaited before the next result is requested
  */
 
 /** @param {unknown} value */
@@ -33,7 +33,7 @@ function kindOf(value) {
 }
 
 /**
- * @param {any} value what `process` gave for one request
+ * @param {any} value result of `process` for one request
  * @returns {Outcome} its result is a copy, so reading it later cannot throw
  */
 function toOutcome(value) {
@@ -50,7 +50,7 @@ function toOutcome(value) {
   };
 }
 
-/** @param {any} value a result whose request_id is not that of a pending request, or not the due one */
+/** @param {any} value a result whose request_id is not pending, or is not the next one */
 function unexpected(value) {
   const id = String(value?.request_id).slice(0, 100);
   return new SluiceError(
@@ -59,7 +59,7 @@ function unexpected(value) {
   );
 }
 
-/** The requests of one call that have no outcome yet. */
+/** The requests of one call without an outcome. */
 class Unsettled {
   #call;
   #settled;
@@ -93,7 +93,7 @@ class Unsettled {
 
   /**
    * @param {unknown} id
-   * @returns {number} the first unsettled request of that id, or -1
+   * @returns {number} the first unsettled request with this id, or -1
    */
   indexOf(id) {
     return this.#call.ids.findIndex((own, index) => own === id && !this.#settled[index]);
@@ -108,10 +108,10 @@ class Unsettled {
 function outcomeFor(id, value) {
   try {
     const isOther = value?.request_id !== undefined && value.request_id !== id;
-    // Results in another order must not reach the wrong requester.
+    // Results in the wrong order must not reach other callers.
     return isOther ? { error: unexpected(value) } : toOutcome(value);
   } catch (error) {
-    // A getter that throws fails this request alone.
+    // An error of a getter fails only this request.
     return { error };
   }
 }
@@ -128,7 +128,7 @@ function settleArray(call, left, results) {
     left.fail(new SluiceError('ERR_RESULT_COUNT', message));
     return;
   }
-  // Not forEach, which skips the holes of a sparse array: they are wrong results too.
+  // Not forEach, which skips the holes of a sparse array: holes are wrong results, too.
   for (let index = 0; index < expected; index++) {
     left.settle(index, outcomeFor(call.ids[index], results[index]));
   }

@@ -1,19 +1,19 @@
-/** What administrators see besides jobs. Names are those of the wire. Pure but for what it reads. */
+/** State of the gateway for administrators, besides jobs, in the JSON format of answers. */
 
-/** Budgets, workflows and crawls in one answer; each budget is a question to Redis where there is one. */
+/** Budgets, workflows and crawls in one answer; each budget needs a call of Redis, if there is one. */
 const BUDGETS_MAX = 200;
 const SHARED_BUDGETS_MAX = 50;
 const OPERATIONS_MAX = 20;
 const ERRORS_MAX = 10;
-/** Conversations that are read for a list, and of which the latest are shown. */
+/** Conversations that are read for a list, which shows the latest. */
 const CONVERSATIONS_SCANNED = 5000;
 const CONVERSATIONS_MAX = 50;
 
 /**
- * What is left of each configured limit.
+ * The remaining amount of each configured limit.
  * @param {StateDeps} deps
- * @returns {Promise<{data: object[], omitted: number}>} `omitted`: budgets beyond those shown; all of them
- *   while Redis does not answer
+ * @returns {Promise<{data: object[], omitted: number}>} `omitted`: number of budgets that are not shown; all of
+ *   them while Redis does not answer
  */
 async function limitsOf({ access, reservations, cluster }) {
   const budgets = access.configuredBudgets();
@@ -65,7 +65,7 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
  * @typedef {object} StateDeps
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {{peekBudget: import('../../jobs/rate-limits/reservations.js').Reservations['peekBudget']}}
- *   reservations that count
+ *   reservations in force
  * @property {import('../operations/directory.js').OperationDirectory} operationDirectory
  * @property {import('../conversations/service.js').Conversations} conversations
  * @property {import('../error-logs/service.js').LogService} logs

@@ -50,13 +50,13 @@ function conversationsFull(message, cause) {
 
 /**
  * @param {number} count messages of the conversation to be copied
- * @returns {HttpError} for an `at` beyond them
+ * @returns {HttpError} error for an `at` beyond the last message
  */
 export function beyondMessages(count) {
   return badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
 }
 
-/** @returns {HttpError} for a page after a conversation that there is not */
+/** @returns {HttpError} error for a page after an unknown conversation */
 export function unknownAfter() {
   const message = 'after must be the id of a conversation that is kept.';
   return badRequest('invalid_value', 'after', message);
@@ -88,7 +88,7 @@ export function serverFull(cause) {
 }
 
 /**
- * @param {'count' | 'principal' | 'total'} limit that has no room
+ * @param {'count' | 'principal' | 'total'} limit the reached limit
  * @param {{maxPerPrincipal: number, maxBytesPerPrincipal: number}} limits
  * @returns {HttpError}
  */

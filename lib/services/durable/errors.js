@@ -1,4 +1,4 @@
-/** Refusals of the Durable Streams protocol, with the headers that it asks for. */
+/** Refusals of the Durable Streams protocol, with the required headers. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { formatOffset } from './offsets.js';
 

@@ -24,7 +24,7 @@ export function configNotWritable(cause) {
 
 /**
  * @param {string} why
- * @returns {HttpError} 409 for a file that no configuration can be read from
+ * @returns {HttpError} 409 for a file without a readable configuration
  */
 export function configInvalid(why) {
   const message = `The configuration file is not usable: ${why}. Nothing has changed.`;
@@ -49,7 +49,7 @@ export function keyExists() {
   });
 }
 
-/** @returns {HttpError} 409 for a change after which nobody could administrate the gateway */
+/** @returns {HttpError} 409 for a change that would remove the last administrator */
 export function lastAdminKey() {
   return new HttpError(409, {
     code: 'last_admin_key',

@@ -7,13 +7,13 @@ import { latestOf } from '../../cluster/operations/latest.js';
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**
- * A value, or a promise of it where other processes have operations, too.
+ * A value, or a promise of it if other processes have operations, too.
  * @template T
  * @typedef {T | Promise<T>} Perhaps
  */
 
 /**
- * Where operations are looked up: among those of this process, or of all processes of a deployment.
+ * Looks up operations of this process, or of all processes of a deployment.
  * @typedef {object} OperationDirectory
  * @property {(kind: OperationKind, id: string, principal: string) =>
  *   Perhaps<Operation | SavedOperation | undefined>} find undefined: unknown, purged, or of another principal
@@ -32,7 +32,7 @@ import { latestOf } from '../../cluster/operations/latest.js';
  */
 
 /**
- * The operations of a gateway that is alone. Main thread.
+ * The operations of a gateway with a single process. Main thread.
  * @implements {OperationDirectory}
  */
 export class LocalOperations {
@@ -88,7 +88,7 @@ export class LocalOperations {
   async cancel(given) {
     const operation = /** @type {Operation} */ (given);
     operation.cancel('client_request');
-    // Answered after the terminal event.
+    // The operation has its terminal event before the answer.
     await this.#hub.snapshot(operation.handle, { text: false });
     return operation;
   }

@@ -13,7 +13,7 @@
  */
 
 /**
- * A node as answers and `gateway.workflows` show it.
+ * A node in answers and in `gateway.workflows`.
  * @typedef {object} NodeView
  * @property {string} id
  * @property {'prompt' | 'map' | 'crawl'} type
@@ -77,11 +77,14 @@ export class NodeState {
   startedAtMs;
   /** @type {number | undefined} */
   endedAtMs;
-  /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').ChildResult | undefined)[]} */
+  /**
+   * Of a map: the results of its items so far.
+   * @type {(import('../operations/child-jobs.js').ChildResult | undefined)[]}
+   */
   results = [];
   /** Characters of `output` and `results`. */
   keptChars = 0;
-  /** Of an output that is not loaded. @type {Usage | undefined} */
+  /** Usage of an output that is not loaded. @type {Usage | undefined} */
   #savedUsage;
 
   /** @param {import('./schema.js').NodeRequest} request */
@@ -112,7 +115,7 @@ export class NodeState {
     return JSON.stringify(state);
   }
 
-  /** @returns {string | undefined} its output without the usage, JSON; undefined: it has none */
+  /** @returns {string | undefined} its output without the usage, JSON; undefined: no output */
   outputJson() {
     if (this.output === undefined) return undefined;
     const { text, items } = this.output;
@@ -126,12 +129,12 @@ export class NodeState {
     this.output = { text, items, usage: this.#savedUsage ?? totalUsage([]) };
   }
 
-  /** Whether its state is another than that of a node of a new workflow. */
+  /** Whether its state differs from that of a new node. */
   get hasBegun() {
     return this.status !== 'pending';
   }
 
-  /** Whether it has given an output, loaded or not. */
+  /** Whether it has an output, loaded or not. */
   get isGiven() {
     return this.usage !== undefined;
   }
@@ -146,12 +149,12 @@ export class NodeState {
     return this.output?.usage ?? this.#savedUsage;
   }
 
-  /** Whether the workflow goes on after a failure of the node. */
+  /** Whether the workflow continues after a failure of the node. */
   get continued() {
     return this.request.on_failure === 'continue';
   }
 
-  /** @returns {number[]} of a map: the indices of the items without a result */
+  /** @returns {number[]} for a map: the indices of the items without a result */
   openItems() {
     return [...this.results.keys()].filter((item) => this.results[item] === undefined);
   }

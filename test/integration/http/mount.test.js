@@ -1,7 +1,8 @@
 /** One handler, mounted in plain node:http and in each framework, at the root and under a prefix. */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import http from 'node:http';
+import fastifyCompress from '@fastify/compress';
+import fastifyHelmet from '@fastify/helmet';
 import { getRequestListener } from '@hono/node-server';
 import compression from 'compression';
 import express from 'express';
@@ -13,6 +14,8 @@ import { compress } from 'hono/compress';
 import { secureHeaders } from 'hono/secure-headers';
 import Koa from 'koa';
 import KoaRouter from '@koa/router';
+import koaCompress from 'koa-compress';
+import koaHelmet from 'koa-helmet';
 import { createGateway } from '../../../lib/index.js';
 import { cleanUp, client, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
@@ -21,14 +24,18 @@ import { until } from '../../support/until.js';
 afterEach(stopAll);
 
 /** Fastify with the gateway under `/ai`, as docs/frameworks/fastify.md has it. */
-async function fastify(gateway) {
+async function fastify(gateway, ...plugins) {
   const app = Fastify();
+  for (const plugin of plugins) await app.register(plugin);
   await app.register(
     async (scope) => {
       scope.removeAllContentTypeParsers();
       scope.addContentTypeParser('*', (_request, _body, done) => done(null));
       scope.all('/*', (request, reply) => {
         reply.hijack();
+        for (const [name, value] of Object.entries(reply.getHeaders())) {
+          reply.raw.setHeader(name, value);
+        }
         gateway.handler()(request.raw, reply.raw);
       });
     },
@@ -38,13 +45,15 @@ async function fastify(gateway) {
   return (req, res) => app.routing(req, res);
 }
 
-function koa(gateway) {
+function koa(gateway, ...middleware) {
   const router = new KoaRouter();
   router.all('/ai/{*path}', (ctx) => {
     ctx.respond = false;
     gateway.handler()(ctx.req, ctx.res);
   });
-  return new Koa().use(router.routes()).callback();
+  const app = new Koa();
+  for (const each of middleware) app.use(each);
+  return app.use(router.routes()).callback();
 }
 
 const hono = (gateway) =>
@@ -57,6 +66,16 @@ const mounts = [
     'node:http with a next of its own',
     '',
     (gateway) => (req, res) => gateway.handler()(req, res, () => res.writeHead(418).end()),
+  ],
+  [
+    'node:http, behind compression and helmet',
+    '/ai',
+    (gateway) => {
+      const [compressed, protectedBy] = [compression({ threshold: 0 }), helmet()];
+      const handle = gateway.handler();
+      return (req, res) =>
+        compressed(req, res, () => protectedBy(req, res, () => handle(req, res)));
+    },
   ],
   ['Express, by router()', '', (gateway) => express().use(gateway.router())],
   ['Express, by handler()', '', (gateway) => express().use(gateway.handler())],
@@ -87,8 +106,18 @@ const mounts = [
         .use(compression({ threshold: 0 }), helmet(), express4.json())
         .use('/ai', gateway.router()),
   ],
-  ['Fastify', '/ai', fastify],
-  ['Koa', '/ai', koa],
+  ['Fastify', '/ai', (gateway) => fastify(gateway)],
+  [
+    'Fastify, behind its compression and helmet',
+    '/ai',
+    (gateway) => fastify(gateway, fastifyCompress, fastifyHelmet),
+  ],
+  ['Koa', '/ai', (gateway) => koa(gateway)],
+  [
+    'Koa, behind its compression and helmet',
+    '/ai',
+    (gateway) => koa(gateway, koaCompress({ threshold: 0 }), koaHelmet()),
+  ],
   ['Hono', '/ai', hono],
   [
     'Hono, behind its compression and secure headers',

@@ -1,7 +1,6 @@
 /**
  * Counters, times to live, directions and unknown options, as every key-value store has them: one table for all, whose calls are awaited.
  */
-import { describe, expect, test } from '@jest/globals';
 import { thrown } from './thrown.js';
 
 /**

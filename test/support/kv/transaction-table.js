@@ -1,7 +1,6 @@
 /**
  * Transactions, as every key-value store has them: one table for all, whose calls are awaited.
  */
-import { describe, expect, test } from '@jest/globals';
 import { thrown } from './thrown.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));

@@ -5,6 +5,7 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type * as server from 'sluice';
+import type * as ai from 'sluice/ai';
 import type * as client from 'sluice/client';
 import type * as conformance from 'sluice/conformance';
 import type * as react from 'sluice/react';
@@ -15,6 +16,7 @@ type IsAny<T> = 0 extends 1 & T ? true : false;
 type Foreign =
   | AbortSignal
   | Date
+  | Headers
   | IncomingMessage
   | RegExp
   | Request
@@ -61,7 +63,9 @@ type AnyIn<T, Path extends string, D extends number> = [D] extends [never]
 function none<_T extends never>(): void {}
 none<AnyIn<typeof server, 'sluice', 7>>();
 none<AnyIn<typeof client, 'sluice/client', 7>>();
+none<AnyIn<typeof conformance, 'sluice/conformance', 7>>();
 none<AnyIn<typeof react, 'sluice/react', 7>>();
+none<AnyIn<typeof ai, 'sluice/ai', 7>>();
 none<
   AnyIn<
     [
@@ -106,4 +110,3 @@ interface Sample {
 }
 const found: AnyIn<Sample, 'sample', 5> = 'await sample.a().b[]';
 export default found;
-none<AnyIn<typeof conformance, 'sluice/conformance', 7>>();

@@ -1,4 +1,3 @@
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ManualClock } from '../../../lib/internal/time/clock.js';
 import { JobHub } from '../../../lib/streams/hub.js';

@@ -1,5 +1,4 @@
 /** Short logs that have ended without a reader: their frames come with the ending. */
-import { afterEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/internal/time/clock.js';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';

@@ -1,5 +1,4 @@
 /** Parts of an answer beside its text, in the browser client. */
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { createClient } from '../../../web/client.js';
 import { ScriptedGateway } from '../../support/client/scripted-gateway.js';

@@ -1,6 +1,5 @@
 /** The browser client against a scripted gateway, over real HTTP, with npm's EventSource. */
 
-import { jest } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { createClient, SluiceClientError } from '../../../web/client.js';
 import { ScriptedGateway } from '../../support/client/scripted-gateway.js';

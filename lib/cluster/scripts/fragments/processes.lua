@@ -2,13 +2,13 @@
 -- loads estate_owed: settle_owed
 -- loads holds: hold_expire
 --
--- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
--- `lost:<lease>` is what a lease held that ended with its process: a process that was counted dead while it lives
--- ends it at what was used.
+-- Data that processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- `lost:<lease>` is what a lease held that ended with its process: if the process was counted dead while it lives, it
+-- settles the lease at its usage.
 
 local LOST_LEASE_MS = '3600000'
 
--- Ends the leases of a process that is gone: their places are free, what they reserved is charged.
+-- Ends the leases of a dead process: frees their places, charges their reservations.
 local function end_leases(prefix, process)
   local leases = prefix .. 'leases:' .. process
   local context = { now = now_us(''), has_clock = false }
@@ -25,8 +25,8 @@ local function end_leases(prefix, process)
   redis.call('DEL', leases)
 end
 
--- Expires the credit that calls of a process that is gone have held. If the process lives, it charges what they used
--- all the same.
+-- Expires the credit held by calls of a dead process. A process that was counted dead while it lives charges their
+-- usage all the same.
 local function expire_calls(prefix, process)
   local calls = prefix .. 'callholds:' .. process
   local holds = redis.call('HGETALL', calls)
@@ -40,7 +40,7 @@ local function expire_calls(prefix, process)
   redis.call('DEL', calls)
 end
 
--- Gives what a process holds beside its jobs its new name.
+-- Moves the leases and holds of a process, beside those of its jobs, to its new name.
 local function move_leases(prefix, from, to)
   local leases = redis.call('SMEMBERS', prefix .. 'leases:' .. from)
   for _, id in ipairs(leases) do
@@ -56,7 +56,7 @@ local function move_leases(prefix, from, to)
   redis.call('DEL', calls)
 end
 
--- Gives what the jobs of a process owe to its new name.
+-- Moves the debts of a process's jobs to its new name.
 local function move_owed(prefix, from, to)
   local all = redis.call('HGETALL', prefix .. 'owed')
   for i = 1, #all, 2 do
@@ -68,7 +68,7 @@ local function move_owed(prefix, from, to)
   end
 end
 
--- Removes what a process that is gone has left beside its jobs.
+-- Removes the data of a dead process other than its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
   expire_calls(prefix, process)

@@ -1,4 +1,4 @@
-/** `/v1/responses`, as OpenAI's clients use it. */
+/** `/v1/responses`, for OpenAI's clients. */
 import { HttpError, badRequest } from '../../../internal/util/http-error.js';
 import { answerMessages, inputItems, isReference, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
@@ -15,7 +15,7 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /**
- * What is kept of a response with its job.
+ * Data of a response stored with its job.
  * @typedef {object} ResponseFace
  * @property {'responses'} dialect
  * @property {string | null} model as requested
@@ -65,7 +65,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
   /**
    * @param {JobRecord} record
    * @param {ResponseFace} face
-   * @param {number} [after] number of frames that the client has
+   * @param {number} [after] number of frames that the client has received
    * @returns {import('../../../streams/types.js').FaceOptions}
    */
   function frames(record, face, after = 0) {
@@ -86,7 +86,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
   /**
    * @param {JobRecord} record
    * @param {ResponseFace} face
-   * @returns {Promise<any>} the response object, as the log is now
+   * @returns {Promise<any>} the response object for the current log
    */
   async function describe(record, face) {
     const response = await hub.answer(record.handle, frames(record, face));

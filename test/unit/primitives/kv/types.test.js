@@ -1,7 +1,6 @@
 /** The types of KvStore and Ledger, as a strict TypeScript program sees them. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from '@jest/globals';
 
 const path = (name) => fileURLToPath(new URL(`../../../../${name}`, import.meta.url));
 
