@@ -37,8 +37,7 @@ class UpstreamConnection {
   /// How the attempt went: 0, or the number of the system's error.
   [[nodiscard]] int error() const;
 
-  /// Watches for these events of uv_poll_event only, 0 for none. `watcher` must be reset by another
-  /// call, or this object destroyed, before it goes.
+  /// Watches for these events of uv_poll_event only, 0 for none. `watcher` must outlive the watch.
   void watch(int events, SocketWatcher* watcher);
 
   [[nodiscard]] bool valid() const { return fd_.valid(); }

@@ -28,7 +28,8 @@ class ConnectionPool {
   void keep(const std::string& origin, UpstreamConnection connection, Nanos now);
 
   /// The connection to `origin` that was used last, of those that are open and silent; invalid if
-  /// there is none. Others that it finds are closed.
+  /// there is none. Others that it finds are closed. The caller must watch it before the loop
+  /// turns.
   UpstreamConnection take(const std::string& origin, Nanos now);
 
   /// Closes the connections that have been idle for too long.

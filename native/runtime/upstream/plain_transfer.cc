@@ -130,7 +130,12 @@ void PlainTransfer::watch() {
 void PlainTransfer::on_socket(int events) {
   client_.activity_.mark();
   if (sends_ && (events & UV_WRITABLE) != 0) send();
-  if ((events & UV_READABLE) != 0 || events == 0) read();
+  if (paused_ && events == 0) {
+    sends_ = false;  // `resume` will find the error
+    closes_ = true;
+  } else if ((events & UV_READABLE) != 0 || events == 0) {
+    read();
+  }
   if (connection_.valid()) watch();
 }
 
