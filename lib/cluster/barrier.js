@@ -19,7 +19,7 @@ export class Barrier {
   /**
    * @param {object} deps
    * @param {Pick<import('./client/redis-client.js').RedisClient, 'command'>} deps.redis
-   * @param {import('./members.js').Identity} deps.identity of this process
+   * @param {Pick<import('./members.js').Identity, 'name'>} deps.identity of this process
    * @param {() => Promise<unknown>} deps.readMessages handles the messages to this process
    */
   constructor({ redis, identity, readMessages }) {

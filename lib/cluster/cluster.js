@@ -231,7 +231,7 @@ export class Cluster extends EventEmitter {
     } finally {
       this.#isJoining = false;
     }
-    // A schema that is too new stays; rights may be granted again.
+    // Waiting does not change a schema that is too new; rights may be granted again.
     if (this.#isMember || this.redis.refusal?.code === 'ERR_REDIS_SCHEMA') return;
     this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
     this.#joining.unref();
@@ -345,8 +345,8 @@ export class Cluster extends EventEmitter {
   }
 
   /**
-   * @returns {Promise<void>} resolves once the other processes have handled the messages that were sent to them, after a
-   *   second at the latest
+   * @returns {Promise<void>} resolves once the other processes have handled the messages sent to them, after a second at
+   *   the latest
    */
   barrier() {
     return this.#barrier.pass();

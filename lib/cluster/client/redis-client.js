@@ -249,8 +249,7 @@ export class RedisClient extends EventEmitter {
     else if (state !== undefined) this.#become(state, error.message);
     if (LEAVE.has(word)) this.#leave(error);
     const failure = state === 'full' ? redisFull() : redisUnavailable();
-    // An error of Redis itself says that nothing was done; but a script may have got as far as a command that is
-    // refused.
+    // Redis itself reports the error: the command had no effect. But a script may have got as far as a refused command.
     const uncertain = state === undefined || state === 'refused';
     return Object.assign(failure, { cause: error, uncertain });
   }

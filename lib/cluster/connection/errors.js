@@ -80,7 +80,7 @@ export function detailOf({ message, reason }) {
 }
 
 /**
- * Names the command that a server does not have, or does not permit: of one that a script calls it says the line alone.
+ * Names a command that the server lacks or does not permit: for a call in a script, Redis names only the line.
  * @param {Error} error of a script
  * @param {import('../client/scripts.js').Script} script
  */

@@ -47,7 +47,7 @@ export class RemoteJobs {
    * @param {Pick<import('./failover.js').Failover, 'take'>} deps.failover takes a cancelled job from an owner
    *   that does not answer
    * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
-   *   names it elsewhere in Redis
+   *   entries elsewhere in Redis that name it
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased, log }) {
@@ -191,10 +191,10 @@ export class RemoteJobs {
    * Erases a job from all processes.
    * @param {JobRecord} record
    * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
-   * @param {{waits?: boolean}} [how] `waits`: resolves once the other processes have erased it, too, or after a second;
-   *   default true
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
-   *   what this process has, is erased
+   * @param {{waits?: boolean}} [how] `waits`: resolves once the other processes have erased it as well, or after a
+   *   second; default true
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing was erased, or
+   *   only the data in this process
    */
   async erase(record, eraseOwn, { waits = true } = {}) {
     const { id, principal } = record;

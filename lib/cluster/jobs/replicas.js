@@ -49,8 +49,8 @@ function failureOf(state, refusal) {
 /**
  * @param {string} id
  * @param {JobFields} fields of the job in Redis
- * @param {import('../../internal/util/logger.js').Logger} log told of fields that cannot be read
- * @returns {JobRecord} of a job that another process runs, or that has ended; without a handle
+ * @param {import('../../internal/util/logger.js').Logger} log for fields that cannot be read
+ * @returns {JobRecord} record of a job that another process runs, or that has ended; without a handle
  */
 export function remoteRecord(id, fields, log) {
   const read = tolerantRead(id, log);

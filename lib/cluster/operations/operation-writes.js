@@ -14,10 +14,10 @@ const CALL_CHARS = 4 * 1024 * 1024;
  * The writes of one operation.
  * @typedef {object} Writing
  * @property {NodeJS.Timeout} [timer] of the next one
- * @property {number} lastMs when the last one began
- * @property {number} open how many are under way
- * @property {boolean} isUrgent whether another one follows the one under way at once
- * @property {Promise<unknown>} done the last one that began
+ * @property {number} lastMs start of the last one
+ * @property {number} open number of writes in progress
+ * @property {boolean} isUrgent whether another one follows the write in progress at once
+ * @property {Promise<unknown>} done the last write that began
  */
 
 /**

@@ -51,7 +51,7 @@ const FIELDS = /** @type {const} */ ([
  * @property {number} createdAtMs
  * @property {any} final its final state; undefined: it has not ended
  * @property {boolean} ended
- * @property {number} purgeDueMs as of a JobRecord
+ * @property {number} purgeDueMs see `JobRecord`
  * @property {any} request as it was submitted; undefined in lists, or if it cannot be read
  * @property {Record<string, unknown> | undefined} metadata
  * @property {any} snapshot result of `OperationWork.summary`
@@ -286,7 +286,7 @@ export class RemoteOperations {
   }
 
   /**
-   * Cancels an operation wherever it runs. Resolves once Redis has its ending.
+   * Cancels an operation in any process. Resolves once Redis has its ending.
    * @param {OwnOperation | SavedOperation} operation
    * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it no
    *   longer exists

@@ -117,8 +117,8 @@ local function keep_index(index, ttl_ms)
   if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
 end
 
--- Adds a job to an index, which lives as long as its last job. What has expired at the
--- beginning of the index goes, two members at a time: it does not grow without lists.
+-- Adds a job to an index, which lives as long as its last job. Removes up to two expired members
+-- from the beginning of the index, so that it stays small even if nobody lists it.
 local function index_job(prefix, index, score, id, ttl_ms)
   redis.call('ZADD', index, score, id)
   keep_index(index, ttl_ms)
@@ -140,7 +140,7 @@ local function index_recent(prefix, kind, score, id, ttl_ms)
   redis.call('ZREMRANGEBYRANK', index, 0, -RECENT_MAX - 1)
 end
 
--- Deletes the keys of a job that has ended, but for its idempotency key.
+-- Deletes the keys of a job that has ended, except for its idempotency key.
 local function delete_job(prefix, id, principal, choices)
   local kind = redis.call('HGET', prefix .. 'job:' .. id, 'kind')
   redis.call(

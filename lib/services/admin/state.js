@@ -65,7 +65,7 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
  * @typedef {object} StateDeps
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {{peekBudget: import('../../jobs/rate-limits/reservations.js').Reservations['peekBudget']}}
- *   reservations that count
+ *   reservations in force
  * @property {import('../operations/directory.js').OperationDirectory} operationDirectory
  * @property {import('../conversations/service.js').Conversations} conversations
  * @property {import('../error-logs/service.js').LogService} logs

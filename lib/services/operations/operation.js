@@ -174,8 +174,8 @@ export class Operation {
   }
 
   /**
-   * To be called after each change of its `data`, which is written for other processes.
-   * @param {{isResult?: boolean}} [change] as of `OperationWrites.changed`
+   * Call it after each change of its `data`, to inform other processes.
+   * @param {{isResult?: boolean}} [change] see `OperationWrites.changed`
    */
   changed(change) {
     this.#shared?.changed(/** @type {any} */ (this), change);

@@ -16,8 +16,8 @@ export class WorkflowState {
 
   /**
    * @param {import('./schema.js').WorkflowRequest} request
-   * @param {Record<string, string>} [saved] states of its nodes, as `takeChanges` gave them; default: none has
-   *   begun. A node whose state cannot be read counts as not begun
+   * @param {Record<string, string>} [saved] states of its nodes, results of `takeChanges`; default: none has
+   *   begun. A node whose state cannot be read has not begun
    */
   constructor(request, saved = {}) {
     this.request = request;

@@ -2,8 +2,7 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis } from '../../support/cluster/redis.js';
+import { start } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
 
@@ -105,10 +104,9 @@ test('a workflow whose model its key may not use any more, at another process', 
 });
 
 test('while Redis is away a request that is wrong in itself is refused as ever, another one gets 503', async () => {
-  const away = await startRedis();
-  const node = await open({ redis: { url: away.url, commandTimeoutMs: 200 } });
+  const node = await open({ redis: { ...own, commandTimeoutMs: 200 } });
   await node.gateway.reload({ access: accessTo('n') });
-  away.freeze();
+  redis.freeze();
   try {
     const wrong = { model: 'n', prompt: 'x', webhook_url: 'https://hooks.example.org/x' };
     for (const headers of [bearer('ann'), keyed]) {
@@ -121,9 +119,7 @@ test('while Redis is away a request that is wrong in itself is refused as ever, 
     const { status, body } = await node.submit(gone, keyed);
     expect([status, body.error.code]).toEqual([503, 'storage_unavailable']);
   } finally {
-    away.thaw();
-    await stopAll();
-    await away.stop();
+    redis.thaw();
   }
 });
 

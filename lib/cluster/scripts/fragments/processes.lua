@@ -2,9 +2,9 @@
 -- loads estate_owed: settle_owed
 -- loads holds: hold_expire
 --
--- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
--- `lost:<lease>` is what a lease held that ended with its process: a process that was counted dead while it lives
--- ends it at what was used.
+-- Data that processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- `lost:<lease>` is what a lease held that ended with its process: if the process was counted dead while it lives, it
+-- settles the lease at its usage.
 
 local LOST_LEASE_MS = '3600000'
 
@@ -25,8 +25,8 @@ local function end_leases(prefix, process)
   redis.call('DEL', leases)
 end
 
--- Expires the credit that calls of a process that is gone have held. If the process lives, it charges what they used
--- all the same.
+-- Expires the credit held by calls of a dead process. A process that was counted dead while it lives charges their
+-- usage all the same.
 local function expire_calls(prefix, process)
   local calls = prefix .. 'callholds:' .. process
   local holds = redis.call('HGETALL', calls)

@@ -5,11 +5,11 @@
 --
 -- KEYS  job:<id>, and idem:<sha256> if there is an idempotency key
 -- ARGV  prefix, clock, deadline, process, id, principal, ttl_ms, choices, fingerprint, key_ttl_ms,
---       parts (JSON: what each part of fragments/parts.lua is asked for; empty for none),
---       then fields of the job and their values; `kind` first, if it is an operation
--- Answers {'OK', created_us, results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON};
--- {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known yet; {'REUSED'}, the key has another
--- fingerprint; {'LATE'}, or it was taken back; {'BURIED'}, the process is no member.
+--       parts (JSON: the request to each part of fragments/parts.lua; empty: none),
+--       then fields of the job and their values; for an operation `kind` first
+-- Returns {'OK', created_us, results of the parts (JSON; empty: none)}; {'REFUSED', part, JSON}; {'KNOWN', id,
+-- answer}; {'PENDING', id}, the outcome is not known yet; {'REUSED'}, the key has another fingerprint; {'LATE'},
+-- also if it was withdrawn; {'BURIED'}, the process is not a member.
 local prefix, process, id, principal = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local ttl_ms, choices, fingerprint, key_ttl_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local parts, kind = ARGV[11], ARGV[12] == 'kind' and ARGV[13]

@@ -40,7 +40,7 @@ if role == 'job' then
     expire_nodes(prefix, log_id, retention_ms)
     keep_index(recent_of(prefix, kind), retention_ms)
   else
-    -- An operation may be tried again.
+    -- An operation may be retried.
     redis.call('HDEL', job, 'request')
   end
   redis.call('PEXPIRE', job, retention_ms)

@@ -1,7 +1,7 @@
 -- needs quota
 --
--- Ends a lease, once: its places are free, and what was used is charged. A lease that ended with its process, charged
--- as it was reserved, is settled in the same way (`lost:<id>`, see fragments/processes.lua).
+-- Ends a lease, once: frees its places, and charges the usage. A lease that ended with its process, charged as
+-- reserved, is settled in the same way (`lost:<id>`, see fragments/processes.lua).
 --
 -- KEYS  lease:<id>
 -- ARGV  prefix, clock, id, used (JSON: a string for each of its asks, empty: as reserved; no JSON: returns
