@@ -27,7 +27,7 @@ const LINK_WORDS = {
   offline: 'Not connected',
 };
 
-buildTables(document, /** @type {any} */ (document.querySelector('template#table')));
+buildTables(document);
 const context = new Context(deny);
 const overview = new Overview();
 const jobs = new JobTable(context, () => follow());

@@ -2,21 +2,11 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis } from '../../support/cluster/redis.js';
-import { startTwo } from '../../support/cluster/gateways.js';
+import { start } from '../../support/gateway/gateway.js';
+import { startTwo, useEmptyRedis } from '../../support/cluster/gateways.js';
 import { until } from '../../support/until.js';
 
-let redis;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-afterEach(async () => {
-  redis.thaw();
-  await stopAll();
-  await redis.call('FLUSHALL');
-});
+const redis = useEmptyRedis();
 
 /** 3 micro-credits for a token of the prompt, 10 for one of the answer; shared, 1 and 2. */
 const prices = { '*': { prompt: 3, completion: 10, cached_prompt: 1, cached_completion: 2 } };

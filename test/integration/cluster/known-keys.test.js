@@ -2,19 +2,11 @@
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis } from '../../support/cluster/redis.js';
+import { start } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
+import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
 
-let redis;
-let deployments = 0;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => redis.stop());
+const { server: redis, own } = useDeployments();
 
 const secret = newSecret();
 const provider = {
@@ -32,8 +24,7 @@ const keyed = { ...bearer('ann'), 'idempotency-key': 'k' };
 
 /** A gateway on the Redis of the test. */
 async function open(options) {
-  const deployment = { url: redis.url, prefix: `t${deployments}` };
-  const node = await start({ provider, access: accessTo('m', 'n'), redis: deployment, ...options });
+  const node = await start({ provider, access: accessTo('m', 'n'), redis: { ...own }, ...options });
   await whenReady(node);
   return node;
 }
@@ -119,7 +110,7 @@ test('a client that leaves while Redis is asked leaves no job', async () => {
   const made = admission.submit({ prompt: 'x' }, { access: access.of('ann'), signal: left.signal });
   left.abort();
   await expect(made).rejects.toMatchObject({ name: 'AbortError' });
-  const keys = () => redis.keys(`{t${deployments}}:job:*`);
+  const keys = () => redis.keys(`{${own.prefix}}:job:*`);
   await until(async () => (await keys()).length === 0, 'the job to be taken back');
   expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);
 });

@@ -6,7 +6,7 @@ import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedStore } from '../../../../lib/services/conversations/shared-store.js';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
 import { notingProvider } from '../../../support/gateway/conversations.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 import { silent } from '../../../support/cluster/silent-log.js';
 import { start, stopAll } from '../../../support/gateway/gateway.js';
@@ -19,18 +19,12 @@ const user = (content) => ({ role: 'user', content });
 const me = { principal: 'me' };
 const ids = ({ data }) => data.map(({ id }) => id);
 
-let t;
+const t = useScripts('a');
 let clock;
 let shared;
 
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
 afterEach(stopAll);
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
+beforeEach(() => {
   clock = new ManualClock();
   const redisClock = { deadlineUs: () => '' };
   const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });

@@ -1,21 +1,14 @@
 /** Credit and usage of jobs, script by script: what is held, settled once, given back, and left by the dead. */
 import { SharedLedger } from '../../../../lib/cluster/ledger/shared-ledger.js';
 import { fieldsOf } from '../../../../lib/cluster/client/scripts.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 
-let t;
+const t = useScripts('a', 'b');
 let ledger;
 /** Microseconds, for all scripts. */
 let clock;
 
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
 beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-  await t.join('b');
   clock = 5000;
   const run = (name, keys, args) => t.run(name, keys, [String(clock), '', ...args]);
   ledger = new SharedLedger({ run });

@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedDurable } from '../../../../lib/cluster/durable/shared-durable.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 
 const LIMITS = { streams: 10, ownStreams: 5, bytes: 100_000, ownBytes: 50_000 };
@@ -14,20 +14,15 @@ const TEXT = {
 const HEAD = { maxBytes: 0, maxChunks: 0, isAccess: false };
 const PAGE = { from: 0, maxBytes: 1000, maxChunks: 100, isAccess: true };
 
-let t;
+const t = useScripts();
 let clock;
 let streams;
 const made = [];
 
-beforeAll(async () => {
-  t = await openScripts();
+afterEach(() => {
+  for (const each of made.splice(0)) each.close();
 });
-afterAll(async () => {
-  for (const each of made) each.close();
-  await t.close();
-});
-beforeEach(async () => {
-  await t.admin.flushall();
+beforeEach(() => {
   clock = new ManualClock();
   const redisClock = { deadlineUs: () => '' };
   const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });

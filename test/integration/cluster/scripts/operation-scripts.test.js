@@ -1,17 +1,7 @@
 /** Operations in Redis, script by script: where they are listed, what is kept of them, how they are tried again. */
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 
-let t;
-
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-  await t.join('b');
-});
+const t = useScripts('a', 'b');
 
 const FIELDS = [
   'kind',

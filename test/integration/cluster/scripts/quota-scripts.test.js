@@ -1,17 +1,7 @@
 /** Limits in Redis, script by script: what is taken, settled, given back, and left by a dead process. */
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 
-let t;
-
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-  await t.join('b');
-});
+const t = useScripts('a', 'b');
 
 const MINUTE_US = '60000000';
 const bucket = (cost, limit = 60, more = {}) => [

@@ -4,19 +4,11 @@ import { SharedConversations } from '../../../../lib/cluster/shared-conversation
 import { SharedJobs } from '../../../../lib/cluster/jobs/shared-jobs.js';
 import { SharedLeases } from '../../../../lib/cluster/shared-leases.js';
 import { JobRecord } from '../../../../lib/jobs/job.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { redisUnavailable } from '../../../../lib/jobs/errors.js';
 import { silent } from '../../../support/cluster/silent-log.js';
 
-let t;
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-});
+const t = useScripts('a');
 
 /** A deadline so many seconds from now, on Redis's clock. */
 const deadlineIn = async (seconds) => String((await t.client.timeUs()) + seconds * 1e6);
