@@ -128,7 +128,11 @@ function checkOperations(branch, list) {
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
-      throw badRequest('invalid_value', `${name}.key`, `${name}.key is already written by an earlier operation.`);
+      throw badRequest(
+        'invalid_value',
+        `${name}.key`,
+        `${name}.key is already written by an earlier operation.`,
+      );
     }
     written.add(operation.key);
   }

@@ -11,11 +11,9 @@ export function invalidResponse(what) {
 
 /** @param {unknown} [cause] */
 export function protocolError(cause) {
-  return new ProviderError(
-    'upstream_invalid_response',
-    'The upstream sent invalid HTTP',
-    { cause },
-  );
+  return new ProviderError('upstream_invalid_response', 'The upstream sent invalid HTTP', {
+    cause,
+  });
 }
 
 /**
@@ -23,10 +21,14 @@ export function protocolError(cause) {
  * @param {unknown} [cause]
  */
 export function disconnectedError(cause) {
-  return new ProviderError('upstream_disconnected', 'The upstream closed the connection during its answer', {
-    cause,
-    retryable: true,
-  });
+  return new ProviderError(
+    'upstream_disconnected',
+    'The upstream closed the connection during its answer',
+    {
+      cause,
+      retryable: true,
+    },
+  );
 }
 
 /**

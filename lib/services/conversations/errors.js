@@ -53,7 +53,11 @@ function conversationsFull(message, cause) {
  * @returns {HttpError} error for an `at` beyond the last message
  */
 export function beyondMessages(count) {
-  return badRequest('invalid_value', 'at', `at must be at most ${count}, the number of its messages.`);
+  return badRequest(
+    'invalid_value',
+    'at',
+    `at must be at most ${count}, the number of its messages.`,
+  );
 }
 
 /** @returns {HttpError} error for a page after an unknown conversation */
