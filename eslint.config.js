@@ -50,5 +50,5 @@ export default [
     // Names in JSX count as unused without a plugin for React.
     rules: { 'no-unused-vars': 'off' },
   },
-  { files: ['test/**/*.test.js'], languageOptions: { globals: globals.jest } },
+  { files: ['test/**/*.js'], languageOptions: { globals: globals.jest } },
 ];

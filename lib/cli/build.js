@@ -29,7 +29,7 @@ export async function run(argv) {
     process.stdout.write(help);
     return 0;
   }
-  // A process of its own, because a build that is interrupted takes its compilers along.
+  // A separate process, so that an interrupted build also ends its compilers.
   const child = spawn(process.execPath, [script], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');
   return code ?? 1;

@@ -1,4 +1,4 @@
-/** `sluice completion`: scripts that complete the command line in a shell, made from the tables of flags. */
+/** `sluice completion`: scripts that complete the command line in a shell, generated from the tables of flags. */
 import { UsageError, describeFlags, parseFlags, takesOf } from './flags.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -26,7 +26,7 @@ ${describeFlags(flags)}
  * @property {import('./flags.js').Flags} flags
  */
 
-/** Values of a flag: a list, the names of files, anything, or none (a switch). */
+/** Values of a flag: a list, names of files, any value, or none (a switch). */
 const FILES = Symbol('files');
 
 /**
@@ -44,7 +44,7 @@ function flagsOf(command) {
   return [...Object.entries(command.flags), ['help', { type: 'boolean', help: 'this text' }]];
 }
 
-/** What a command takes besides flags. @type {Record<string, readonly string[]>} */
+/** Arguments of a command besides flags. @type {Record<string, readonly string[]>} */
 const WORDS = { completion: SHELLS };
 
 /** @param {Command[]} commands */

@@ -1,4 +1,4 @@
-/** `sluice conformance`: tests any server of resumable streams, and reports what it breaks. */
+/** `sluice conformance`: tests any server of resumable streams, and reports violated rules. */
 import { writeFileSync } from 'node:fs';
 import { UsageError, describeFlags, parseFlags } from './flags.js';
 import { INTERRUPTED, watchInterrupts } from './output.js';
@@ -51,13 +51,13 @@ export const flags = {
     type: 'string',
     value: 'NAME',
     defaultText: 'conformance-fixture with --upstream-port, else none',
-    help: 'model that is asked for',
+    help: 'model to request',
   },
   'timeout-ms': {
     type: 'integer',
     min: 1,
     defaultText: '10000, or 3 times the first answer of a model of the server',
-    help: 'time for each wait',
+    help: 'time limit of each wait',
   },
   'heartbeat-ms': {
     type: 'integer',
@@ -69,34 +69,38 @@ export const flags = {
     min: 1,
     help: 'time without progress after which the server disconnects a reader',
   },
-  'log-limit-bytes': { type: 'integer', min: 1, help: 'text that the server keeps for a job' },
+  'log-limit-bytes': {
+    type: 'integer',
+    min: 1,
+    help: 'size of the text that the server keeps per job',
+  },
   concurrency: {
     type: 'integer',
     min: 1,
     max: 1000,
-    help: 'calls of the model that the server makes at once',
+    help: 'concurrent calls of the model by the server',
   },
   'drain-pid': {
     type: 'integer',
     min: 1,
-    help: 'process that gets SIGTERM for the last rule, and then drains and ends',
+    help: 'process of the server, which gets SIGTERM in the last rule and must then drain and exit',
   },
   format: {
     type: 'choice',
     choices: ['text', 'json', 'junit'],
     default: 'text',
-    help: 'form of the report',
+    help: 'format of the report',
   },
   output: {
     type: 'string',
     value: 'FILE',
     defaultText: 'standard output',
-    help: 'file that the report is written to',
+    help: 'file for the report',
   },
   list: {
     type: 'boolean',
     default: false,
-    help: 'list the rules with their sources, and test nothing',
+    help: 'list the rules with their sources, without a test',
   },
 };
 
@@ -156,7 +160,7 @@ function optionsOf(url, values) {
   };
 }
 
-/** The option of JavaScript that a message begins with, as its flag. @param {string} message */
+/** Replaces the JavaScript option at the beginning of a message by its flag. @param {string} message */
 function asFlag(message) {
   return message
     .replace(/^url /, 'URL ')

@@ -1,4 +1,4 @@
-/** `sluice crawl`: a site's pages as JSON lines, as they are read. */
+/** `sluice crawl`: writes a site's pages as JSON lines. */
 import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
 import { headersOf } from './headers.js';
 import { createProgress } from './progress-bar.js';
@@ -6,20 +6,20 @@ import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {
-  limit: { type: 'integer', min: 1, max: 10_000, default: 100, help: 'pages at most' },
+  limit: { type: 'integer', min: 1, max: 10_000, default: 100, help: 'maximum number of pages' },
   depth: {
     type: 'integer',
     max: 1000,
     default: 10,
     help: 'links between the first page and the last',
   },
-  concurrency: { type: 'integer', min: 1, max: 64, default: 4, help: 'requests at once' },
+  concurrency: { type: 'integer', min: 1, max: 64, default: 4, help: 'concurrent requests' },
   'per-host-per-second': {
     type: 'number',
     min: 0.01,
     max: 1000,
     default: 5,
-    help: 'requests a second, evenly spaced; fewer where the site wants it',
+    help: "requests a second, evenly spaced; fewer if the site's robots.txt asks for it",
   },
   'timeout-ms': {
     type: 'integer',
@@ -31,19 +31,19 @@ export const flags = {
   sitemaps: {
     type: 'boolean',
     default: false,
-    help: 'also fetch the pages that the sitemaps of the site name',
+    help: 'also fetch the pages listed in the sitemaps of the site',
   },
   include: {
     type: 'string',
     value: 'PATTERN',
     multiple: true,
-    help: 'only pages whose path begins so, as in robots.txt (/blog/*, *.html$); repeatable',
+    help: 'only pages whose path matches this pattern of robots.txt (/blog/*, *.html$); repeatable',
   },
   exclude: {
     type: 'string',
     value: 'PATTERN',
     multiple: true,
-    help: 'no pages whose path begins so; repeatable',
+    help: 'no pages whose path matches this pattern; repeatable',
   },
   header: {
     type: 'string',
@@ -88,7 +88,7 @@ export async function run(argv) {
     return 0;
   }
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
-  // Loaded after the flags are checked: help and usage errors come without delay.
+  // Loaded after the check of the flags, so that help and usage errors appear at once.
   const { crawl } = await import('../primitives/crawler/crawl.js');
   const interrupts = watchInterrupts(undefined, 'writing the results so far');
   const crawling = start(crawl, positionals[0], values, interrupts.signal);
@@ -123,7 +123,7 @@ function start(crawl, startUrl, { output: _, config: __, header = [], ...options
   try {
     return crawl({ startUrl, ...options, headers, signal });
   } catch (/** @type {any} */ error) {
-    // The flags check numbers themselves; the other options are named as flags here.
+    // The flags check numbers themselves; errors of other options are mapped to flags here.
     const message = error.message
       .replace(/^startUrl/, 'URL')
       .replace(/^userAgent/, '--user-agent')

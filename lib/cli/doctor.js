@@ -1,4 +1,4 @@
-/** `sluice doctor`: whether `sluice serve` with the same flags would work here. */
+/** `sluice doctor`: checks whether `sluice serve` with the same flags would work on this machine. */
 import { flags as serveFlags, checkServe, parseServe } from './serve.js';
 import { describeFlags } from './flags.js';
 import {
@@ -23,13 +23,13 @@ const USED = [
 
 export const summary = 'check that a server would work here';
 
-/** Flags that the help lists. @type {import('./flags.js').Flags} */
+/** Flags in the help. @type {import('./flags.js').Flags} */
 export const shown = {
   ...Object.fromEntries(USED.map((name) => [name, serveFlags[name]])),
   json: { type: 'boolean', help: 'JSON instead of text', default: false },
 };
 
-/** Those of serve too, so that its command line can be checked as it is. @type {import('./flags.js').Flags} */
+/** Also the flags of serve, so that its command line can be passed unchanged. @type {import('./flags.js').Flags} */
 export const flags = { ...serveFlags, ...shown };
 
 export const help = `Usage: sluice doctor [options]
@@ -56,7 +56,7 @@ function routeCheck({ name, base_url: baseUrl, api_key: key, api_key_env: variab
   const upstream = {
     ...{ baseUrl, apiKey, dialect, headers, query },
     keyName: variable ?? `the api_key of ${name}`,
-    // A pattern names none.
+    // A pattern is not the name of a model.
     models: names.filter((model) => !model.includes('*')),
   };
   return [name, () => checkUpstream(upstream)];

@@ -12,13 +12,13 @@ export class UsageError extends Error {}
 
 /**
  * @typedef {object} Flag
- * @property {'integer' | 'number' | 'string' | 'choice' | 'url' | 'boolean'} type a boolean one
- *   takes no value
+ * @property {'integer' | 'number' | 'string' | 'choice' | 'url' | 'boolean'} type a boolean flag
+ *   has no value
  * @property {string} help
  * @property {string} [value] placeholder of its value in the help
  * @property {number | string | boolean} [default] value if the flag is not given
  * @property {string} [defaultText] the default in words, if other code sets it
- * @property {string} [env] environment variable with the value where neither flag nor file has one
+ * @property {string} [env] environment variable with the value if neither the flag nor the file sets it
  * @property {number} [min] of an integer or number; default 0
  * @property {number} [max] of an integer or number
  * @property {readonly string[]} [choices]
@@ -31,7 +31,11 @@ export class UsageError extends Error {}
 
 /** @type {Flags} */
 export const configFlag = {
-  config: { type: 'string', value: 'FILE', help: 'JSON with these options; flags win over it' },
+  config: {
+    type: 'string',
+    value: 'FILE',
+    help: 'JSON file with these options; flags take precedence',
+  },
 };
 
 /** @type {Flags} */
@@ -41,7 +45,7 @@ export const outputFlag = {
     value: 'FILE',
     alias: 'out',
     defaultText: 'standard output',
-    help: 'file that results are written to',
+    help: 'file for the results',
   },
 };
 
@@ -120,7 +124,7 @@ function plain(markdown) {
 /**
  * The flags of a table of options.
  * @param {readonly import('../internal/util/option-table.js').OptionRow[]} rows
- * @param {{fillIn?: boolean}} [options] `fillIn`: flags that are not given get their defaults;
+ * @param {{fillIn?: boolean}} [options] `fillIn`: missing flags get their defaults;
  *   otherwise their value is undefined, and the consumer of the options sets the default
  * @returns {Flags}
  */
@@ -160,10 +164,10 @@ const FLAG_TYPES = {
 };
 
 /**
- * The inverse: options from the values of the flags that a table names.
+ * The inverse: options from the values of a table's flags.
  * @param {readonly import('../internal/util/option-table.js').OptionRow[]} rows
  * @param {Record<string, any>} values
- * @returns {Record<string, any>} nested as the paths of the table are
+ * @returns {Record<string, any>} nested like the paths of the table
  */
 export function optionsFrom(rows, values) {
   /** @type {Record<string, any>} */
@@ -190,8 +194,8 @@ export function optionsFrom(rows, values) {
 const warned = new Set();
 
 /**
- * The checked value of a flag, by any of its names.
- * @param {Map<string, unknown>} given values by the names that were used
+ * The checked value of a flag, given under any of its names.
+ * @param {Map<string, unknown>} given values by the names as written
  * @param {string} name
  * @param {Flag} flag
  * @param {(name: string) => string} show a name as the caller wrote it
@@ -292,7 +296,7 @@ function parse(flags, argv, allowPositionals) {
   } catch (/** @type {any} */ error) {
     const [, unknown] = /^Unknown option '(-[^']*)'/.exec(error.message) ?? [];
     if (unknown === undefined) {
-      // Node's own messages are clear, but some run over several sentences of advice.
+      // Node's own messages are clear, but some contain several sentences of advice.
       throw new UsageError(error.message.split(/[.\n]( |$)/)[0]);
     }
     const meant = suggestion(unknown.replace(/^-+/, ''), [...Object.keys(flags), 'help']);

@@ -1,4 +1,4 @@
-/** `sluice key`: a new key, and its entry for the configuration. Nothing is stored. */
+/** `sluice key`: prints a new key and its entry for the configuration. Stores nothing. */
 import { UsageError, describeFlags, parseFlags } from './flags.js';
 import { findAccessProblem } from '../jobs/policy/config.js';
 import { newKey, newKeyId } from '../jobs/policy/new-key.js';

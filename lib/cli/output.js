@@ -21,7 +21,7 @@ export async function openOutput(path) {
   } catch (/** @type {any} */ error) {
     throw new UsageError(`${path} cannot be written (${error.code})`);
   }
-  // A reader that leaves (`| head`) is an error of the output, whenever it comes.
+  // A reader that closes the pipe (`| head`) causes an error of the output at any time.
   const broken = new Promise((_, reject) => {
     stream.once('error', reject);
   });
@@ -39,7 +39,7 @@ export async function openOutput(path) {
   };
 }
 
-/** The exit code of a command that was interrupted. */
+/** The exit code of an interrupted command. */
 export const INTERRUPTED = 130;
 
 /**
@@ -47,7 +47,7 @@ export const INTERRUPTED = 130;
  * @param {string} doing
  */
 export function noteInterrupt(doing) {
-  // The terminal has printed ^C in the line of the progress bar.
+  // The terminal has printed ^C into the line of the progress bar.
   const start = process.stderr.isTTY ? '\n' : '';
   process.stderr.write(`${start}sluice: ${doing}; press Ctrl-C again to quit at once\n`);
 }
@@ -56,7 +56,7 @@ export function noteInterrupt(doing) {
  * The first SIGINT or SIGTERM makes the command end; a second one ends the process.
  * @param {() => void} [onInterrupt]
  * @param {string} [doing] printed on stderr at the first SIGINT
- * @returns {{signal: AbortSignal, release: () => void}} `signal` is aborted by the first one
+ * @returns {{signal: AbortSignal, release: () => void}} `signal` is aborted by the first signal
  */
 export function watchInterrupts(onInterrupt = () => {}, doing) {
   const controller = new AbortController();

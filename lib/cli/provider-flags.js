@@ -1,10 +1,11 @@
 /** Flags of the provider and the gateway, and the creation of a gateway from them. */
-import { createRequire } from 'node:module';
 import { UsageError, flagsFrom, optionsFrom } from './flags.js';
 import { DEMO_OPTIONS, OPENAI_OPTIONS } from '../providers/option-table.js';
 import { GATEWAY_OPTIONS } from '../gateway/option-table.js';
 import { REDIS_OPTIONS, checkPrefix } from '../cluster/options.js';
+import { lateModule } from '../internal/util/packages.js';
 import { parseRedisUrl } from '../cluster/connection/address.js';
+import { providers } from '../providers/index.js';
 import { ROUTE_MEMBERS, findRouteProblem, pickRouteConfig } from '../providers/route/options.js';
 import {
   WEBHOOK_MEMBERS,
@@ -12,7 +13,11 @@ import {
   webhookOptions,
 } from '../services/webhooks/options.js';
 
-const require = createRequire(import.meta.url);
+/**
+ * The modules of the gateway, loaded after the flags are checked, so that help and usage errors come at once.
+ * @type {() => typeof import('../gateway/gateway.js')}
+ */
+const gatewayModule = lateModule(import.meta.url, (require) => require('../gateway/gateway.js'));
 
 /**
  * @param {string} provider
@@ -31,7 +36,7 @@ export const providerFlags = {
     type: 'choice',
     choices: ['demo', 'openai', 'llama'],
     defaultText: 'openai with --upstream, else demo',
-    help: 'source of the text: a canned one, an OpenAI-compatible server, or a GGUF file',
+    help: 'source of the text: a fixed demo text, an OpenAI-compatible server, or a GGUF file',
   },
   ...flagsOf('openai', OPENAI_OPTIONS),
   model: {
@@ -45,10 +50,10 @@ export const providerFlags = {
 /** @type {import('./flags.js').Flags} */
 export const gatewayFlags = { ...flagsFrom(GATEWAY_OPTIONS), ...flagsFrom(REDIS_OPTIONS) };
 
-/** The members of a configuration file that concern upstreams. */
+/** The members of a configuration file for upstreams. */
 export const routeMembers = { names: ROUTE_MEMBERS, findProblem: findRouteProblem };
 
-/** The members of a configuration file that concern webhooks. */
+/** The members of a configuration file for webhooks. */
 export const webhookMembers = { names: WEBHOOK_MEMBERS, findProblem: findWebhookProblem };
 
 /**
@@ -62,13 +67,13 @@ export function splitMembers({ upstreams, fallbacks, webhooks, webhook_urls, ...
   return { access, route, webhooks: webhookOptions({ webhooks, webhook_urls }) };
 }
 
-/** Variables with the keys of dialects, where an upstream names none. */
+/** Variables with the keys of dialects, for upstreams without a key. */
 const KEY_VARIABLES = Object.freeze({ openai: 'OPENAI_API_KEY', anthropic: 'ANTHROPIC_API_KEY' });
 const OPENAI_HOST = 'api.openai.com';
 
 /**
- * Names the variables of upstreams that name no key of their own. The key of OpenAI goes only to
- * OpenAI, because many servers speak its dialect.
+ * Sets `api_key_env` of upstreams without a key. The key of OpenAI is sent only to
+ * OpenAI, because many servers use its dialect.
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route not checked yet
  */
 function withVendorKeys(route) {
@@ -90,7 +95,7 @@ function withVendorKeys(route) {
 
 /**
  * @param {Record<string, any>} values of `providerFlags`
- * @returns {Record<string, any>} with the provider, and with the upstream that the environment names
+ * @returns {Record<string, any>} with the provider, and with the upstream from the environment
  */
 export function completed(values) {
   const { provider, upstream = process.env.OPENAI_BASE_URL || undefined } = values;
@@ -101,9 +106,9 @@ export function completed(values) {
 /**
  * @param {Record<string, any>} values `completed`
  * @param {import('../providers/route/options.js').RouteConfig | undefined} config
- * @param {typeof import('../providers/index.js').providers} providers
  */
-function createProvider(values, config, { demo, openai, llama, route }) {
+function createProvider(values, config) {
+  const { demo, openai, llama, route } = providers;
   const { provider, model, maxBatchSize } = values;
   const ofOpenAi = /** @type {import('../providers/option-table.js').OpenAiOptions} */ (
     optionsFrom(OPENAI_OPTIONS, values)
@@ -113,7 +118,7 @@ function createProvider(values, config, { demo, openai, llama, route }) {
     if (!/^https?:\/\//.test(ofOpenAi.baseUrl) || !URL.canParse(ofOpenAi.baseUrl)) {
       throw new UsageError('OPENAI_BASE_URL takes an http or https URL');
     }
-    // Not a flag: arguments are visible to every user of the machine.
+    // Not a flag, because arguments are visible to all users of the machine.
     return openai({ ...ofOpenAi, apiKey: process.env.OPENAI_API_KEY || undefined, model });
   }
   if (provider === 'llama') return llama({ modelPath: model, sequences: maxBatchSize });
@@ -179,18 +184,6 @@ export function checkRedisFlags({ redis, data, ...rest }) {
 }
 
 /**
- * Loads the modules of the gateway. Called after the flags are checked, so that help and usage errors come
- * without delay. `require` takes two thirds of the time of `import()` for these hundreds of modules.
- */
-function loadGateway() {
-  /** @type {typeof import('../gateway/gateway.js')} */
-  const gateway = require('../gateway/gateway.js');
-  /** @type {typeof import('../providers/index.js')} */
-  const { providers } = require('../providers/index.js');
-  return { gateway, providers };
-}
-
-/**
  * @param {Record<string, any>} values of `providerFlags` and `gatewayFlags`
  * @param {Partial<import('../gateway/options.js').GatewayOptions>} options of the gateway, besides
  *   those from flags
@@ -201,9 +194,8 @@ function loadGateway() {
  */
 export async function createGateway(values, options, route) {
   checkProviderFlags(values, route);
-  const { gateway, providers } = loadGateway();
-  const provider = createProvider(completed(values), route, providers);
+  const provider = createProvider(completed(values), route);
   const ofRedis = values.redis === undefined ? {} : optionsFrom(REDIS_OPTIONS, values);
   const all = { ...optionsFrom(GATEWAY_OPTIONS, values), ...ofRedis, ...options, provider };
-  return { gateway: gateway.createGateway(all), options: all };
+  return { gateway: gatewayModule().createGateway(all), options: all };
 }

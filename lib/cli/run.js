@@ -32,7 +32,7 @@ export const flags = {
     ...gatewayFlags['max-wall-ms'],
     default: WALL_MS_DEFAULT,
     defaultText: undefined,
-    help: 'time one prompt may take, waiting included',
+    help: 'time limit of one prompt, waiting included',
   },
   ...configFlag,
 };

@@ -70,7 +70,7 @@ Without --upstream, OPENAI_BASE_URL is read; the key of the upstream is read fro
 ${describeFlags(flags)}
 `;
 
-/** Time for the process to exit by itself once everything is closed. */
+/** Time for the process to exit by itself after everything is closed. */
 const EXIT_GRACE_MS = 1000;
 
 /**
@@ -86,7 +86,7 @@ function signalled({ drainMs, logger }) {
     const onSignal = (/** @type {string} */ name, /** @type {number} */ number) => {
       signals += 1;
       if (signals > 1) process.exit(128 + number);
-      // A service manager reads logs, a person at a terminal reads a sentence.
+      // JSON for a service manager, a sentence for a person at a terminal.
       if (name === 'SIGINT') noteInterrupt(`draining for up to ${drainMs / 1000} s`);
       else logger.info({ signal: name, drain_ms: drainMs }, 'draining');
       resolve();
@@ -133,10 +133,10 @@ function findProblem(members) {
 }
 
 /**
- * Without keys a proxy on this machine, which may forward calls from anywhere, looks like a caller on it.
+ * Without keys, calls forwarded by a proxy on this machine look like calls from this machine.
  * @param {{keys?: unknown}} access
  * @param {Record<string, any>} values of the flags
- * @returns {string | undefined} undefined: admin calls take a key, or none is wanted
+ * @returns {string | undefined} undefined: admin calls need a key, or no token is wanted
  */
 function adminTokenFor(access, { adminOpen }) {
   if (access.keys !== undefined || adminOpen) return undefined;
@@ -157,7 +157,7 @@ function namesIn(list) {
  * @param {Record<string, any>} values of the flags
  * @param {{keys?: unknown}} access members of the configuration file
  * @param {import('../providers/route/options.js').RouteConfig | undefined} route
- * @throws {UsageError} for flags that do not go together
+ * @throws {UsageError} for conflicting flags
  */
 export function checkServe(values, access, route) {
   checkProviderFlags(values, route);
@@ -165,7 +165,9 @@ export function checkServe(values, access, route) {
   namesIn(values.allowedHosts ?? '');
   if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
   const others = `--host ${values.host} lets others in`;
-  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+  throw new UsageError(
+    `${others}: it needs keys (in --config), or --open to allow unauthenticated access`,
+  );
 }
 
 /**
@@ -208,11 +210,11 @@ export async function run(argv) {
       logger.info(fields, 'admin calls take this token as Bearer');
     }
     logger.info({ max_connections: server.maxConnections }, 'limit of connections');
-    // The parent process may read this one line and close the pipe.
+    // The parent process may read this line and then close the pipe.
     process.stdout.on('error', () => {});
     flushLog();
     process.stdout.write(`listening on ${server.url}\n`);
-    // Ajv is loaded, and the schema of jobs compiled, before the first job asks for them.
+    // Load Ajv and compile the schema of jobs before the first job needs them.
     setImmediate(() => checkJobRequest({ prompt: 'x' }));
   } catch (error) {
     await gateway.close({ drainMs: 0 });

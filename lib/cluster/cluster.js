@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { BEATS_PER_LEASE, Members } from './members.js';
+import { Barrier } from './barrier.js';
+import { BEATS_PER_LEASE, Identity, Members } from './members.js';
 import { RedisClient } from './client/redis-client.js';
 import { RedisClock } from './client/redis-clock.js';
 import { ScriptCalls } from './client/script-calls.js';
@@ -20,30 +21,28 @@ const JOIN_AGAIN_MS = 250;
 
 /** @typedef {import('../streams/redis-link.js').RedisLink} RedisLink */
 /**
- * The native link as a cluster uses it. On one line: the compiler prints the declaration with its line breaks.
+ * The part of the native link that a cluster uses. On one line: the compiler prints the declaration with its line
+ * breaks.
  * @typedef {Pick<RedisLink, 'on' | 'subscribe' | 'unsubscribe' | 'rename' | 'relocate'>} Link
  */
 
 /**
  * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
  * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
- * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, want
- * an owner. `erased`: a job is no more. `keys`: keys of callers were changed. `published`: a message on a channel of
- * `listen`. `left`: this process is no member any more.
- * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [how: {ids: string[],
+ * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, can be
+ * taken over. `erased`: a job was erased. `keys`: keys of callers were changed. `published`: a message on a channel
+ * of `listen`. `left`: this process is no member any more.
+ * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [membership: {ids: string[],
  *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
  *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
  *   left: []}} ClusterEvents
  */
 
-/** @returns {string} a name that no process had before */
-const newName = () => `p${randomBytes(9).toString('base64url')}`;
-
 /**
- * This process as a member of a deployment of several processes on one Redis. Main thread. `close()` ends
+ * The membership of this process in a deployment of several processes on one Redis. Main thread. `close()` ends
  * it.
  *
- * Joins at the first contact. Counted dead, or after a loss of Redis's data, it joins again under a new
+ * Joins at the first contact. After it was counted dead, or Redis lost its data, it joins again under a new
  * name, with the jobs that no other process has taken.
  * @extends {EventEmitter<ClusterEvents>}
  */
@@ -51,21 +50,21 @@ export class Cluster extends EventEmitter {
   #options;
   #nowMs;
   #log;
-  #name = newName();
+  #identity = new Identity();
   #isMember = false;
   /** When it has joined under its name. */
   #joinedMs = Infinity;
   #isJoining = false;
-  /** The name under which it was counted dead, until it has joined again. */
+  /** The name that was counted dead; set until this process has joined again. */
   #was = '';
   /** @type {NodeJS.Timeout | undefined} */
   #joining;
   #hasLeft = false;
   #isClosed = false;
-  /** Of the data in Redis; another one: they were lost. */
+  /** Name of the data in Redis; it changes when Redis loses its data. */
   #epoch = '';
   #secret = '';
-  #clock;
+  #barrier;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -85,38 +84,28 @@ export class Cluster extends EventEmitter {
     this.#nowMs = nowMs;
     this.#log = log;
     const { address, tls, commandTimeoutMs, waitReplicas, leaseMs } = redis;
-    this.#clock = new RedisClock({ commandTimeoutMs, nowMs });
     this.redis = new RedisClient({
       ...{ address, tls, prefix: this.prefix, commandTimeoutMs, waitReplicas, nowMs },
     });
+    const client = this.redis;
+    /** The clock of Redis. */
+    this.clock = new RedisClock({ redis: client, commandTimeoutMs, nowMs });
     this.members = new Members({ leaseMs });
-    this.sharedJobs = new SharedJobs({
-      redis: this.redis,
-      process: () => this.#name,
-      deadlineUs: () => this.deadlineUs(),
-      keyTtlMs,
-      onBuried: () => this.#joinAgain(),
-      onLate: () => this.syncClock(),
-      log,
-    });
+    this.#identity.on('buried', () => this.#joinAgain());
+    const own = { redis: client, clock: this.clock, identity: this.#identity, log };
+    this.sharedJobs = new SharedJobs({ ...own, keyTtlMs });
     /** Calls of the scripts of building blocks. */
     this.calls = new ScriptCalls({
-      send: (...call) => this.redis.run(...call),
-      runId: () => this.redis.runId,
-      unixMs: () => this.redisNowMs(),
-      deadlineUs: () => this.deadlineUs(),
-      syncClock: () => this.syncClock(),
+      send: (...call) => client.run(...call),
+      runId: () => client.runId,
+      redisClock: this.clock,
     });
     this.ledger = new SharedLedger(this.calls);
-    this.sharedCredit = new SharedCredit({
-      ...{ redis: this.redis, calls: this.calls, log },
-      process: () => this.#name,
-      onBuried: () => this.#joinAgain(),
-    });
-    this.sharedLeases = new SharedLeases({
-      ...{ redis: this.redis, calls: this.calls, clock: this.#clock, log },
-      process: () => this.#name,
-      onBuried: () => this.#joinAgain(),
+    this.sharedCredit = new SharedCredit({ ...own, calls: this.calls });
+    this.sharedLeases = new SharedLeases({ ...own, calls: this.calls });
+    this.#barrier = new Barrier({
+      ...{ redis: client, identity: this.#identity },
+      readMessages: () => this.#takeMessages(),
     });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
@@ -135,10 +124,10 @@ export class Cluster extends EventEmitter {
 
   /** Name of this process. It changes when it was counted dead. */
   get process() {
-    return this.#name;
+    return this.#identity.name;
   }
 
-  /** What all keys begin with: `{PREFIX}:`. */
+  /** The prefix of all keys: `{PREFIX}:`. */
   get prefix() {
     return `{${this.#options.prefix}}:`;
   }
@@ -148,12 +137,12 @@ export class Cluster extends EventEmitter {
     return this.redis.state;
   }
 
-  /** Whether this process is a member, as far as it knows. */
+  /** Whether this process is a member, by the last answer of Redis. */
   get isMember() {
     return this.#isMember;
   }
 
-  /** The secret of stream URLs where none is configured; empty before the first contact. */
+  /** The secret of stream URLs if none is configured; empty before the first contact. */
   get secret() {
     return this.#secret;
   }
@@ -178,17 +167,12 @@ export class Cluster extends EventEmitter {
 
   /** @returns {number} Redis's Unix time in milliseconds; 0 before the first contact */
   redisNowMs() {
-    return this.#clock.unixMs();
+    return this.clock.unixMs();
   }
 
-  /** @returns {string} until when Redis may run a script that is sent now, in its own microseconds */
+  /** @returns {string} deadline for a script that is sent now, in Redis's microseconds */
   deadlineUs() {
-    return this.#clock.deadlineUs();
-  }
-
-  /** Reads Redis's clock anew: it was set, if it has refused a script that was not late. */
-  async syncClock() {
-    this.#observeClock(await this.redis.timeUs(), this.#nowMs());
+    return this.clock.deadlineUs();
   }
 
   /**
@@ -199,7 +183,7 @@ export class Cluster extends EventEmitter {
     this.#link = link;
     link.on('beat', (beat) => this.#onBeat(beat));
     link.on('message', (channel, payload) => this.#onMessage(channel, payload));
-    link.subscribe(`${this.prefix}p:${this.#name}`);
+    link.subscribe(`${this.prefix}p:${this.#identity.name}`);
     link.subscribe(`${this.prefix}all`);
     const { locator } = this.redis.route;
     locator.on('moved', () => link.relocate());
@@ -207,10 +191,10 @@ export class Cluster extends EventEmitter {
   }
 
   /**
-   * Resolves once this process is a member, or after `waitMs` all the same.
+   * Resolves once this process is a member, at the latest after `waitMs`.
    * @param {number} waitMs
    * @returns {Promise<boolean>} whether it is one
-   * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_...`: waiting does not help
+   * @throws {import('../internal/util/errors.js').SluiceError} `ERR_REDIS_...`: a lasting fault
    */
   async ready(waitMs) {
     if (!this.#isMember && this.redis.refusal === undefined) {
@@ -235,7 +219,7 @@ export class Cluster extends EventEmitter {
     return this.#isMember;
   }
 
-  /** Joins, and tries again until that has succeeded. */
+  /** Joins, with retries until it succeeds. */
   async #join() {
     if (this.#isJoining || this.#isMember || this.#hasLeft) return;
     this.#isJoining = true;
@@ -247,8 +231,8 @@ export class Cluster extends EventEmitter {
     } finally {
       this.#isJoining = false;
     }
-    // A schema that is too new stays.
-    if (this.#isMember || this.redis.refusal !== undefined) return;
+    // Waiting does not change a schema that is too new; rights may be granted again.
+    if (this.#isMember || this.redis.refusal?.code === 'ERR_REDIS_SCHEMA') return;
     this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
     this.#joining.unref();
   }
@@ -256,7 +240,7 @@ export class Cluster extends EventEmitter {
   async #askJoin() {
     const random = () => randomBytes(18).toString('base64url');
     const { leaseMs } = this.#options;
-    const args = ['', this.#name, this.#was, SCHEMA, random(), random(), leaseMs];
+    const args = ['', this.#identity.name, this.#was, SCHEMA, random(), random(), leaseMs];
     const about = ['host', hostname(), 'pid', process.pid, 'started_ms', Date.now()];
     const [answer, ...rest] = await this.redis.run('join', ['procs', 'meta'], [...args, ...about]);
     if (answer === 'NEWER') {
@@ -286,27 +270,27 @@ export class Cluster extends EventEmitter {
   /** Joins under a new name, with the jobs that nobody has taken. */
   #joinAgain() {
     if (!this.#isMember) return;
-    this.#was = this.#name;
+    this.#was = this.#identity.name;
     this.#isMember = false;
     this.#rename();
-    const fields = { was: this.#was, process: this.#name };
+    const fields = { was: this.#was, process: this.#identity.name };
     this.#log.warn(fields, 'no member any more; joining again');
     void this.#join();
   }
 
   #rename() {
-    this.#link?.unsubscribe(`${this.prefix}p:${this.#name}`);
-    this.#name = newName();
-    this.#link?.rename(this.#name);
-    this.#link?.subscribe(`${this.prefix}p:${this.#name}`);
+    this.#link?.unsubscribe(`${this.prefix}p:${this.#identity.name}`);
+    this.#identity.renew();
+    this.#link?.rename(this.#identity.name);
+    this.#link?.subscribe(`${this.prefix}p:${this.#identity.name}`);
   }
 
   /**
    * @param {number} us of Redis's clock
-   * @param {number} atMs of this process's, not earlier than `us` was read: deadlines are early, not late
+   * @param {number} atMs of this process's, not before `us` was read, so that deadlines are early rather than late
    */
   #observeClock(us, atMs) {
-    this.#clock.observe(us, atMs);
+    this.clock.observe(us, atMs);
     this.#lastAnswerMs = this.#nowMs();
   }
 
@@ -315,25 +299,25 @@ export class Cluster extends EventEmitter {
     this.#observeClock(beat.seconds * 1e6 + beat.microseconds, beat.answeredMs);
     const { sentMs, answeredMs } = beat;
     if (!beat.member) {
-      // Sent before it had joined, a beat says nothing of its name.
+      // A beat sent before the join says nothing about the current name.
       if (sentMs >= this.#joinedMs) this.#joinAgain();
       return;
     }
     const beats = Object.entries(fieldsOf(beat.processes));
-    this.members.observe({ self: this.#name, beats, sentMs, answeredMs });
+    this.members.observe({ self: this.#identity.name, beats, sentMs, answeredMs });
     this.#judge();
     for (const message of beat.messages) this.emit('message', message);
     if (beat.dead > 0 || beat.offered > 0) this.emit('offer');
     this.emit('beat', beat);
   }
 
-  /** Reports dead processes now, and once more when the next lease may run out. */
+  /** Reports dead processes now, and again when the next lease may expire. */
   #judge() {
     clearTimeout(this.#judging);
     const nowMs = this.#nowMs();
     for (const { name, beat } of this.members.dead(nowMs)) this.emit('dead', name, beat);
     const waitMs = this.members.dueMs - nowMs;
-    // The answer to the next beat judges again.
+    // The answer to the next beat repeats the check.
     if (waitMs <= 0 || waitMs > this.#options.leaseMs / BEATS_PER_LEASE) return;
     this.#judging = setTimeout(() => this.#isMember && this.#judge(), waitMs);
     this.#judging.unref();
@@ -344,12 +328,28 @@ export class Cluster extends EventEmitter {
    * @param {string} payload
    */
   #onMessage(channel, payload) {
+    if (channel === `${this.prefix}all`) this.#onAll(payload);
+    else if (channel !== `${this.prefix}p:${this.#identity.name}`) {
+      this.emit('published', channel.slice(this.prefix.length));
+    } else if (!this.#barrier.onOwn(payload)) {
+      void this.#takeMessages();
+    }
+  }
+
+  /** @param {string} payload of a message to all processes */
+  #onAll(payload) {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
-    if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
-    else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
-    else if (channel === `${this.prefix}all`) this.emit('offer');
-    else if (channel === `${this.prefix}p:${this.#name}`) void this.#takeMessages();
-    else this.emit('published', channel.slice(this.prefix.length));
+    if (erased !== undefined) this.emit('erased', erased);
+    else if (payload === 'keys') this.emit('keys');
+    else if (!this.#barrier.onAll(payload)) this.emit('offer');
+  }
+
+  /**
+   * @returns {Promise<void>} resolves once the other processes have handled the messages sent to them, after a second at
+   *   the latest
+   */
+  barrier() {
+    return this.#barrier.pass();
   }
 
   /**
@@ -367,10 +367,10 @@ export class Cluster extends EventEmitter {
 
   async #takeMessages() {
     try {
-      const messages = await this.redis.run('messages', [`ctl:${this.#name}`], []);
+      const messages = await this.redis.run('messages', [`ctl:${this.#identity.name}`], []);
       for (const message of messages) this.emit('message', message);
     } catch {
-      // The next beat brings them.
+      // The next beat delivers the messages.
     }
   }
 
@@ -385,12 +385,12 @@ export class Cluster extends EventEmitter {
     this.emit('state', state);
   }
 
-  /** Leaves the deployment. Jobs that this process still has are left to the others. */
+  /** Leaves the deployment. Other processes take over its remaining jobs. */
   async leave() {
     this.#hasLeft = true;
     if (!this.#isMember) return;
     this.#isMember = false;
-    await this.redis.run('leave', ['procs'], [this.#name]).catch(() => {});
+    await this.redis.run('leave', ['procs'], [this.#identity.name]).catch(() => {});
     this.emit('left');
   }
 
@@ -410,7 +410,7 @@ export class Cluster extends EventEmitter {
 
 /**
  * @param {ConstructorParameters<typeof Cluster>[0]} deps
- * @returns {Cluster} that connects from now on
+ * @returns {Cluster} a client that is connecting
  */
 export function openCluster(deps) {
   return new Cluster(deps);

@@ -1,29 +1,67 @@
-import { Departure } from './jobs/departure.js';
-import { Failover } from './jobs/failover.js';
 import { Retention } from './jobs/retention.js';
 
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('./jobs/failover.js').AdoptionPort} AdoptionPort */
 
 /**
- * @typedef {object} DeploymentOptions
- * @property {import('./options.js').CheckedRedis} redis
- * @property {number} maxRetainedJobs
- * @property {number} incomingCapacity
- * @property {number} maxConcurrency batches at a time
+ * The queue of this process, for jobs of other processes that it has adopted. Main thread.
+ * @implements {AdoptionPort}
  */
-
-/**
- * The jobs and operations of this process as a part of a deployment: it takes over jobs of other processes, and hands its
- * own to them when it leaves. Main thread; `leave()` ends it.
- */
-export class Deployment {
+export class AdoptedJobs {
   #lifecycle;
   #pipeline;
-  #replicas;
-  #complete;
+  #departure;
+  #turns;
   #options;
+
+  /**
+   * @param {object} deps
+   * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
+   * @param {import('./jobs/departure.js').Departure} deps.departure
+   * @param {{complete: (record: JobRecord) => Promise<boolean>}} deps.turns completes the request of a job of
+   *   another process; false: its conversation is gone
+   * @param {{incomingCapacity: number, maxConcurrency: number}} deps.options `maxConcurrency`: batches at a
+   *   time
+   */
+  constructor({ lifecycle, pipeline, departure, turns, options }) {
+    this.#lifecycle = lifecycle;
+    this.#pipeline = pipeline;
+    this.#departure = departure;
+    this.#turns = turns;
+    this.#options = options;
+  }
+
+  /** @param {JobRecord} record */
+  async enqueue(record) {
+    try {
+      if (!(await this.#turns.complete(record))) {
+        // The conversation of this turn was deleted.
+        this.#lifecycle.cancel(record, 'client_request');
+        return;
+      }
+      await this.#pipeline.submit(record, { signal: record.abort.signal });
+    } catch {
+      // The queue is closed, or the job has ended.
+      if (!record.abort.signal.aborted) await this.#departure.giveBack(record);
+    }
+  }
+
+  room() {
+    const { waiting, incoming, inFlight } = this.#pipeline.stats();
+    const hasRoom = waiting + incoming < this.#options.incomingCapacity;
+    return { hasRoom, isBusy: inFlight >= this.#options.maxConcurrency };
+  }
+}
+
+/**
+ * Connects the jobs and operations of this process to a deployment: takes over jobs of other processes, and hands
+ * its own jobs to them when it leaves. Main thread; `leave()` ends it.
+ */
+export class Deployment {
+  #replicas;
   #retentions;
-  /** Jobs of which this process has told another ending than the one that counts. */
+  /** Jobs whose ending, as reported by this process, differs from the ending in Redis. */
   conflictingEndings = 0;
   /** @type {Promise<unknown>} */
   #leaving = Promise.resolve();
@@ -31,33 +69,21 @@ export class Deployment {
   /**
    * @param {object} deps
    * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {import('../streams/hub.js').JobHub} deps.hub that writes to the cluster's link
    * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('./operations/own-operations.js').OwnOperations} deps.operations
-   * @param {import('./operations/operation-writes.js').OperationWrites} deps.writes of operations
-   * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} deps.pipeline
-   * @param {import('./jobs/failover.js').ReplicasPort & {leave: () => Promise<void>}} deps.replicas
-   * @param {(record: JobRecord) => Promise<boolean>} deps.complete completes the request of a job of another
-   *   process; false: its conversation is gone
-   * @param {DeploymentOptions} deps.options
+   * @param {{leave: () => Promise<void>}} deps.replicas
+   * @param {import('./jobs/departure.js').Departure} deps.departure
+   * @param {import('./jobs/failover.js').Failover} deps.failover
+   * @param {number} deps.maxRetainedJobs
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
   constructor(deps) {
-    const { cluster, hub, lifecycle, operations, writes, pipeline, replicas, options, log } = deps;
+    const { cluster, lifecycle, operations, replicas, departure, failover, log } = deps;
+    const { maxRetainedJobs } = deps;
     this.cluster = cluster;
-    this.#lifecycle = lifecycle;
-    this.#complete = deps.complete;
-    this.#pipeline = pipeline;
+    this.departure = departure;
+    this.failover = failover;
     this.#replicas = replicas;
-    this.#options = options;
-    const { onProducerLost, leaseMs } = options.redis;
-    this.departure = new Departure({ cluster, lifecycle, hub, onProducerLost, log });
-    this.failover = new Failover({
-      ...{ cluster, hub, lifecycle, operations, writes, replicas, onProducerLost, leaseMs, log },
-      enqueue: (record) => this.#enqueue(record),
-      room: () => this.#room(),
-    });
-    const { maxRetainedJobs } = options;
     const retention = (
       /** @type {import('./jobs/job-fields.js').OperationKind | undefined} */ kind,
     ) => new Retention({ redis: cluster.redis, maxRetainedJobs, kind });
@@ -84,44 +110,27 @@ export class Deployment {
 
   /**
    * Logs both endings of a job.
-   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has told
+   * @param {Pick<JobRecord, 'id' | 'status' | 'final'>} record with the ending that this process has reported
    * @param {import('../internal/util/logger.js').Logger} log
    */
   async #report({ id, status, final }, log) {
     const kept = await this.cluster.redis
       .command('HMGET', `job:${id}`, 'status', 'final', 'attempt')
       .catch(() => [null, null, null]);
-    // An operation that was tried again elsewhere.
+    // Another process has retried the operation.
     if (Number(kept[2]) > final.attempt) return;
     this.conflictingEndings += 1;
-    const told = { status, reason: final.reason, error: final.error };
-    log.error({ job_id: id, told, kept_status: kept[0], kept: kept[1] }, 'two endings of a job');
-  }
-
-  /** @param {JobRecord} record adopted */
-  async #enqueue(record) {
-    try {
-      if (!(await this.#complete(record))) {
-        // The conversation that it is a turn of was deleted.
-        this.#lifecycle.cancel(record, 'client_request');
-        return;
-      }
-      await this.#pipeline.submit(record, { signal: record.abort.signal });
-    } catch {
-      // The queue is closed, or the job has ended.
-      if (!record.abort.signal.aborted) await this.departure.giveBack(record);
-    }
-  }
-
-  #room() {
-    const { waiting, incoming, inFlight } = this.#pipeline.stats();
-    const hasRoom = waiting + incoming < this.#options.incomingCapacity;
-    return { hasRoom, isBusy: inFlight >= this.#options.maxConcurrency };
+    const reported = { status, reason: final.reason, error: final.error };
+    log.error(
+      { job_id: id, reported, kept_status: kept[0], kept: kept[1] },
+      'two endings of a job',
+    );
   }
 
   /**
-   * Takes no further jobs, hands over those that have not begun, and sends the readers of other processes'
-   * jobs elsewhere. Resolves once the jobs are handed over; the readers leave within a second.
+   * Accepts no further jobs, hands over those that have not begun, and disconnects the readers of other processes'
+   * jobs, which then reconnect elsewhere. Resolves once the jobs are handed over; the readers leave within a
+   * second.
    */
   async beginToLeave() {
     this.failover.close();

@@ -1,25 +1,50 @@
-/** A beat may be this many intervals after the one before; beyond that, the observer starts anew. */
+import { EventEmitter } from 'node:events';
+import { randomBytes } from 'node:crypto';
+
+/** Maximum gap between two answered beats, in intervals; after a longer gap the observer starts over. */
 const GAP_INTERVALS = 2.5;
 /** Beats per lease. */
 export const BEATS_PER_LEASE = 5;
 
 /**
+ * The name under which this process is a member. `buried`: Redis has no member of this name any more.
+ * @extends {EventEmitter<{buried: []}>}
+ */
+export class Identity extends EventEmitter {
+  /** One that no process had before. */
+  name = newName();
+
+  /** Changes the name. */
+  renew() {
+    this.name = newName();
+  }
+
+  /** To be called when a script has answered `BURIED`. */
+  bury() {
+    this.emit('buried');
+  }
+}
+
+/** @returns {string} */
+const newName = () => `p${randomBytes(9).toString('base64url')}`;
+
+/**
  * The answer to a beat.
  * @typedef {object} Observation
- * @property {string} self name of this process, which is not judged
+ * @property {string} self name of this process, which is never counted dead
  * @property {[name: string, beat: string][]} beats of all members
  * @property {number} sentMs when this process sent its beat
  * @property {number} answeredMs when the answer came
  */
 
 /**
- * Judges which processes are dead, from the answers to this process's own beats. Pure: times are
- * arguments, in milliseconds of this process's monotonic clock. Redis compares the beat once more before
+ * Detects dead processes from the answers to this process's own beats. Pure: times are
+ * arguments, in milliseconds of this process's monotonic clock. Redis compares the beat again before
  * it counts a process dead.
  *
- * A process is dead when its beat has not changed for a whole lease in which Redis has answered this
- * process's beats in time. Two answers further apart than 2.5 intervals, be it that Redis was away or
- * that this process slept, make all observations start anew. No other clock is involved.
+ * A process is dead if its beat has not changed for a whole lease in which Redis has answered this
+ * process's beats in time. If two answers are more than 2.5 intervals apart, because Redis was away or
+ * this process slept, all observations start over. No other clock is involved.
  */
 export class Members {
   #leaseMs;
@@ -49,7 +74,7 @@ export class Members {
     this.#seen = new Map();
     for (const [name, beat] of beats) {
       const known = isLate ? undefined : before.get(name);
-      // Redis read the beat before the answer came: the shorter span counts.
+      // Redis read the beat before the answer arrived; use the shorter span.
       const sinceMs = known?.beat === beat ? known.sinceMs : answeredMs;
       this.#seen.set(name, { beat, sinceMs });
     }
@@ -67,7 +92,7 @@ export class Members {
       .map(([name, { beat }]) => ({ name, beat }));
   }
 
-  /** @returns {number} when `dead` may next find one; Infinity without other processes */
+  /** @returns {number} next time at which `dead` may find one; Infinity without other processes */
   get dueMs() {
     return Math.min(...this.#others().map(([, { sinceMs }]) => sinceMs + this.#leaseMs));
   }

@@ -15,7 +15,7 @@ export const REDIS_OPTIONS = Object.freeze([
     flag: 'redis',
     flagValue: 'URL',
     env: 'SLUICE_REDIS_URL',
-    help: 'Redis server; all processes with the same server and prefix are one gateway',
+    help: 'Redis server; all processes with the same server and prefix form one gateway',
     more: '`redis: url` is short for `redis: {url}`. See [scaling](scaling.md).',
   },
   {
@@ -25,7 +25,7 @@ export const REDIS_OPTIONS = Object.freeze([
     default: 'sluice',
     flag: 'redis-prefix',
     flagValue: 'NAME',
-    help: 'first part of all keys in Redis; deployments that share a server differ in it',
+    help: 'prefix of all keys in Redis; deployments on the same server need different ones',
   },
   {
     path: 'redis.leaseMs',
@@ -34,7 +34,7 @@ export const REDIS_OPTIONS = Object.freeze([
     max: 600_000,
     default: 10_000,
     flag: 'lease-ms',
-    help: 'silence after which a process counts as dead; the same for all processes of a deployment',
+    help: 'silence after which a process counts as dead; must be equal in all processes of a deployment',
   },
   {
     path: 'redis.onProducerLost',
@@ -50,14 +50,14 @@ export const REDIS_OPTIONS = Object.freeze([
     min: 50,
     max: 60_000,
     default: 1000,
-    help: 'how long a command waits for the answer of Redis',
+    help: 'time limit of a command to Redis',
   },
   {
     path: 'redis.flushMs',
     type: 'milliseconds',
     max: 1000,
     default: 10,
-    help: 'shortest time between two writes of tokens to Redis',
+    help: 'minimum time between two writes of tokens to Redis',
   },
   {
     path: 'redis.waitReplicas',
@@ -82,15 +82,15 @@ export const REDIS_OPTIONS = Object.freeze([
 // types: RedisOptions
 /**
  * @typedef {object} RedisOptions
- * @property {string} [url] Redis server; all processes with the same server and prefix are one gateway
- * @property {string} [prefix] first part of all keys in Redis; deployments that share a server differ in
- *   it; default `sluice`
- * @property {number} [leaseMs] silence after which a process counts as dead; the same for all processes of
- *   a deployment; default 10000
+ * @property {string} [url] Redis server; all processes with the same server and prefix form one gateway
+ * @property {string} [prefix] prefix of all keys in Redis; deployments on the same server need different
+ *   ones; default `sluice`
+ * @property {number} [leaseMs] silence after which a process counts as dead; must be equal in all processes
+ *   of a deployment; default 10000
  * @property {'fail' | 'rerun'} [onProducerLost] when a process dies, its jobs with tokens fail or run
  *   again; jobs without tokens always run again; default `fail`
- * @property {number} [commandTimeoutMs] how long a command waits for the answer of Redis; default 1000
- * @property {number} [flushMs] shortest time between two writes of tokens to Redis; default 10
+ * @property {number} [commandTimeoutMs] time limit of a command to Redis; default 1000
+ * @property {number} [flushMs] minimum time between two writes of tokens to Redis; default 10
  * @property {number} [waitReplicas] replicas that must hold a permanent change before it is acknowledged;
  *   default 0
  * @property {import('./connection/tls-options.js').RedisTls} [tls] certificates and other options of TLS,
@@ -124,7 +124,7 @@ export function checkPrefix(at, prefix) {
 
 /**
  * @param {unknown} given the option `redis` of `createGateway`
- * @returns {CheckedRedis | undefined} undefined: the gateway is alone
+ * @returns {CheckedRedis | undefined} undefined: the gateway runs without Redis
  * @throws {TypeError | RangeError} naming the option
  */
 export function checkRedis(given) {
@@ -138,9 +138,10 @@ export function checkRedis(given) {
 }
 
 /**
- * @param {string} at what the names of the options begin with
+ * @param {string} at prefix of the option names in errors
  * @param {Record<string, any>} options with the types of their table
- * @returns {{address: import('./connection/address.js').RedisAddress, tls: import('./connection/tls-options.js').RedisTls}}
+ * @returns {{address: import('./connection/address.js').RedisAddress, tls:
+ *   import('./connection/tls-options.js').RedisTls}}
  * @throws {TypeError | RangeError} naming the option
  */
 export function checkServer(at, { url, prefix, tls }) {

@@ -1,10 +1,10 @@
 import { PersistentCalls } from './client/persistent-calls.js';
 
-/** Entries that wait for Redis; further ones are dropped. */
+/** Maximum entries that wait for Redis; further ones are dropped. */
 const WAITING_MAX = 10_000;
 
 /**
- * An entry as it is kept: `about` names its target for a look-up (empty: nothing), `entry` is JSON without the id.
+ * A stored entry: `about` names its target for a look-up (empty: nothing), `entry` is JSON without the id.
  * @typedef {{actor: string, about: string, entry: string}} StoredAudit
  */
 
@@ -14,8 +14,8 @@ const WAITING_MAX = 10_000;
 const foundIn = (rows) => rows.map(([token, number, entry]) => ({ token, number, entry }));
 
 /**
- * The entries of the audit log of a deployment, in Redis, as the scripts in scripts/audit have them. Main thread;
- * `close()` ends what is tried again.
+ * The entries of the audit log of a deployment, in Redis, on the scripts in scripts/audit. Main thread;
+ * `close()` ends all retries.
  */
 export class SharedAudit {
   #redis;
@@ -33,13 +33,13 @@ export class SharedAudit {
   }
 
   /**
-   * Adds an entry, or completes it. It is tried until Redis answers.
-   * @param {string} token names the entry, of its writer's own making
+   * Adds an entry, or completes it. Retries until Redis answers.
+   * @param {string} token name of the entry, chosen by its writer
    * @param {StoredAudit} stored
-   * @param {object} how
-   * @param {string} how.former its JSON as it was written last; empty: it is new
-   * @param {number} how.maxEntries
-   * @returns {Promise<number>} how many entries were dropped for it, or because Redis is away
+   * @param {object} options
+   * @param {string} options.former its last written JSON; empty for a new entry
+   * @param {number} options.maxEntries
+   * @returns {Promise<number>} number of entries dropped to make room, or because Redis is away
    */
   async write(token, { actor, about, entry }, { former, maxEntries }) {
     if (this.#waiting >= WAITING_MAX) return 1;
@@ -51,8 +51,8 @@ export class SharedAudit {
   }
 
   /**
-   * @param {string} before digits of the id of the entry before which they are; empty: any
-   * @param {number} count at most
+   * @param {string} before digits of an entry's id; only older entries are returned; empty: all
+   * @param {number} count maximum number
    * @returns {Promise<FoundAudit[]>} newest first
    * @throws {import('../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
@@ -61,9 +61,9 @@ export class SharedAudit {
   }
 
   /**
-   * @param {string} about a target, as of `StoredAudit`
+   * @param {string} about a target, see `StoredAudit`
    * @returns {Promise<FoundAudit[]>}
-   * @throws {import('../internal/util/http-error.js').HttpError} as `page`
+   * @throws {import('../internal/util/http-error.js').HttpError} see `page`
    */
   async about(about) {
     return foundIn(await this.#redis.run('audit/about', [`audit:about:${about}`], []));
@@ -73,15 +73,15 @@ export class SharedAudit {
    * Replaces an entry.
    * @param {FoundAudit} found
    * @param {StoredAudit} stored
-   * @returns {Promise<boolean>} false: it is another one by now
-   * @throws {import('../internal/util/http-error.js').HttpError} as `page`
+   * @returns {Promise<boolean>} false: the entry has changed meanwhile
+   * @throws {import('../internal/util/http-error.js').HttpError} see `page`
    */
   async change({ token, entry: former }, { actor, about, entry }) {
     const args = [token, former, actor, about, entry];
     return (await this.#redis.run('audit/change', ['auditorder'], args)) === 1;
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   close() {
     this.#persistent.close();
   }

@@ -1,13 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Wait before the removal of a conversation whose making is uncertain is tried again, and how often. */
+/** Wait before each retry to remove a conversation whose creation is uncertain, and the number of retries. */
 const AGAIN_MS = 250;
 const TRIES_MAX = 40;
 /** Conversations that one script deletes. */
 const CLEARED_AT_ONCE = 100;
 
-/** The order in which scripts answer the fields of a conversation: `CONV_FIELDS` of fragments/conversations.lua. */
+/** The order of a conversation's fields in the answers of scripts: `CONV_FIELDS` of fragments/conversations.lua. */
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'title', 'metadata', 'created_ms', 'updated_ms', 'ttl_ms', 'expires_ms'],
   ...['count', 'size', 'charged', 'forked', 'job', 'asked_bytes'],
@@ -29,11 +29,14 @@ const FIELDS = /** @type {const} */ ([
  * @property {{id: string, count: number}} [forkedFrom]
  */
 
-/** `messages` and those of the running turn as JSON. @typedef {{head: SharedHead, messages: any[], asked?: any[]}} SharedConversation */
+/**
+ * `messages` and those of the running turn as JSON.
+ * @typedef {{head: SharedHead, messages: any[], asked?: any[]}} SharedConversation
+ */
 
 /**
- * What a script does not do: `gone`, there is no such conversation; `busy`, its turn has this job; `full`,
- * by a limit; `beyond`, it has only `count` messages.
+ * Refusals of scripts: `gone`, there is no such conversation; `busy`, its turn belongs to this job; `full`,
+ * a limit is reached; `beyond`, it has only `count` messages.
  * @typedef {{refused: 'gone'} | {refused: 'busy', job: string} | {refused: 'beyond', count: number} |
  *   {refused: 'full', limit: 'count' | 'principal' | 'total'}} Refusal
  */
@@ -58,7 +61,7 @@ function headOf(id, values) {
     ...{ createdMs: Number(fields.created_ms), updatedMs: Number(fields.updated_ms) },
     ttlMs: fields.ttl_ms === '' ? null : Number(fields.ttl_ms),
     expiresMs: fields.expires_ms === '' ? null : Number(fields.expires_ms),
-    // As one array: with commas and brackets.
+    // Counted as one JSON array, with commas and brackets.
     ...{ count, bytes: count === 0 ? 0 : size + count + 1 },
     ...(job !== null && { jobId: job }),
     ...(forked !== null && { forkedFrom: JSON.parse(forked) }),
@@ -73,7 +76,7 @@ const parsed = (texts) => texts.map((text) => JSON.parse(text));
 
 /**
  * @param {string} id
- * @param {[(string | null)[], string[]]} shown as `conv_shown` of fragments/conversations.lua
+ * @param {[(string | null)[], string[]]} shown in the format of `conv_shown` of fragments/conversations.lua
  * @returns {SharedConversation}
  */
 function conversationOf(id, [[asked, ...values], messages]) {
@@ -102,13 +105,13 @@ function refusalOf([word, detail]) {
 
 /**
  * The conversations of a deployment, in Redis: each call is one script. Main thread; lives as long as its
- * cluster. Emits an event of the name of a conversation when its turn has ended, or it was deleted, while
- * that is watched. Methods throw an HttpError: 503 `storage_unavailable`, 507 `insufficient_storage`.
+ * cluster. For a watched conversation it emits an event with the conversation's id at the end of a turn and at the
+ * deletion. Methods throw an HttpError: 503 `storage_unavailable`, 507 `insufficient_storage`.
  */
 export class SharedConversations {
   #cluster;
   #calls;
-  /** By the id of a conversation. */
+  /** Watches by the id of a conversation. */
   #freed = new EventEmitter().setMaxListeners(0);
 
   /**
@@ -133,7 +136,7 @@ export class SharedConversations {
   /**
    * @param {string} principal
    * @param {object} what
-   * @param {string} what.id that no conversation had before
+   * @param {string} what.id a new id
    * @param {string} [what.title]
    * @param {Record<string, unknown>} [what.metadata]
    * @param {number | null} what.ttlMs
@@ -150,10 +153,10 @@ export class SharedConversations {
   /**
    * @param {string} principal
    * @param {object} what
-   * @param {string} what.id that no conversation had before
-   * @param {string} what.source whose messages it begins with
-   * @param {number} [what.at] how many of them; default all
-   * @param {string} [what.title] default, as of the further ones: that of the source
+   * @param {string} what.id a new id
+   * @param {string} what.source conversation to copy messages from
+   * @param {number} [what.at] number of messages to copy; default all
+   * @param {string} [what.title] default, also for the following: the value of the source
    * @param {Record<string, unknown>} [what.metadata]
    * @param {number | null} [what.ttlMs]
    * @param {Limits} limits
@@ -166,7 +169,7 @@ export class SharedConversations {
 
   /**
    * @param {string} script
-   * @param {string[]} ids the first one is of the conversation to be made
+   * @param {string[]} ids first the id of the conversation to create
    * @param {string} principal
    * @param {Limits} limits
    * @param {(string | number)[]} more arguments
@@ -179,7 +182,7 @@ export class SharedConversations {
       const answer = await this.#run(script, ids, args);
       return refusalOf(answer) ?? conversationOf(id, answer.slice(1));
     } catch (/** @type {any} */ error) {
-      // Its caller never hears of it.
+      // The caller does not get the id, so nobody can use the conversation.
       if (error.uncertain) void this.#undo(id, principal);
       throw error;
     }
@@ -196,7 +199,7 @@ export class SharedConversations {
         await this.#run('delete', [id], [id, principal, this.#calls.deadlineUs()]);
         return;
       } catch {
-        // Redis does not answer yet.
+        // Redis is still away.
       }
     }
   }
@@ -265,7 +268,7 @@ export class SharedConversations {
   }
 
   /**
-   * The messages that the next turn is asked with; or, for a job, those that its turn was asked with.
+   * The messages to send with the next turn; with a job, the messages that were sent with its turn.
    * @param {string} principal
    * @param {string} id
    * @param {string} [job]
@@ -290,9 +293,9 @@ export class SharedConversations {
 
   /**
    * @param {string} id
-   * @param {() => void} listener called when a turn may begin, or the conversation is gone; messages may be
-   *   missed
-   * @returns {() => void} ends that
+   * @param {() => void} listener called when a turn may begin, or the conversation was deleted; calls may be
+   *   lost
+   * @returns {() => void} ends the watch
    */
   watch(id, listener) {
     const channel = `conv:${id}`;
@@ -307,7 +310,7 @@ export class SharedConversations {
 
 /**
  * @param {{title?: string, metadata?: Record<string, unknown>, ttlMs?: number | null}} settings
- * @returns {Record<string, string>} as scripts take them
+ * @returns {Record<string, string>} in the format of the scripts
  */
 function asTexts({ title, metadata, ttlMs }) {
   return {

@@ -5,16 +5,16 @@ import { fieldsOf } from './client/scripts.js';
 
 /** The field with the number of changes; no key has a space in its id. */
 const VERSION = ' version';
-/** Entry of a key of a file that was deleted over HTTP. */
+/** Entry for a key of the file that was deleted over HTTP. */
 const DELETED = '{"deleted":true}';
-/** Beats between two looks for a change whose message was lost. */
+/** Beats between two checks for a change whose message was lost. */
 const LOOK_EVERY = 10;
 
 /**
- * @param {readonly KeyConfig[] | undefined} own of the file of this process
+ * @param {readonly KeyConfig[] | undefined} own keys of this process's file
  * @param {ReadonlyMap<string, KeyConfig | null>} changed by id; null: deleted
- * @returns {KeyConfig[] | undefined} those of the file, as they were changed, then further ones by their ids;
- *   undefined: there is none, and never was
+ * @returns {KeyConfig[] | undefined} the changed keys of the file, then further keys by id;
+ *   undefined: there are no keys, and never were
  */
 function merged(own, changed) {
   if (own === undefined && changed.size === 0) return undefined;
@@ -30,8 +30,8 @@ function merged(own, changed) {
 }
 
 /**
- * Changes of keys over HTTP, in Redis, for all processes of a deployment: hashes, limits and rights, never a
- * key. They go over the entries that a process has from its own file. Processes write them again when Redis has lost
+ * Changes of keys over HTTP, in Redis, for all processes of a deployment: hashes, limits and rights, but no
+ * plain keys. They override the entries of a process's own file. Processes write them again when Redis has lost
  * them. Main thread; lives as long as its cluster.
  */
 export class SharedKeys {
@@ -42,7 +42,7 @@ export class SharedKeys {
   /** @type {Map<string, KeyConfig | null>} */
   #changed = new Map();
   #version = '0';
-  /** Versions of what `read` gave. @type {WeakMap<AccessConfig, string>} */
+  /** Versions of the configurations that `read` returned. @type {WeakMap<AccessConfig, string>} */
   #versions = new WeakMap();
   /** @type {(access: AccessConfig) => void} */
   #apply = () => {};
@@ -53,7 +53,7 @@ export class SharedKeys {
   /**
    * @param {object} deps
    * @param {import('./cluster.js').Cluster} deps.cluster
-   * @param {AccessConfig} deps.own configuration of this process, without what is in Redis
+   * @param {AccessConfig} deps.own configuration of this process, without the changes in Redis
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
   constructor({ cluster, own, log }) {
@@ -75,22 +75,22 @@ export class SharedKeys {
     this.#apply = apply;
   }
 
-  /** The configuration of this process with the changes that are known. @returns {AccessConfig} */
+  /** The configuration of this process with all known changes. @returns {AccessConfig} */
   get access() {
     const keys = merged(this.#own.keys, this.#changed);
     return { ...this.#own, ...(keys !== undefined && { keys }) };
   }
 
   /**
-   * Replaces the configuration of this process itself.
-   * @param {AccessConfig} own checked
+   * Replaces this process's own configuration.
+   * @param {AccessConfig} own a checked configuration
    */
   replaceOwn(own) {
     this.#own = own;
   }
 
   /**
-   * Reads the changes, and puts them in force if there are new ones.
+   * Reads the changes, and applies new ones.
    * @returns {Promise<AccessConfig>}
    * @throws {import('../internal/util/http-error.js').HttpError} 503
    */
@@ -116,10 +116,10 @@ export class SharedKeys {
   }
 
   /**
-   * Writes what differs from what was read.
-   * @param {AccessConfig} next with the members of `base`, but its keys
-   * @param {AccessConfig} base that `read` gave
-   * @returns {Promise<AccessConfig | false>} what is to be in force; false: a key has been changed since `base`
+   * Writes the differences from the configuration that was read.
+   * @param {AccessConfig} next `base` with other keys
+   * @param {AccessConfig} base result of `read`
+   * @returns {Promise<AccessConfig | false>} the configuration to apply; false: a key was changed after `base`
    *   was read, and nothing was written
    * @throws {import('../internal/util/http-error.js').HttpError} 503, 507
    */
@@ -138,7 +138,7 @@ export class SharedKeys {
     const args = [expected, expected, ...changes];
     const [word, version] = await this.#redis.run('keys/change', ['keys'], args);
     if (word !== 'OK') return false;
-    // A message may have been faster than the answer, and even brought a later change.
+    // A message may have arrived before the answer, even with a later change.
     if (this.#version !== expected) return this.read();
     for (let i = 0; i < changes.length; i += 2) {
       const [id, json] = [changes[i], changes[i + 1]];
@@ -150,9 +150,9 @@ export class SharedKeys {
   }
 
   /**
-   * Writes the changes again, lest a key that was disabled is accepted again. The first process that does so
-   * is enough: the others see a later version than their own.
-   * @param {string} version of Redis, which has lost later ones
+   * Writes the changes again, so that a disabled key stays disabled. One process
+   * is enough: the others then see a later version than their own.
+   * @param {string} version version in Redis, which has lost later ones
    */
   async #restore(version) {
     const entries = [...this.#changed].flatMap(([id, key]) => [
@@ -169,7 +169,7 @@ export class SharedKeys {
     if (version !== undefined && (version ?? '0') !== this.#version) await this.#follow();
   }
 
-  /** Reads, and once more if something has changed meanwhile. */
+  /** Reads, and reads again if a key has changed meanwhile. */
   async #follow() {
     const before = this.#reading;
     const reading = (async () => {

@@ -3,17 +3,16 @@ import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/rate-limits/shared-quota-port.js').SharedQuotaPort} SharedQuotaPort */
 
-/** A lease that its process has forgotten goes after this; a process that dies ends its leases before. */
+/** Time to live of a lease that its process never ends; leases of a dead process end earlier. */
 const LEASE_MS = 24 * 3_600_000;
-/** How long it is known that something was charged. */
+/** Time for which Redis remembers a charge. */
 const CHARGED_MS = 3_600_000;
 
-/** @implements {SharedQuotaPort} Main thread; `close()` ends what is tried again. */
+/** @implements {SharedQuotaPort} Main thread; `close()` ends all retries. */
 export class SharedLeases {
-  #process;
   #calls;
   #clock;
-  #onBuried;
+  #identity;
   #persistent;
 
   /**
@@ -21,30 +20,28 @@ export class SharedLeases {
    * @param {import('./client/redis-client.js').RedisClient} deps.redis
    * @param {import('./client/script-calls.js').ScriptCalls} deps.calls
    * @param {import('./client/redis-clock.js').RedisClock} deps.clock
-   * @param {() => string} deps.process name of this process
-   * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {import('./members.js').Identity} deps.identity of this process
    * @param {import('../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, clock, process, onBuried, log }) {
+  constructor({ redis, calls, clock, identity, log }) {
     this.#calls = calls;
     this.#clock = clock;
-    this.#process = process;
-    this.#onBuried = onBuried;
+    this.#identity = identity;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /** @type {SharedQuotaPort['reserve']} */
   async reserve(id, asks) {
-    const args = [this.#process(), id, String(LEASE_MS), JSON.stringify(asks)];
+    const args = [this.#identity.name, id, String(LEASE_MS), JSON.stringify(asks)];
     try {
       const [answer, decisions] = await this.#calls.run('quota/lease', [`lease:${id}`], args);
       if (answer === 'BURIED') {
-        this.#onBuried();
+        this.#identity.bury();
         throw redisUnavailable();
       }
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };
     } catch (/** @type {any} */ error) {
-      // It may have been reserved before the connection was lost.
+      // Redis may have made the reservation before the connection was lost.
       if (error.uncertain) void this.#end(id, undefined, this.#calls.deadlineUs());
       throw error;
     }
@@ -64,7 +61,7 @@ export class SharedLeases {
   /**
    * @param {string} id
    * @param {string[] | undefined} used
-   * @param {string} deadline of a reservation that may still come; empty: none can
+   * @param {string} deadline of a reservation that may still arrive; empty: none can
    */
   async #end(id, used, deadline) {
     const args = ['', id, used === undefined ? '' : JSON.stringify(used), deadline];
@@ -82,7 +79,7 @@ export class SharedLeases {
     return this.#clock.unixMs() * 1000;
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   close() {
     this.#persistent.close();
   }

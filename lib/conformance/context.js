@@ -1,4 +1,4 @@
-/** The tools of a rule: it makes jobs, opens streams, and all of it ends with the rule. */
+/** The tools of a rule: creates jobs and opens streams, which end with the rule. */
 import { Failure, Skip, brief, check } from './wire/failure.js';
 import { Stream } from './wire/stream.js';
 import { anyAnswer, echoedAnswer } from './fixtures/answers.js';
@@ -63,7 +63,7 @@ export class Context {
   }
 
   /**
-   * An answer whose text is known beforehand, as far as the fixture can.
+   * An answer with a text known in advance, if the fixture supports this.
    * @param {readonly string[]} [texts] pieces
    * @returns {Promise<Source>}
    */
@@ -80,7 +80,7 @@ export class Context {
     return anyAnswer(this.#options.model);
   }
 
-  /** An answer that the rule writes. @returns {Promise<Source>} */
+  /** An answer written by the rule. @returns {Promise<Source>} */
   async byHand() {
     if (this.has('producer')) {
       const create = /** @type {NonNullable<Adapter['source']>} */ (this.adapter.source);
@@ -92,7 +92,7 @@ export class Context {
   }
 
   /**
-   * An answer that fails with a status each time it is asked for.
+   * An answer whose calls all fail with a status.
    * @param {number} status
    * @returns {Source}
    */
@@ -107,7 +107,7 @@ export class Context {
   }
 
   /**
-   * The same source with an end to each wait: a server may never call its model, or never read on.
+   * The same source with a time limit for each wait: a server may never call its model, or stop reading.
    * @param {Source} source
    * @returns {Source}
    */
@@ -135,46 +135,46 @@ export class Context {
     };
   }
 
-  /** How long a stalled reader may hold up the model. */
+  /** Maximum time that a stalled reader may delay the model. */
   get stallLimitMs() {
     return this.timeoutMs + 2 * (this.facts.stallMs ?? 0);
   }
 
   /**
-   * Submits a job; the answer may be any.
+   * Submits a job; accepts any answer.
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    */
-  post(source, how = {}) {
+  post(source, options = {}) {
     const model = this.#options.model ?? source.model;
-    const parts = this.adapter.submit(this.base, { prompt: source.prompt, model, ...how });
+    const parts = this.adapter.submit(this.base, { prompt: source.prompt, model, ...options });
     return this.#start(parts, this.adapter.decoder());
   }
 
   /**
-   * A job that the server has accepted.
+   * Submits a job that the server must accept.
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<Job>}
    */
-  submit(source, how) {
-    const submitted = this.#submit(source, how);
-    // A rule that fails before it awaits this reports its own failure.
+  submit(source, options) {
+    const submitted = this.#submit(source, options);
+    // If a rule fails before it awaits this promise, its own failure is reported.
     submitted.catch(() => {});
     return submitted;
   }
 
   /**
    * @param {Source} source
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<Job>}
    */
-  async #submit(source, how) {
+  async #submit(source, options) {
     if (source.job !== undefined) return source.job;
-    const response = await this.post(source, how).head();
+    const response = await this.post(source, options).head();
     const { status } = response;
     if (STREAM_TYPE.test(response.headers['content-type'] ?? '') && status === 200) {
-      // The answer is the stream; its events say which job it is.
+      // The answer is the stream; its events contain the id of the job.
       const known = () => this.adapter.accepted(response) !== undefined;
       if (this.has('resume') || this.has('cancel')) await response.until(known, 'id of the job');
       const job = this.adapter.accepted(response);
@@ -187,14 +187,14 @@ export class Context {
   }
 
   /**
-   * A job in the middle of its answer, and a reader that has what the model has said.
-   * @param {string} text that the model says first
-   * @param {Omit<Submission, 'prompt'>} [how]
+   * A job in the middle of its answer, with a reader that has received the text so far.
+   * @param {string} text first text of the model
+   * @param {Omit<Submission, 'prompt'>} [options]
    * @returns {Promise<{source: Source, job: Job, stream: Stream}>}
    */
-  async running(text, how) {
+  async running(text, options) {
     const source = await this.byHand();
-    const submitted = this.submit(source, how);
+    const submitted = this.submit(source, options);
     await source.write(text);
     const job = await submitted;
     const stream = await (await this.first(job)).hasText(text.trimEnd());
@@ -202,7 +202,7 @@ export class Context {
   }
 
   /**
-   * A stream of a job, whatever the answer.
+   * Requests the stream of a job; accepts any answer.
    * @param {Job} job
    * @param {{after?: string, inQuery?: boolean}} [where]
    */
@@ -214,7 +214,7 @@ export class Context {
   }
 
   /**
-   * A stream of a job that must be one.
+   * Opens the stream of a job; any other answer is a failure.
    * @param {Job} job
    * @param {{after?: string, inQuery?: boolean}} [where]
    */
@@ -224,7 +224,7 @@ export class Context {
     return stream;
   }
 
-  /** The stream that answered the submission, else one from the job's start. @param {Job} job */
+  /** The stream in the answer to the submission, else a new one from the job's start. @param {Job} job */
   async first(job) {
     if (job.first === undefined) return this.open(job);
     this.checkStream(job.first);
@@ -264,7 +264,7 @@ export class Context {
   }
 
   /**
-   * Waits for a condition that no stream shows.
+   * Waits for a condition outside streams.
    * @param {Promise<unknown>} promise
    * @param {string} what the end of "no ... within N ms"
    * @param {number} [timeoutMs]

@@ -18,7 +18,7 @@ export { resultText, summaryText, toJunit, toText } from './report.js';
  */
 
 /**
- * The dialects: `adapter` takes a name.
+ * The dialects, by the names for `adapter`.
  * @type {readonly {name: string, title: string}[]}
  */
 export const adapters = Object.freeze(
@@ -26,7 +26,7 @@ export const adapters = Object.freeze(
 );
 
 /**
- * The rules, in the order in which they run.
+ * The rules, in the order of execution.
  * @type {readonly {id: string, title: string, source: Quote}[]}
  */
 export const rules = Object.freeze(

@@ -18,8 +18,8 @@ import { rangeError, typeError } from '../internal/util/errors.js';
  *   `startFixtureUpstream()`; default: none, and the rules that need it are skipped
  * @property {string} [echoModel] a model of the server that answers with its prompt; not beside `upstream`
  * @property {string} [model] of all submissions; default: that of the fixture, else the server's own
- * @property {number} [timeoutMs] of each wait; default 10000, or more for a model of the server whose first answer
- *   takes long
+ * @property {number} [timeoutMs] time limit of each wait; default 10000, or more if the first answer of the
+ *   server's own model takes long
  * @property {(result: import('./results.js').RuleResult) => void} [onResult] called after each rule
  * @property {AbortSignal} [signal] ends the run before its next rule
  */
@@ -27,7 +27,8 @@ import { rangeError, typeError } from '../internal/util/errors.js';
 /** @typedef {OwnOptions & Facts} ConformanceOptions */
 
 /** @typedef {Omit<import('./settings.js').Settings, 'timeoutMs'> & {timeoutMs: number | undefined, rules: readonly import('./rules/rule.js').Rule[],
- *   onResult: (result: import('./results.js').RuleResult) => void, signal: AbortSignal | undefined}} Options checked */
+ *   onResult: (result: import('./results.js').RuleResult) => void, signal: AbortSignal | undefined}} Options
+ *   checked */
 
 const NAMES = Object.freeze([
   ...['url', 'adapter', 'only', 'skip', 'headers', 'upstream', 'echoModel', 'model', 'timeoutMs'],

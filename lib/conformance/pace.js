@@ -1,14 +1,14 @@
-/** The time for each wait where the model is the server's own: its answers may take long. */
+/** The time limit of waits for a model of the server, whose answers may take long. */
 import { performance } from 'node:perf_hooks';
 import { Context } from './context.js';
 
 /** @typedef {import('./options.js').Options} Options */
 
-/** For a model that answers at once, as that of the suite does. */
+/** For a model that answers at once, like the suite's. */
 const TIMEOUT_MS = 10_000;
 /** For the first answer. */
 const ANSWER_MS_MAX = 60_000;
-/** A later answer may take so many times as long. */
+/** A later answer may take this many times as long. */
 const MARGIN = 3;
 
 /**
@@ -21,7 +21,7 @@ export function timeoutFor(answerMs) {
 
 /**
  * @param {Options} options
- * @returns {Promise<number>} the option, or by how long a first answer of the server took
+ * @returns {Promise<number>} the option, or a limit derived from the duration of a first answer
  */
 export async function timeoutOf(options) {
   const { adapter, upstream, timeoutMs } = options;
@@ -34,7 +34,7 @@ export async function timeoutOf(options) {
     await (await context.first(job)).ended();
     return timeoutFor(performance.now() - startMs);
   } catch {
-    // The rules say what is wrong.
+    // The rules report the fault.
     return TIMEOUT_MS;
   } finally {
     context.close();

@@ -1,4 +1,4 @@
-/** A report as text and as JUnit's XML; as JSON it is itself. */
+/** Formats a report as text and as JUnit XML; the report object itself is the JSON format. */
 
 /** @typedef {import('./results.js').Report} Report */
 /** @typedef {import('./results.js').RuleResult} RuleResult */
@@ -6,9 +6,9 @@
 const MARKS = Object.freeze({ passed: 'ok', failed: 'FAILED', skipped: 'skipped' });
 
 /**
- * A result as lines of text: id and title; of a failure also the reason and the sentence it comes from.
+ * A result as lines of text: id and title; for a failure also the reason and the source of the rule.
  * @param {RuleResult} result
- * @returns {string} ends with a line feed
+ * @returns {string} text that ends with a line feed
  */
 export function resultText({ id, title, status, reason, source }) {
   const line = `${MARKS[status].padEnd(9)}${id.padEnd(30)}${title}\n`;
@@ -56,7 +56,7 @@ function testCase({ id, title, status, reason = '', source, durationMs }) {
 
 /**
  * @param {Report} report
- * @returns {string} the XML that test runners show
+ * @returns {string} XML in JUnit's format
  */
 export function toJunit({ url, adapter, results, failed, skipped }) {
   const seconds = results.reduce((sum, { durationMs }) => sum + durationMs, 0) / 1000;

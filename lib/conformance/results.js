@@ -5,8 +5,8 @@
  * @property {string} id of the rule
  * @property {string} title
  * @property {'passed' | 'failed' | 'skipped'} status
- * @property {string} [reason] why it failed or was skipped
- * @property {import('./sources.js').Quote} source the sentence that the rule comes from
+ * @property {string} [reason] reason of the failure or skip
+ * @property {import('./sources.js').Quote} source the source of the rule
  * @property {number} durationMs
  */
 

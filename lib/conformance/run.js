@@ -22,7 +22,7 @@ const OPTION_NAMES = /** @type {Record<string, string>} */ ({
   drain: 'a way to shut the server down (drain)',
 });
 
-/** What each fixture can do. @param {Options} options @returns {readonly string[]} */
+/** The features of each fixture. @param {Options} options @returns {readonly string[]} */
 function controlsOf({ adapter, upstream, echoModel }) {
   if (adapter.features.includes('producer')) return ['text', 'hand'];
   if (upstream !== undefined) return ['text', 'hand', 'bytes', 'watch'];
@@ -30,7 +30,7 @@ function controlsOf({ adapter, upstream, echoModel }) {
 }
 
 /**
- * Why a rule cannot be tested in this set-up, if it cannot.
+ * The reason why a rule cannot be tested in this set-up, if any.
  * @param {Rule} rule
  * @param {Options} options
  * @returns {string | undefined}
@@ -71,10 +71,10 @@ async function runRule(rule, options) {
   }
 }
 
-/** For the first connection: a short `timeoutMs` concerns the rules. */
+/** For the first connection: a short `timeoutMs` is meant for the rules. */
 const CONNECT_MS = 10_000;
 
-/** Fails at once where no server listens: each rule would wait for it. @param {{url: string}} options */
+/** Fails at once if no server listens; otherwise each rule would wait for it. @param {{url: string}} options */
 async function checkReachable({ url }) {
   const { hostname, port, protocol } = new URL(url);
   const defaultPort = protocol === 'https:' ? 443 : 80;
@@ -90,10 +90,10 @@ async function checkReachable({ url }) {
 }
 
 /**
- * Tests a server of resumable streams. Each rule makes jobs and connections of its own; a rule that cannot be tested
+ * Tests a server of resumable streams. Each rule creates its own jobs and connections; a rule that cannot be tested
  * with the given options is reported as skipped, with the reason.
- * @param {import('./options.js').ConformanceOptions} options an unknown or wrong one throws a `TypeError` or `RangeError`;
- *   a server that does not listen a `SluiceError` with the code `ERR_CONFORMANCE_UNREACHABLE`
+ * @param {import('./options.js').ConformanceOptions} options an unknown or wrong one throws a `TypeError` or
+ *   `RangeError`; a server that does not listen a `SluiceError` with the code `ERR_CONFORMANCE_UNREACHABLE`
  * @returns {Promise<Report>}
  */
 export async function runConformance(options) {

@@ -1,12 +1,12 @@
-/** What a rule knows of the server and the fixture. Types only. */
+/** Facts about the server and the fixture for rules. Types only. */
 
 /**
- * What the suite must be told of the server; a rule that needs a missing one is skipped.
+ * Facts about the server, given as options; a rule that needs a missing fact is skipped.
  * @typedef {object} Facts
  * @property {number} [heartbeatMs] silence on a stream after which the server sends a byte
  * @property {number} [stallMs] time without progress after which it disconnects a reader
- * @property {number} [logLimitBytes] text that it keeps for a job
- * @property {number} [concurrency] calls of the model that it makes at once
+ * @property {number} [logLimitBytes] size of the text that it keeps per job
+ * @property {number} [concurrency] its maximum concurrent calls of the model
  * @property {() => unknown} [drain] makes it shut down gracefully; its rule runs last
  */
 

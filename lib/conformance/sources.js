@@ -1,4 +1,4 @@
-/** The sentences that the rules come from. */
+/** The sources of the rules, quoted from specifications. */
 
 /**
  * @typedef {object} Quote

@@ -1,4 +1,4 @@
-/** The types that adapters, fixtures and rules share. Types only. */
+/** Common types of adapters, fixtures and rules. Types only. */
 
 /** @typedef {import('./wire/types.js').RequestParts} RequestParts */
 /** @typedef {import('./wire/types.js').Item} Item */
@@ -7,7 +7,7 @@
  * A job of the server under test.
  * @typedef {object} Job
  * @property {string} id
- * @property {string} [path] of its stream, where the server names it
+ * @property {string} [path] of its stream, if the server returns it
  * @property {import('./wire/stream.js').Stream} [first] the stream that answered the submission
  */
 
@@ -25,23 +25,23 @@
  *
  * - `submit`: the suite starts jobs by a request to the server
  * - `resume`: a second connection can read a running job
- * - `cursor`: such a connection can name where it continues
+ * - `cursor`: such a connection can specify its start position
  * - `replay`: an ended job can be read again
  * - `fan-out`: several connections read one job at once
  * - `stable`: an event has the same data in every reading
  * - `query-cursor`: the cursor can be part of the URL
- * - `gap`: an event announces that a replay is not whole
- * - `end-status`: a cursor at the end gets a status of its own (`endStatus`)
+ * - `gap`: an event announces that a replay is incomplete
+ * - `end-status`: a cursor at the end gets a special status (`endStatus`)
  * - `cancel`, `idempotency`, `fan-in`, `state`: there are requests for these
- * - `cancel-keeps`: a cancelled job can still be read, as far as `replay` goes
- * - `errors`: a failed job has an event of its own
- * - `cancelled-event`: a cancelled job has an event of its own
- * - `policy-continue`, `policy-cancel`: a submission chooses what follows when its readers leave
- * - `runs-on`: a job runs on without readers
- * - `producer`: the adapter itself writes what readers get
+ * - `cancel-keeps`: a cancelled job can still be read, if `replay` is supported
+ * - `errors`: a failed job has a distinct event
+ * - `cancelled-event`: a cancelled job has a distinct event
+ * - `policy-continue`, `policy-cancel`: a submission selects the behaviour after its readers disconnect
+ * - `runs-on`: a job continues without readers
+ * - `producer`: the adapter itself writes the data for readers
  * @typedef {'submit' | 'resume' | 'cursor' | 'replay' | 'fan-out' | 'stable' | 'query-cursor' | 'gap' | 'end-status'
- *   | 'cancel' | 'cancel-keeps' | 'idempotency' | 'fan-in' | 'state' | 'errors' | 'cancelled-event' | 'policy-continue'
- *   | 'policy-cancel' | 'runs-on' | 'producer'} Feature
+ *   | 'cancel' | 'cancel-keeps' | 'idempotency' | 'fan-in' | 'state' | 'errors' | 'cancelled-event' |
+ *   'policy-continue' | 'policy-cancel' | 'runs-on' | 'producer'} Feature
  */
 
 /**
@@ -57,20 +57,21 @@
  * @property {(base: string, submission: Submission) => RequestParts} submit
  * @property {(response: import('./wire/stream.js').Stream) => Job | undefined} accepted undefined: not yet known
  * @property {(base: string, job: Job, cursor?: string, inQuery?: boolean) => RequestParts} read
- * @property {(job?: Job, cursor?: string) => (block: import('./wire/blocks.js').Block) => Item[]} decoder of one connection
+ * @property {(job?: Job, cursor?: string) => (block: import('./wire/blocks.js').Block) => Item[]} decoder of one
+ *   connection
  * @property {(base: string, job: Job) => RequestParts} [cancel]
  * @property {(base: string, job: Job) => RequestParts} [state]
- * @property {(body: any) => {outcome: Item['outcome'], text?: string}} [readState] outcome undefined: it runs
+ * @property {(body: any) => {outcome: Item['outcome'], text?: string}} [readState] outcome undefined: it is running
  * @property {(base: string, jobs: Job[], cursor?: string) => RequestParts} [fanIn]
  * @property {() => (block: import('./wire/blocks.js').Block) => Item[]} [fanInDecoder]
- * @property {(job: Job) => string} [beyond] a cursor of the right form, behind all of a job's events
- * @property {(call: (parts: RequestParts) => Promise<import('./wire/stream.js').Stream>, base: string) => Source} [source]
- *   of the feature `producer`
+ * @property {(job: Job) => string} [beyond] a well-formed cursor after all of a job's events
+ * @property {(call: (parts: RequestParts) => Promise<import('./wire/stream.js').Stream>, base: string) => Source}
+ *   [source] of the feature `producer`
  */
 
 /**
- * What a fixture can do: `text`: the text of an answer is known; `hand`: it is produced step by step;
- * `bytes`: the bytes between the model and the server are chosen; `watch`: calls and their ends are seen.
+ * Features of a fixture: `text`: the text of an answer is known; `hand`: it is produced step by step;
+ * `bytes`: the bytes between the model and the server are chosen; `watch`: calls and their ends can be observed.
  * @typedef {'text' | 'hand' | 'bytes' | 'watch'} Control
  */
 
@@ -79,14 +80,14 @@
  * @typedef {object} Source
  * @property {string} prompt
  * @property {string} [model]
- * @property {string} [text] of the whole answer, if it is known beforehand
+ * @property {string} [text] of the whole answer, if it is known in advance
  * @property {Job} [job] of the feature `producer`
- * @property {() => Promise<void>} started the server has asked for the answer
+ * @property {() => Promise<void>} started resolves when the server has requested the answer
  * @property {(text: string) => Promise<void>} write
  * @property {(bytes: Uint8Array | string) => Promise<void>} raw
  * @property {() => Promise<void>} end
- * @property {() => Promise<void>} fail breaks the answer off
- * @property {() => Promise<void>} left the server has closed its call
+ * @property {() => Promise<void>} fail aborts the answer
+ * @property {() => Promise<void>} left resolves when the server has closed its call
  * @property {() => boolean} hasLeft
  * @property {number} calls
  * @property {() => void} close

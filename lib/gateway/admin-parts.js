@@ -25,7 +25,7 @@ export function createAdmin({
   unixMs,
   ...rest
 }) {
-  const { access, operations, conversations, logs, webhooks, cluster } = rest;
+  const { access, operationDirectory, conversations, logs, webhooks, cluster } = rest;
   const reservations = rest.sharedReservations ?? rest.reservations;
   const { provider } = options;
   const jobs = new AdminJobs({ jobs: lifecycle.jobs, hub });
@@ -34,12 +34,12 @@ export function createAdmin({
     openStreams: () => streams.size,
     about: { version: VERSION, durable: options.data !== undefined, shared: cluster !== undefined },
     state: {
-      ...{ access, reservations, operations, conversations, logs, webhooks },
+      ...{ access, reservations, operationDirectory, conversations, logs, webhooks },
       ...{ provider, cluster },
     },
   });
   const hasPrincipals = () => access.keyed || options.authenticate !== undefined;
-  // Not within `streams`: an administrator looks when these are full.
+  // Not counted in `streams`, so that administrators can connect when these are full.
   const open = new OpenStreams({ max: STREAMS_MAX, hasPrincipals });
   return { jobs, feed, open };
 }

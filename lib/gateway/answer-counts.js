@@ -1,6 +1,6 @@
 /**
- * Counts of answers by route and status, until they are read: adding to a metric with labels makes a text of them each
- * time. Main thread; used by GatewayMetrics.
+ * Counts of answers by route and status, until they are read: each update of a metric with labels builds a string
+ * from them. Main thread; used by GatewayMetrics.
  */
 export class AnswerCounts {
   /** @type {Map<string, Map<number, number>>} by route, then by status */
@@ -16,7 +16,10 @@ export class AnswerCounts {
     ofRoute.set(status, (ofRoute.get(status) ?? 0) + 1);
   }
 
-  /** @param {(labels: {route: string, status: number}, count: number) => void} take called for each that is not 0 */
+  /**
+   * @param {(labels: {route: string, status: number}, count: number) => void} take called for each count that is
+   *   not 0
+   */
   drain(take) {
     for (const [route, ofRoute] of this.#counts) {
       for (const [status, count] of ofRoute) take({ route, status }, count);

@@ -1,6 +1,8 @@
 /** Builds the parts of a gateway that is one of several processes on Redis. Main thread. */
-import { Deployment } from '../cluster/deployment.js';
+import { AdoptedJobs, Deployment } from '../cluster/deployment.js';
+import { Departure } from '../cluster/jobs/departure.js';
 import { DeploymentErasure } from '../services/erasure/deployment.js';
+import { Failover } from '../cluster/jobs/failover.js';
 import { FaceStore } from '../cluster/jobs/face-store.js';
 import { OperationWrites } from '../cluster/operations/operation-writes.js';
 import { Presence } from '../cluster/jobs/presence.js';
@@ -21,12 +23,21 @@ import { eraseJobIn } from '../services/audit/shared-log.js';
 import { scripts } from '../cluster/client/scripts.js';
 import { subscriber } from '../cluster/client/subscription.js';
 
+export { SharedAuditLog, erasePrincipalIn } from '../services/audit/shared-log.js';
+export { SharedDurableStreams } from '../services/durable/shared-service.js';
+export { SharedKeys } from '../cluster/shared-keys.js';
+export { SharedParts } from '../jobs/shared-parts.js';
+export { SharedReservations } from '../jobs/rate-limits/shared-reservations.js';
+export { SharedStore } from '../services/conversations/shared-store.js';
+export { createSharedBilling } from '../services/billing/shared-billing.js';
+
 /** @typedef {import('./options.js').CheckedGatewayOptions} Options */
+/** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {NonNullable<ReturnType<typeof openRedis>>} Redis */
 /** @typedef {import('../services/operations/directory.js').OperationDirectory} OperationDirectory */
 /** @typedef {OperationDirectory & Omit<RemoteOperations, keyof OperationDirectory>} SharedDirectory */
 
-/** A chat has its job for this long after the job's wall time and retention, at the longest. */
+/** Maximum time that a chat keeps its job after the job's wall time and retention. */
 const CHAT_SPARE_MS = 3_600_000;
 
 /**
@@ -48,8 +59,8 @@ export function openRedis({ redis, idempotency, logger: log }, reactor) {
     process: cluster.process,
   });
   cluster.useLink(link);
-  // A command or a channel that the job log alone needs; what refuses the control connection as well is
-  // reported there.
+  // A command or a channel that only the job log needs; refusals of the control connection are
+  // reported by that connection.
   const reportRefusal = () => {
     if (link.state !== 'refused' || !cluster.isMember) return;
     const fields = { redis: redis.address.shown, detail: link.detail };
@@ -78,8 +89,7 @@ export function createSharedConversations({ cluster }, { conversations: limits }
  * @param {import('../streams/hub.js').JobHub} jobs.hub
  * @param {import('../jobs/execution/lifecycle.js').JobLifecycle} jobs.lifecycle
  * @param {import('../services/operations/operations.js').Operations} jobs.operations of this process
- * @param {import('../primitives/scheduling/pipeline.js').Pipeline<
- *   import('../jobs/job.js').JobRecord>} jobs.pipeline
+ * @param {import('../primitives/scheduling/pipeline.js').Pipeline<JobRecord>} jobs.pipeline
  * @param {SharedTurns} jobs.turns
  * @param {Options} options
  * @param {() => number} nowMs
@@ -91,27 +101,27 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   );
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
-  const { leaseMs } = redis;
-  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs });
+  const { leaseMs, onProducerLost } = redis;
+  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs, log });
   const audit = new SharedAudit({ redis: cluster.redis, log });
-  const directory = new RemoteJobs({
-    ...{ hub, cluster, lifecycle, operations: own, replicas },
-    onErased: (id) => eraseJobIn(audit, id),
-    endByForce: async (id, owner) => {
-      await deployment.failover.take(id, owner, 'cancel');
-    },
+  const departure = new Departure({ cluster, lifecycle, hub, onProducerLost, log });
+  const failover = new Failover({
+    ...{ cluster, hub, lifecycle, operations: own, writes, replicas, onProducerLost, leaseMs, log },
+    queue: new AdoptedJobs({ lifecycle, pipeline, departure, turns, options }),
   });
-  /** @type {Deployment} */
+  const directory = new RemoteJobs({
+    ...{ hub, cluster, lifecycle, operations: own, replicas, failover, log },
+    onErased: (id) => eraseJobIn(audit, id),
+  });
   const deployment = new Deployment({
-    ...{ cluster, hub, lifecycle, operations: own, writes, pipeline, replicas, log },
-    options: { ...options, redis },
-    complete: (record) => turns.complete(record),
+    ...{ cluster, lifecycle, operations: own, replicas, departure, failover, log },
+    maxRetainedJobs: options.maxRetainedJobs,
   });
   const operations = new RemoteOperations({
-    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs },
+    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs, log },
   });
   const endJob = (
-    /** @type {import('../jobs/job.js').JobRecord | import('../cluster/operations/own-operations.js').OwnOperation} */ record,
+    /** @type {JobRecord | import('../cluster/operations/own-operations.js').OwnOperation} */ record,
   ) =>
     'cancel' in record
       ? record.cancel('client_disconnected')
@@ -133,7 +143,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     }),
     events: [lifecycle, replicas],
   };
-  /** Counters of what the parts emit. */
+  /** Counters of events of the parts. */
   const counts = { fenced: 0, dataLosses: 0 };
   for (const dropped of [lifecycle, own]) {
     /** @type {any} */ (dropped).on('dropped', () => (counts.fenced += 1));
@@ -149,7 +159,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
       conflictingEndings: deployment.conflictingEndings,
       reconnects: Math.max(0, link.figures().connections - 1),
       processes: cluster.members.names.length,
-      failovers: deployment.failover.outcomes,
+      failovers: failover.outcomes,
     };
   }
 
@@ -163,8 +173,8 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     streams: new SharedDurable({ calls: cluster.calls, channels: cluster }),
     /**
      * @param {import('../services/erasure/service.js').Erasure} erasure of this process
-     * @param {((principal: string) => void | Promise<void>)[]} erasers of what services keep in Redis
-     * @returns {(principal: string) => Promise<void>} which erases a principal from the deployment
+     * @param {((principal: string) => void | Promise<void>)[]} erasers of the services' data in Redis
+     * @returns {(principal: string) => Promise<void>} erases a principal from the deployment
      */
     eraserOf(erasure, erasers) {
       const shared = new DeploymentErasure({ cluster, directory, operations, erasure, erasers });

@@ -8,25 +8,31 @@ import {
   checkString,
 } from '../internal/util/validate.js';
 import { checkReloadOptions } from '../jobs/policy/access-control.js';
-import { createGatewayHandler } from './http.js';
-import { createParts } from './assembly.js';
 import { describeJob } from '../jobs/view.js';
 import { draining, jobNotFound } from '../jobs/errors.js';
 import { forwardJobEvents } from './job-events.js';
-import { later } from '../internal/util/packages.js';
+import { lateModule, later } from '../internal/util/packages.js';
 import { ANONYMOUS, compileAccess } from '../jobs/policy/config.js';
 import { kindOf } from '../services/operations/operation.js';
-import { listen } from '../http/server.js';
-import { shutDown } from './shutdown.js';
 import { streamEvents } from '../streams/event-iterator.js';
 
 /** @typedef {import('../internal/util/http-error.js').HttpError} HttpError */
 /** @typedef {import('../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../services/audit/entries.js').AuditPort} AuditPort */
 
+/** What only a gateway needs: `import 'sluice'` loads none of it. */
+/** @type {() => typeof import('./assembly.js')} */
+const assembly = lateModule(import.meta.url, (require) => require('./assembly.js'));
+/** @type {() => typeof import('./http.js')} */
+const http = lateModule(import.meta.url, (require) => require('./http.js'));
+/** @type {() => typeof import('../http/server.js')} */
+const server = lateModule(import.meta.url, (require) => require('../http/server.js'));
+/** @type {() => typeof import('./shutdown.js')} */
+const shutdown = lateModule(import.meta.url, (require) => require('./shutdown.js'));
+
 const importFetch = later(() => import('../http/fetch.js'));
 
-/** How long `listen()` waits for Redis before it listens all the same. */
+/** Time that `listen()` waits for Redis before it listens without it. */
 const FIRST_ANSWER_MS = 2000;
 
 /**
@@ -54,7 +60,7 @@ export class Gateway extends EventEmitter {
     super();
     this.#parts = parts;
     forwardJobEvents(parts, this);
-    this.#handler = createGatewayHandler(parts, this, () => {
+    this.#handler = http().createGatewayHandler(parts, this, () => {
       if (this.#hubClosed) throw draining();
     });
   }
@@ -63,14 +69,14 @@ export class Gateway extends EventEmitter {
 
   /**
    * Turns a prompt into a job. Resolves when the job is in the queue.
-   * @param {import('../jobs/request.js').JobRequest} request the fields of `POST /v1/jobs`, as
-   *   there in snake_case
+   * @param {import('../jobs/request.js').JobRequest} request the fields of `POST /v1/jobs`, in
+   *   snake_case
    * @param {object} [options]
    * @param {string} [options.idempotencyKey] the same key gives the same job for 24 h
    * @param {string} [options.principal] owner of the job; default `anonymous`. The id of a key
    *   brings the configuration of that key
-   * @param {AbortSignal} [options.signal] gives up waiting for admission; without effect on a
-   *   submission with an idempotency key, which others may have joined
+   * @param {AbortSignal} [options.signal] cancels the wait for admission; without effect on a
+   *   submission with an idempotency key, which other calls may have joined
    * @returns {Promise<{id: string, status: 'queued', createdAt: number, streamUrl: string,
    *   replayed: boolean, cache?: import('../jobs/job.js').CacheResult}>} `createdAt` in Unix
    *   seconds; `streamUrl` relative to the mount point of the router; `replayed` when the key was
@@ -101,7 +107,8 @@ export class Gateway extends EventEmitter {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of another principal
+   * @returns {Promise<import('../jobs/view.js').Job | undefined>} undefined for an unknown or purged job, or one of
+   *   another principal
    */
   async get(id, options) {
     const { principal = ANONYMOUS } = checkOptions('get', options, ['principal']);
@@ -113,7 +120,7 @@ export class Gateway extends EventEmitter {
    * A page of jobs, newest first, without their texts.
    * @param {{limit?: number, after?: string, status?: import('../jobs/request.js').JobStatus,
    *   principal?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the last job
-   *   of the page before
+   *   of the previous page
    * @returns {Promise<{data: import('../jobs/view.js').Job[], hasMore: boolean}>}
    */
   async list(options) {
@@ -144,13 +151,13 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Cancels a job that runs, and erases all of it: text, metadata, shared answer, idempotency key,
+   * Cancels a running job, and erases all of its data: text, metadata, shared answer, idempotency key,
    * and its rows in the data file. Messages that it added to a conversation stay there.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Promise<void>} resolves when nothing of it is left
+   * @returns {Promise<void>} resolves when all of its data is erased
    * @throws {import('../internal/util/http-error.js').HttpError} `ERR_JOB_NOT_FOUND`;
-   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: it is still in the data file
+   *   `ERR_INSUFFICIENT_STORAGE` or `ERR_STORAGE_UNAVAILABLE`: the job is still in the data file
    */
   async delete(id, options) {
     const { principal = ANONYMOUS } = checkOptions('delete', options, ['principal']);
@@ -163,11 +170,11 @@ export class Gateway extends EventEmitter {
   /**
    * Ends and erases everything of one caller: jobs, workflows, crawls, conversations, durable streams,
    * keys and values, cached answers, idempotency keys. The ledger and the usage totals keep the amounts
-   * without the name; with `redis` they keep the name as well, and other processes drop what they have in memory at
+   * without the name; with `redis` they keep the name as well, and other processes erase their data in memory at
    * their next beat at the latest.
    * @param {string} principal
-   * @returns {Promise<void>} resolves when nothing of it is left
-   * @throws {import('../internal/util/http-error.js').HttpError} as `delete`
+   * @returns {Promise<void>} resolves when all of its data is erased
+   * @throws {import('../internal/util/http-error.js').HttpError} see `delete`
    */
   async erasePrincipal(principal) {
     checkString('principal', principal);
@@ -204,7 +211,7 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * Webhooks that were given up: `listFailed({limit, after})` and `replay(id)`, see
+   * Failed webhooks: `listFailed({limit, after})` and `replay(id)`, see
    * `lib/services/webhooks/deliveries.js`.
    * @returns {Pick<import('../services/webhooks/service.js').Webhooks, 'listFailed' | 'replay'>}
    */
@@ -213,8 +220,8 @@ export class Gateway extends EventEmitter {
   }
 
   /**
-   * The audit log: `list(query)` reads it (with `redis` as a promise); `record(action)` adds an action of the application itself, for
-   * example of an administration page of its own.
+   * The audit log: `list(query)` reads it (with `redis` as a promise); `record(action)` adds an action of the
+   * application, for example of its own administration page.
    * @returns {{list: AuditPort['list'], record: AuditPort['record']}}
    */
   get audit() {
@@ -244,7 +251,7 @@ export class Gateway extends EventEmitter {
     const known = ['lastEventId', 'signal', 'principal'];
     const { lastEventId, signal, principal = ANONYMOUS } = checkOptions('stream', options, known);
     const { lifecycle, operations, deployed, hub } = this.#parts;
-    // An operation that has ended here may go on elsewhere.
+    // An operation that ended here may continue in another process.
     const operation = deployed === undefined ? operations.get(id, principal) : undefined;
     const record = lifecycle.jobs.get(id, principal) ?? operation;
     if (record === undefined && deployed === undefined) throw jobNotFound();
@@ -316,17 +323,17 @@ export class Gateway extends EventEmitter {
   /**
    * Serves the router and the page of `web/`, when the provider is ready.
    * @param {import('../http/server.js').ListenOptions} [options] defaults: a free port,
-   *   `127.0.0.1`; without keys a host that other machines reach needs `open: true`
+   *   `127.0.0.1`; without keys a host that other machines can reach needs `open: true`
    * @returns {Promise<import('../http/server.js').GatewayServer>} a `http.Server` with `url` and
    *   `port`, listening; `gateway.close()` closes it
    */
   async listen(options) {
     const { gate, options: own, store, access, metrics } = this.#parts;
-    // A model that fails to load must fail the start instead of the first request.
+    // A model that fails to load must fail the start, not the first request.
     if (!gate.draining) await own.provider.ready?.();
     await store?.restored;
     const isMember = await this.#parts.deployed?.cluster.ready(FIRST_ANSWER_MS);
-    // Nobody may come with a key that was disabled over HTTP.
+    // Keys disabled over HTTP must not be accepted.
     if (isMember) await this.#parts.sharedKeys?.read().catch(() => {});
     if (gate.draining) throw draining();
     const { authenticate, egress, logger: log, bodyIdleMs, maxBodyBytes: bodyBytesMax } = own;
@@ -336,12 +343,12 @@ export class Gateway extends EventEmitter {
       ...{ handler: this.#handler, access, authenticate, egress, onRefused, log },
       ...{ bodyIdleMs, bodyBytesMax },
     };
-    const server = await listen(deps, options);
-    this.#servers.add(server);
-    server.once('close', () => this.#servers.delete(server));
+    const opened = await server().listen(deps, options);
+    this.#servers.add(opened);
+    opened.once('close', () => this.#servers.delete(opened));
     // close() may have run while the server was being opened.
-    if (gate.draining) await server.drain();
-    return server;
+    if (gate.draining) await opened.drain();
+    return opened;
   }
 
   /**
@@ -370,13 +377,13 @@ export class Gateway extends EventEmitter {
       applyAccess(access);
       return;
     }
-    // What is in Redis goes over it; an invalid one changes nothing.
+    // Changes in Redis override it; an invalid configuration changes nothing.
     compileAccess('access', access);
     sharedKeys.replaceOwn(structuredClone(access));
     applyAccess(sharedKeys.access);
   }
 
-  /** @returns {boolean} whether new jobs are accepted: false once `close()` was called */
+  /** @returns {boolean} whether new jobs are accepted: false after a call of `close()` */
   ready() {
     return !this.#parts.gate.draining;
   }
@@ -397,13 +404,13 @@ export class Gateway extends EventEmitter {
   /** @param {number} drainMs */
   async #close(drainMs) {
     try {
-      await shutDown(this.#parts, { drainMs, servers: this.#servers });
+      await shutdown().shutDown(this.#parts, { drainMs, servers: this.#servers });
     } finally {
       this.#hubClosed = true;
       const { cache, hub, store, memory, deployed } = this.#parts;
       memory.close();
       cache.close();
-      // What is still to be written of operations waits for a Redis that is away.
+      // Remaining writes of operations would wait while Redis is away.
       deployed?.writes.close();
       if (store !== undefined || deployed !== undefined) await hub.flush();
       await deployed?.deployment.leave();
@@ -417,8 +424,8 @@ export class Gateway extends EventEmitter {
 /**
  * @param {import('./options.js').GatewayOptions} options
  * @returns {Gateway}
- * @throws {TypeError | RangeError} naming the invalid option and the values it takes
+ * @throws {TypeError | RangeError} naming the invalid option and its valid values
  */
 export function createGateway(options) {
-  return new Gateway(createParts(checkGatewayOptions(options)));
+  return new Gateway(assembly().createParts(checkGatewayOptions(options)));
 }

@@ -12,9 +12,9 @@
  * @property {string} model
  * @property {boolean} child true for a job of a workflow
  * @property {number} attempt from 1; 0 before the first one
- * @property {string} [upstream] of this attempt, where the provider has several
+ * @property {string} [upstream] of this attempt, if the provider has several
  * @property {import('../jobs/request.js').JobStatus} status after the change
- * @property {'hit' | 'miss' | 'join'} [cache] where its answer comes from, if answers are shared
+ * @property {'hit' | 'miss' | 'join'} [cache] source of its answer, if answers are shared
  * @property {string} [reason] of `ended`: as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of `ended`, if it failed
  * @property {{prompt_tokens: number, completion_tokens: number}} [usage] of `ended`

@@ -1,18 +1,10 @@
 import { createRequire } from 'node:module';
 import { AnswerCounts } from './answer-counts.js';
-import {
-  LATENCY_BUCKETS,
-  addAuditMetrics,
-  addMemoryMetrics,
-  addStoreMetrics,
-  addUpstreamMetrics,
-  addWebhookMetrics,
-} from './metric-groups.js';
-import { droppedLogLines } from '../internal/util/logger.js';
 import { promClient } from '../internal/util/packages.js';
 
 export const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
 
+const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const OVERHEAD_BUCKETS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ];
@@ -30,128 +22,96 @@ const REFUSALS = [
   'memory_full',
 ];
 
+/** Results of attempts at webhooks; the last two kinds have no further attempt. */
+const WEBHOOK_RESULTS = ['delivered', 'retried', 'failed', 'dropped'];
+
 /**
- * Metrics of a gateway, in a Prometheus registry of its own, so that several gateways in one
- * process do not mix.
+ * Metrics of a gateway, in a separate Prometheus registry, so that several gateways in one
+ * process do not mix. Those that the parts count themselves are added by `addReadings`.
  */
 export class GatewayMetrics {
   /**
    * @param {object} options
    * @param {boolean} options.processDefaults
-   * @param {() => {queued: number, inFlightBatches: number, openStreams: number,
-   *   cached: {entries: number, bytes: number}, leases: number, held: number, durableStreams: number,
-   *   retriesRefused: number, memory: import('../internal/util/memory-budget.js').MemoryBudget,
-   *   webhooks: {pending: number, failed: number}, store?: import('./metric-groups.js').StoreFigures}} options.stats called at each scrape
-   * @param {boolean} options.durable whether there is a `store`
-   * @param {() => import('../providers/shared/types.js').UpstreamFigures[]} [options.upstreams] of a
-   *   provider with several; called at each scrape
+   * @param {boolean} options.hasUpstreams whether the provider has several
    */
-  constructor({ processDefaults, stats, durable, upstreams }) {
+  constructor({ processDefaults, hasUpstreams }) {
     const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = promClient();
     const registry = new Registry();
     const registers = [registry];
+    /**
+     * @param {string} name
+     * @param {string} help
+     * @param {{[label: string]: readonly string[]}} [labels] with the values that are 0 at first
+     */
+    const counter = (name, help, labels = {}) => {
+      const made = new Counter({ name, help, labelNames: Object.keys(labels), registers });
+      for (const [label, values] of Object.entries(labels)) {
+        for (const value of values) made.inc({ [label]: value }, 0);
+      }
+      return made;
+    };
+    /**
+     * @param {string} name
+     * @param {string} help
+     * @param {number[]} buckets in seconds
+     */
+    const histogram = (name, help, buckets) => new Histogram({ name, help, buckets, registers });
+
     this.registry = registry;
-    this.jobs = new Counter({
-      name: 'sluice_jobs_total',
-      help: 'Jobs that have ended, by terminal status.',
-      labelNames: ['status'],
-      registers,
+    this.jobs = counter('sluice_jobs_total', 'Jobs that have ended, by terminal status.', {
+      status: ['completed', 'failed', 'cancelled'],
     });
-    for (const status of ['completed', 'failed', 'cancelled']) this.jobs.inc({ status }, 0);
-    this.rejected = new Counter({
-      name: 'sluice_jobs_rejected_total',
-      help: 'Valid submissions that were not admitted, by error code.',
-      labelNames: ['code'],
-      registers,
-    });
-    for (const code of REFUSALS) this.rejected.inc({ code }, 0);
-    this.rateLimited = new Counter({
-      name: 'sluice_rate_limited_total',
-      help: 'Refusals by limits, by scope and limit; a refusal by several limits counts once for each.',
-      labelNames: ['scope', 'limit'],
-      registers,
-    });
-    new Gauge({
-      name: 'sluice_quota_leases',
-      help: 'Reservations of jobs and shared answers that have not ended.',
-      registers,
-      collect() {
-        this.set(stats().leases);
-      },
-    });
-    new Gauge({
-      name: 'sluice_credit_holds',
-      help: 'Jobs and shared answers that hold credit and have not ended.',
-      registers,
-      collect() {
-        this.set(stats().held);
-      },
-    });
-    this.creditsCharged = new Counter({
-      name: 'sluice_credits_charged_total',
-      help: 'Micro-credits charged for jobs.',
-      registers,
-    });
-    this.creditsUncollected = new Counter({
-      name: 'sluice_credits_uncollected_total',
-      help: 'Micro-credits of cost that neither the hold nor the account of a job could cover.',
-      registers,
-    });
-    this.retries = new Counter({
-      name: 'sluice_job_retries_total',
-      help: 'Attempts beyond the first.',
-      registers,
-    });
-    new Counter({
-      name: 'sluice_retries_refused_total',
-      help: 'Retries refused because the retry budget of the upstream was used up.',
-      registers,
-      collect() {
-        this.reset();
-        this.inc(stats().retriesRefused);
-      },
-    });
-    this.operations = new Counter({
-      name: 'sluice_works_total',
-      help: 'Attempts of workflows and crawls that have ended, by kind and terminal status.',
-      labelNames: ['kind', 'status'],
-      registers,
-    });
-    this.tokens = new Counter({
-      name: 'sluice_tokens_total',
-      help: 'Tokens of jobs that have ended.',
-      registers,
-    });
-    this.queueSeconds = new Histogram({
-      name: 'sluice_job_queue_seconds',
-      help: 'From admission to the first dispatch.',
-      buckets: LATENCY_BUCKETS,
-      registers,
-    });
-    this.ttftSeconds = new Histogram({
-      name: 'sluice_job_ttft_seconds',
-      help: 'From admission to the first token.',
-      buckets: LATENCY_BUCKETS,
-      registers,
-    });
-    this.durationSeconds = new Histogram({
-      name: 'sluice_job_duration_seconds',
-      help: 'From admission to the terminal event.',
-      buckets: DURATION_BUCKETS,
-      registers,
-    });
-    this.overheadSeconds = new Histogram({
-      name: 'sluice_job_overhead_seconds',
-      help: 'From submission to the terminal event, without the time in which a call of the provider was open.',
-      buckets: OVERHEAD_BUCKETS,
-      registers,
-    });
-    this.outputTokenSeconds = new Histogram({
-      name: 'sluice_job_output_token_seconds',
-      help: 'Mean time between two tokens of a completed job, after the first one.',
-      buckets: TOKEN_BUCKETS,
-      registers,
-    });
+    this.rejected = counter(
+      'sluice_jobs_rejected_total',
+      'Valid submissions that were not admitted, by error code.',
+      { code: REFUSALS },
+    );
+    this.rateLimited = counter(
+      'sluice_rate_limited_total',
+      'Refusals by limits, by scope and limit; a refusal by several limits counts once for each.',
+      { scope: [], limit: [] },
+    );
+    this.creditsCharged = counter(
+      'sluice_credits_charged_total',
+      'Micro-credits charged for jobs.',
+    );
+    this.creditsUncollected = counter(
+      'sluice_credits_uncollected_total',
+      'Micro-credits of cost that neither the hold nor the account of a job could cover.',
+    );
+    this.retries = counter('sluice_job_retries_total', 'Attempts beyond the first.');
+    this.operations = counter(
+      'sluice_works_total',
+      'Attempts of workflows and crawls that have ended, by kind and terminal status.',
+      { kind: [], status: [] },
+    );
+    this.tokens = counter('sluice_tokens_total', 'Tokens of jobs that have ended.');
+    this.queueSeconds = histogram(
+      'sluice_job_queue_seconds',
+      'From admission to the first dispatch.',
+      LATENCY_BUCKETS,
+    );
+    this.ttftSeconds = histogram(
+      'sluice_job_ttft_seconds',
+      'From admission to the first token.',
+      LATENCY_BUCKETS,
+    );
+    this.durationSeconds = histogram(
+      'sluice_job_duration_seconds',
+      'From admission to the terminal event.',
+      DURATION_BUCKETS,
+    );
+    this.overheadSeconds = histogram(
+      'sluice_job_overhead_seconds',
+      'From submission to the terminal event, without the time in which a call of the provider was open.',
+      OVERHEAD_BUCKETS,
+    );
+    this.outputTokenSeconds = histogram(
+      'sluice_job_output_token_seconds',
+      'Mean time between two tokens of a completed job, after the first one.',
+      TOKEN_BUCKETS,
+    );
     const answers = new AnswerCounts();
     this.answers = answers;
     new Counter({
@@ -163,97 +123,46 @@ export class GatewayMetrics {
         answers.drain((labels, count) => this.inc(labels, count));
       },
     });
-    this.cacheLookups = new Counter({
-      name: 'sluice_cache_lookups_total',
-      help: 'Jobs whose answer may be shared, by its source: `hit` finished, `join` running, `miss` new.',
-      labelNames: ['result'],
-      registers,
-    });
-    for (const result of ['hit', 'join', 'miss']) this.cacheLookups.inc({ result }, 0);
-    new Gauge({
-      name: 'sluice_cache_entries',
-      help: 'Finished answers kept for sharing.',
-      registers,
-      collect() {
-        this.set(stats().cached.entries);
-      },
-    });
-    new Gauge({
-      name: 'sluice_cache_bytes',
-      help: 'Bytes of the finished answers kept.',
-      registers,
-      collect() {
-        this.set(stats().cached.bytes);
-      },
-    });
-    new Gauge({
-      name: 'sluice_open_streams',
-      help: 'Event streams open over HTTP.',
-      registers,
-      collect() {
-        this.set(stats().openStreams);
-      },
-    });
-    this.refusedConnections = new Counter({
-      name: 'sluice_connections_refused_total',
-      help: 'Connections closed at once, by the limit reached: of all connections or of one address.',
-      labelNames: ['limit'],
-      registers,
-    });
-    for (const limit of ['all', 'address']) this.refusedConnections.inc({ limit }, 0);
+    this.cacheLookups = counter(
+      'sluice_cache_lookups_total',
+      'Jobs whose answer may be shared, by its source: `hit` finished, `join` running, `miss` new.',
+      { result: ['hit', 'join', 'miss'] },
+    );
+    this.refusedConnections = counter(
+      'sluice_connections_refused_total',
+      'Connections closed at once, by the limit reached: of all connections or of one address.',
+      { limit: ['all', 'address'] },
+    );
     new Gauge({
       name: 'sluice_build_info',
       help: 'Always 1, with the version of the package.',
       labelNames: ['version'],
       registers,
     }).set({ version: VERSION }, 1);
-    new Gauge({
-      name: 'sluice_in_flight_batches',
-      help: 'Batches in the provider.',
-      registers,
-      collect() {
-        this.set(stats().inFlightBatches);
-      },
-    });
-    new Gauge({
-      name: 'sluice_queued_requests',
-      help: 'Requests admitted and not yet dispatched.',
-      registers,
-      collect() {
-        this.set(stats().queued);
-      },
-    });
-    new Gauge({
-      name: 'sluice_durable_streams',
-      help: 'Durable streams, including deleted ones kept for their forks.',
-      registers,
-      collect() {
-        this.set(stats().durableStreams);
-      },
-    });
-    new Counter({
-      name: 'sluice_log_lines_dropped_total',
-      help: 'Log lines of the process that were dropped because the reader of stderr fell behind.',
-      registers,
-      collect() {
-        this.reset();
-        this.inc(droppedLogLines());
-      },
-    });
-    /** From the start of a call to its first entry; of a provider with several upstreams. */
-    this.upstreamTtftSeconds =
-      upstreams === undefined ? undefined : addUpstreamMetrics(registers, upstreams);
-    const audit = addAuditMetrics(registers);
-    this.auditEntries = audit.entries;
-    this.auditDropped = audit.dropped;
-    this.webhookDeliveries = addWebhookMetrics(registers, () => stats().webhooks);
-    addMemoryMetrics(registers, () => stats().memory);
-    if (durable) {
-      addStoreMetrics(
-        registers,
-        () => /** @type {import('./metric-groups.js').StoreFigures} */ (stats().store),
-      );
-    }
+    /** From the start of a call to its first entry; for a provider with several upstreams. */
+    this.upstreamTtftSeconds = hasUpstreams
+      ? new Histogram({
+          name: 'sluice_upstream_first_entry_seconds',
+          help: 'From the start of a call of an upstream to its first entry.',
+          labelNames: ['upstream'],
+          buckets: LATENCY_BUCKETS,
+          registers,
+        })
+      : undefined;
+    this.auditEntries = counter(
+      'sluice_audit_entries_total',
+      'Entries of the audit log, by action and outcome.',
+      { action: [], outcome: [] },
+    );
+    this.auditDropped = counter(
+      'sluice_audit_dropped_total',
+      'Entries dropped from a full audit log (audit.maxEntries).',
+    );
+    this.webhookDeliveries = counter(
+      'sluice_webhook_deliveries_total',
+      'Webhook attempts by result: `delivered`, `retried` later, `failed` permanently, `dropped` for lack of room.',
+      { result: WEBHOOK_RESULTS },
+    );
     if (processDefaults) collectDefaultMetrics({ register: registry });
   }
 
@@ -275,7 +184,7 @@ export class GatewayMetrics {
   }
 
   /**
-   * @param {{upstream?: string, attemptOffsetMs: number}} record that has called its provider itself
+   * @param {{upstream?: string, attemptOffsetMs: number}} record that called its provider itself
    * @param {{queue_ms: number, ttft_ms: number | null}} figures of its final state
    */
   observeUpstream({ upstream, attemptOffsetMs }, { queue_ms: queueMs, ttft_ms: ttftMs }) {

@@ -1,6 +1,6 @@
 /**
  * The options of `createGateway` and `gateway.close`. Their checks, the flags of the command line, the
- * types and the tables of the documentation are made from these rows; `npm run docs` writes the latter.
+ * types and the tables of the documentation are generated from these rows; `npm run docs` writes the latter.
  */
 import { FACES_OPTIONS } from './options/faces.js';
 import { JOBS_OPTIONS } from './options/jobs.js';
@@ -30,6 +30,6 @@ export const CLOSE_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: 10_000,
     flag: 'drain-ms',
-    help: 'how long running jobs may go on before they are ended as `shutdown`',
+    help: 'time for running jobs to finish before they are ended as `shutdown`',
   },
 ]);

@@ -19,9 +19,9 @@ async function readersServed(hub) {
 
 /**
  * Refuses new work, lets the rest run for `drainMs`, then ends it as `shutdown`. In a deployment of
- * several processes, jobs that can be run elsewhere are handed over instead: those that have not begun at
- * once. When this resolves, every reader has its terminal event, webhooks that were due have been
- * attempted, and servers and provider are closed; the hub is still open.
+ * several processes, jobs that can run elsewhere are handed over instead; jobs that have not begun are handed over
+ * at once. When this resolves, every reader has its terminal event, due webhooks have been attempted, and servers
+ * and provider are closed; the hub is still open.
  * @param {import('./assembly.js').GatewayParts &
  *   {deployment?: import('../cluster/deployment.js').Deployment}} parts
  * @param {{drainMs: number, servers: Set<import('../http/server.js').GatewayServer>}} options

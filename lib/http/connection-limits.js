@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 const RESERVE_MIN = 128;
 /** Minimum share of all descriptors that is reserved. */
 const RESERVE_SHARE = 1 / 8;
-/** Assumed limit where the system does not report one. */
+/** Assumed limit if the system does not report one. */
 const UNKNOWN_LIMIT = 1024;
 
 /** @returns {number} descriptors that this process may have open */
@@ -27,25 +27,25 @@ export function descriptorLimit() {
 /**
  * @param {number} descriptors that the process may have open
  * @param {number} perConnection descriptors that a connection may take
- * @returns {number} connections; Infinity: without limit
+ * @returns {number} connections; Infinity: no limit
  */
 export function defaultMaxConnections(descriptors, perConnection) {
   const reserve = Math.max(RESERVE_MIN, Math.ceil(descriptors * RESERVE_SHARE));
   return Math.max(1, Math.floor((descriptors - reserve) / perConnection)) || Infinity;
 }
 
-/** Counts the connections of a server by the address of the client, and cuts those beyond a limit. */
+/** Counts the connections of a server per client address, and closes those beyond a limit. */
 export class AddressLimit {
   #max;
   #onRefused;
   /** @type {Map<string, number>} connections by address */
   #counts = new Map();
-  /** @type {WeakMap<object, string>} addresses of sockets that count */
+  /** @type {WeakMap<object, string>} addresses of counted sockets */
   #addresses = new WeakMap();
 
   /**
    * @param {import('node:http').Server} server
-   * @param {number} max of one address
+   * @param {number} max connections per address
    * @param {() => void} onRefused
    */
   constructor(server, max, onRefused) {
@@ -57,7 +57,7 @@ export class AddressLimit {
   /** @param {import('node:net').Socket} socket */
   #onConnection(socket) {
     const { remoteAddress: address } = socket;
-    // A connection returned from a stream is counted already.
+    // A connection returned from a stream is already counted.
     if (address === undefined || this.#addresses.has(socket)) return;
     const count = this.#counts.get(address) ?? 0;
     if (count >= this.#max) {

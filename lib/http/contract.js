@@ -13,10 +13,10 @@ import { later } from '../internal/util/packages.js';
 
 /**
  * @template Deps
- * @param {string[]} paths all those of the module
+ * @param {string[]} paths all paths of the module
  * @param {() => Promise<(deps: Deps) => Routes>} importMaker imports the module
- * @returns {(deps: Deps | (() => Promise<Deps>)) => LaterRoutes} dependencies that are loaded later, too, are
- *   given as a function
+ * @returns {(deps: Deps | (() => Promise<Deps>)) => LaterRoutes} dependencies that are also loaded later are
+ *   passed as a function
  */
 function routesLater(paths, importMaker) {
   const load = later(importMaker);

@@ -2,11 +2,11 @@ import { AbortState } from '../internal/util/abort.js';
 
 /**
  * @param {import('node:http').ServerResponse} res
- * @returns {AbortState} aborted when the client leaves before it has the answer
+ * @returns {AbortState} aborted if the client disconnects before the end of the answer
  */
 export function departureOf(res) {
   const departure = new AbortState();
-  // It is emitted once.
+  // The event is emitted only once.
   res.on('close', () => {
     if (!res.writableFinished) departure.abort();
   });

@@ -1,6 +1,6 @@
 /**
- * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into an error
- * of that, without details of the server.
+ * Turns any error thrown by a route into `{"error": {...}}`, on the paths of Anthropic's API into its
+ * error format, without details of the server.
  */
 import { HttpError } from '../internal/util/http-error.js';
 import { isMessagesPath, messagesError } from './faces/messages/answer.js';
@@ -23,7 +23,7 @@ export const UNREADABLE = 'The request could not be read.';
 export function routeNotFound(method) {
   return new HttpError(404, {
     code: 'not_found',
-    message: `Nothing answers ${method} at this path.`,
+    message: `There is no route for ${method} at this path.`,
   });
 }
 
@@ -35,7 +35,7 @@ export function routeNotFound(method) {
 export function methodNotAllowed(method, allow) {
   return new HttpError(405, {
     code: 'method_not_allowed',
-    message: `This path takes ${allow}, not ${method}.`,
+    message: `This path allows ${allow}, not ${method}.`,
     headers: { Allow: allow },
   });
 }
@@ -57,7 +57,7 @@ export function toHttpError(error) {
   }
   return new HttpError(500, {
     code: 'internal_error',
-    message: 'Something went wrong on our side; the request id finds it in the log.',
+    message: 'Internal error; search the server log for the request id.',
     cause: error,
   });
 }
@@ -87,12 +87,12 @@ export function sendError(thrown, req, res, log) {
     log.error(fields, 'request failed');
   }
   if (res.headersSent) {
-    // A proper end would make a truncated body look complete.
+    // A regular end would make a truncated body look complete.
     res.destroy();
     return;
   }
   setHeaders(res, error.headers ?? {});
-  // OpenAI's clients would repeat a conflict.
+  // OpenAI's clients would retry a conflict.
   if (error.status === 409) res.setHeader('x-should-retry', 'false');
   if (isMessagesPath(req.url)) {
     sendJson(res, error.status, messagesError(error, setMessagesRequestId(res)));

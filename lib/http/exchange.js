@@ -2,7 +2,7 @@ import { NOT_RECORDED } from './middleware/audit-trail.js';
 
 /** @typedef {import('./router.js').Context} Context */
 
-/** A request whose route is known: the `Context` of the route, filled by the handler step by step. */
+/** A request with a known route: the `Context` of the route, filled by the handler step by step. */
 export class Exchange {
   params;
   query;

@@ -3,7 +3,7 @@ import { WebIncomingMessage } from './web-request.js';
 import { WebServerResponse } from './web-response.js';
 import { typeError } from '../internal/util/errors.js';
 
-/** @param {any} request @returns {request is Request} also one of another realm, or a subclass */
+/** @param {any} request @returns {request is Request} true also for a Request of another realm or a subclass */
 function isRequest(request) {
   return typeof request?.url === 'string' && typeof request.headers?.get === 'function';
 }
@@ -11,10 +11,10 @@ function isRequest(request) {
 /**
  * Runs the handler on a Web `Request`.
  *
- * Resolves with the head; the body streams. Cancelling the body, and aborting `request.signal`, count
- * as the client's disconnect.
+ * Resolves with the head; the body streams. Cancelling the body or aborting `request.signal` counts
+ * as a disconnect of the client.
  * @param {import('./handler.js').Handler} handler
- * @param {Request} request whose body has not been read
+ * @param {Request} request with an unread body
  * @returns {Promise<Response>}
  * @throws {TypeError} for anything else
  */
@@ -26,7 +26,7 @@ export async function fetchFrom(handler, request) {
   const res = new WebServerResponse(req);
   const abort = () => res.destroy(signal.reason);
   signal?.addEventListener('abort', abort, { once: true });
-  // Node closes the connection of a request that is cut off.
+  // Node would close the connection of an incomplete request.
   req.once('aborted', () => res.destroy());
   res.once('close', () => {
     signal?.removeEventListener('abort', abort);

@@ -13,7 +13,7 @@ import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { digestOf, readBytes, readJson } from './middleware/body.js';
-import { COME_BACK_MS, sendRetry } from './sse/response.js';
+import { COME_BACK_MS, sendRetry } from './sse/head.js';
 import { setHeaders } from './respond.js';
 import { setRequestId } from './middleware/request-id.js';
 import { whenReady } from '../internal/util/when-ready.js';
@@ -42,14 +42,15 @@ import { whenReady } from '../internal/util/when-ready.js';
  * @property {{requireAdmin: (req: IncomingMessage, caller: {admin: boolean}) => void}} admins
  * @property {import('./mount-prefix.js').TrustedProxies} trustProxy
  * @property {number} bodyBytesMax
- * @property {number} stallMs how long a client may take nothing of its answer
- * @property {number} bodyIdleMs how long a client may send no byte of a body
+ * @property {number} stallMs time without progress after which a client that does not read its answer is
+ *   disconnected
+ * @property {number} bodyIdleMs longest silence of a client within a body
  * @property {import('../internal/util/memory-budget.js').MemoryBudget} memory
  * @property {import('../services/audit/entries.js').AuditPort} audit
  * @property {(req: IncomingMessage, res: ServerResponse, route: string, answer: () => void) => void}
- *   [onRequest] calls `answer` once, in the context of a trace; default: only that
- * @property {(route: string, status: number) => void} [onAnswer] called for each answer when it is
- *   over; of a stream with a socket of its own, once its head is sent. `route` is a path of the table, or
+ *   [onRequest] calls `answer` once, in the context of a trace; default: only calls it
+ * @property {(route: string, status: number) => void} [onAnswer] called at the end of each answer
+ *   or, for a stream with its own socket, once its head is sent. `route` is a path of the table, or
  *   `unknown`
  * @property {() => void} checkOpen throws an HttpError once the gateway is closed
  * @property {import('../internal/util/logger.js').Logger} log
@@ -58,17 +59,17 @@ import { whenReady } from '../internal/util/when-ready.js';
 /** Resolves in the next microtask. */
 const PARSED = Promise.resolve();
 
-/** Label of the route of requests for other paths. */
+/** Route label for requests for unknown paths. */
 const UNKNOWN_ROUTE = 'unknown';
 
-/** Malformed paths with this prefix are answered here instead of passed on. */
+/** Malformed paths with this prefix are answered here, not passed to `next`. */
 const OWN_PREFIX = '/v1/';
 
 /** Responses must not be cached; tokens in stream URLs must not leak in a Referer header. */
 const HEADERS = Object.freeze({ 'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' });
 
 /**
- * @param {string} url as in the request line
+ * @param {string} url URL from the request line
  * @returns {{path: string, query: string}}
  */
 function splitUrl(url) {
@@ -82,7 +83,7 @@ function splitUrl(url) {
 
 /**
  * @param {ServerResponse} res
- * @returns {boolean} whether its connection has closed, so that no event tells of it later
+ * @returns {boolean} whether its connection has already closed, so that no event will follow
  */
 function hasLeft(res) {
   return res.closed === true || /** @type {any} */ (res).stream?.destroyed === true;
@@ -123,10 +124,10 @@ export function createHandler(deps) {
 
   /**
    * @param {import('./router.js').Endpoint} endpoint
-   * @param {Exchange} exchange gets the body, and its digest
+   * @param {Exchange} exchange receives the body and its digest
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @returns {Promise<void> | void} a promise where the body has not come yet
+   * @returns {Promise<void> | void} a promise if the body has not arrived yet
    */
   function readBody(endpoint, exchange, req, res) {
     const { body: kind = 'none', bodyBytesMax: bytesMax = deps.bodyBytesMax, resource } = endpoint;
@@ -137,13 +138,17 @@ export function createHandler(deps) {
           exchange.digest = digestOf(bytes);
         }
       : undefined;
-    const how = { optional: kind === 'optional-json', exact: kind === 'exact-json', onBytes };
+    const readOptions = {
+      optional: kind === 'optional-json',
+      exact: kind === 'exact-json',
+      onBytes,
+    };
     const reading = guardBody(req, res, watch, () =>
-      kind === 'bytes' ? readBytes(req, bytesMax) : readJson(req, bytesMax, how),
+      kind === 'bytes' ? readBytes(req, bytesMax) : readJson(req, bytesMax, readOptions),
     );
     return whenReady(reading, (body) => {
       exchange.body = body;
-      // A middleware that has parsed the body leaves no bytes.
+      // After a body-parsing middleware no bytes are left.
       if (endpoint.digest && exchange.digest === '') {
         exchange.digest = digestOf(JSON.stringify(body) ?? '');
       }
@@ -155,7 +160,7 @@ export function createHandler(deps) {
    * @param {{prefix: string, queryString: string}} url
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @returns {Promise<void> | void} a promise where the answer waits for something
+   * @returns {Promise<void> | void} a promise if the answer must wait
    */
   function answer({ entry, params }, { prefix, queryString }, req, res) {
     return whenReady(entry.methods ?? entry.load(), (methods) => {
@@ -171,13 +176,13 @@ export function createHandler(deps) {
    * @param {Exchange} exchange
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @returns {Promise<void> | void} as `answer`
+   * @returns {Promise<void> | void} see `answer`
    */
   function admit(endpoint, exchange, req, res) {
-    // Health checks may come from anywhere, and tell nothing about callers.
+    // Health checks may come from anywhere, and reveal nothing about callers.
     if (endpoint.auth !== 'none') checkOrigin(req, access.corsOrigins);
     return whenReady(authorize(endpoint, req, exchange.query), (caller) => {
-      // What follows waits for the end of the connection, and nobody waits for the answer.
+      // Later parts wait for the end of the connection, but no part waits for the answer.
       if (hasLeft(res)) return undefined;
       exchange.access = caller;
       const { audit } = endpoint;
@@ -200,7 +205,7 @@ export function createHandler(deps) {
    * @param {Exchange} exchange
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @returns {Promise<void> | void} as `answer`
+   * @returns {Promise<void> | void} see `answer`
    */
   function serve(endpoint, exchange, req, res) {
     const { auth, body = 'none' } = endpoint;
@@ -212,7 +217,7 @@ export function createHandler(deps) {
       discard(req, res);
       return handOver(endpoint, exchange, req, res);
     }
-    // Node has parsed what came with the head once the listeners of 'request' have returned.
+    // Node parses the bytes that arrived with the head after the listeners of 'request' have returned.
     return PARSED.then(() =>
       whenReady(readBody(endpoint, exchange, req, res), () =>
         handOver(endpoint, exchange, req, res),
@@ -225,7 +230,7 @@ export function createHandler(deps) {
    * @param {Exchange} exchange complete, except for its `baseUrl`
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
-   * @returns {Promise<void> | void} as `answer`
+   * @returns {Promise<void> | void} see `answer`
    */
   function handOver(endpoint, exchange, req, res) {
     if (hasLeft(res)) return undefined;
@@ -240,7 +245,7 @@ export function createHandler(deps) {
    * @param {IncomingMessage} req
    * @param {ServerResponse} res
    * @param {any} error
-   * @returns {boolean} whether the client of a stream is to come back, when Redis answers again
+   * @returns {boolean} whether the client of a stream should reconnect, because Redis is away
    */
   function comesBack({ entry }, req, res, error) {
     const isStream = endpointOf(entry.methods, req.method)?.auth === 'stream';
@@ -272,7 +277,7 @@ export function createHandler(deps) {
         sendRetry(res, COME_BACK_MS);
       } else fail(error);
     };
-    // It is emitted once.
+    // The event is emitted only once.
     res.on('close', () => {
       if (res.headersSent) deps.onAnswer?.(route, res.statusCode);
     });

@@ -1,4 +1,4 @@
-/** The options of `gateway.listen`. Their checks, flags and documentation are made from these rows. */
+/** The options of `gateway.listen`. Checks, flags and documentation are generated from these rows. */
 
 /** @type {readonly import('../internal/util/option-table.js').OptionRow[]} */
 export const LISTEN_OPTIONS = Object.freeze([
@@ -20,7 +20,7 @@ export const LISTEN_OPTIONS = Object.freeze([
     default: '127.0.0.1',
     flag: 'host',
     flagValue: 'NAME',
-    help: 'address to listen on; one that other machines reach needs keys, or `open`',
+    help: 'address to listen on; an address that other machines can reach needs keys, or `open`',
   },
   {
     path: 'open',
@@ -43,7 +43,7 @@ export const LISTEN_OPTIONS = Object.freeze([
     takes: 'a token of visible ASCII characters',
     defaultText: 'callers on this machine are administrators',
     help: 'without keys, the bearer token of administrators (`Authorization: Bearer TOKEN`)',
-    more: '`sluice serve` makes one at start.',
+    more: '`sluice serve` creates one at start.',
   },
   {
     path: 'maxConnections',
@@ -67,8 +67,8 @@ export const LISTEN_OPTIONS = Object.freeze([
     min: 1,
     default: 75_000,
     flag: 'keep-alive-timeout-ms',
-    help: 'how long an idle connection stays open; longer than a load balancer in front keeps it',
-    more: 'Most keep it for 60 s: see [deployment](deployment.md#time-outs).',
+    help: 'time after which an idle connection is closed; must exceed that of a load balancer in front',
+    more: 'Most load balancers close idle connections after 60 s: see [deployment](deployment.md#time-outs).',
   },
   {
     path: 'headersTimeoutMs',
@@ -76,7 +76,7 @@ export const LISTEN_OPTIONS = Object.freeze([
     min: 1,
     flag: 'headers-timeout-ms',
     defaultText: '5 s above keepAliveTimeoutMs',
-    help: 'time for the head of a request; above the time of idle connections',
+    help: 'time limit for the head of a request; must exceed the time for idle connections',
   },
 ]);
 
@@ -84,8 +84,8 @@ export const LISTEN_OPTIONS = Object.freeze([
 /**
  * @typedef {object} ListenOptions
  * @property {number} [port] port to listen on; 0 picks a free one; default 0
- * @property {string} [host] address to listen on; one that other machines reach needs keys, or `open`;
- *   default `127.0.0.1`
+ * @property {string} [host] address to listen on; an address that other machines can reach needs keys, or
+ *   `open`; default `127.0.0.1`
  * @property {boolean} [open] without keys, allow unauthenticated access from other machines, under any host
  *   name; default false
  * @property {string[]} [allowedHosts] without keys, further names that callers may use for this machine,
@@ -96,9 +96,9 @@ export const LISTEN_OPTIONS = Object.freeze([
  *   limit of open files less a reserve
  * @property {number} [maxConnectionsPerAddress] connections of one client address; proxies share one;
  *   default: no limit
- * @property {number} [keepAliveTimeoutMs] how long an idle connection stays open; longer than a load
- *   balancer in front keeps it; default 75000
- * @property {number} [headersTimeoutMs] time for the head of a request; above the time of idle connections;
- *   default: 5 s above keepAliveTimeoutMs
+ * @property {number} [keepAliveTimeoutMs] time after which an idle connection is closed; must exceed that
+ *   of a load balancer in front; default 75000
+ * @property {number} [headersTimeoutMs] time limit for the head of a request; must exceed the time for idle
+ *   connections; default: 5 s above keepAliveTimeoutMs
  */
 // end of types

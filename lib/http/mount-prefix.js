@@ -1,19 +1,19 @@
 /**
  * The path under which clients see the handler: URLs in answers begin with it. It has two parts, the
- * prefix that a proxy in front has stripped, and the one of the app that the handler is mounted in. Pure.
+ * prefix that a proxy in front has stripped, and the mount path of the handler in its app. Pure.
  */
 import { isIP } from 'node:net';
 import { ipaddr } from '../internal/util/packages.js';
 
 /**
- * Peers whose `X-Forwarded-Prefix` counts: `local` those with a loopback, private or link-local address,
+ * Peers with a trusted `X-Forwarded-Prefix`: `local`: those with a loopback, private or link-local address,
  * or without an address (a Unix socket, `gateway.fetch`).
  * @typedef {'local' | 'all' | 'none'} TrustedProxies
  */
 
 const LOCAL_RANGES = new Set(['loopback', 'private', 'linkLocal', 'uniqueLocal']);
 
-/** An absolute path without anything that has a meaning in a URL; `//` would begin a host. */
+/** An absolute path without special characters of URLs; `//` would begin a host. */
 const PREFIX = /^(?:\/|(?:\/[\w.~!$&'()*+;=:@%-]+)+\/?)$/;
 
 /** @param {string | undefined} address */
@@ -25,7 +25,7 @@ function isLocal(address) {
 /**
  * @param {import('node:http').IncomingMessage} req
  * @param {TrustedProxies} trusted
- * @returns {string} empty for none; that of several proxies, outermost first, is joined
+ * @returns {string} empty: none; the prefixes of several proxies are joined, outermost first
  */
 function forwardedPrefix(req, trusted) {
   const header = req.headers['x-forwarded-prefix'];
@@ -37,7 +37,7 @@ function forwardedPrefix(req, trusted) {
 }
 
 /**
- * @param {any} req Express sets `baseUrl`; Connect and its kin keep the whole URL in `originalUrl`
+ * @param {any} req Express sets `baseUrl`; Connect and similar frameworks keep the whole URL in `originalUrl`
  * @returns {string}
  */
 function appPrefix({ baseUrl, originalUrl, url = '' }) {
@@ -48,9 +48,9 @@ function appPrefix({ baseUrl, originalUrl, url = '' }) {
 
 /**
  * @param {import('node:http').IncomingMessage} req
- * @param {string} found the prefix that is still in the URL of `req`
+ * @param {string} found the prefix that the URL of `req` still has
  * @param {TrustedProxies} trusted
- * @returns {string} without a slash at its end
+ * @returns {string} without a trailing slash
  */
 export function mountPrefix(req, found, trusted) {
   return forwardedPrefix(req, trusted) + appPrefix(req).replace(/\/$/, '') + found;

@@ -1,4 +1,4 @@
-/** Answers written with node:http alone, so that they work in any server and framework. */
+/** Answers written only with node:http, so that they work in any server and framework. */
 import { jsonOf } from '../primitives/kv/values.js';
 import { stringifyExact } from '../internal/util/exact-json.js';
 
@@ -49,7 +49,7 @@ export function sendNoContent(res) {
 }
 
 /**
- * Names the upstream of a job in its answer, once it is known.
+ * Names the upstream of a job in its answer, if it is known.
  * @param {import('node:http').ServerResponse} res
  * @param {{upstream?: string}} job
  */

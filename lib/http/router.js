@@ -6,17 +6,17 @@ import { findMyWay, lazy } from '../internal/util/packages.js';
  * @typedef {object} Context
  * @property {Record<string, string | undefined>} params of the path, decoded
  * @property {import('node:querystring').ParsedUrlQuery} query
- * @property {string} baseUrl the prefix that the handler is mounted under; empty at the root
+ * @property {string} baseUrl mount prefix of the handler; empty at the root
  * @property {Readonly<import('../jobs/policy/config.js').Access>} access access of the caller
  * @property {any} body as specified by the endpoint's `body`
- * @property {string} digest of the body's bytes, where the endpoint asks for it; else empty
+ * @property {string} digest of the body's bytes, if the endpoint requests it; else empty
  * @property {import('./middleware/audit-trail.js').Note} note adds to the entry of the audit log; without
- *   effect where the endpoint is not recorded
+ *   effect for unrecorded endpoints
  */
 
 /**
  * @typedef {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse,
- *   context: Context) => void | Promise<void>} Handle an error that it throws becomes the answer
+ *   context: Context) => void | Promise<void>} Handle a thrown error becomes the answer
  */
 
 /**
@@ -24,14 +24,14 @@ import { findMyWay, lazy } from '../internal/util/packages.js';
  * @typedef {object} Endpoint
  * @property {Handle} handle
  * @property {'caller' | 'stream' | 'admin' | 'metrics' | 'none'} [auth] `caller` (default): a key,
- *   where there are keys; `stream`: or a signed URL; `admin`: an administrator; `metrics`: an
- *   administrator, where there are keys; `none`: anyone, also after the gateway has closed
+ *   if there are keys; `stream`: a key or a signed URL; `admin`: an administrator; `metrics`: an
+ *   administrator, if there are keys; `none`: anyone, also after the gateway has closed
  * @property {'none' | 'json' | 'exact-json' | 'optional-json' | 'bytes' | 'stream'} [body] how the body is
  *   read before `handle`; `none` (default): discarded, `stream`: left to `handle`, `exact-json`: integers
  *   keep their digits, see `parseExact`
  * @property {boolean} [digest] whether the bytes of a JSON body are digested; default false
  * @property {number} [bodyBytesMax] default: the handler's
- * @property {string} [resource] resource named when the memory budget refuses the body; default
+ * @property {string} [resource] resource named if the memory budget refuses the body; default
  *   `bodies`
  * @property {boolean} [head] whether a GET also answers HEAD; default true
  * @property {import('./middleware/audit-trail.js').AuditSpec} [audit] how requests are recorded in the audit
@@ -40,8 +40,8 @@ import { findMyWay, lazy } from '../internal/util/packages.js';
 
 /** @typedef {{[method: string]: Endpoint}} Methods */
 /**
- * Paths in the syntax of find-my-way. The methods of a path are here, or in a module that the first request for
- * the path loads.
+ * Paths in the syntax of find-my-way. The methods of a path are listed here, or in a module that the first request
+ * for the path loads.
  * @typedef {{[path: string]: Methods | (() => Promise<Methods>)}} Routes
  */
 
@@ -77,12 +77,12 @@ class Entry {
     return methods;
   }
 
-  /** Undefined until they are loaded. */
+  /** Undefined until the methods are loaded. */
   get methods() {
     return this.#methods;
   }
 
-  /** @returns {Promise<Methods>} a failure is that of this call, and the next one tries again */
+  /** @returns {Promise<Methods>} a failure rejects only this call; the next one retries */
   async load() {
     if (typeof this.#given !== 'function') return this.#given;
     return this.#set(await this.#given());
@@ -98,7 +98,7 @@ class Entry {
 function finderOf(entries) {
   const finder = findMyWay()({
     maxParamLength: PARAM_LENGTH_MAX,
-    // With a handler here, `find` returns a result without a store for a malformed path.
+    // With a handler, `find` returns a result without a store for a malformed path.
     onBadUrl: () => {},
   });
   for (const entry of entries) finder.on('GET', entry.route, () => {}, entry);
@@ -124,7 +124,7 @@ export class Router {
 
   /**
    * @param {string} path without the query
-   * @returns {Found | 'malformed' | undefined} `malformed`: an escape in it is not UTF-8
+   * @returns {Found | 'malformed' | undefined} `malformed`: an escape in the path is not UTF-8
    */
   find(path) {
     const fixed = this.#fixed.get(path);
@@ -137,9 +137,9 @@ export class Router {
   }
 
   /**
-   * Finds a route below any prefix: of `/ai/v1/jobs` it is `/v1/jobs`. The shortest prefix wins.
+   * Finds a route below any prefix: for `/ai/v1/jobs` it is `/v1/jobs`. The shortest prefix wins.
    * @param {string} path without the query
-   * @returns {{found: Found | 'malformed' | undefined, prefix: string}} prefix empty for none
+   * @returns {{found: Found | 'malformed' | undefined, prefix: string}} `prefix` is empty if there is none
    */
   findBelow(path) {
     const whole = this.find(path);

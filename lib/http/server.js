@@ -20,21 +20,21 @@ import { StreamConnections } from './sse/socket-handoff.js';
 /**
  * @typedef {import('node:http').Server & {url: string, port: number,
  *   drain: () => Promise<void>}} GatewayServer
- * `drain` stops accepting, lets open responses end, closes idle connections, and cuts the
- * remaining ones after a grace period.
+ * `drain` stops accepting, waits for open responses, closes idle connections, and closes the
+ * others after a grace period.
  *
  * @typedef {import('./listen-options.js').ListenOptions} ListenOptions
  */
 
 const WEB_ROOT = fileURLToPath(new URL('../../web', import.meta.url));
 
-/** How long open responses may take to end after the last job has ended. */
+/** Time limit for open responses after the end of the last job. */
 const DRAIN_GRACE_MS = 2000;
 const IDLE_SWEEP_MS = 25;
 /** Default of headersTimeoutMs, above keepAliveTimeoutMs. */
 const HEADERS_TIMEOUT_MORE_MS = 5000;
 
-/** The page loads nothing from elsewhere and runs no inline script. */
+/** The page loads no resources from other origins and runs no inline scripts. */
 const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -48,7 +48,7 @@ const PAGE_POLICY = [
 
 const PAGE_HEADERS = Object.freeze({
   'Content-Security-Policy': PAGE_POLICY,
-  // File names carry no fingerprint: the browser revalidates each time, usually with a 304.
+  // File names have no fingerprint: the browser revalidates each time, usually with a 304.
   'Cache-Control': 'no-cache',
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
@@ -94,10 +94,10 @@ function checkHost({ access, authenticate }, allowed, { headers: { host }, url =
 }
 
 /**
- * Pages name their files relative to their own path, which has no slash behind it.
+ * Pages refer to their files relative to their own path, which has no trailing slash.
  * @param {http.IncomingMessage} req
  * @param {http.ServerResponse} res
- * @returns {boolean} whether the client was sent to the path without the slash
+ * @returns {boolean} whether the client was redirected to the path without the slash
  */
 function redirectSlash({ url = '' }, res) {
   const [, segment, query] = /\/([^/?]+)\/(\?.*)?$/.exec(url) ?? [];
@@ -109,7 +109,7 @@ function redirectSlash({ url = '' }, res) {
 /**
  * The gateway's handler, then the files of the page.
  * @param {ServerDeps} deps
- * @param {readonly string[] | undefined} allowedHosts undefined: any
+ * @param {readonly string[] | undefined} allowedHosts undefined: all
  * @param {string | undefined} adminToken undefined: none is needed
  * @returns {http.RequestListener}
  */
@@ -171,7 +171,7 @@ function checkReach({ access, authenticate }, host, open) {
   if (open || access.keyed || authenticate !== undefined || isLoopback(host)) return;
   throw rangeError(
     `host takes a loopback address, not ${JSON.stringify(host)}, unless there are keys (access.keys) ` +
-      'or authenticate, or open: true says that everybody may use the gateway',
+      'or authenticate, or open: true to allow unauthenticated access from other machines',
   );
 }
 
@@ -195,9 +195,9 @@ function checkToken(token) {
 }
 
 /**
- * A proxy may send a request just as the server closes the idle connection, and then answers 502. So the
- * server keeps connections longer than proxies do, and the time for a head, which Node counts from the end
- * of the answer before, is longer still.
+ * A proxy may send a request while the server closes the idle connection, and then answers 502. So the
+ * server keeps connections longer than proxies, and the time limit for a head, which Node counts from the end
+ * of the previous answer, is even longer.
  * @param {import('node:http').Server} server
  * @param {ListenOptions} options checked
  */
@@ -216,7 +216,7 @@ function setTimeouts(server, { keepAliveTimeoutMs = 0, headersTimeoutMs }) {
 /** @param {import('node:http').Server} server */
 async function drain(server) {
   const closed = once(server, 'close');
-  // Not listening: the user has closed it, and it waits for open connections.
+  // Not listening: the user has closed the server, which waits for open connections.
   if (server.listening) server.close();
   // Connections become idle one by one, as their responses end.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
@@ -230,7 +230,7 @@ async function drain(server) {
  * @param {import('node:http').Server} server
  * @param {ServerDeps} deps
  * @param {ListenOptions} options
- * @returns {AddressLimit | undefined} undefined: addresses have no limit
+ * @returns {AddressLimit | undefined} undefined: no limit per address
  */
 function limitConnections(server, deps, { maxConnections, maxConnectionsPerAddress }) {
   const refuse = (/** @type {'all' | 'address'} */ limit) => () => deps.onRefused(limit);

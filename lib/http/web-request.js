@@ -30,14 +30,14 @@ export class WebIncomingMessage extends IncomingMessage {
     if (request.bodyUsed || request.body.locked) {
       throw new TypeError('gateway.fetch takes a request whose body has not been read');
     }
-    // A Request states no length unless its maker did.
+    // A Request has no length unless its creator set one.
     if (headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
     this.#reader = request.body.getReader();
   }
 
   /** @override @param {number} size */
   _read(size) {
-    // Node's own begins the flow of the body.
+    // Node's own method would start the flow of the body.
     super._read(size);
     if (this.#reader === undefined) {
       this.#complete();

@@ -9,15 +9,15 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 /**
  * The members of node:http's `ServerResponse` that routes use, over a Web `Response`.
  *
- * The promise `response` resolves with the head. The body is a stream without a buffer of its own: a
- * chunk leaves when the reader asks for it, so a slow reader fills this Writable, whose `write()` then
- * returns false. Cancelling the body destroys this Writable ('close' without 'finish'), as the loss of
- * a connection does; destroying it makes the body fail.
+ * The promise `response` resolves with the head. The body is an unbuffered stream: a
+ * chunk is passed on when the reader requests it, so a slow reader fills this Writable, whose `write()` then
+ * returns false. Cancelling the body destroys this Writable ('close' without 'finish'), like the loss of
+ * a connection; destroying it makes the body fail.
  */
 export class WebServerResponse extends Writable {
   statusCode = 200;
   headersSent = false;
-  /** Nothing here is a connection. */
+  /** There is no connection. */
   socket = null;
   shouldKeepAlive = false;
   chunkedEncoding = false;
@@ -34,7 +34,7 @@ export class WebServerResponse extends Writable {
   #controller;
   /** Ends the reader's pending request for a chunk. @type {(() => void) | undefined} */
   #onChunk;
-  /** The chunk that no reader has asked for. @type {{chunk: Buffer, done: () => void} | undefined} */
+  /** The chunk that no reader has requested yet. @type {{chunk: Buffer, done: () => void} | undefined} */
   #waiting;
 
   /** @param {import('node:http').IncomingMessage} req */
@@ -109,7 +109,7 @@ export class WebServerResponse extends Writable {
     );
   }
 
-  /** Passes the waiting chunk to the reader, once there are both. */
+  /** Passes the waiting chunk to the reader, once both exist. */
   #send() {
     if (this.#waiting === undefined || this.#onChunk === undefined) return;
     const { chunk, done } = this.#waiting;
@@ -129,7 +129,7 @@ export class WebServerResponse extends Writable {
    */
   _write(chunk, _encoding, done) {
     this.flushHeaders();
-    // An empty chunk would end nothing and only wake the reader.
+    // An empty chunk would only wake the reader.
     if (!this.#hasBody || chunk.length === 0) {
       done();
       return;
@@ -149,7 +149,7 @@ export class WebServerResponse extends Writable {
 
   /**
    * @override
-   * @param {Error | null} error why; the body's reader gets it
+   * @param {Error | null} error the cause, passed to the body's reader
    * @param {() => void} done
    */
   _destroy(error, done) {
@@ -158,7 +158,7 @@ export class WebServerResponse extends Writable {
     this.#controller?.error(reason);
     this.#controller = undefined;
     this.#onChunk?.();
-    // 'close' tells routes enough; an 'error' without a listener would end the process.
+    // 'close' is sufficient for routes; an 'error' without a listener would end the process.
     done();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Requests in the form in which the gateway works with them: the members that it interprets, and
- * `passed`, the members of the upstream call's body that it does not. Pure functions.
+ * Requests in the gateway's internal form: the members that it interprets, and
+ * `passed`, the other members of the upstream call's body. Pure functions.
  */
 import { openMessagesSchema } from './messages.js';
 import {
@@ -22,12 +22,12 @@ import { rounded } from '../internal/util/exact-json.js';
 /**
  * @typedef {object} CheckedMembers
  * @property {number[]} [prompt_ids] a prompt as token ids, in place of `prompt`
- * @property {number} [n] answers to the one request
- * @property {string} [instructions] of one turn: a system message before those of its conversation, which
- *   does not keep it
- * @property {[number, number]} [history] of a turn: where in `messages` those that its conversation had
- *   before begin and end
- * @property {number} [left_out] how many messages `history` has that are not in `messages`
+ * @property {number} [n] number of answers
+ * @property {string} [instructions] for one turn: a system message before those of its conversation, which
+ *   does not store it
+ * @property {[number, number]} [history] for a turn: the positions in `messages` at which the conversation's
+ *   earlier messages begin and end
+ * @property {number} [left_out] number of messages of `history` that are not in `messages`
  * @property {Record<string, unknown>} [passed] further members of the upstream call's body
  */
 
@@ -54,31 +54,38 @@ import { rounded } from '../internal/util/exact-json.js';
 
 /**
  * @param {JobRequest} request
- * @returns {number | undefined} tokens that its answer may have; undefined: no limit
+ * @returns {number | undefined} maximum tokens of its answer; undefined: no limit
  */
 export function tokenLimitOf({ max_tokens: older, max_completion_tokens: newer }) {
   if (older === undefined || newer === undefined) return newer ?? older;
   return Math.min(older, newer);
 }
 
+const PASSED = new Set(PASSED_NAMES);
+
 /**
  * @param {JobRequest} request of `POST /v1/jobs`, checked
  * @returns {CheckedRequest}
  */
 export function fromJobRequest(request) {
-  const { extra_body: extra, ...rest } = request;
+  const { extra_body: extra } = request;
+  // A copy with all members: an object made by rest is a dictionary for V8.
   /** @type {Record<string, any>} */
-  const own = rest;
+  const own = { ...request };
+  if (extra !== undefined) delete own.extra_body;
   if (own.metadata !== undefined) own.metadata = rounded(own.metadata);
-  /** @type {Record<string, unknown>} */
-  const passed = {};
-  for (const name of PASSED_NAMES) {
-    if (own[name] === undefined) continue;
+  /** @type {Record<string, unknown> | undefined} */
+  let passed;
+  // A request has few members, and the list of those that it may have is long.
+  for (const name of Object.keys(own)) {
+    if (!PASSED.has(name) || own[name] === undefined) continue;
+    passed ??= {};
     passed[name] = own[name];
     delete own[name];
   }
-  Object.assign(passed, extra);
-  return Object.keys(passed).length === 0 ? rest : { ...rest, passed };
+  if (extra !== undefined) passed = { ...passed, ...extra };
+  const isEmpty = passed === undefined || Object.keys(passed).length === 0;
+  return /** @type {CheckedRequest} */ (isEmpty ? own : { ...own, passed });
 }
 
 const orNull = (/** @type {{type: string | string[], minimum?: number}} */ schema) => ({
@@ -104,7 +111,7 @@ const interpretedSchema = {
       minItems: 1,
     },
     stop: { type: ['string', 'array', 'null'], items: { type: 'string' } },
-    // Its range is for the upstream to judge: some servers take more than 2.
+    // The upstream checks its range: some servers accept more than 2.
     temperature: orNull({ type: 'number' }),
     max_tokens: tokenLimit,
     max_completion_tokens: tokenLimit,
@@ -161,7 +168,7 @@ export function fromInterpreted({ request, passed = {}, options = {} }) {
 
 /**
  * @param {CheckedRequest} request of a job
- * @returns {CheckedRequest} without the history of its conversation
+ * @returns {CheckedRequest} copy without the history of its conversation
  */
 export function withoutHistory(request) {
   const { history, messages = [] } = request;

@@ -23,7 +23,7 @@ export function idempotencyKeyReused() {
 export function draining() {
   return new HttpError(503, {
     code: 'draining',
-    message: 'The server is shutting down and takes no new jobs.',
+    message: 'The server is shutting down and accepts no new jobs.',
     headers: { 'Retry-After': '1' },
   });
 }
@@ -38,7 +38,7 @@ export function overloaded() {
 }
 
 /**
- * @param {number} waitMs until an upstream takes calls again
+ * @param {number} waitMs wait until an upstream accepts calls again
  * @returns {HttpError} 503 while every upstream of a model is closed
  */
 export function upstreamsUnavailable(waitMs) {
@@ -58,7 +58,7 @@ export function redisUnavailable() {
   });
 }
 
-/** @returns {HttpError} 503 to a request that waits for a job which goes on at another process */
+/** @returns {HttpError} 503 for a request that waits for a job which continues in another process */
 export function jobMoved() {
   return new HttpError(503, {
     code: 'storage_unavailable',
@@ -67,7 +67,7 @@ export function jobMoved() {
   });
 }
 
-/** @returns {HttpError} 507 while Redis takes no more data */
+/** @returns {HttpError} 507 while Redis accepts no more data */
 export function redisFull() {
   return new HttpError(507, {
     code: 'insufficient_storage',
@@ -76,5 +76,5 @@ export function redisFull() {
   });
 }
 
-/** The conversation of a job has changed since its turn was prepared: that is to be repeated. */
+/** The conversation of a job has changed since its turn was prepared: prepare it again. */
 export class TurnMoved extends Error {}

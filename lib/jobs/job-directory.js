@@ -3,7 +3,7 @@ import { describeJobs } from './view.js';
 /** @typedef {import('./job.js').JobRecord} JobRecord */
 
 /**
- * Where jobs are looked up: among those of this process, or of all processes of a deployment.
+ * Looks up jobs of this process, or of all processes of a deployment.
  * @typedef {object} JobDirectory
  * @property {(id: string, principal: string) =>
  *   JobRecord | undefined | Promise<JobRecord | undefined>} find undefined also for another principal's
@@ -13,12 +13,12 @@ import { describeJobs } from './view.js';
  *   texts; throws an HttpError 400 when `after` is unknown
  * @property {(record: JobRecord, reason: 'client_request' | 'superseded') => void | Promise<void>} cancel
  *   without effect on an ended job. Once it has resolved, a snapshot of the job's log is its ending
- * @property {(record: JobRecord) => Promise<void>} settled resolves once the record has the ending that a
- *   client of any process may have read
+ * @property {(record: JobRecord) => Promise<void>} settled resolves once the record has any ending that a
+ *   client of any process may have received
  */
 
 /**
- * The jobs of a gateway that is alone. Main thread; lives as long as its lifecycle.
+ * The jobs of a gateway with a single process. Main thread; lives as long as its lifecycle.
  * @implements {JobDirectory}
  */
 export class LocalJobs {

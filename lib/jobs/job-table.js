@@ -17,8 +17,8 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {boolean} ended
  * @property {any} request
  * @property {Part | undefined} [part]
- * @property {number | undefined} [contentBytes] of its content without its log, once it has ended
- * @property {Held | undefined} [held] of the table alone
+ * @property {number | undefined} [contentBytes] bytes of its content without its log, once it has ended
+ * @property {Held | undefined} [held] used only by the table
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */

@@ -12,7 +12,7 @@ import { randomId } from '../internal/util/random-id.js';
  */
 
 /**
- * What a record counts for in the memory budget of its JobTable, and when it has ended.
+ * A record's share of the memory budget of its JobTable, and the time of its end.
  * @typedef {{requestBytes: number, retainedBytes: number, endedAt: number}} Held
  */
 
@@ -25,9 +25,9 @@ import { randomId } from '../internal/util/random-id.js';
  * A job's reservation of its limits: see Reservations.
  * @typedef {object} ReservationHold
  * @property {import('../primitives/limiters/quota-lease.js').QuotaEntry[]} entries
- * @property {(tokens: number) => void | Promise<void>} settle at actual use. A promise resolves once that is
- *   known to other processes, or Redis has not answered
- * @property {() => void | Promise<void>} release gives everything back
+ * @property {(tokens: number) => void | Promise<void>} settle settles at actual use. A promise resolves once this
+ *   is known to other processes, or Redis has not answered
+ * @property {() => void | Promise<void>} release returns everything
  */
 
 /**
@@ -41,7 +41,7 @@ import { randomId } from '../internal/util/random-id.js';
  */
 
 /**
- * One call of the provider for a record. `endMs` is set when the record goes on after it; the last call
+ * One call of the provider for a record. `endMs` is set if the record continues after it; the last call
  * ends with the record.
  * @typedef {{startMs: number, endMs?: number}} ProviderCall
  */
@@ -55,7 +55,7 @@ export const choiceId = (id, choice) => `${id}.${choice}`;
 
 /**
  * @param {Pick<JobRecord, 'cache'>} record
- * @returns {boolean} whether it uses the answer of another job
+ * @returns {boolean} whether it uses another job's answer
  */
 export const isCached = ({ cache }) => cache === 'hit' || cache === 'join';
 
@@ -72,7 +72,10 @@ export class JobRecord {
     this.id = randomId('job');
     /** Id of the record in a Pipeline. */
     this.request_id = this.id;
-    /** Of the record of an operation of another process. @type {'workflow' | 'crawl' | undefined} */
+    /**
+     * Kind of the operation, for the record of another process's operation. @type {'workflow' | 'crawl' |
+     * undefined}
+     */
     this.kind = undefined;
     this.principal = principal;
     this.model = model;
@@ -84,9 +87,9 @@ export class JobRecord {
     this.handle = 0;
     /** Dispatches so far. */
     this.attempts = 0;
-    /** Number of the attempt that this process begins first; above 1 for a job of another one. */
+    /** Number of this process's first attempt; above 1 for a job taken over. */
     this.firstAttempt = 1;
-    /** Whether one of its logs has an entry; known of jobs that a face waits for. */
+    /** Whether one of its logs has an entry; known only for jobs that a face waits for. */
     this.begun = false;
     /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
     this.siblings = [];
@@ -109,13 +112,13 @@ export class JobRecord {
     this.startedMs = undefined;
     /** Start of the current attempt, in milliseconds after the first one's. */
     this.attemptOffsetMs = 0;
-    /** Its way through the upstreams, while it runs. @type {Route | undefined} */
+    /** Its route through the upstreams, while it runs. @type {Route | undefined} */
     this.route = undefined;
     /** @type {string | undefined} */
     this.ownUpstream = undefined;
     /** Deadline by `max_wall_ms` on the monotonic clock; set at admission. */
     this.deadlineMs = Infinity;
-    /** When it is purged at the latest, on the monotonic clock; set at admission and at its end. */
+    /** Latest time of its purge, on the monotonic clock; set at admission and at its end. */
     this.purgeDueMs = Infinity;
     /** @type {JobStatus} */
     this.status = 'queued';
@@ -128,9 +131,9 @@ export class JobRecord {
      * @type {((failure: import('./execution/failure.js').Failure) => void) | undefined}
      */
     this.onFailed = undefined;
-    /** The operation that it belongs to, if any. @type {Part | undefined} */
+    /** The operation to which it belongs, if any. @type {Part | undefined} */
     this.part = undefined;
-    /** Whether the provider has finished by itself, so that there is no call to abort. */
+    /** Whether the provider has finished by itself; there is no call to abort then. */
     this.providerDone = false;
     /** Source of a shared answer; undefined: the answer is not shared. @type {CacheResult | undefined} */
     this.cache = undefined;
@@ -140,9 +143,12 @@ export class JobRecord {
     this.following = undefined;
     /** Its share of the limits; undefined: no limit applies. @type {ReservationHold | undefined} */
     this.reservation = undefined;
-    /** Resolves once what it has used, without a part in Redis, is settled there. @type {Promise<unknown> | undefined} */
+    /**
+     * Resolves once its usage is settled in Redis, for a job without a part there. @type {Promise<unknown> |
+     * undefined}
+     */
     this.settling = undefined;
-    /** With Redis, what its parts were asked for, as JSON; undefined: nothing. @type {string | undefined} */
+    /** With Redis, the requests to its parts as JSON; undefined: none. @type {string | undefined} */
     this.asked = undefined;
     /** The idempotency key of its submission. @type {KeyOfJob | undefined} */
     this.usedKey = undefined;
@@ -152,9 +158,9 @@ export class JobRecord {
      * @type {JobExtra | undefined}
      */
     this.extra = undefined;
-    /** Of its JobTable. @type {Held | undefined} */
+    /** Used by its JobTable. @type {Held | undefined} */
     this.held = undefined;
-    /** Whether its submission was refused after all, so that its caller never received its id. */
+    /** Whether its submission was refused in the end, so that its caller never received its id. */
     this.refused = false;
     /** Whether an earlier process has counted its usage. */
     this.counted = false;
@@ -181,7 +187,7 @@ export class JobRecord {
 
   /** Failure of the provider; undefined: it has not failed. */
   get failure() {
-    // Of a shared answer the record that calls the provider knows it.
+    // For a shared answer, the record that calls the provider has it.
     return this.ownFailure ?? this.answer?.ownFailure;
   }
 
@@ -204,6 +210,8 @@ export class JobRecord {
   settleReservation() {
     const settling = this.reservation?.settle(this.tokensUsed(this.final?.usage));
     if (settling !== undefined) this.settling = settling;
+    // It would be kept as long as the job.
+    this.reservation = undefined;
   }
 
   /**

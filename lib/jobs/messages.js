@@ -8,7 +8,7 @@ const role = {
   type: 'string',
 };
 
-/** Messages of a request in the gateway's own API: their members are known, so that typing errors show. */
+/** Messages of a request in the gateway's own API: unknown members are refused, which reveals typing errors. */
 export const messagesSchema = {
   type: 'array',
   minItems: 1,
@@ -61,7 +61,7 @@ export const templateMessagesSchema = {
   },
 };
 
-/** Messages that come in the format of the chat API: only role and kind of content are looked at. */
+/** Messages in the format of the chat API: only role and kind of content are checked. */
 export const openMessagesSchema = {
   type: 'array',
   minItems: 1,
@@ -81,7 +81,7 @@ export function checkMessages(messages) {
   for (const [i, { role: from, content }] of messages.entries()) {
     const param = `messages[${i}].content`;
     const isAbsent = content === undefined || content === null;
-    // An assistant may have answered with calls alone.
+    // An assistant message may have only calls.
     if (isAbsent && from === 'assistant') continue;
     if (content === undefined) throw badRequest('missing_field', param, `${param} is required.`);
     if (content === null || content.length === 0) {

@@ -34,7 +34,7 @@ function mediaIn({ content }) {
   return Array.isArray(content) ? content.filter((part) => mediumOf(part) !== undefined).length : 0;
 }
 
-/** @param {unknown} value that the model reads as JSON */
+/** @param {unknown} value value given to the model as JSON */
 const bytesAsJson = (value) =>
   value === undefined || value === null ? 0 : Buffer.byteLength(JSON.stringify(value));
 

@@ -20,12 +20,12 @@ const JOB_STATUSES = Object.freeze(
  * @property {import('../providers/shared/messages.js').ChatMessage[]} [messages]
  * @property {string} [model] default: the provider's first
  * @property {number} [max_tokens] from 1
- * @property {number} [max_completion_tokens] the same under its newer name; with both the smaller one
+ * @property {number} [max_completion_tokens] newer name of the same; with both the smaller one
  *   counts
  * @property {number} [temperature] from 0 to 2
  * @property {string | string[]} [stop] up to 4 strings
- * @property {object[] | null} [tools] this and the members below, up to `user`, go to the upstream as
- *   they are
+ * @property {object[] | null} [tools] this and the following members, up to `user`, go to the upstream
+ *   unchanged
  * @property {string | object | null} [tool_choice]
  * @property {boolean | null} [parallel_tool_calls]
  * @property {object | null} [response_format]
@@ -51,16 +51,16 @@ const JOB_STATUSES = Object.freeze(
  *   provider gets its messages first, and the prompt and the answer are added to it
  * @property {'reject' | 'queue'} [on_busy] behaviour while another turn of the conversation is
  *   running; default `reject`
- * @property {string} [webhook_url] receives the end of the job; its host must be one that the server
- *   allows
- * @property {boolean} [webhook_text] whether that has the text of the answer; default false
+ * @property {string} [webhook_url] receives the end of the job; its host must be allowed by
+ *   the server
+ * @property {boolean} [webhook_text] whether the webhook has the text of the answer; default false
  */
 
 const SPAN_MS_MAX = 2 ** 31 - 1;
 /** A year. */
 const CACHE_TTL_S_MAX = 365 * 24 * 3600;
 const METADATA_BYTES_MAX = 16 * 1024;
-/** Of metadata, which stays in memory with the job. */
+/** Size of metadata, which stays in memory with the job. */
 const METADATA_DEPTH_MAX = 32;
 const DEPTH_MAX = 128;
 /** Values are checked on the main thread. */
@@ -71,7 +71,7 @@ export const TTL_S_MAX = 100 * 365 * 24 * 3600;
 
 export const nonEmptyString = { type: 'string', minLength: 1 };
 
-/** Members that go to the upstream unlooked, besides their type. */
+/** Members passed to the upstream with only their type checked. */
 const passedMembers = {
   tools: { type: ['array', 'null'], items: { type: 'object' } },
   tool_choice: { type: ['string', 'object', 'null'] },
@@ -89,10 +89,10 @@ const passedMembers = {
   user: { type: ['string', 'null'] },
 };
 
-/** The names of the members that go to the upstream as they are. */
+/** The names of the members passed to the upstream unchanged. */
 export const PASSED_NAMES = Object.freeze(Object.keys(passedMembers));
 
-/** Options of a job that are the gateway's own: no upstream receives them. */
+/** Options of a job for the gateway only: no upstream receives them. */
 export const jobOptions = {
   on_disconnect: { enum: ['cancel', 'continue'], type: 'string' },
   disconnect_grace_ms: { type: 'integer', minimum: 0, maximum: SPAN_MS_MAX },
@@ -162,7 +162,7 @@ const codeOfKind = {
 
 /**
  * @param {import('ajv').ErrorObject} error
- * @param {string[]} [within] path of the checked value in the body; default: it is the body
+ * @param {string[]} [within] path of the checked value in the body; default: the body itself
  * @returns {import('../internal/util/http-error.js').HttpError}
  */
 export function schemaRefusal(error, within = []) {
@@ -189,13 +189,13 @@ export function checkContents(body) {
       throw badRequest(
         'invalid_value',
         path,
-        `${path} makes the body hold over ${VALUES_MAX} values.`,
+        `${path} makes the body exceed ${VALUES_MAX} values.`,
       );
     }
     if (typeof value === 'string' && !value.isWellFormed()) {
       throw badRequest('invalid_value', path, `${path} holds half of a surrogate pair.`);
     }
-    // JSON has no infinity: it would go on as null.
+    // JSON has no infinity: it would become null.
     if (value === Infinity || value === -Infinity) {
       throw badRequest('invalid_value', path, `${path} holds a number that is too large.`);
     }
@@ -222,7 +222,7 @@ export function checkContents(body) {
  * @throws {import('../internal/util/http-error.js').HttpError} 400, naming the field in `param`
  */
 export function checkJobRequest(body) {
-  // The schema takes no `ExactNumber` for a number.
+  // For the schema an `ExactNumber` is not a number.
   if (!validate(body) && !validate(rounded(body))) {
     throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
   }
@@ -257,7 +257,7 @@ export function checkQuestion({ prompt, messages }) {
 export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '') {
   if (onBusy === undefined || id !== undefined) return;
   const param = `${within}on_busy`;
-  throw badRequest('invalid_value', param, `${param} goes with a conversation_id.`);
+  throw badRequest('invalid_value', param, `${param} requires conversation_id.`);
 }
 
 /**
@@ -267,7 +267,7 @@ export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '')
 export function checkWebhook({ webhook_url: url, webhook_text: text }, within = '') {
   if (text === undefined || url !== undefined) return;
   const param = `${within}webhook_text`;
-  throw badRequest('invalid_value', param, `${param} goes with a webhook_url.`);
+  throw badRequest('invalid_value', param, `${param} requires webhook_url.`);
 }
 
 /** Members of an upstream call's body that the gateway interprets or sets. */
@@ -293,7 +293,7 @@ function checkExtraBody(extra = {}) {
 export function checkMetadataSize(metadata) {
   if (metadata === undefined) return;
   if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES_MAX) {
-    throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
+    throw badRequest('invalid_value', 'metadata', 'metadata must have at most 16 KiB as JSON.');
   }
 }
 

@@ -2,34 +2,34 @@
 /** @typedef {import('../streams/types.js').JobState} JobState */
 
 /**
- * How a job is admitted, as its parts see it.
- * @typedef {object} AdmittedHow
- * @property {import('./checked-request.js').CheckedRequest} request whole, as it came
+ * Details of a job's admission for its parts.
+ * @typedef {object} AdmissionDetails
+ * @property {import('./checked-request.js').CheckedRequest} request the whole original request
  * @property {Readonly<import('./policy/config.js').Access>} access of the job's caller
  * @property {string} endpoint of the request
- * @property {'alone' | 'begins' | 'shares'} answer the job's own; one that it begins and other jobs of this
- *   process may share; or one of this process that it shares
+ * @property {'alone' | 'begins' | 'shares'} answer `alone`: its own answer; `begins`: an answer that other jobs of
+ *   this process may share; `shares`: an answer of this process that it shares
  */
 
 /**
- * What a job takes from a deployment in the script that admits it, beside its log, and settles in the script
- * that ends it: limits, credit, a turn. `name` is that of the part in scripts/fragments/parts.lua. JSON holds
- * amounts as texts.
+ * A resource that a job takes from a deployment, in addition to its log, in the script that admits it, and settles
+ * in the script that ends it: limits, credit, a turn. `name` is the part's name in scripts/fragments/parts.lua.
+ * JSON holds amounts as strings.
  * @typedef {object} SharedPart
  * @property {'quota' | 'hold' | 'turn' | 'usage'} name
- * @property {(record: JobRecord, how: AdmittedHow) => unknown} [ask] what the job takes, plain JSON;
- *   undefined: nothing
- * @property {(record: JobRecord, result: any, how: AdmittedHow) => void} [taken] it has taken it; `result` is
- *   what `take` has given
- * @property {(record: JobRecord, refusal: any, how: AdmittedHow) => Error} [refused] the error for what
- *   `check` has given
- * @property {(record: JobRecord, answer: JobRecord) => void} [begun] the job begins the answer, which may
- *   outlast it
- * @property {(record: JobRecord, held: any) => void} [adopt] the job was taken over from another process, with
- *   what it holds
- * @property {(record: JobRecord) => 'state' | 'answer' | undefined} settles whether its ending is to be
- *   settled, and with which state
- * @property {(record: JobRecord, state: JobState) => unknown} settle what the ending is settled with, plain
+ * @property {(record: JobRecord, details: AdmissionDetails) => unknown} [ask] returns the request of the job, plain
+ *   JSON; undefined: nothing
+ * @property {(record: JobRecord, result: any, details: AdmissionDetails) => void} [taken] called after it was
+ *   taken; `result` is the result of `take`
+ * @property {(record: JobRecord, refusal: any, details: AdmissionDetails) => Error} [refused] returns the error for
+ *   the result of `check`
+ * @property {(record: JobRecord, answer: JobRecord) => void} [begun] called when the job begins the answer, which
+ *   may outlast it
+ * @property {(record: JobRecord, held: any) => void} [adopt] called when the job was taken over from another
+ *   process, with the resources that it holds
+ * @property {(record: JobRecord) => 'state' | 'answer' | undefined} settles whether its ending needs a
+ *   settlement, and the state to settle with
+ * @property {(record: JobRecord, state: JobState) => unknown} settle returns the settlement, plain
  *   JSON, or a promise of it; undefined: nothing
  */
 
@@ -53,14 +53,14 @@ export class SharedParts {
 
   /**
    * @param {JobRecord} record
-   * @param {AdmittedHow} how
-   * @returns {Record<string, unknown>} what each part takes, by name; without those that take nothing
+   * @param {AdmissionDetails} details
+   * @returns {Record<string, unknown>} requests by name of the part; parts without a request are absent
    */
-  ask(record, how) {
+  ask(record, details) {
     /** @type {Record<string, unknown>} */
     const asked = {};
     for (const part of this.#parts) {
-      const own = part.ask?.(record, how);
+      const own = part.ask?.(record, details);
       if (own !== undefined) asked[part.name] = own;
     }
     return asked;
@@ -69,11 +69,11 @@ export class SharedParts {
   /**
    * @param {JobRecord} record
    * @param {Record<string, any>} results by name of the part
-   * @param {AdmittedHow} how
+   * @param {AdmissionDetails} details
    */
-  taken(record, results, how) {
+  taken(record, results, details) {
     for (const part of this.#parts) {
-      if (part.name in results) part.taken?.(record, results[part.name], how);
+      if (part.name in results) part.taken?.(record, results[part.name], details);
     }
   }
 
@@ -81,12 +81,12 @@ export class SharedParts {
    * @param {JobRecord} record
    * @param {string} name of the part that refuses it
    * @param {any} refusal
-   * @param {AdmittedHow} how
+   * @param {AdmissionDetails} details
    * @returns {Error}
    */
-  refused(record, name, refusal, how) {
+  refused(record, name, refusal, details) {
     const part = this.#parts.find((each) => each.name === name);
-    return part?.refused?.(record, refusal, how) ?? new Error(`no part ${name}`);
+    return part?.refused?.(record, refusal, details) ?? new Error(`no part ${name}`);
   }
 
   /**
@@ -99,7 +99,7 @@ export class SharedParts {
 
   /**
    * @param {JobRecord} record of a job of another process
-   * @param {Record<string, any>} held by name of the part
+   * @param {Record<string, any>} held resources by name of the part
    */
   adopt(record, held) {
     for (const part of this.#parts) {
@@ -109,7 +109,7 @@ export class SharedParts {
 
   /**
    * @param {JobRecord} record
-   * @returns {'state' | 'answer' | undefined} undefined: its ending is not settled
+   * @returns {'state' | 'answer' | undefined} undefined: its ending needs no settlement
    */
   settles(record) {
     const needs = this.#parts.map((part) => part.settles(record));
@@ -119,8 +119,8 @@ export class SharedParts {
   /**
    * @param {JobRecord} record that has ended
    * @param {JobState} state
-   * @returns {Promise<Record<string, unknown>>} by name of the part. A part that fails is left out: what it
-   *   holds is settled as it was taken
+   * @returns {Promise<Record<string, unknown>>} settlements by name of the part. A failing part is omitted: its
+   *   reservation is charged in full
    */
   async settlement(record, state) {
     /** @type {Record<string, unknown>} */

@@ -7,17 +7,17 @@ import { badRequest } from '../internal/util/http-error.js';
  * @property {import('./request.js').JobStatus} status
  * @property {string} model
  * @property {number} createdAt Unix seconds
- * @property {string} [upstream] upstream of its last attempt, where the provider has several
+ * @property {string} [upstream] upstream of its last attempt, if the provider has several
  * @property {string} [text] text produced so far; absent in lists
  * @property {boolean} [textTruncated] true when the oldest text was dropped
- * @property {string} [reasoning] with `text`, where there is any; as the two below
+ * @property {string} [reasoning] present with `text`, if there is any; like the two below
  * @property {string} [refusal]
  * @property {import('../streams/types.js').ToolCall[]} [toolCalls]
  * @property {import('../streams/events.js').EventUsage} usage
  * @property {import('../streams/events.js').EventMetrics} metrics as in the terminal event
  * @property {{code: string, message: string, type: string}} [error] of a failed job
- * @property {string} [reason] why it completed or was cancelled
- * @property {string} [stopSequence] the stop string that ended its text, where it is known
+ * @property {string} [reason] reason of the completion or cancellation
+ * @property {string} [stopSequence] the stop string that ended its text, if known
  * @property {import('./job.js').CacheResult} [cache] source of its answer, if it may be shared
  * @property {Record<string, unknown>} [metadata] as submitted
  * @property {string} [conversationId] conversation of its turn
@@ -51,7 +51,7 @@ export async function describeJobs(hub, jobs, query) {
  * @param {import('../streams/hub.js').JobHub} hub
  * @param {import('./job.js').JobRecord} record
  * @param {{text: boolean}} options
- * @returns {Promise<Job | undefined>} undefined when it was purged meanwhile
+ * @returns {Promise<Job | undefined>} undefined if it was purged meanwhile
  */
 export async function describeJob(hub, record, { text }) {
   const listed = !text && record.ended;

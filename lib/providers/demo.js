@@ -1,8 +1,8 @@
 /**
- * The demo provider: it answers with a canned text, about one word every interval; a prompt about
- * the weather gets a tool call, one about Markdown a table and code, and one that asks for a refusal
+ * The demo provider: it answers with a fixed text, about one word every interval; a prompt about
+ * the weather gets a tool call, one about Markdown a table and code, and one that requests a refusal
  * gets it. No model, no network. It
- * takes batches, to show the batcher at work.
+ * accepts batches, to demonstrate the batcher.
  */
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { DEMO_OPTIONS } from './option-table.js';

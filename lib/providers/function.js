@@ -12,7 +12,7 @@ import { checkFunction, checkOptions, checkString } from '../internal/util/valid
 /**
  * @param {Generator} generate yields text, or pieces of other kinds; may return its end ({reason, usage})
  * @param {{name?: string, model?: string, features?: string[]}} [options] `model`: name in /v1/models
- *   and in jobs; default: the function's name. `features`: as of a `Provider`; default: the function's
+ *   and in jobs; default: the function's name. `features`: see `Provider`; default: the function's
  *   property of that name
  * @returns {import('./shared/types.js').Provider}
  */
@@ -31,10 +31,10 @@ export function fromFunction(generate, options) {
     takesAnyModel: true,
     takesBatches: false,
     enforcesMaxTokens: false,
-    generate(request, how) {
+    generate(request, callOptions) {
       // Returned unchanged: the consumer stops pulling on an abort even if the function ignores its
       // signal, and a wrapper would cost more than everything else per token.
-      const iterable = generate(request, how);
+      const iterable = generate(request, callOptions);
       if (typeof iterable?.[Symbol.asyncIterator] === 'function') return iterable;
       throw new SluiceError(
         'ERR_PROVIDER_ERROR',

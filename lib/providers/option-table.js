@@ -1,4 +1,4 @@
-/** The options of the providers. Their checks, flags and documentation are made from these rows. */
+/** The options of the providers. Their checks, flags and documentation are generated from these rows. */
 
 /** @typedef {import('../internal/util/option-table.js').OptionRow} OptionRow */
 
@@ -45,7 +45,7 @@ export const OPENAI_OPTIONS = Object.freeze([
     type: 'other',
     jsType: 'string',
     takes: 'a string',
-    help: 'the one model that requests may name, and the default; without it they may name any',
+    help: 'default model, and the only one that requests may name; without it they may name any',
   },
   {
     path: 'mode',
@@ -83,7 +83,7 @@ export const OPENAI_OPTIONS = Object.freeze([
     choices: ['auto', 'native', 'undici'],
     default: 'auto',
     flag: 'upstream-client',
-    help: 'client that makes the calls: libcurl (`native`), or undici; `auto` is libcurl where there is one',
+    help: 'client for the calls: libcurl (`native`) or undici; `auto` uses libcurl if it is available',
   },
 ]);
 
@@ -126,7 +126,7 @@ export const LLAMA_OPTIONS = Object.freeze([
     type: 'integer',
     max: 256,
     default: 8,
-    help: 'texts that are generated at the same time',
+    help: 'texts generated at the same time',
   },
   {
     path: 'contextSize',
@@ -134,7 +134,7 @@ export const LLAMA_OPTIONS = Object.freeze([
     unit: 'tokens',
     min: 16,
     defaultText: 'as the model was trained, at most 4096, and as memory allows',
-    help: 'tokens of one text, prompt and answer together',
+    help: 'tokens per text, prompt and answer together',
   },
   {
     path: 'gpu',
@@ -149,7 +149,7 @@ export const LLAMA_OPTIONS = Object.freeze([
     type: 'integer',
     max: 1024,
     defaultText: 'one less than there are cores good for arithmetic',
-    help: 'threads that compute',
+    help: 'threads for the computation',
   },
   {
     path: 'model',
@@ -176,7 +176,7 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @typedef {object} OpenAiOptions
  * @property {string} baseUrl base URL of the server; without a path, `/v1` is added
  * @property {string} [apiKey] bearer token of each call
- * @property {string} [model] the one model that requests may name, and the default; without it they may
+ * @property {string} [model] default model, and the only one that requests may name; without it they may
  *   name any
  * @property {'chat' | 'completions'} [mode] `chat` makes one call per prompt, `completions` one per batch,
  *   with an array of prompts; default `chat`
@@ -184,8 +184,8 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @property {Record<string, string>} [headers] further headers of each call
  * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
  *   of Azure
- * @property {'auto' | 'native' | 'undici'} [client] client that makes the calls: libcurl (`native`), or
- *   undici; `auto` is libcurl where there is one; default `auto`
+ * @property {'auto' | 'native' | 'undici'} [client] client for the calls: libcurl (`native`) or undici;
+ *   `auto` uses libcurl if it is available; default `auto`
  */
 // end of types
 
@@ -195,7 +195,7 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @property {string} [baseUrl] base URL of the server; without a path, `/v1` is added; default
  *   https://api.anthropic.com
  * @property {string} [apiKey] key of each call, as `x-api-key`
- * @property {string} [model] the one model that requests may name, and the default; without it they may
+ * @property {string} [model] default model, and the only one that requests may name; without it they may
  *   name any
  * @property {number} [idleMs] silence of the server after which a call has failed; default 60000
  * @property {Record<string, string>} [headers] further headers of each call
@@ -208,12 +208,12 @@ export const LLAMA_OPTIONS = Object.freeze([
 /**
  * @typedef {object} LlamaOptions
  * @property {string} modelPath the model
- * @property {number} [sequences] texts that are generated at the same time; default 8
- * @property {number} [contextSize] tokens of one text, prompt and answer together; default: as the model
- *   was trained, at most 4096, and as memory allows
+ * @property {number} [sequences] texts generated at the same time; default 8
+ * @property {number} [contextSize] tokens per text, prompt and answer together; default: as the model was
+ *   trained, at most 4096, and as memory allows
  * @property {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} [gpu] graphics processor to use; `false` is the
  *   CPU; default false
- * @property {number} [threads] threads that compute; default: one less than there are cores good for
+ * @property {number} [threads] threads for the computation; default: one less than there are cores good for
  *   arithmetic
  * @property {string} [model] name of the model in `/v1/models`; default: the name of the file, without
  *   .gguf

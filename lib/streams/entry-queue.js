@@ -1,13 +1,13 @@
 import { EntryKind } from './entry-kinds.js';
 
 /**
- * Entries that wait no longer. A turn of the event loop runs every timer that is due, and with thousands of
- * generators the tokens of the first would wait for the last.
+ * Number of entries after which the queue is sent at once. A turn of the event loop runs every timer that is due,
+ * and with thousands of generators the tokens of the first would wait for the last.
  */
 const ENTRIES_MAX = 32;
 
 /**
- * The entries that JavaScript appends to the logs of a hub, until their next command: one native call
+ * The entries that JavaScript appends to the logs of a hub, up to the next command: one native call
  * and one wake-up for the entries of all jobs in one turn of the event loop, or for 32 of them. Main
  * thread; ends with `close()`.
  */
@@ -21,10 +21,10 @@ export class EntryQueue {
   #texts = [];
   /** Of all entries in the queue; undefined while all are plain text. @type {number[] | undefined} */
   #kinds;
-  /** As `#kinds`. @type {string[] | undefined} */
+  /** Like `#kinds`. @type {string[] | undefined} */
   #auxes;
 
-  /** Whether the end of this turn sends what is left. */
+  /** Whether the rest is sent at the end of this turn. */
   #isDue = false;
 
   #endTurn = () => {
@@ -54,7 +54,7 @@ export class EntryQueue {
   /**
    * @param {number} handle
    * @param {import('./types.js').EntryInput} entry
-   * @throws {TypeError} when its kind is unknown
+   * @throws {TypeError} if its kind is unknown
    */
   add(handle, { kind, text, aux = '' }) {
     if (!Object.hasOwn(EntryKind, kind)) throw new TypeError(`There is no entry kind "${kind}".`);
@@ -85,7 +85,7 @@ export class EntryQueue {
     this.#reactor.wake();
   }
 
-  /** Sends the queue now: commands whose effect depends on the order call this first. */
+  /** Sends the queue now; called before commands whose effect depends on the order. */
   send() {
     if (this.#jobs.length === 0 || this.#closed) return;
     const [jobs, texts, kinds, auxes] = [this.#jobs, this.#texts, this.#kinds, this.#auxes];

@@ -51,7 +51,7 @@ class EventReader {
     if (this.#next >= this.#batch.length) return undefined;
     const [id, type, data] = this.#batch.slice(this.#next, this.#next + EVENT_FIELDS);
     this.#next += EVENT_FIELDS;
-    // Acknowledged once all its events are taken: the consumer sets the pace.
+    // A batch is acknowledged once all its events are taken, so the consumer sets the pace.
     if (this.#next >= this.#batch.length) this.#subscriber.acknowledge();
     return /** @type {any} */ ({ id: id || undefined, type, data: JSON.parse(data) });
   }
@@ -74,23 +74,23 @@ class EventReader {
   }
 }
 
-/** Wait before a job that has moved is looked up again, while that cannot be done. */
+/** Wait before a job that has moved is looked up again, while a look-up is impossible. */
 const FIND_AGAIN_MS = 250;
 
-/** Ends of a reader whose job may go on in another log. */
+/** Ends of readers whose job may continue in another log. */
 const MOVED = new Set(['purged', 'fenced', 'unreachable']);
 
 /**
- * A log, or a way to find it.
+ * A log, or a function that finds it.
  * @typedef {object} LogSource
- * @property {number} [handle] default: it is found first
+ * @property {number} [handle] default: result of `find`
  * @property {() => Promise<{handle: number}> | {handle: number}} [find] finds the log, also after the job
- *   has moved to another process; throws `ERR_STORAGE_UNAVAILABLE` while that cannot be said. Default:
+ *   has moved to another process; throws `ERR_STORAGE_UNAVAILABLE` while this is unknown. Default:
  *   the job does not move
  */
 
 /**
- * Finds a log that has moved, however long Redis is away.
+ * Finds a log that has moved; retries while Redis is away.
  * @param {NonNullable<LogSource['find']>} find
  * @param {AbortSignal | undefined} signal
  * @returns {Promise<{handle: number}>}
@@ -112,7 +112,7 @@ async function findAgain(find, signal) {
  * @param {import('./hub.js').JobHub} hub
  * @param {LogSource} source
  * @param {{lastEventId?: string, signal?: AbortSignal} | undefined} options
- * @param {{requested: boolean, wake: () => void}} leaving set and called when the consumer leaves
+ * @param {{requested: boolean, wake: () => void}} leaving set by the iterator; called when the consumer leaves
  * @returns {AsyncGenerator<Event, void, void>}
  */
 async function* readEvents(
@@ -158,8 +158,8 @@ async function* readEvents(
 }
 
 /**
- * Replays a job from `lastEventId` and goes on live until its terminal event. A consumer that is
- * slower than the stall limit does not hold the job back, and resumes at its position: it loses no
+ * Replays a job from `lastEventId` and continues live until its terminal event. A consumer that is
+ * slower than the stall limit does not delay the job, and resumes at its position: it loses no
  * event, and receives a `gap` only if the log has dropped unread ones.
  *
  * @template {AnyStreamEvent} Event
@@ -168,7 +168,7 @@ async function* readEvents(
  * @param {{lastEventId?: string, signal?: AbortSignal}} [options] `signal` ends the iteration by
  *   throwing its reason
  * @returns {AsyncIterableIterator<Event>}
- * @throws {SluiceError} `ERR_STREAM_CLOSED` when the gateway closed, `ERR_JOB_NOT_FOUND` when the
+ * @throws {SluiceError} `ERR_STREAM_CLOSED` if the gateway closed, `ERR_JOB_NOT_FOUND` if the
  *   job was purged before its terminal event was read
  */
 export function streamEvents(hub, source, options) {
@@ -179,7 +179,7 @@ export function streamEvents(hub, source, options) {
   return {
     next: () => events.next(),
     return: () => {
-      // A generator alone would first wait for the event that a pending next() waits for.
+      // A plain generator would first wait for the event awaited by a pending next().
       leaving.requested = true;
       leaving.wake();
       return events.return();

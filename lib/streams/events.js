@@ -1,6 +1,6 @@
 /**
- * The types of the events of streams, as `gateway.stream()` yields them and as they stand on the wire: unions
- * that `type` discriminates. Types only.
+ * The types of the events of streams, as yielded by `gateway.stream()` and sent over HTTP: unions
+ * discriminated by `type`. Types only.
  */
 
 /** @typedef {{code: string, message: string, type: string}} EventError */
@@ -10,13 +10,13 @@
  * @property {number} prompt_tokens
  * @property {number} completion_tokens
  * @property {number} [total_tokens]
- * @property {boolean} [estimated] whether the gateway has counted, where the upstream left a count out
+ * @property {boolean} [estimated] whether the gateway has counted because the upstream omitted a count
  */
 
 /**
  * @typedef {object} EventMetrics
  * @property {number | null} queue_ms from the accepted submission to the call
- * @property {number | null} ttft_ms from the accepted submission to the first token; null: there was none
+ * @property {number | null} ttft_ms from the accepted submission to the first token; null: there were no tokens
  * @property {number | null} duration_ms
  * @property {number} tokens
  * @property {number | null} tokens_per_second from the call to the end
@@ -38,7 +38,7 @@
  */
 
 /**
- * The part of the requested events that is missing; `requested` is null where there was no cursor.
+ * The part of the requested events that is missing; `requested` is null without a cursor.
  * @template {object} Ids
  * @typedef {{id: undefined, type: 'gap', data: Ids & {requested: string | null,
  *   earliest: string | null, latest: string | null}}} GapEvent

@@ -11,10 +11,10 @@ import { EVENT_FIELDS } from './subscriptions.js';
  *   {acknowledge: () => void, detach: () => void}} openStream
  */
 
-/** A client's cursor may be any text, even with line breaks; only ids are copied into cursors. */
+/** A client's cursor may be any text, even with line breaks; so only ids are copied into cursors. */
 const EVENT_ID = /^\d+-\d+$/;
 
-/** A job of the set, and its batch that is not consumed yet. */
+/** A job of the set, and its unconsumed batch. */
 class Source {
   /** @type {string[]} */
   events = [];
@@ -28,7 +28,7 @@ class Source {
   /** @param {Member} member */
   constructor({ jobId = '', cursor }) {
     this.jobId = jobId;
-    /** The last id that was sent; undefined for none. @type {string | undefined} */
+    /** The last id that was sent; undefined: none. @type {string | undefined} */
     this.position = EVENT_ID.test(cursor) ? cursor : undefined;
   }
 }
@@ -37,8 +37,8 @@ class Source {
  * A subscriber to jobs on several shards; implements the interface of `Subscriber`.
  *
  * Within a shard the native hub merges logs by itself. A cursor over a set contains the positions of
- * all its jobs, and no shard has the logs of the others. So each job is read by a subscriber of its
- * own, and merged here into the same frames and cursors. Main thread only; ends with the last job's
+ * all its jobs, and no shard has the logs of the others. So each job has its own
+ * subscriber, and this class merges their frames and cursors. Main thread only; ends with the last job's
  * terminal event, with `detach()`, or when the client stalls.
  */
 export class FanIn {
@@ -47,7 +47,7 @@ export class FanIn {
   #handler;
   /** The handler's `onOpen` was called. */
   #announced = false;
-  /** The handler can take a batch; not before its first `acknowledge()`. */
+  /** Whether the handler can take a batch; false before its first `acknowledge()`. */
   #ready = false;
   #preamble;
   #over = false;
@@ -76,7 +76,7 @@ export class FanIn {
     });
   }
 
-  /** Reports the batch in flight as consumed; the first time: the head has left. */
+  /** Reports the batch in flight as consumed; the first time: the head was sent. */
   acknowledge() {
     if (this.#over || this.#ready) return;
     this.#ready = true;
@@ -119,7 +119,7 @@ export class FanIn {
     this.#announce();
   }
 
-  /** Calls `onOpen` once every job has reported its own. */
+  /** Calls `onOpen` once all jobs have opened. */
   #announce() {
     if (this.#over || this.#announced || !this.#sources.every(({ opened }) => opened)) return;
     this.#announced = true;

@@ -1,7 +1,7 @@
 /** @typedef {import('../internal/native/relay-types.js').AnswerFeed} AnswerFeed */
 
 /**
- * The input of one upstream call that JavaScript makes for a hub; see `AnswerFeed`. Main thread only;
+ * The input of one upstream call made by JavaScript for a hub; see `AnswerFeed`. Main thread only;
  * ends when the hub reports that the call is over.
  * @implements {AnswerFeed}
  */
@@ -65,7 +65,7 @@ export class FedCall {
     return this.over || this.#taken === this.#fed;
   }
 
-  /** @param {number} bytes consumed by the hub, in all */
+  /** @param {number} bytes total bytes consumed by the hub */
   onTaken(bytes) {
     this.#taken = bytes;
     if (this.#hasRoom) this.#wake();

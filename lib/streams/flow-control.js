@@ -21,7 +21,7 @@ export class FlowControl {
   #flows = new Map();
   #window;
 
-  /** @param {number} window in tokens, of a new job */
+  /** @param {number} window tokens, for a new job */
   constructor(window) {
     this.#window = window;
   }
@@ -36,7 +36,7 @@ export class FlowControl {
     return this.#flows.has(handle);
   }
 
-  /** @returns {number[]} of the open jobs */
+  /** @returns {number[]} windows of the open jobs */
   handles() {
     return [...this.#flows.keys()];
   }

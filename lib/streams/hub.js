@@ -19,27 +19,27 @@ import { parseExact } from '../internal/util/exact-json.js';
 /** @typedef {import('../internal/native/relay-types.js').RelayedCall} RelayedCall */
 
 /**
- * Events of a hub. `begun` comes at the first entry of a job with `announce`, once; `ended` once per
+ * Events of a hub. `begun`: once, at the first entry of a job with `announce`; `ended`: once per
  * attempt, before any subscriber receives the terminal event; `purged` after the purge of the log.
- * `readers`, with `countReaders`, when the first reader of a log has come, and when the last one has left.
+ * `readers`, with `countReaders`: when the first reader of a log has connected, and when the last one has left.
  *
- * `ending`, with Redis: a job with `settles` has ended, and `settle` is to be called; before `ended`. `state`
- * is as for `ended`, with the answer's parts for `settles: 'answer'`.
+ * `ending`, with Redis: a job with `settles` has ended: call `settle`; emitted before `ended`. `state`
+ * is the same as for `ended`, with the answer's parts for `settles: 'answer'`.
  *
- * With Redis: `fenced`, the job belongs to another process; it is forgotten here, its readers were cut off,
- * and `told` says whether its ending had been published before. Also where `adopt` fails. `dataLoss`: Redis
- * has lost a job of this process; its log is written anew once the job is there again. `replicaMissing`:
- * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. The replica of the
- * last two was purged.
- * @typedef {{begun: [handle: number], ending: [handle: number, state: JobState], ended: [handle: number, state: JobState],
- *   purged: [handle: number], fenced: [handle: number, told: boolean],
- *   readers: [handle: number, present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number],
- *   replicaBroken: [handle: number, problem: string]}} HubEventMap
+ * With Redis: `fenced`, the job belongs to another process; it was removed here, its readers were disconnected,
+ * and `told` says whether its ending had been published before. Also emitted if `adopt` fails. `dataLoss`: Redis
+ * has lost a job of this process; its log is written again once the job is back in Redis. `replicaMissing`:
+ * Redis has no such job, or has lost its log. `replicaBroken`: the log cannot be read. In the
+ * last two cases the replica was purged.
+ * @typedef {{begun: [handle: number], ending: [handle: number, state: JobState], ended: [handle: number, state:
+ *   JobState], purged: [handle: number], fenced: [handle: number, told: boolean], readers: [handle: number,
+ *   present: boolean], dataLoss: [handle: number], replicaMissing: [handle: number], replicaBroken: [handle:
+ *   number, problem: string]}} HubEventMap
  */
 
 /** @typedef {EventEmitter<HubEventMap>} HubEvents */
 
-/** The subscriber of a stream whose handler has got all frames. */
+/** The subscriber of a stream whose handler has received all frames. */
 const ENDED = Object.freeze({
   acknowledge() {},
   attachSocket: () => false,
@@ -57,7 +57,7 @@ const ENDED = Object.freeze({
 /**
  * The JavaScript side of the native hub: logs by handle, their flow control, their subscribers.
  *
- * Main thread. Every call is a command that a reactor carries out in order; its results arrive as
+ * Main thread. Every call is a command, executed by a reactor in order; its results arrive as
  * events. `close()` ends it.
  *
  * With several reactors, each job lives on one of them, its shard, from creation to purge. Jobs go to
@@ -89,16 +89,16 @@ export class JobHub {
    * @param {object} options
    * @param {import('../internal/native/reactor.js').Reactor[]} options.reactors at least one; under a
    *   manual clock exactly one
-   * @param {number} options.streamCapacity tokens that the slowest subscriber may be behind
+   * @param {number} options.streamCapacity tokens by which the slowest subscriber may lag
    * @param {number} options.logBytesMax text and offsets kept per job
    * @param {number} options.retentionMs from the end of a job to its purge
    * @param {number} options.heartbeatMs silence before a keep-alive comment
-   * @param {number} options.stallMs without progress before a subscriber is cut off
+   * @param {number} options.stallMs time without progress before a subscriber is disconnected
    * @param {number} options.retryMs the reconnection time that EventSource receives
    * @param {object} [options.store] the native store of jobs with a record
-   * @param {import('./redis-link.js').RedisLink} [options.link] jobs with a record are written to Redis
-   *   over it; on the first reactor
-   * @param {number} [options.flushMs] between two writes to Redis; default 10
+   * @param {import('./redis-link.js').RedisLink} [options.link] link over which jobs with a record are written to
+   *   Redis; on the first reactor
+   * @param {number} [options.flushMs] minimum time between two writes to Redis; default 10
    * @param {boolean} [options.countReaders] whether it emits `readers`; default false
    */
   constructor({
@@ -149,7 +149,7 @@ export class JobHub {
   }
 
   /**
-   * The shard of a job. Jobs of one upstream call share it.
+   * The shard of a job. The jobs of one upstream call must have the same shard.
    * @param {number} handle
    */
   shardOf(handle) {
@@ -161,12 +161,12 @@ export class JobHub {
     return this.#readers?.has(handle) === true;
   }
 
-  /** Bytes that the logs of all jobs hold; logs that several jobs share count once. */
+  /** Bytes in the logs of all jobs; a log shared by several jobs counts once. */
   get logBytes() {
     return this.#native.logBytes() + this.#unread.bytes;
   }
 
-  /** Entries that providers have appended to the logs of all jobs, over all time. */
+  /** Total number of entries appended by providers to the logs of all jobs. */
   get entriesAppended() {
     return this.#native.entriesAppended();
   }
@@ -178,8 +178,8 @@ export class JobHub {
 
   /**
    * A new job; its wall time begins now.
-   * @param {import('./job-options.js').JobOptions & {near?: number}} options `near`: a job whose shard it shares, so that one
-   *   may `follow` the other, or copy tokens to it
+   * @param {import('./job-options.js').JobOptions & {near?: number}} options `near`: a job whose shard it shares,
+   *   so that one may `follow` the other, or copy tokens to it
    * @returns {number} its handle
    */
   create(options) {
@@ -191,7 +191,7 @@ export class JobHub {
   }
 
   /**
-   * A job of an earlier process. One without a `terminal` is open, and must be finished.
+   * Restores a job of an earlier process. A job without a `terminal` is open, and must be finished.
    * @param {import('./types.js').RestoredJob} job
    * @param {{near?: number}} [where] `near`: a job whose shard it shares
    * @returns {number} its handle
@@ -216,9 +216,9 @@ export class JobHub {
   }
 
   /**
-   * A log that another process writes to Redis, with its ending and its readers here. Emits `ended` and
-   * `purged` as other jobs do; `purged` 5 s after its last reader while it has not ended, and at once
-   * where Redis does not answer. Its subscribers open once the log has been read.
+   * Creates a replica of a log that another process writes to Redis, with its ending and local readers. Emits
+   * `ended` and `purged` like other jobs; `purged` 5 s after its last reader while it has not ended, and at once if
+   * Redis does not answer. Its subscribers open once the log has been read.
    * @param {import('./types.js').ReplicaOptions} options
    * @returns {number} its handle
    */
@@ -232,11 +232,11 @@ export class JobHub {
   }
 
   /**
-   * Makes a replica a job of this process, with its log, its readers and its handle: it can be started,
-   * appended to and finished from now on. Natively that waits until the log has been read once more.
+   * Converts a replica to a job of this process, with its log, its readers and its handle: it can then be started,
+   * appended to and finished. The native side first reads the log once more.
    * @param {number} handle of an open replica
    * @param {import('./job-options.js').AdoptOptions} options
-   * @returns {Promise<import('./types.js').AdoptedJob | null>} null: it has ended, or is in a later
+   * @returns {Promise<import('./types.js').AdoptedJob | null>} null: the job has ended, or is in a later
    *   attempt; `fenced` is emitted
    */
   adopt(handle, { attempt, skipIds = 0, ...options }) {
@@ -269,7 +269,7 @@ export class JobHub {
     return handle;
   }
 
-  /** @param {number} handle of a job that is no longer written to the store */
+  /** @param {number} handle of a job; stops writing it to the store */
   unrecord(handle) {
     this.#native.unrecord(handle);
     this.#reactor.settle();
@@ -288,14 +288,14 @@ export class JobHub {
    * @returns {Promise<unknown>}
    */
   barrier() {
-    // The reply comes after every earlier event, for an unknown job as well.
+    // The reply follows every earlier event, also for an unknown job.
     return this.#askAll((request, shard) => this.#native.state(shard, false, false, request));
   }
 
   /**
    * Begins the first attempt of a job; later calls do nothing.
    * @param {number} handle
-   * @param {object} [members] kept with the attempt in the data file
+   * @param {object} [members] stored with the attempt in the data file
    */
   start(handle, members) {
     this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
@@ -305,7 +305,7 @@ export class JobHub {
   /**
    * Begins the next attempt of a running job: subscribers discard the text.
    * @param {number} handle
-   * @param {object} [members] of `job_retry`, beside the attempt; kept like those of `start`
+   * @param {object} [members] of `job_retry`, in addition to the attempt; stored like those of `start`
    */
   retry(handle, members) {
     this.#entries.send();
@@ -331,8 +331,8 @@ export class JobHub {
    * keep the order of the calls.
    * @param {number} handle
    * @param {import('./types.js').EntryInput} entry
-   * @returns {boolean} as `append`
-   * @throws {TypeError} when its kind is unknown
+   * @returns {boolean} see `append`
+   * @throws {TypeError} if its kind is unknown
    */
   appendEntry(handle, entry) {
     if (!this.#flows.has(handle)) return false;
@@ -345,8 +345,8 @@ export class JobHub {
    * such events of one job keep the order of the calls.
    * @param {number} handle
    * @param {string} type one line
-   * @param {object} data its members beside the job's id
-   * @returns {boolean} as `append`
+   * @param {object} data its members in addition to the job's id
+   * @returns {boolean} see `append`
    */
   appendEvent(handle, type, data) {
     if (!this.#flows.has(handle)) return false;
@@ -358,8 +358,8 @@ export class JobHub {
   }
 
   /**
-   * Begins the next attempt of a job that has ended and is not purged: it is open again, and its
-   * wall time begins anew.
+   * Begins the next attempt of an ended job before its purge: the job is open again, and its
+   * wall time starts again.
    * @param {number} handle
    */
   reopen(handle) {
@@ -388,7 +388,7 @@ export class JobHub {
   }
 
   /**
-   * Ends a job; the first ending counts, later ones do nothing.
+   * Ends a job; only the first ending has an effect.
    * @param {number} handle
    * @param {TerminalInput} terminal
    */
@@ -399,10 +399,10 @@ export class JobHub {
   }
 
   /**
-   * What the ended job of an `ending` event settles. It is written to Redis with the ending, once; a further
+   * Sets the settlement after an `ending` event. It is written to Redis with the ending, once; a further
    * call does nothing.
    * @param {number} handle
-   * @param {string} settlement JSON, as `finish.lua` reads it
+   * @param {string} settlement JSON in the format of `finish.lua`
    */
   settle(handle, settlement) {
     this.#native.settle(handle, settlement);
@@ -415,8 +415,8 @@ export class JobHub {
    * source.
    * @param {number} handle the follower, created `near` the source
    * @param {number} source running or ended
-   * @returns {Promise<boolean | null>} false when the source is on another shard, unknown or no
-   *   longer complete; null when the hub was closed before
+   * @returns {Promise<boolean | null>} false if the source is on another shard, unknown or no
+   *   longer complete; null if the hub was closed before
    */
   follow(handle, source) {
     if (!this.#shards.shared([handle, source])) return Promise.resolve(false);
@@ -425,9 +425,9 @@ export class JobHub {
 
   /**
    * Counts a reader that does not subscribe, such as a request for the whole answer: like a subscriber
-   * it keeps the job from being cancelled, but it holds nothing back.
+   * it prevents the cancellation of the job, but does not slow it.
    * @param {number} handle
-   * @returns {() => void} to be called once, when the reader has left
+   * @returns {() => void} call it once, when the reader has left
    */
   hold(handle) {
     this.#native.hold(handle);
@@ -441,7 +441,7 @@ export class JobHub {
     };
   }
 
-  /** @param {number} handle of a job to forget at once; its subscribers are cut off */
+  /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
     this.#entries.send();
@@ -450,7 +450,7 @@ export class JobHub {
   }
 
   /**
-   * Forgets a job that another process has, or is to have: its upstream call ends, its subscribers end as
+   * Removes a job that another process owns or will own: its upstream call ends, its subscribers end as
    * `fenced`, and `fenced` is emitted.
    * @param {number} handle
    */
@@ -462,8 +462,8 @@ export class JobHub {
   }
 
   /**
-   * Makes an upstream call; its text goes to the jobs' logs on the reactor. An answer that is complete
-   * ends its job; a job that ends otherwise ends its answer, and the last job ends the call.
+   * Makes an upstream call; its text goes to the jobs' logs on the reactor. A complete answer
+   * ends its job; any other end of a job ends its answer, and the last job ends the call.
    * @param {import('../internal/native/relay-types.js').RelayRequest} request
    * @returns {RelayedCall}
    */
@@ -473,10 +473,10 @@ export class JobHub {
   }
 
   /**
-   * As `relay`, for a call that an HTTP client in JavaScript makes.
+   * Like `relay`, for a call made by an HTTP client in JavaScript.
    * @param {import('../internal/native/relay-types.js').RelayTarget} target
-   * @param {(answer: import('./fed-call.js').FedCall) => void} feed called at once with the input for the answer; must not
-   *   throw
+   * @param {(answer: import('./fed-call.js').FedCall) => void} feed called at once with the input for the answer;
+   *   must not throw
    * @returns {RelayedCall}
    */
   relayFed(target, feed) {
@@ -485,10 +485,10 @@ export class JobHub {
   }
 
   /**
-   * The job's state after every earlier call on this hub.
+   * The job's state after all earlier calls of this hub.
    * @param {number} handle
    * @param {{text?: boolean, items?: boolean}} [options] `text: false` omits the text, reasoning,
-   *   refusal and tool calls; default true. `items: true` adds the entries in their order; default
+   *   refusal and tool calls; default true. `items: true` adds the entries in order; default
    *   false
    * @returns {Promise<JobState | null>} null for an unknown or purged job
    */
@@ -497,8 +497,8 @@ export class JobHub {
   }
 
   /**
-   * The readers of a job: of each subscriber the entries that it has not consumed yet, and whether some are
-   * on their way to it; of a request that waits for the whole answer `lag` is null.
+   * The readers of a job: for each subscriber the number of unconsumed entries, and whether some are in
+   * transit; for a request that waits for the whole answer `lag` is null.
    * @param {number} handle
    * @returns {Promise<{lag: number | null, busy?: boolean}[] | null>} null for an unknown or purged job
    */
@@ -507,7 +507,7 @@ export class JobHub {
   }
 
   /**
-   * The whole answer of a job as its log is now, in the protocol of a face that makes such answers.
+   * The whole answer in a job's current log, in the protocol of a face that supports it.
    * @param {number} handle
    * @param {import('./types.js').FaceOptions} face
    * @returns {Promise<any>} null for an unknown or purged job
@@ -517,7 +517,7 @@ export class JobHub {
   }
 
   /**
-   * @param {(request: number, shard: number) => void} send a command that a reply answers
+   * @param {(request: number, shard: number) => void} send sends a command that gets a reply
    * @returns {Promise<any[]>} resolves once every shard has replied, with the replies
    */
   #askAll(send) {
@@ -528,8 +528,8 @@ export class JobHub {
 
   /**
    * @param {number} handle of a job, or the index of its shard
-   * @param {(request: number) => void} send a command that a reply answers
-   * @returns {Promise<any>} the reply; null when there is none
+   * @param {(request: number) => void} send sends a command that gets a reply
+   * @returns {Promise<any>} the reply; null: no reply
    */
   #ask(handle, send) {
     if (this.#closed) return Promise.resolve(null);
@@ -549,8 +549,8 @@ export class JobHub {
    * @param {{fanIn?: boolean, face?: import('./types.js').FaceOptions, observes?: boolean}} [options]
    *   `fanIn`: ids are cursors over the set; `face`: the protocol of the frames, default: Sluice's own.
    *   With a face the members are the choices of one answer, on one shard, and are read from their
-   *   beginning. A handler with `onWhole` may be called before this returns. `observes`: of one job, with `onEvents`: holds no provider back, and does not keep the
-   *   job from being cancelled
+   *   beginning. A handler with `onWhole` may be called before this returns. `observes` (for one job, with
+   *   `onEvents`): neither slows the provider nor prevents the cancellation of the job
    * @returns {StreamSubscriber}
    */
   openStream(members, handler, { fanIn = false, face, observes = false } = {}) {
@@ -574,14 +574,14 @@ export class JobHub {
   }
 
   /**
-   * @param {import('./types.js').Member} member the only one
+   * @param {import('./types.js').Member} member the only member
    * @param {import('./types.js').SubscriberHandler} handler
-   * @returns {boolean} whether the handler has got all frames, which came with the ending
+   * @returns {boolean} whether the handler has received all frames, which arrived with the ending
    */
   #sendUnread({ handle, cursor }, handler) {
-    // Other processes are told of readers.
+    // Other processes must be informed of readers.
     if (handler.onWhole === undefined || cursor !== '' || this.#readers !== undefined) return false;
-    const frames = this.#unread.of(handle);
+    const frames = this.#unread.take(handle);
     if (frames === undefined) return false;
     handler.onWhole(frames);
     return true;

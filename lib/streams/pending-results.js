@@ -14,7 +14,7 @@ export class PendingResults {
 
   /**
    * @param {number} id new
-   * @returns {Promise<T | null>} null when there is no result
+   * @returns {Promise<T | null>} null: no result
    */
   add(id) {
     this.#reactor.ref();
@@ -35,7 +35,7 @@ export class PendingResults {
     resolve?.(result);
   }
 
-  /** Settles all with null. */
+  /** Settles all pending results with null. */
   close() {
     for (const id of [...this.#pending.keys()]) this.settle(id, null);
   }

@@ -3,7 +3,7 @@
  * thread; used by a JobHub.
  */
 export class ReaderCounts {
-  /** @type {Map<number, number>} by handle of a log; none with 0 */
+  /** @type {Map<number, number>} by handle of a log; without zeros */
   #counts = new Map();
   /** @type {Map<number, number[]>} logs by subscriber */
   #ofSubscriber = new Map();
@@ -26,7 +26,7 @@ export class ReaderCounts {
     if (count === 0) this.#onChange(handle, true);
   }
 
-  /** @param {number} handle of a log that `add` was called for */
+  /** @param {number} handle of a log passed to `add` before */
   remove(handle) {
     const count = this.#counts.get(handle) ?? 0;
     if (count > 1) {
@@ -46,7 +46,7 @@ export class ReaderCounts {
     for (const handle of handles) this.add(handle);
   }
 
-  /** @param {number} subscriber that has ended */
+  /** @param {number} subscriber an ended subscriber */
   unsubscribed(subscriber) {
     const handles = this.#ofSubscriber.get(subscriber) ?? [];
     this.#ofSubscriber.delete(subscriber);

@@ -5,13 +5,13 @@ import native from '../internal/native/addon.js';
 import { EventKind } from '../internal/native/reactor.js';
 import { SluiceError } from '../internal/util/errors.js';
 
-/** While Redis does not answer, its name is looked up this often. */
+/** Interval of look-ups of the server's name while Redis does not answer. */
 const LOOKUP_MS = 1000;
 
 /**
  * `connecting` before the first answer; `unreachable` no connection, no answer in time, or loading;
- * `readonly` a replica, or a server that refuses writes; `full` no memory left; `refused` waiting does
- * not help.
+ * `readonly` a replica, or a server that refuses writes; `full` no memory left; `refused` a lasting
+ * fault.
  * @typedef {'connecting' | 'ok' | 'unreachable' | 'readonly' | 'full' | 'refused'} RedisState
  */
 
@@ -22,15 +22,15 @@ const LOOKUP_MS = 1000;
  * @property {number} microseconds
  * @property {boolean} member false: this process was counted dead, or Redis has lost its data
  * @property {string[]} processes name, beat, name, beat, ... of all members
- * @property {number} dead processes whose jobs are to be taken over
- * @property {number} offered jobs that no process has
+ * @property {number} dead number of dead processes with jobs to take over
+ * @property {number} offered number of jobs without an owner
  * @property {string[]} messages to this process
  * @property {number} sentMs
  * @property {number} answeredMs
  */
 
 /**
- * What a server says of itself.
+ * Facts about a server, from INFO.
  * @typedef {object} RedisServer
  * @property {string} version
  * @property {string} mode `standalone` or `cluster`
@@ -51,9 +51,9 @@ const LOOKUP_MS = 1000;
  */
 
 /**
- * `state`: a change, with one line that says why. `server`: after each connection of the writer.
- * `subscribed`: messages on this channel arrive from now on; again after each reconnection, for messages
- * in between were missed.
+ * `state`: a change, with a one-line reason. `server`: after each connection of the writer.
+ * `subscribed`: messages on this channel will arrive; emitted again after each reconnection, because messages
+ * in between were lost.
  * @typedef {{state: [state: RedisState, detail: string], beat: [beat: Beat],
  *   server: [server: RedisServer], subscribed: [channel: string],
  *   message: [channel: string, text: string]}} RedisLinkEvents
@@ -116,10 +116,10 @@ export class RedisLink extends EventEmitter {
    * @param {LinkAddress} options.address
    * @param {() => Promise<{host: string, port: number}>} [options.locate] asked at the start, and every second
    *   while Redis does not answer; default: the host and the port of the address
-   * @param {string} options.prefix what all keys and channels begin with: `{PREFIX}:`
-   * @param {string} [options.process] the name to beat under; empty, the default: no beats
+   * @param {string} options.prefix prefix of all keys and channels: `{PREFIX}:`
+   * @param {string} [options.process] name for the beats; default: empty, no beats
    * @param {number} options.leaseMs a beat is sent every fifth of it
-   * @param {number} [options.waitReplicas] replicas that have to have the ending of a job before it is told;
+   * @param {number} [options.waitReplicas] replicas that must hold the ending of a job before it is published;
    *   default 0
    * @param {Record<string, {source: string, sha: string}>} options.scripts by name; `beat` for the beat,
    *   others for the job log. `sha`: SHA-1 of the source
@@ -131,7 +131,7 @@ export class RedisLink extends EventEmitter {
     requireRedis();
     if (reactor.manual) throw new TypeError('RedisLink takes a reactor with real time');
     const { host, port, user = '', password = '', db = 0 } = address;
-    // A name may have other addresses later on; numbers stay.
+    // The addresses of a name may change; IP addresses are fixed.
     const stays = locate === undefined && isIP(host) !== 0;
     this.#locate = locate ?? (async () => ({ host, port }));
     this.#mayMove = !stays;
@@ -155,7 +155,7 @@ export class RedisLink extends EventEmitter {
     return this.#state;
   }
 
-  /** One line that says why; empty while Redis answers. */
+  /** A one-line reason; empty while Redis answers. */
   get detail() {
     return this.#detail;
   }
@@ -166,13 +166,13 @@ export class RedisLink extends EventEmitter {
     return { state: this.#state, connections, pipelines, commands, beats, channels, roundtripMs };
   }
 
-  /** Asks anew where the server is, and leaves a connection to another one, also if it answers. */
+  /** Looks up the server again, and closes a connection to another one, even if it answers. */
   relocate() {
     void this.#resolve();
   }
 
   /**
-   * Beats under another name from now on.
+   * Changes the name of the beats.
    * @param {string} name empty: no beats
    */
   rename(name) {
@@ -205,7 +205,7 @@ export class RedisLink extends EventEmitter {
     this.#reactor.settle();
   }
 
-  /** Asks where the server is, and again for as long as Redis does not answer. */
+  /** Looks up the server; repeats while Redis does not answer. */
   async #resolve() {
     clearTimeout(this.#lookup);
     const search = (this.#searches += 1);
@@ -217,7 +217,7 @@ export class RedisLink extends EventEmitter {
       this.#reactor.settle();
     } catch (/** @type {any} */ error) {
       if (this.#isClosed || search !== this.#searches) return;
-      // With earlier addresses the native side says what is wrong.
+      // With the earlier addresses the native side reports the fault.
       if (this.#state === 'connecting') this.#become('unreachable', error.message);
     }
     if (this.#state !== 'ok') this.#resolveLater();

@@ -6,7 +6,7 @@ import { PendingResults } from './pending-results.js';
 /** @typedef {import('../internal/native/relay-types.js').RelayTarget} RelayTarget */
 /** @typedef {import('../internal/native/relay-types.js').RelayedCall} RelayedCall */
 
-/** The upstream calls of a hub, which passes the reactor's events on. `close()` ends it. */
+/** The upstream calls of a hub, which passes on the reactor's events. `close()` ends it. */
 export class Relays {
   #native;
   #reactor;
@@ -78,7 +78,7 @@ export class Relays {
 
   /**
    * @param {number} id
-   * @param {number} bytes consumed, in all
+   * @param {number} bytes total bytes consumed
    */
   onTaken(id, bytes) {
     this.#fedCalls.get(id)?.onTaken(bytes);

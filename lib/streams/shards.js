@@ -1,6 +1,6 @@
 /**
  * The numbers of the jobs, subscribers, calls and requests of a hub. Each belongs to a shard, the index
- * of its reactor, and equals it modulo the count of shards: the native hub routes by that.
+ * of its reactor, and equals it modulo the count of shards: the native hub uses this for routing.
  */
 export class Shards {
   #count;
@@ -12,7 +12,7 @@ export class Shards {
     this.#count = count;
   }
 
-  /** The shards in turn. */
+  /** Next shard in rotation. */
   next() {
     const shard = this.#nextShard;
     this.#nextShard = (shard + 1) % this.#count;

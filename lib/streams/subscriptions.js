@@ -23,9 +23,9 @@ export class Subscriber {
 
   /**
    * Lets the reactor write the frames to a socket, as HTTP/1.1 chunks. Replaces the first
-   * `acknowledge()`, when the head of the response has left.
+   * `acknowledge()`, when the head of the response was sent.
    * @param {number} fd the socket's descriptor; the reactor writes to a duplicate
-   * @returns {boolean} false where the reactor cannot: frames go to the handler
+   * @returns {boolean} false if the reactor cannot: frames are passed to the handler
    */
   attachSocket(fd) {
     return this.#subscriptions.attachSocket(this.id, fd);
@@ -36,10 +36,10 @@ export class Subscriber {
    * when the client leaves. The subscriber then ends as `gone`; after its end as `finished` the
    * connection can be used for the next request, see `detachSocket()`.
    * @param {number} fd
-   * @param {SubscriberHandler} successor replaces the handler from now on
+   * @param {SubscriberHandler} successor replaces the handler
    * @param {string} [head] of the response, in Latin-1, which the reactor sends with the first frames; only
-   *   without a face, whose first frames may take long. Default: it is sent
-   * @returns {boolean} as `attachSocket`
+   *   without a face, whose first frames may take long. Default: already sent
+   * @returns {boolean} see `attachSocket`
    */
   transferSocket(fd, successor, head) {
     return this.#subscriptions.attachSocket(this.id, fd, successor, head);
@@ -48,7 +48,7 @@ export class Subscriber {
   /**
    * Takes back the descriptor of a transferred connection after the end as `finished`. The caller
    * closes it.
-   * @returns {number} -1 when there is none
+   * @returns {number} -1: none
    */
   detachSocket() {
     return this.#subscriptions.detachSocket(this.id);
@@ -91,7 +91,7 @@ export class Subscriptions {
   }
 
   /**
-   * As `JobHub.openStream`.
+   * See `JobHub.openStream`.
    * @param {number} id new
    * @param {import('./types.js').Member[]} members
    * @param {SubscriberHandler} handler
@@ -104,7 +104,7 @@ export class Subscriptions {
     const inEvents = observes ? 'observe' : 'events';
     const mode = handler.onFrames === undefined ? inEvents : 'frames';
     this.#native.attach(id, mode, fanIn, members, face, handler.onWhole !== undefined);
-    // Deferred until the caller has its subscriber: handlers acknowledge through it.
+    // Deferred until the caller has received its subscriber, which handlers need to acknowledge.
     queueMicrotask(() => this.#reactor.settle());
     return new Subscriber(id, this);
   }
@@ -177,7 +177,7 @@ export class Subscriptions {
   /**
    * @param {number} id
    * @param {number} fd
-   * @param {SubscriberHandler} [successor] given: the reactor alone uses the connection
+   * @param {SubscriberHandler} [successor] if given, only the reactor uses the connection
    * @param {string} [head] of `transferSocket`
    */
   attachSocket(id, fd, successor, head = '') {

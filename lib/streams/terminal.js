@@ -6,8 +6,8 @@ const COUNTS = new Set(['prompt_tokens', 'completion_tokens', 'total_tokens', 'e
 
 /**
  * @param {Usage} usage
- * @param {string} [text] its JSON, whose bytes are to be kept
- * @returns {any[]} as native/addon/bindings/streams/hub_arguments.h reads it
+ * @param {string} [text] its JSON, whose bytes must not change
+ * @returns {any[]} in the format of native/addon/bindings/streams/hub_arguments.h
  */
 function nativeUsage(usage, text) {
   const { prompt_tokens: promptTokens, completion_tokens: completionTokens, estimated } = usage;
@@ -20,7 +20,7 @@ function nativeUsage(usage, text) {
 
 /**
  * @param {TerminalInput | NonNullable<import('./types.js').RestoredJob['terminal']>} terminal
- * @returns {any[]} as native/addon/bindings/streams/hub_arguments.h reads it
+ * @returns {any[]} in the format of native/addon/bindings/streams/hub_arguments.h
  */
 export function nativeTerminal(terminal) {
   const { type, usage, details, error } = terminal;

@@ -1,5 +1,6 @@
-/** The table of metrics of docs/metrics.md, made from the registry that /metrics is written from. */
+/** The table of metrics of docs/metrics.md, generated from the registry of /metrics. */
 import { GatewayMetrics } from '../../lib/gateway/metrics.js';
+import { addReadings } from '../../lib/gateway/metric-readings.js';
 
 /**
  * @typedef {object} Metric
@@ -7,16 +8,15 @@ import { GatewayMetrics } from '../../lib/gateway/metrics.js';
  * @property {'counter' | 'gauge' | 'histogram'} type
  * @property {string[]} labels
  * @property {string} help
- * @property {string} [when] the condition under which it exists; absent: always
+ * @property {string} [when] the condition for its existence; absent: always
  */
 
-/** @param {Partial<ConstructorParameters<typeof GatewayMetrics>[0]>} options */
-function registered(options) {
-  const none = () => /** @type {any} */ (undefined);
-  const { registry } = new GatewayMetrics({
-    ...{ processDefaults: false, durable: false, stats: none },
-    ...options,
-  });
+/** @param {Partial<import('../../lib/gateway/metric-readings.js').ReadParts>} parts */
+function registered(parts) {
+  const hasUpstreams = parts.upstreams !== undefined;
+  const { registry } = new GatewayMetrics({ processDefaults: false, hasUpstreams });
+  // The values are not read.
+  addReadings(registry, /** @type {any} */ (parts));
   return /** @type {any[]} */ (registry.getMetricsAsArray());
 }
 
@@ -26,7 +26,7 @@ export function metrics() {
   const sets = [
     [undefined, registered({})],
     ['several upstreams', registered({ upstreams: () => [] })],
-    ['a data file', registered({ durable: true })],
+    ['a data file', registered({ file: /** @type {any} */ ({}) })],
   ];
   /** @type {Map<string, Metric>} */
   const found = new Map();

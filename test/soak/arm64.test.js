@@ -1,5 +1,4 @@
 /** The binary for linux-arm64, built here and run by an emulator. Skipped where their tools are missing. */
-import { afterAll, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

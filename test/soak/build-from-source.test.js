@@ -1,5 +1,4 @@
 /** A platform without a binary in the package: `npx sluice build` makes it from the sources there. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

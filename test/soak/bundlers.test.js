@@ -1,5 +1,4 @@
 /** docs/bundlers.md with the packed package and the real bundlers: the files that it prints, built and run. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { launchChromium } from '../browser/chromium.js';

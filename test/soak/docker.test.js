@@ -2,7 +2,6 @@
  * The steps of ops/docker/Dockerfile, run without a container engine: each stage is a folder with Debian and Node,
  * in which `chroot` runs the commands. Needs root, debootstrap and namespaces; skipped without them.
  */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFile, execFileSync } from 'node:child_process';
 import {
   cpSync,

@@ -1,5 +1,4 @@
 /** The tests that read the faces with clients, over HTTP, with the major versions that need Node 22. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { rmSync } from 'node:fs';
 import { installNewerClients, testNewerClients } from '../support/client/newer-clients.js';
 import { scratchFolder } from '../support/package/packed.js';

@@ -1,5 +1,4 @@
 /** Next.js with the packed package: the files of docs/frameworks/nextjs.md, built and served. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { client } from '../support/gateway/gateway.js';

@@ -2,7 +2,6 @@
  * The versions of Node that `engines` in package.json names: the tarball loads and runs a job on
  * the first and the newest of each line, and the releases before them cannot require() it.
  */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {

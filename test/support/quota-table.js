@@ -1,5 +1,4 @@
 /** What holds of a quota wherever its state is: calls of the tests of each implementation. */
-import { describe, expect, test } from '@jest/globals';
 import { ManualClock, SluiceError } from '../../lib/index.js';
 
 const minute = { windowMs: 60_000 };

@@ -2,6 +2,18 @@
 
 const KEY = 'sluice.banner';
 
+const CONTENT = `
+  <p>
+    <strong>The demo model answers.</strong> Connect your own:
+    <code data-part="line">npx sluice serve --upstream http://127.0.0.1:11434 --model llama3.2</code>
+  </p>
+  <button type="button" class="icon" data-part="copy" aria-label="Copy the command">
+    <svg aria-hidden="true"><use href="#i-copy" /></svg>
+  </button>
+  <button type="button" class="icon" data-part="close" aria-label="Hide this notice">
+    <svg aria-hidden="true"><use href="#i-close" /></svg>
+  </button>`;
+
 /** The owner of the models of the demo provider in `GET /v1/models`. */
 const DEMO = 'demo';
 
@@ -9,9 +21,10 @@ const DEMO = 'demo';
 export class Banner {
   #element;
 
-  /** @param {HTMLElement} element @param {(text: string) => void} copy */
+  /** @param {HTMLElement} element empty, hidden @param {(text: string) => void} copy */
   constructor(element, copy) {
     this.#element = element;
+    element.innerHTML = CONTENT;
     /** @param {string} name */
     const part = (name) =>
       /** @type {HTMLElement} */ (element.querySelector(`[data-part=${name}]`));
@@ -21,7 +34,7 @@ export class Banner {
       try {
         sessionStorage.setItem(KEY, 'closed');
       } catch {
-        // Without storage the notice comes again after a reload.
+        // Without storage the notice appears again after a reload.
       }
     });
   }

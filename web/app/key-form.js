@@ -5,6 +5,16 @@
 
 const KEY = 'sluice.key';
 
+/** Of `data-label`, above an optional hint in the form. */
+const FIELDS = `
+  <label class="field-label" for="key"></label>
+  <div class="key-row">
+    <input id="key" data-testid="key" type="password" autocomplete="off" autocapitalize="off"
+      spellcheck="false" aria-describedby="key-hint key-problem" />
+    <button type="submit" class="primary" data-testid="use-key">Use key</button>
+  </div>
+  <p id="key-problem" class="problem" role="alert" data-testid="key-problem"></p>`;
+
 /** @returns {string | null} the key of this tab */
 export function recallKey() {
   try {
@@ -33,7 +43,7 @@ export class KeyForm {
   #tryKey;
 
   /**
-   * @param {HTMLFormElement} form hidden
+   * @param {HTMLFormElement} form hidden; its `data-label` is the label of the field
    * @param {(key: string) => Promise<string>} tryKey resolves with the problem of the key; empty if
    *   the server accepts it
    */
@@ -42,6 +52,8 @@ export class KeyForm {
     this.#tryKey = tryKey;
     /** @type {<T extends HTMLElement>(selector: string) => T} */
     const find = (selector) => /** @type {any} */ (form.querySelector(selector));
+    form.insertAdjacentHTML('afterbegin', FIELDS);
+    find('label').textContent = form.dataset.label ?? '';
     this.#field = /** @type {HTMLInputElement} */ (find('input'));
     this.#button = /** @type {HTMLButtonElement} */ (find('button'));
     this.#problem = find('[role=alert]');

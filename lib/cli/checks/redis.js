@@ -1,6 +1,6 @@
 /**
- * The checks of `sluice doctor` for a Redis server: each looks at one need of a deployment, on one connection. They
- * change nothing, and none throws.
+ * The checks of `sluice doctor` for a Redis server: each verifies one requirement of a deployment, on one
+ * connection. They change nothing, and none throws.
  */
 import { once } from 'node:events';
 import { ok, problem, warning } from './system.js';
@@ -19,7 +19,7 @@ const RIGHTS =
   'Grant the rights of the ACL line in docs/scaling.md, and do not rename these commands.';
 
 /**
- * Commands of each kind that is needed, with arguments that change nothing: the key does not exist.
+ * One command of each required kind, with arguments that change nothing: the key does not exist.
  * @param {string} key
  * @returns {string[][]}
  */
@@ -57,7 +57,7 @@ export class RedisChecks {
     this.#values = values;
   }
 
-  /** @returns {[name: string, check: () => Promise<Finding>][]} in the order in which they are to be made */
+  /** @returns {[name: string, check: () => Promise<Finding>][]} in order */
   get all() {
     /** @type {[string, () => Finding | Promise<Finding>][]} */
     const checks = [
@@ -134,7 +134,7 @@ export class RedisChecks {
     }
     if (last !== undefined) throw last;
     const text = String(await client.call('INFO'));
-    // A node of a Redis Cluster names the one that has the keys.
+    // A node of a Redis Cluster names the owner of the keys.
     if (/^redis_mode:cluster/m.test(text)) {
       const moved = await client.exists(`${this.#prefix}meta`).catch((error) => error.message);
       if (typeof moved === 'string' && this.#route?.locator.follow(moved)) {
@@ -243,7 +243,7 @@ export class RedisChecks {
       if (/^NOPERM|^ERR unknown command/i.test(message)) refused.push(name);
       else if (message !== '' && !message.startsWith('NOSCRIPT')) throw new Error(message);
     }
-    // Nothing but SUBSCRIBE is possible afterwards.
+    // After it only SUBSCRIBE is possible.
     const subscribed = await client.subscribe(`${this.#prefix}doctor`).catch(() => undefined);
     if (subscribed === undefined) refused.push('SUBSCRIBE');
     if (refused.length === 0) return ok('the user has all required rights');
@@ -257,7 +257,7 @@ export class RedisChecks {
   }
 }
 
-/** By what an error of the connection stands for, as `wordOf` says. @type {Record<string, string>} */
+/** Advice by error code, see `wordOf`. @type {Record<string, string>} */
 const ADVICE = {
   WRONGPASS: 'Check user and password of the URL.',
   NOAUTH: 'Check user and password of the URL.',

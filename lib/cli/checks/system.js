@@ -1,5 +1,5 @@
 /**
- * The checks of `sluice doctor`: each looks at one need of a server and says what to do about a problem.
+ * The checks of `sluice doctor`: each verifies one requirement of a server and gives advice for a problem.
  * They change nothing, and none throws. Modules that need the addon are loaded inside the checks.
  */
 import {
@@ -25,7 +25,7 @@ import { nativeTarget } from '../../internal/native/target.js';
 
 /** @typedef {Record<string, any>} Values of the flags, by camelCase name */
 
-/** Descriptors below which a server is soon full. */
+/** Number of descriptors that a server may use up quickly. */
 const DESCRIPTORS_LOW = 4096;
 const SPACE_LOW_BYTES = 256 * 2 ** 20;
 const MIB = 2 ** 20;
@@ -98,7 +98,7 @@ export async function checkFiles(limit) {
   return warning(message, 'Raise the limit: "ulimit -n 65536", LimitNOFILE= in systemd.');
 }
 
-/** @param {string} url of a server @returns {Promise<boolean>} whether Sluice answers there */
+/** @param {string} url of a server @returns {Promise<boolean>} whether a Sluice server answers there */
 async function isSluice(url) {
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(1000) });
@@ -158,10 +158,10 @@ async function modelsIn(response) {
  * @property {string} baseUrl
  * @property {string} [dialect] default `openai`
  * @property {string} [apiKey]
- * @property {string} keyName the variable or member that holds the key
+ * @property {string} keyName the variable or member with the key
  * @property {Record<string, string>} [headers]
  * @property {Record<string, string>} [query]
- * @property {string[]} models that it must have; empty: none is named
+ * @property {string[]} models required models; empty: none
  */
 
 /**
@@ -178,7 +178,7 @@ function checkModels(found, wanted, base) {
     const advice = `Choose one with --model, so that requests need not name one: ${listed}`;
     return warning(`${base} answers; no --model is given`, advice);
   }
-  // Ollama adds a tag to a name without one.
+  // Ollama adds a tag to names without a tag.
   const missing = wanted.filter(
     (model) => !found.some((id) => [model, `${model}:latest`].includes(id)),
   );
@@ -256,7 +256,7 @@ export async function checkModelFile({ model }) {
 
 /**
  * @param {string} folder
- * @returns {Finding | undefined} undefined: files can be written there
+ * @returns {Finding | undefined} undefined: the folder is writable
  */
 function checkFolder(folder) {
   try {
@@ -283,7 +283,7 @@ export async function checkData({ data }) {
   try {
     const { exported } = await import('../../jobs/storage/export.js');
     let rows = 0;
-    // Every row is read and decoded, which finds damage wherever it is.
+    // Reads and decodes every row, which finds all damage.
     for (const row of exported(data)) rows += row === undefined ? 0 : 1;
     return found ?? ok(`${data} is readable: ${rows} rows`);
   } catch (/** @type {any} */ error) {

@@ -1,13 +1,13 @@
 /** Asks each upstream for its models at the start of `sluice serve`. */
 import { waitAtMost } from '../../internal/time/wait-at-most.js';
 
-/** How long the start waits for the answers; later ones are still reported. */
+/** Time limit of the start for the answers; later answers are still reported. */
 const WAIT_MS = 1000;
 
 /**
  * @param {import('../../providers/shared/types.js').UpstreamProblem} problem
  * @param {import('../../providers/route/options.js').RouteConfig} [route]
- * @returns {string} what to set
+ * @returns {string} the advice
  */
 function settingFor({ upstream, problem }, route) {
   const index = route?.upstreams.findIndex(({ name }) => name === upstream) ?? -1;

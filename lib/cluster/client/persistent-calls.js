@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Wait before a script is tried again. */
+/** Wait before a script is retried. */
 const AGAIN_MS = 250;
 
-/** Calls of idempotent scripts that must reach Redis, however long it is away. `close()` ends the waits. */
+/** Calls of idempotent scripts that must reach Redis, retried until it answers. `close()` ends the waits. */
 export class PersistentCalls {
   #redis;
   #log;
@@ -23,7 +23,7 @@ export class PersistentCalls {
    * Runs a script until Redis answers.
    * @param {string} name
    * @param {string[]} keys
-   * @param {() => string[]} args of each try
+   * @param {() => string[]} args of each attempt
    * @returns {Promise<any>} its answer; undefined when it cannot be had
    */
   async insist(name, keys, args) {
@@ -35,11 +35,11 @@ export class PersistentCalls {
   }
 
   /**
-   * Runs a script once; if Redis does not answer, again and again after this has resolved.
+   * Runs a script once. If Redis does not answer, further attempts follow after this call has resolved.
    * @param {string} name
    * @param {string[]} keys
    * @param {() => string[]} args of each try
-   * @returns {Promise<any>} its answer to the first try, if any
+   * @returns {Promise<any>} the answer to the first attempt, if any
    */
   async tryFirst(name, keys, args) {
     const { isDone, answer } = await this.attempt(name, keys, args());
@@ -51,7 +51,7 @@ export class PersistentCalls {
    * @param {string} name
    * @param {string[]} keys
    * @param {string[]} args
-   * @returns {Promise<{isDone: boolean, answer?: any}>} not done: Redis has not answered
+   * @returns {Promise<{isDone: boolean, answer?: any}>} `isDone: false`: Redis has not answered
    */
   async attempt(name, keys, args) {
     try {
@@ -63,7 +63,7 @@ export class PersistentCalls {
     }
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   close() {
     this.#isClosed = true;
   }

@@ -11,9 +11,9 @@ import { scripts } from './scripts.js';
 
 /** Interval of the probes while a command is unanswered. */
 const PROBE_MS = 250;
-/** A connection that answers nothing for this long is replaced. */
+/** A connection without an answer for this long is replaced. */
 const SILENT_MS_MAX = 2000;
-/** The first version with the commands that are used. */
+/** The first version of Redis with all commands that Sluice uses. */
 const VERSION_MIN = [6, 2];
 
 /**
@@ -21,9 +21,9 @@ const VERSION_MIN = [6, 2];
  * `close()` ends it.
  *
  * A command fails within `commandTimeoutMs`. After one that was not answered, others fail at once,
- * until a probe is answered. Nothing is queued while there is no connection, and nothing is sent twice.
+ * until Redis answers a probe. Commands are never queued while there is no connection, and never sent twice.
  * `ready` is emitted after each connection; `evicts` at a server that may remove keys to make room.
- * `replicas`: whether as many replicas as are waited for have answered in time, when that changes.
+ * `replicas`: whether enough replicas have answered in time, emitted at each change.
  * @extends {EventEmitter<{state: [state: RedisState, detail: string], ready: [], evicts: [policy: string],
  *   replicas: [has: boolean]}>}
  */
@@ -36,13 +36,13 @@ export class RedisClient extends EventEmitter {
   #shown;
   #closed = false;
   #silent = false;
-  /** Whether the connection is given up for another server. */
+  /** Whether the client is leaving this server for another one. */
   #isLeaving = false;
-  /** Whether the server of this connection is known to do. */
+  /** Whether the server of this connection has passed the checks. */
   #isChecked = false;
   #runId = '';
   #nowMs;
-  /** Since when commands cannot be sent; Infinity: they can. */
+  /** Time since which no commands can be sent; Infinity: they can be sent. */
   #unusableMs;
   /** @type {NodeJS.Timeout | undefined} */
   #probe;
@@ -50,15 +50,17 @@ export class RedisClient extends EventEmitter {
   #state = 'connecting';
   /** @type {SluiceError | undefined} */
   #refusal;
+  /** The call that was refused last; empty: none since the state changed, or all. */
+  #refused = '';
 
   /**
    * @param {object} options
    * @param {import('../connection/address.js').RedisAddress} options.address
-   * @param {string} options.prefix what all keys begin with: `{PREFIX}:`
+   * @param {string} options.prefix prefix of all keys: `{PREFIX}:`
    * @param {number} options.commandTimeoutMs
    * @param {Route} [options.route] to that address, shared with others; default: one of its own
    * @param {import('../connection/tls-options.js').RedisTls} [options.tls] of that route
-   * @param {number} [options.waitReplicas] replicas that have to have what a script has kept; default 0
+   * @param {number} [options.waitReplicas] replicas that must hold a permanent change; default 0
    * @param {string} [options.name] of the connection, in `CLIENT LIST`
    * @param {() => number} [options.nowMs] monotonic milliseconds; default `performance.now`
    */
@@ -98,12 +100,12 @@ export class RedisClient extends EventEmitter {
     this.#client.on('ready', () => void this.#onReady());
   }
 
-  /** How it comes to the server; the native link takes the same way. */
+  /** The route to the server, shared with the native link. */
   get route() {
     return this.#route;
   }
 
-  /** What all keys begin with: `{PREFIX}:`. */
+  /** The prefix of all keys: `{PREFIX}:`. */
   get prefix() {
     return this.#prefix;
   }
@@ -113,7 +115,7 @@ export class RedisClient extends EventEmitter {
     return this.#state;
   }
 
-  /** Why Redis refuses this process, if it does. @returns {SluiceError | undefined} */
+  /** The error for which Redis refuses this process, if any. @returns {SluiceError | undefined} */
   get refusal() {
     return this.#refusal;
   }
@@ -161,7 +163,7 @@ export class RedisClient extends EventEmitter {
       bytes
         ? this.#client.callBuffer(command, which, .../** @type {any[]} */ (all))
         : this.#client.call(command, which, .../** @type {any[]} */ (all));
-    const answer = await this.#ask(async () => {
+    const answer = await this.#ask(name, async () => {
       try {
         return await send('EVALSHA', script.sha);
       } catch (/** @type {any} */ error) {
@@ -184,7 +186,7 @@ export class RedisClient extends EventEmitter {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `run`
    */
   command(name, key, ...args) {
-    return this.#ask(() => this.#client.call(name, this.#prefix + key, ...args));
+    return this.#ask(name, () => this.#client.call(name, this.#prefix + key, ...args));
   }
 
   /**
@@ -193,7 +195,7 @@ export class RedisClient extends EventEmitter {
    */
   async timeUs() {
     const [seconds, microseconds] = /** @type {string[]} */ (
-      await this.#ask(() => this.#client.call('TIME'))
+      await this.#ask('TIME', () => this.#client.call('TIME'))
     );
     return Number(seconds) * 1e6 + Number(microseconds);
   }
@@ -205,7 +207,7 @@ export class RedisClient extends EventEmitter {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `run`, when one fails
    */
   commands(commands) {
-    return this.#ask(() =>
+    return this.#ask('several', () =>
       Promise.all(
         commands.map(([name, key, ...args]) =>
           this.#client.call(name, this.#prefix + key, ...args),
@@ -216,37 +218,45 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @template T
+   * @param {string} call name of the script or the command
    * @param {() => Promise<T>} send
    */
-  async #ask(send) {
+  async #ask(call, send) {
     if (!this.usable) throw redisUnavailable();
     try {
       const answer = await send();
-      if (this.#state !== 'ok') this.#become('ok');
+      // Calls that need fewer rights say nothing of one that was refused.
+      if (this.#state !== 'ok' && (this.#refused === '' || this.#refused === call)) {
+        this.#become('ok');
+      }
       return answer;
     } catch (/** @type {any} */ error) {
-      throw this.#failureOf(error);
+      throw this.#failureOf(call, error);
     }
   }
 
-  /** @param {Error} error of a command */
-  #failureOf(error) {
+  /**
+   * @param {string} call
+   * @param {Error} error of it
+   */
+  #failureOf(call, error) {
     const word = wordOf(error);
     const state = STATES[word];
-    // A command or a script is wrong.
+    // The command or the script has a fault.
     if (state === undefined && error.name === 'ReplyError') return error;
     if (error.message === 'Command timed out') this.#beSilent();
-    if (state === 'refused') this.#refuse(word, error);
+    if (state === 'refused') this.#refuse(word, error, call);
     else if (state !== undefined) this.#become(state, error.message);
     if (LEAVE.has(word)) this.#leave(error);
     const failure = state === 'full' ? redisFull() : redisUnavailable();
-    // An error of Redis itself says that nothing was done.
-    return Object.assign(failure, { cause: error, uncertain: state === undefined });
+    // Redis itself reports the error: the command had no effect. But a script may have got as far as a refused command.
+    const uncertain = state === undefined || state === 'refused';
+    return Object.assign(failure, { cause: error, uncertain });
   }
 
   /**
-   * Leaves a server that is not, or no longer, the one that takes writes.
-   * @param {Error} error that says so
+   * Leaves a server that does not accept writes (any more).
+   * @param {Error} error by which the server shows this
    */
   #leave({ message }) {
     this.#isChecked = false;
@@ -256,7 +266,7 @@ export class RedisClient extends EventEmitter {
     this.#client.disconnect(true);
   }
 
-  /** Sends probes until one is answered, and gives the connection up when none is for too long. */
+  /** Sends probes until Redis answers one; closes the connection after too long without an answer. */
   #beSilent() {
     if (this.#silent || this.#closed) return;
     this.#silent = true;
@@ -285,14 +295,14 @@ export class RedisClient extends EventEmitter {
     if (this.#isChecked) this.#become('ok');
   }
 
-  /** Checks the server, and lets commands go. */
+  /** Checks the server, then allows commands. */
   async #onReady() {
     this.#isLeaving = false;
     try {
-      // ioredis goes on with the first one when it may not select another.
+      // ioredis continues with database 0 when it has no permission to select another one.
       if (this.#route.address.db !== 0) await this.#client.select(this.#route.address.db);
       const info = String(await this.#client.call('INFO'));
-      // A node of a Redis Cluster says who has the keys, before anything is asked for.
+      // A node of a Redis Cluster names the owner of the keys before the first script runs.
       if (/^redis_mode:cluster/m.test(info)) await this.#client.exists(`${this.#prefix}meta`);
       this.#checkServer(info);
     } catch (/** @type {any} */ error) {
@@ -304,7 +314,7 @@ export class RedisClient extends EventEmitter {
     }
   }
 
-  /** @param {string} info the server's own */
+  /** @param {string} info output of INFO */
   #checkServer(info) {
     const valueOf = (/** @type {string} */ name) =>
       new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
@@ -344,15 +354,17 @@ export class RedisClient extends EventEmitter {
   /**
    * @param {string} word
    * @param {Error} cause
+   * @param {string} [call] that was refused; default: all of them are
    */
-  #refuse(word, cause) {
+  #refuse(word, cause, call = '') {
+    this.#refused = call;
     const [code, why] = REFUSALS[word];
     const message = `Redis at ${this.#shown} ${why} (${detailOf(cause)}).`;
     this.#refusal = new SluiceError(code, message, { cause });
     this.#become('refused', message);
   }
 
-  /** @param {string} schema that a newer version has written */
+  /** @param {string} schema written by a newer version */
   refuseSchema(schema) {
     this.#refuse('SCHEMA', new Error(`schema ${schema}`));
   }
@@ -363,6 +375,7 @@ export class RedisClient extends EventEmitter {
    */
   #become(state, detail = '') {
     if (this.#state === state || this.#closed) return;
+    if (state !== 'refused') this.#refused = '';
     this.#state = state;
     this.emit('state', state, detail);
   }

@@ -1,16 +1,14 @@
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /**
- * Calls of scripts whose first arguments, behind the prefix, are `clock` and `deadline`: those of key-value
- * stores, quotas and ledgers, within a gateway and without one. Redis does nothing after the deadline, so a
+ * Calls of scripts that take, after the prefix, the arguments `clock` and `deadline`: those of key-value
+ * stores, quotas and ledgers, with or without a gateway. After the deadline a script has no effect, so a
  * call that has failed has no effect later. Main thread.
  */
 export class ScriptCalls {
   #send;
   #runId;
-  #nowMs;
-  #deadlineUs;
-  #syncClock;
+  #redisClock;
   #clock;
   #refused;
 
@@ -18,31 +16,27 @@ export class ScriptCalls {
    * @param {object} deps
    * @param {import('./redis-client.js').RedisClient['run']} deps.send
    * @param {() => string} deps.runId name of the server's run
-   * @param {() => number} deps.unixMs Redis's time as far as it is known
-   * @param {() => string} deps.deadlineUs until when Redis may run a script that is sent now
-   * @param {() => Promise<void>} deps.syncClock reads Redis's clock anew
+   * @param {Pick<import('./redis-clock.js').RedisClock, 'unixMs' | 'deadlineUs' | 'sync'>} deps.redisClock
    * @param {import('../../internal/time/clock.js').ManualClock} [deps.clock] in place of Redis's, for tests
-   * @param {(error: any) => unknown} [deps.failureOf] the error that a caller gets in place of one of `send`;
+   * @param {(error: any) => unknown} [deps.failureOf] maps an error of `send` to the error for the caller;
    *   default: the same
    */
-  constructor({ send, runId, unixMs, deadlineUs, syncClock, clock, failureOf = (error) => error }) {
+  constructor({ send, runId, redisClock, clock, failureOf = (error) => error }) {
     this.#send = send;
     this.#runId = runId;
-    this.#nowMs = clock === undefined ? unixMs : () => clock.nowMs();
-    this.#deadlineUs = deadlineUs;
-    this.#syncClock = syncClock;
+    this.#redisClock = redisClock;
     this.#clock = clock;
     this.#refused = failureOf;
   }
 
-  /** The clock in place of Redis's, if there is one. */
+  /** The clock that replaces Redis's, if any. */
   get clock() {
     return this.#clock;
   }
 
-  /** @returns {number} the time of what is kept, in milliseconds: Redis's, or that of `clock` */
+  /** @returns {number} the time of the stored data, in milliseconds: Redis's, or that of `clock` */
   nowMs() {
-    return this.#nowMs();
+    return this.#clock?.nowMs() ?? this.#redisClock.unixMs();
   }
 
   /** The name of the server's run: another one after a restart, or on another server. */
@@ -50,9 +44,9 @@ export class ScriptCalls {
     return this.#runId();
   }
 
-  /** @returns {string} until when Redis runs what was sent until now, at the latest, in its microseconds */
+  /** @returns {string} deadline of the latest script sent so far, in Redis's microseconds */
   deadlineUs() {
-    return this.#deadlineUs();
+    return this.#redisClock.deadlineUs();
   }
 
   /**
@@ -60,19 +54,19 @@ export class ScriptCalls {
    * @param {string[]} keys without the prefix
    * @param {(string | number | Buffer)[]} args behind `clock` and `deadline`
    * @param {{bytes?: boolean}} [options] `bytes`: strings of the answer are Buffers
-   * @returns {Promise<any>} its answer, which is not LATE
+   * @returns {Promise<any>} its answer, never LATE
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, 507
-   *   `insufficient_storage`; or what `failureOf` makes of it
+   *   `insufficient_storage`; or the error that `failureOf` makes of it
    */
   async run(name, keys, args, options) {
     try {
       for (let isSynced = false; ; isSynced = true) {
-        const times = this.#clock ? [usOf(this.#clock), ''] : ['', this.#deadlineUs()];
+        const times = this.#clock ? [usOf(this.#clock), ''] : ['', this.#redisClock.deadlineUs()];
         const answer = await this.#send(name, keys, [...times, ...args], options);
         if (String(answer?.[0]) !== 'LATE') return answer;
-        // The answer came in time, so that Redis's clock was set. Nothing was done.
+        // The answer came in time, so somebody has set Redis's clock. The script had no effect.
         if (isSynced) throw redisUnavailable();
-        await this.#syncClock();
+        await this.#redisClock.sync();
       }
     } catch (error) {
       throw this.#refused(error);

@@ -2,7 +2,7 @@
  * The Lua scripts that Redis runs for a deployment, in folders of `scripts/` by subject. A file documents its
  * keys, arguments and answers. `common.lua` and the fragments that its first line names (`-- needs quota,
  * ledger`) are put before it. A fragment, a file of `scripts/fragments/`, contains functions only, and may
- * need others. Redis creates all functions of a script at each run; rarely used ones are created on demand:
+ * need others. Redis creates all functions of a script at each run; a script creates rarely used ones on demand:
  * `-- loads holds: hold_check, hold_take` adds the function `load_holds`, which returns the two. All files are
  * read once, when a cluster is opened.
  */
@@ -25,7 +25,7 @@ const read = (path) => readFileSync(new URL(path + SUFFIX, FOLDER), 'utf8');
 
 /**
  * Adds a fragment after the fragments that it needs.
- * @param {Map<string, string>} to by name, in their order
+ * @param {Map<string, string>} to fragments by name, in order
  * @param {string} source of a script or a fragment
  */
 function addFragments(to, source) {
@@ -43,9 +43,9 @@ function addFragments(to, source) {
 
 /**
  * @param {string} name of a fragment
- * @param {string} functions of it, with commas
- * @param {Map<string, string>} outside the fragments before it
- * @returns {string} a function that makes and returns them
+ * @param {string} functions of the fragment, separated by commas
+ * @param {Map<string, string>} outside source of the fragments before it
+ * @returns {string} source of a Lua function that creates and returns them
  */
 function loader(name, functions, outside) {
   const all = new Map(outside);

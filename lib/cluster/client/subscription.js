@@ -5,8 +5,8 @@ const AGAIN_MS = 1000;
 
 /**
  * @param {import('../connection/route.js').Route} route
- * @returns {import('../kv/change-feed.js').Subscribe} which opens a connection for each subscription; it
- *   subscribes again after each reconnection
+ * @returns {import('../kv/change-feed.js').Subscribe} opens a connection for each subscription;
+ *   it subscribes again after each reconnection
  */
 export function subscriber(route) {
   return (channel, { onReady, onMessage }) => {
@@ -14,7 +14,7 @@ export function subscriber(route) {
     let isClosed = false;
     const subscribe = () =>
       client.subscribe(channel).then(onReady, () => {
-        // Refused, or cut off: a reconnection begins again.
+        // After a refusal or a cut a reconnection starts over.
         if (isClosed || client.status !== 'ready') return;
         setTimeout(
           () => !isClosed && client.status === 'ready' && void subscribe(),
@@ -22,7 +22,7 @@ export function subscriber(route) {
         ).unref();
       });
     client.on('ready', () => void subscribe());
-    // The control connection reports what is wrong.
+    // The control connection reports the fault.
     client.on('error', () => {});
     client.on('messageBuffer', (_channel, message) => onMessage(message));
     return {

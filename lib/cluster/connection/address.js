@@ -1,4 +1,4 @@
-/** Where Redis is, as a URL says. Pure functions. */
+/** Parses the URL of Redis. Pure functions. */
 import { rangeError } from '../../internal/util/errors.js';
 
 /**
@@ -9,13 +9,13 @@ import { rangeError } from '../../internal/util/errors.js';
 
 /**
  * @typedef {object} RedisAddress
- * @property {string} host of the server; of the first Sentinel, where there are any
+ * @property {string} host of the server; of the first Sentinel, if there are Sentinels
  * @property {number} port
  * @property {string} user empty: the default user
  * @property {string} password empty: none
  * @property {number} db
  * @property {boolean} isEncrypted by TLS
- * @property {Endpoint[]} sentinels that know the server; empty: `host` and `port` are the server's
+ * @property {Endpoint[]} sentinels that know the address of the server; empty: `host` and `port` are the server's
  * @property {string} service the name by which Sentinels know the server; empty without Sentinels
  * @property {string} shown the URL without its password, for messages
  */
@@ -25,14 +25,14 @@ const FORMS =
   ' redis-sentinel://[user:password@]host[:port][,host[:port]]/NAME[/db]';
 const PORT_DEFAULT = 6379;
 const SENTINEL_PORT_DEFAULT = 26_379;
-/** `scheme://`, all up to the path, the path, and what no form has. */
+/** `scheme://`, authority, path, and a rest that no valid URL has. */
 const PARTS = /^([a-z][a-z\d+.-]*:)\/\/([^/?#]*)([^?#]*)(.*)$/is;
 
 /**
  * @param {string} at name of the option as the caller wrote it
  * @param {string} text
  * @returns {RedisAddress}
- * @throws {RangeError} without the URL, which may hold a password
+ * @throws {RangeError} its message omits the URL, which may hold a password
  */
 export function parseRedisUrl(at, text) {
   const [, scheme = '', authority, path, rest] = PARTS.exec(text) ?? [];

@@ -1,7 +1,7 @@
 import { connectorFor } from './connector.js';
 import { ioredis } from '../../internal/util/packages.js';
 
-/** First wait before a reconnection; it doubles up to the second. */
+/** First wait before a reconnection, doubled each time up to the second value. */
 const RETRY_MS = 50;
 const RETRY_MS_MAX = 1000;
 const CONNECT_MS = 2000;
@@ -12,7 +12,7 @@ const CONNECT_MS = 2000;
  * @param {string} options.name of the connection, in `CLIENT LIST`
  * @param {number} [options.commandTimeoutMs] default: none
  * @param {boolean} [options.autoResubscribe] default true
- * @returns {import('ioredis').Redis} a client that connects from now on, and again after each loss. It queues
+ * @returns {import('ioredis').Redis} a client that is connecting, and reconnects after each loss. It queues
  *   nothing, and sends nothing twice
  */
 export function connectClient({ route, name, commandTimeoutMs, autoResubscribe = true }) {
@@ -21,7 +21,7 @@ export function connectClient({ route, name, commandTimeoutMs, autoResubscribe =
   return new Redis({
     ...{ db, protocol: 2, connectionName: name, disableClientInfo: true },
     Connector: connectorFor(route.locator, route.tls),
-    // Connected is what has greeted by TLS; the connector has the options.
+    // `connect` follows the TLS handshake; the connector has the TLS options.
     tls: route.tls && {},
     username: user || undefined,
     password: password || undefined,

@@ -1,9 +1,9 @@
 import { Socket, connect as connectTcp, isIP } from 'node:net';
 import { tls as tlsOfNode } from '../../internal/util/packages.js';
 
-/** A connection that is closed while its server does not answer ends after this long. */
+/** A closed connection whose server does not answer is destroyed after this long. */
 const CLOSE_MS = 2000;
-/** A server that has not greeted by TLS this long after the connection is given up, before ioredis does so. */
+/** Time limit of the TLS handshake, shorter than that of ioredis. */
 const GREETING_MS = 1500;
 
 /**
@@ -13,7 +13,7 @@ const GREETING_MS = 1500;
  */
 export function connectorFor(locator, tls) {
   return class Connector {
-    /** Of the stream; read by ioredis. @type {Error | undefined} */
+    /** Error of the stream; read by ioredis. @type {Error | undefined} */
     firstError;
     #isConnecting = false;
     /** @type {Socket | undefined} */
@@ -24,8 +24,8 @@ export function connectorFor(locator, tls) {
     }
 
     /**
-     * @returns {Promise<Socket>} destroyed already where the server was not found, so that ioredis tries again
-     * @throws {Error} `disconnect` was called meanwhile
+     * @returns {Promise<Socket>} already destroyed if the server was not found, so that ioredis retries
+     * @throws {Error} if `disconnect` was called meanwhile
      */
     async connect() {
       this.#isConnecting = true;
@@ -41,7 +41,8 @@ export function connectorFor(locator, tls) {
       this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
       const stream = this.#stream;
       if (tls !== undefined) boundGreeting(stream);
-      stream.once('error', (error) => (this.firstError = error));
+      // A TLS socket may report more than one error, and one without a listener would end the process.
+      stream.on('error', (error) => (this.firstError ??= error));
       const leave = () => {
         if (endpoint !== undefined && locator.isElsewhere(endpoint)) this.disconnect();
       };
@@ -65,8 +66,9 @@ export function connectorFor(locator, tls) {
 }
 
 /**
- * Ends a connection whose server does not speak TLS, as Redis does without a word, or is frozen.
- * @param {Socket} stream of TLS
+ * Ends a connection whose server does not complete the handshake: it is frozen, or is a Redis without TLS, which
+ * stays silent.
+ * @param {Socket} stream TLS socket
  */
 function boundGreeting(stream) {
   stream.once('connect', () => {
@@ -83,8 +85,8 @@ function boundGreeting(stream) {
 
 /**
  * @param {import('./address.js').Endpoint} endpoint
- * @param {import('node:tls').ConnectionOptions} [tls] with the name that the certificate has to have; default:
- *   the host
+ * @param {import('node:tls').ConnectionOptions} [tls] `servername`: the name that the certificate must have;
+ *   default: the host
  * @returns {Socket}
  */
 export function open({ host, port }, tls) {

@@ -1,4 +1,4 @@
-/** What errors of Redis say of the server. Pure functions. */
+/** Classifies errors of Redis. Pure functions. */
 import { isTlsError } from './tls-options.js';
 
 /** @typedef {import('../../streams/redis-link.js').RedisState} RedisState */
@@ -10,6 +10,7 @@ export const STATES = {
   NOREPLICAS: 'readonly',
   MASTERDOWN: 'unreachable',
   LOADING: 'unreachable',
+  BUSY: 'unreachable',
   CLUSTERDOWN: 'unreachable',
   TRYAGAIN: 'unreachable',
   MOVED: 'unreachable',
@@ -24,7 +25,7 @@ export const STATES = {
   PROTOCOL: 'refused',
 };
 
-/** Codes and explanations of what waiting does not mend. @type {Record<string, [string, string]>} */
+/** Codes and explanations of lasting faults. @type {Record<string, [string, string]>} */
 export const REFUSALS = {
   WRONGPASS: ['ERR_REDIS_AUTHENTICATION', 'does not accept the user or the password'],
   NOAUTH: ['ERR_REDIS_AUTHENTICATION', 'asks for a password'],
@@ -39,20 +40,22 @@ export const REFUSALS = {
   SCHEMA: ['ERR_REDIS_SCHEMA', 'has data of a newer version of sluice'],
 };
 
-/** Errors after which the server is looked up anew. */
+/** Errors after which the server's address is looked up again. */
 export const LEAVE = new Set(['READONLY', 'MASTERDOWN', 'MOVED']);
 
-/** Errors without a word of their own, and one for each. @type {[RegExp, string][]} */
+/** Errors that begin with no code, and a code for each. @type {[RegExp, string][]} */
 const WORDS = [
   [/^Unknown RESP type/, 'PROTOCOL'],
   [/^ERR unknown command/i, 'COMMAND'],
   [/Unknown Redis command called from/, 'COMMAND'],
+  // Of a script: the rights of its user do not cover one of its commands, keys or channels.
+  [/The user executing the script can't/, 'NOPERM'],
   [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
 ];
 
 /**
  * @param {Error} error of a command or a connection
- * @returns {string} the word that it begins with (of a script Redis puts it elsewhere), or one that stands for it
+ * @returns {string} the code at its beginning (elsewhere in errors of scripts), or a substitute
  */
 export function wordOf(error) {
   if (isTlsError(error)) return 'TLS';
@@ -67,8 +70,8 @@ export function wordOf(error) {
 
 /**
  * @param {Error & {reason?: unknown}} error of a command or a connection
- * @returns {string} one line that says what it is; that of the client asks for a report where another kind of server
- *   answers, and that of OpenSSL is a trace
+ * @returns {string} one line for users: the client's own text asks for a bug report if another kind of server
+ *   answers, and that of OpenSSL is a stack trace
  */
 export function detailOf({ message, reason }) {
   const [, first] = /^Unknown RESP type \d+ (".*")\./.exec(message) ?? [];
@@ -77,17 +80,23 @@ export function detailOf({ message, reason }) {
 }
 
 /**
- * Names the command that a server does not have: of one that a script calls it says the line alone.
+ * Names a command that the server lacks or does not permit: for a call in a script, Redis names only the line.
  * @param {Error} error of a script
  * @param {import('../client/scripts.js').Script} script
  */
 export function withCommand(error, { source }) {
-  const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];
+  const where = /(Unknown Redis command|The user executing the script).*user_script:\s?(\d+)/;
+  const [, what, line] = where.exec(error.message) ?? [];
   const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
-  return command === undefined ? error : new ReplyError(`ERR unknown command '${command}'`);
+  if (command === undefined) return error;
+  return new ReplyError(
+    what.startsWith('Unknown')
+      ? `ERR unknown command '${command}'`
+      : `NOPERM its user may not run '${command}' in a script with these keys or channels`,
+  );
 }
 
-/** An error that Redis has answered. */
+/** An error reply of Redis. */
 class ReplyError extends Error {
   name = 'ReplyError';
 }

@@ -5,26 +5,26 @@ import { ioredis } from '../../internal/util/packages.js';
 /** @typedef {import('./address.js').Endpoint} Endpoint */
 /** @typedef {import('./address.js').RedisAddress} RedisAddress */
 
-/** What a node of a Redis Cluster answers that does not have the keys; the host may be absent. */
+/** The reply of a node of a Redis Cluster that does not own the keys; the host may be absent. */
 const MOVED = /\bMOVED \d+ (\S*):(\d+)/;
 
 /** @param {Endpoint} a @param {Endpoint} b */
 const isSame = (a, b) => a.host === b.host && a.port === b.port;
 
 /**
- * Knows where the server is now: where the URL says, where a node of a Redis Cluster has sent its caller,
- * or where Sentinels say that the master is. Main thread; holds no connection.
+ * Finds the current address of the server: from the URL, from the redirection of a Redis Cluster node, or from the
+ * Sentinels. Main thread; holds no connection.
  *
- * `moved`: the server is elsewhere; clients leave the one that they are connected to.
+ * `moved`: the server has another address; clients close their connections to the old one.
  * @extends {EventEmitter<{moved: []}>}
  */
 export class Locator extends EventEmitter {
   #address;
   #timeoutMs;
   #tls;
-  /** The order in which Sentinels are asked: the one that has answered last is the first. */
+  /** The order in which Sentinels are asked: the last one that answered comes first. */
   #sentinels;
-  /** Where a node of a Redis Cluster has sent its caller. @type {Endpoint | undefined} */
+  /** Target of the last redirection by a Redis Cluster node. @type {Endpoint | undefined} */
   #moved;
   /** The last answer. @type {Endpoint | undefined} */
   #last;
@@ -32,12 +32,12 @@ export class Locator extends EventEmitter {
   /**
    * @param {object} options
    * @param {RedisAddress} options.address
-   * @param {number} options.timeoutMs for the answer of a Sentinel
+   * @param {number} options.timeoutMs time limit for the answer of a Sentinel
    * @param {import('node:tls').ConnectionOptions} [options.tls] for connections to Sentinels
    */
   constructor({ address, timeoutMs, tls }) {
     super();
-    // One per connection.
+    // One listener per connection.
     this.setMaxListeners(0);
     this.#address = address;
     this.#timeoutMs = timeoutMs;
@@ -58,20 +58,20 @@ export class Locator extends EventEmitter {
     return found;
   }
 
-  /** Whether the server is elsewhere now. @param {Endpoint} endpoint an earlier answer of `locate` */
+  /** Whether the server has another address now. @param {Endpoint} endpoint an earlier answer of `locate` */
   isElsewhere(endpoint) {
     return !isSame(this.#moved ?? this.#last ?? endpoint, endpoint);
   }
 
   /**
-   * Follows an error that names another node.
+   * Follows a redirection to another node.
    * @param {string} message
-   * @returns {boolean} whether it names one
+   * @returns {boolean} whether the error is a redirection
    */
   follow(message) {
     const [, host, port] = MOVED.exec(message) ?? [];
     if (port === undefined) return false;
-    // Without a host it is the one that was asked.
+    // A reply without a host means the host that was asked.
     const to = {
       host: host.replace(/^\[|\]$/g, '') || (this.#last ?? this.#address).host,
       port: Number(port),
@@ -83,7 +83,7 @@ export class Locator extends EventEmitter {
   }
 
   /**
-   * Goes back to the address of the URL, if it is the other node that was lost.
+   * Returns to the address of the URL if the lost connection was to the other node.
    * @param {Endpoint | undefined} lost answer of `locate`
    */
   forget(lost) {
@@ -110,14 +110,14 @@ export class Locator extends EventEmitter {
 
   /**
    * @param {Endpoint} sentinel
-   * @returns {Promise<Endpoint | undefined>} undefined: it does not know the server
+   * @returns {Promise<Endpoint | undefined>} undefined: the Sentinel does not know the server
    */
   async #askOne(sentinel) {
     try {
       return await this.#query(sentinel, {});
     } catch (/** @type {any} */ error) {
       const { user, password } = this.#address;
-      // Sentinels with a password take that of the server.
+      // A Sentinel with a password uses that of the server.
       if (!error.message.startsWith('NOAUTH') || password === '') throw error;
       return this.#query(sentinel, { username: user || undefined, password });
     }

@@ -3,8 +3,8 @@ import { LEAVE, wordOf } from './errors.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /**
- * Scripts whose effects are acknowledged for good: an answer to their caller is sent when replicas have them.
- * `admit` counts where it has taken an idempotency key; endings are waited for natively.
+ * Scripts with permanent effects: their callers get an answer once the replicas have the effects.
+ * `admit` is one of them if it stored an idempotency key; the native side waits for endings.
  */
 export const KEPT = new Set([
   'placed',
@@ -18,14 +18,14 @@ export const KEPT = new Set([
 const KEY_MS = 60_000;
 
 /**
- * Waits until replicas have what was written before, on a connection of its own, for WAIT holds up whatever
- * follows it. Main thread; `close()` ends it.
+ * Waits until replicas have all earlier writes. It has a connection of its own, because WAIT blocks all later
+ * commands of its connection. Main thread; `close()` ends it.
  *
- * WAIT counts the replicas that have the last write of its own connection. So each wait begins with a write:
- * what has that one has all before it, whoever wrote it. One wait is under way at a time, and serves all
- * that were asked for before it began.
+ * WAIT counts the replicas that have the last write of its own connection. So each wait begins with a write: a
+ * replica that has this write has all writes before it, from any connection. One wait runs at a time, and serves
+ * all calls made before it began.
  *
- * `change`: whether there were enough replicas, when that has changed.
+ * `change`: whether enough replicas answered, emitted at each change.
  * @extends {EventEmitter<{change: [has: boolean]}>}
  */
 export class ReplicaWait extends EventEmitter {
@@ -36,31 +36,31 @@ export class ReplicaWait extends EventEmitter {
   #has = true;
   /** @type {Promise<void>} */
   #running = Promise.resolve();
-  /** The one that follows it. @type {Promise<void> | undefined} */
+  /** The wait that follows the current one. @type {Promise<void> | undefined} */
   #next;
 
   /**
    * @param {object} options
-   * @param {import('ioredis').Redis} options.client that nothing else uses
-   * @param {string} options.key that it may write
-   * @param {number} options.count of replicas
-   * @param {number} options.timeoutMs of a wait, and of the client's commands
+   * @param {import('ioredis').Redis} options.client a client of its own
+   * @param {string} options.key key to write
+   * @param {number} options.count number of replicas
+   * @param {number} options.timeoutMs time limit of a wait, and of the client's commands
    */
   constructor({ client, key, count, timeoutMs }) {
     super();
     this.#client = client;
     this.#key = key;
     this.#count = count;
-    // Redis has to answer before the client gives up.
+    // Redis must answer before the client's time limit.
     this.#timeoutMs = Math.ceil(timeoutMs / 2);
-    // What is wrong with the server is told by the connection for scripts.
+    // The connection for scripts reports faults of the server.
     client.on('error', () => {});
   }
 
   /**
-   * @returns {Promise<void>} resolves once the replicas have what was written before the call
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, `uncertain`: they
-   *   have not answered in time
+   * @returns {Promise<void>} resolves once the replicas have all writes made before the call
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 `storage_unavailable`, `uncertain`: the
+   *   replicas have not answered in time
    */
   wait() {
     this.#next ??= this.#running.then(() => {
@@ -86,7 +86,7 @@ export class ReplicaWait extends EventEmitter {
         throw new Error(`${reached} of ${this.#count} replicas have answered`);
       }
     } catch (/** @type {any} */ cause) {
-      // The server may be a replica by now.
+      // The server may have become a replica.
       if (LEAVE.has(wordOf(cause))) this.#client.disconnect(true);
       throw Object.assign(redisUnavailable(), { cause, uncertain: true });
     }

@@ -5,7 +5,7 @@ import { connectionOptions } from './tls-options.js';
 /** @typedef {import('./address.js').Endpoint} Endpoint */
 
 /**
- * How the clients of a process come to the server of an address: each asks for it before each connection.
+ * The route of a process's clients to the server: each client looks it up before each connection.
  * Main thread; `close()` ends it.
  */
 export class Route {
@@ -15,7 +15,7 @@ export class Route {
    * @param {object} options
    * @param {import('./address.js').RedisAddress} options.address
    * @param {import('./tls-options.js').RedisTls} [options.tls]
-   * @param {number} options.timeoutMs for the answer of a Sentinel
+   * @param {number} options.timeoutMs time limit for the answer of a Sentinel
    */
   constructor({ address, tls = {}, timeoutMs }) {
     const { user, password, isEncrypted } = address;

@@ -1,4 +1,4 @@
-/** The options of TLS, their checks, and the certificates that are trusted. Loads no client. */
+/** The options of TLS, their checks, and the trusted certificates. Loads no client. */
 import { readFileSync } from 'node:fs';
 import { checkOptions } from '../../internal/util/validate.js';
 import { typeError } from '../../internal/util/errors.js';
@@ -9,8 +9,8 @@ import { lazy, tls } from '../../internal/util/packages.js';
 /**
  * Options of `tls.connect` that can be handed to another thread: no functions, and no address.
  * @typedef {object} RedisTls
- * @property {ConnectionOptions['ca']} [ca] authorities that are trusted; default: those of Node, of the system and
- *   of NODE_EXTRA_CA_CERTS
+ * @property {ConnectionOptions['ca']} [ca] trusted certificate authorities; default: those of Node, of the system
+ *   and of NODE_EXTRA_CA_CERTS
  * @property {ConnectionOptions['cert']} [cert] certificate of this client
  * @property {ConnectionOptions['ciphers']} [ciphers]
  * @property {ConnectionOptions['crl']} [crl]
@@ -20,10 +20,10 @@ import { lazy, tls } from '../../internal/util/packages.js';
  * @property {ConnectionOptions['minVersion']} [minVersion]
  * @property {ConnectionOptions['passphrase']} [passphrase] of `key` or `pfx`
  * @property {ConnectionOptions['pfx']} [pfx] in place of `cert` and `key`
- * @property {ConnectionOptions['rejectUnauthorized']} [rejectUnauthorized] false: any certificate will do;
+ * @property {ConnectionOptions['rejectUnauthorized']} [rejectUnauthorized] false: accepts any certificate;
  *   default true
  * @property {ConnectionOptions['secureOptions']} [secureOptions]
- * @property {ConnectionOptions['servername']} [servername] that the certificate has to have; default: the host
+ * @property {ConnectionOptions['servername']} [servername] name that the certificate must have; default: the host
  * @property {ConnectionOptions['sigalgs']} [sigalgs]
  */
 
@@ -32,7 +32,7 @@ const NAMES = Object.freeze([
   ...['pfx', 'rejectUnauthorized', 'secureOptions', 'servername', 'sigalgs'],
 ]);
 
-/** Where systems keep the certificates that they trust. */
+/** Paths at which operating systems keep their trusted certificates. */
 const SYSTEM_FILES = Object.freeze([
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -40,7 +40,7 @@ const SYSTEM_FILES = Object.freeze([
   '/etc/ssl/cert.pem',
 ]);
 
-/** Errors that the next attempt meets as well: a certificate, or no TLS at all. */
+/** Lasting errors: a bad certificate, or a server without TLS. */
 const LASTING = new RegExp(
   '^(ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERROR_IN_C|INVALID_CA$|' +
     'INVALID_PURPOSE$|PATH_LENGTH_|HOSTNAME_MISMATCH$|EPROTO$)',
@@ -80,11 +80,11 @@ function certificatesIn(path) {
 }
 
 /**
- * The certificates that are trusted where the options name none: those of Node, of NODE_EXTRA_CA_CERTS
+ * The trusted certificates if the options name none: those of Node, of NODE_EXTRA_CA_CERTS
  * and of the system.
  */
 const trusted = lazy(() => {
-  // Absent before Node 22.15.
+  // `getCACertificates` is absent before Node 22.15.
   const { getCACertificates } = /** @type {any} */ (tls());
   if (getCACertificates !== undefined) {
     return [...getCACertificates('default'), ...getCACertificates('system')];
@@ -97,8 +97,8 @@ const trusted = lazy(() => {
 
 /**
  * @param {RedisTls} options checked
- * @returns {ConnectionOptions} options of `tls.connect`, without an address; to be made
- *   once, for the certificates take time
+ * @returns {ConnectionOptions} options of `tls.connect`, without an address; create them
+ *   once: loading the certificates takes time
  */
 export function connectionOptions(options) {
   const { servername, rejectUnauthorized, ...ofContext } = options;
@@ -112,6 +112,6 @@ export function connectionOptions(options) {
 
 /**
  * @param {any} error of a connection
- * @returns {boolean} whether TLS itself failed, so that waiting does not help
+ * @returns {boolean} whether TLS itself failed, a lasting fault
  */
 export const isTlsError = (error) => LASTING.test(String(error?.code));

@@ -3,22 +3,22 @@ import { workerThreads } from '../../internal/util/packages.js';
 
 /** @typedef {import('./address.js').Endpoint} Endpoint */
 
-/** Bytes of the secret that the relay takes connections by. */
+/** Length in bytes of the secret that connections to the relay begin with. */
 const TOKEN_BYTES = 32;
 
-/** @param {...string} words @returns {string} a command as Redis reads it */
+/** @param {...string} words @returns {string} a command in the protocol of Redis */
 const commandOf = (...words) =>
   `*${words.length}\r\n` +
   words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('');
 
 /**
- * Encrypts the connections of the native link, which speaks plain TCP: a worker thread takes them at a port
+ * Encrypts the connections of the native link, which speaks plain TCP: a worker thread accepts them at a port
  * of the loopback interface and passes their bytes on by TLS, also while the main thread is blocked.
  *
- * Other programs of the machine can reach the port. So a connection has to begin with AUTH and a random
- * secret, before a connection to Redis is made for it; Redis gets the user and the password in its place.
+ * Other programs of the machine can reach the port. So a connection must begin with AUTH and a random
+ * secret before the relay connects it to Redis; the relay replaces the secret by the user and the password.
  *
- * Main thread; the worker thread starts with the first address, and keeps no process alive. `close()` ends
+ * Main thread; the worker thread starts with the first address, and does not keep the process alive. `close()` ends
  * it.
  */
 export class TlsRelay {
@@ -41,20 +41,20 @@ export class TlsRelay {
     this.#workerData = {
       tls,
       expected: commandOf('AUTH', this.#token),
-      // Something whose answer is no error, where no password is wanted.
+      // A harmless command if Redis wants no password.
       login: password === '' ? commandOf('PING') : commandOf('AUTH', ...login),
     };
   }
 
-  /** What the native link has to log in with. */
+  /** The credentials that the native link must send. */
   get credentials() {
     return { user: '', password: this.#token };
   }
 
   /**
-   * Connects later connections to this server; those to another one are cut.
+   * Connects later connections to this server; closes those to another server.
    * @param {Endpoint} endpoint
-   * @returns {Promise<Endpoint>} where the relay takes connections
+   * @returns {Promise<Endpoint>} the address at which the relay accepts connections
    */
   async connectTo(endpoint) {
     if (this.#isClosed) throw new Error('the TLS relay is closed');
@@ -74,7 +74,7 @@ export class TlsRelay {
     return new Promise((resolve, reject) => {
       worker.once('message', resolve);
       const fail = (/** @type {Error} */ error) => {
-        // The next address starts another one.
+        // The next address starts a new worker.
         if (this.#worker === worker) [this.#worker, this.#port] = [undefined, undefined];
         reject(error);
       };
@@ -83,7 +83,7 @@ export class TlsRelay {
     });
   }
 
-  /** Cuts all connections. */
+  /** Closes all connections. */
   close() {
     this.#isClosed = true;
     void this.#worker?.terminate();

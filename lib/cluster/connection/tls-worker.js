@@ -1,6 +1,6 @@
 /**
- * The worker thread of a TlsRelay. Its data: `tls`, options; `expected`, the bytes that a connection has to
- * begin with; `login`, those that Redis gets in their place. Tells its port once; each message is the address
+ * The worker thread of a TlsRelay. Its data: `tls`, options; `expected`, the bytes that a connection must
+ * begin with; `login`, the bytes that replace them. It posts its port once; each message to it is the address
  * of the server from then on.
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -11,7 +11,7 @@ import { open } from './connector.js';
 
 const LOGIN_MS = 2000;
 const KEEP_ALIVE_MS = 15_000;
-/** Unknown programs may open connections, but not as many as they like. */
+/** Bounds the connections that unknown programs may open. */
 const CONNECTIONS_MAX = 64;
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort);
@@ -20,7 +20,7 @@ const expected = Buffer.from(workerData.expected);
 
 /** @type {import('./address.js').Endpoint} */
 let endpoint;
-/** Connections that Redis is told of, and those to Redis. @type {Set<import('node:net').Socket>} */
+/** Accepted connections, and those to Redis. @type {Set<import('node:net').Socket>} */
 const relayed = new Set();
 
 /** @param {import('node:net').Socket} local */
@@ -45,7 +45,7 @@ function relay(local) {
 }
 
 /**
- * Waits for the secret, and passes on what follows it.
+ * Waits for the secret, then passes on the bytes that follow.
  * @param {import('node:net').Socket} local
  */
 function admit(local) {

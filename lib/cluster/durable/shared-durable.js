@@ -3,10 +3,10 @@ import { StreamWaits } from './stream-waits.js';
 
 /** Streams that one script deletes. */
 const CLEARED_AT_ONCE = 100;
-/** How often a process looks for expired streams, which changes delete as well. */
+/** Interval at which a process looks for expired streams; changes delete them as well. */
 const SWEEP_MS = 5000;
 
-/** The order in which scripts answer a head: `durable_shown` of fragments/durable.lua. */
+/** The order of the fields of a head in the answers of scripts: `durable_shown` of fragments/durable.lua. */
 const FIELDS = /** @type {const} */ ([
   ...['id', 'space', 'path', 'origin', 'type', 'media', 'asked', 'ttl_ms', 'expires_ms'],
   ...['deadline_ms', 'inherited', 'base', 'tail', 'source', 'forks', 'closed', 'closed_by'],
@@ -16,26 +16,26 @@ const FIELDS = /** @type {const} */ ([
 /**
  * A stream without its data.
  * @typedef {object} StreamHead
- * @property {number} id names its data, for all time
+ * @property {number} id names its data, never reused
  * @property {number} space of its offsets: its own id, or that of the stream at the root of its forks
  * @property {string} type content type
- * @property {any} asked settings that it was made with
+ * @property {any} asked settings that it was created with
  * @property {number | null} ttlMs
  * @property {number | null} expiresMs Unix time of Redis, like all `*Ms` but `ttlMs`
  * @property {number | null} deadlineMs
- * @property {{id: number, from: number, to: number}[]} inherited of a fork, in order
+ * @property {{id: number, from: number, to: number}[]} inherited parts that a fork inherits, in order
  * @property {number} base position of its first own byte
  * @property {number} tail position after its last byte
- * @property {number} forks streams whose source it is
+ * @property {number} forks number of its forks
  * @property {boolean} closed
- * @property {boolean} deleted kept for its forks
+ * @property {boolean} deleted deleted, but kept for its forks
  */
 
 /** @typedef {{streams: number, ownStreams: number, bytes: number, ownBytes: number}} StreamLimits own: of one
  *   principal */
 
 /**
- * What a script answers beside OK.
+ * Answers of a script other than OK.
  * @typedef {{status: 'OK' | 'SAME' | 'THERE' | 'CLOSED', head: StreamHead, producerSeq?: number} |
  *   {status: 'NONE' | 'GONE' | 'EMPTY' | 'UNTYPED' | 'ZERO' | 'BAD' | 'MOVED'} |
  *   {status: 'MISMATCH' | 'STALE' | 'GAP' | 'SEQ' | 'FULL', detail: string}} Outcome
@@ -95,9 +95,9 @@ function outcomeOf([word, detail, producerSeq]) {
 export class SharedDurable {
   #calls;
   #sweeping;
-  /** As last read. */
+  /** Totals of the last read. */
   #streams = 0;
-  /** Reads of this moment, which equal ones share. @type {Map<string, Promise<StreamPage | undefined>>} */
+  /** Reads under way, shared by equal ones. @type {Map<string, Promise<StreamPage | undefined>>} */
   #reads = new Map();
 
   /**
@@ -128,14 +128,15 @@ export class SharedDurable {
    * @param {number | null} what.expiresMs
    * @param {boolean} what.closed
    * @param {Buffer} what.content
-   * @param {boolean} what.isBad the content is refused where there is no stream yet: BAD
+   * @param {boolean} what.isBad the content is refused with BAD if there is no stream yet
    * @param {object} [what.origin] of a fork
    * @param {number} what.origin.id of the source
    * @param {string} what.origin.path of the source
    * @param {number} what.origin.space
    * @param {StreamHead['inherited']} what.origin.inherited
    * @param {number} what.origin.base
-   * @returns {Promise<Outcome>} OK; THERE, a stream is; BAD; MOVED, the source is another one by now; FULL
+   * @returns {Promise<Outcome>} OK; THERE, the stream exists; BAD; MOVED, the path of the source has another stream
+   *   now; FULL
    */
   async create(principal, path, { limits, type, media, asked, ttlMs, expiresMs, ...what }) {
     const { closed, content, isBad, origin } = what;
@@ -156,11 +157,11 @@ export class SharedDurable {
    * @param {string} [what.media] media type of the body
    * @param {boolean} what.hasBody
    * @param {Buffer} what.content
-   * @param {boolean} what.isBad the content is refused once all else is right: BAD
+   * @param {boolean} what.isBad the content is refused with BAD if all other checks pass
    * @param {boolean} what.close
    * @param {string} [what.seq]
    * @param {{id: string, epoch: number, seq: number}} [what.producer]
-   * @returns {Promise<Outcome>} as scripts/durable/append.lua says
+   * @returns {Promise<Outcome>} see scripts/durable/append.lua
    */
   async append(principal, path, { limits, media, hasBody, content, isBad, close, seq, producer }) {
     return this.#change('append', principal, path, [
@@ -180,16 +181,16 @@ export class SharedDurable {
   }
 
   /**
-   * Reads the head of a stream, and data from a position on. Equal reads of those who were woken together are
-   * one; a later one might see less than another process has acknowledged.
+   * Reads the head of a stream, and data from a position on. Readers that wake at the same time share one equal
+   * read; a read that joined later could miss data that another process has already acknowledged.
    * @param {string} principal
    * @param {string} path
    * @param {object} page
    * @param {number} [page.from] default: the end
-   * @param {number} page.maxBytes and
-   * @param {number} page.maxChunks of the data, or one larger append; 0: the head alone
-   * @param {boolean} page.isAccess whether the time to live begins again
-   * @returns {Promise<StreamPage | undefined>} undefined: there is no such stream. No data where `from` is
+   * @param {number} page.maxBytes limit of bytes,
+   * @param {number} page.maxChunks and of appends, except for one larger append; 0: the head alone
+   * @param {boolean} page.isAccess whether the read restarts the time to live
+   * @returns {Promise<StreamPage | undefined>} undefined: no such stream. There is no data if `from` is
    *   after the end, or the stream was deleted
    */
   read(principal, path, { from, maxBytes, maxChunks, isAccess }) {
@@ -231,7 +232,7 @@ export class SharedDurable {
     }
   }
 
-  /** Deletes what has expired, and counts what is left. */
+  /** Deletes expired streams, and counts the others. */
   async sweep() {
     const MOST = 1000;
     for (let count = MOST; count === MOST;) {
@@ -244,7 +245,7 @@ export class SharedDurable {
 
   /**
    * @param {number[]} ids
-   * @returns {Promise<(number | undefined)[]>} the end of each; undefined: there is more to say
+   * @returns {Promise<(number | undefined)[]>} the end of each; undefined: closed, deleted or expired
    */
   async #look(ids) {
     const [, ...tails] = await this.#run('wait', ['durable'], ids);

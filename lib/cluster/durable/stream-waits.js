@@ -9,35 +9,36 @@ import { whenAborted } from '../../internal/util/abort.js';
  */
 
 /**
- * A stream with waiting readers, or whose last reader left a moment ago.
+ * A stream that has waiting readers, or had one a moment ago.
  * @typedef {object} Waited
  * @property {number} tail the end that the waiting readers know
  * @property {Set<() => void>} waiting
- * @property {number} dueMs when it is looked at
- * @property {number} stepMs wait before that
+ * @property {number} dueMs time of its next check
+ * @property {number} stepMs wait before that check
  * @property {number} stepMsMax
- * @property {number} leftMs when the last reader left; Infinity: there are readers
+ * @property {number} leftMs time at which the last reader left; Infinity: there are readers
  */
 
-/** A stream with a new subscription is looked at after this time, then each time after three times as long, */
+/** A stream with a new subscription is checked after this time; each further wait is three times as long, */
 const FIRST_MS = 30;
 const STEP_FACTOR = 3;
-/** up to this, which bounds the delay by a message that was lost. */
+/** up to this, which bounds the delay by a lost message. */
 const STEP_MS_MAX = 1000;
-/** A time to live is renewed this often within it. */
+/** A time to live is renewed this many times within it. */
 const LOOKS_PER_TTL = 4;
-/** A reader that comes back within this time finds the subscription. */
+/** A subscription without readers is kept for this long. */
 const LINGER_MS = 5000;
-/** Looks that are due within this time are one. */
+/** Checks that are due within this time are made together. */
 const SLACK_MS = 20;
-/** Streams that one script looks at. */
+/** Streams that one script checks. */
 const LOOKS_AT_ONCE = 500;
 
 const CHANNEL = /^durable:(\d+)$/;
 
 /**
  * Readers of this process that wait for a change of a stream. A message on the channel of the stream announces a
- * change. Messages may be lost, so each stream is also read once a second, which renews its time to live. Main thread; `close()` ends all waits.
+ * change. Messages may be lost, so each stream is also read once a second, which renews its time to live. Main
+ * thread; `close()` ends all waits.
  */
 export class StreamWaits {
   #channels;
@@ -54,8 +55,8 @@ export class StreamWaits {
   /**
    * @param {object} deps
    * @param {Channels} deps.channels
-   * @param {(ids: number[]) => Promise<(number | undefined)[]>} deps.look resolves with the ends of streams;
-   *   undefined: one that is closed or gone
+   * @param {(ids: number[]) => Promise<(number | undefined)[]>} deps.look resolves with the end positions of
+   *   streams; undefined: closed or gone
    * @param {() => number} [deps.nowMs] monotonic; default `performance.now`
    */
   constructor({ channels, look, nowMs = () => performance.now() }) {
@@ -74,12 +75,12 @@ export class StreamWaits {
   }
 
   /**
-   * Begins a wait, before the stream is read: what changes from now on ends it.
+   * Begins a wait before the stream is read: a later change ends it.
    * @param {{id: number, ttlMs: number | null}} stream
-   * @param {number} tail the end of the stream as far as it is known
+   * @param {number} tail the last known end of the stream
    * @param {AbortSignal} signal
    * @returns {{changed: Promise<void>, end: () => void}} `changed` resolves at a change, or with the signal, or
-   *   when the waits are closed; `end` gives it up
+   *   at `close()`; `end` cancels the wait
    */
   begin({ id, ttlMs }, tail, signal) {
     const waited = this.#waitedFor(id, ttlMs);
@@ -148,7 +149,7 @@ export class StreamWaits {
     this.#schedule(dueMs);
   }
 
-  /** @returns {[id: number, waited: Waited][]} due now; ends subscriptions without readers */
+  /** @returns {[id: number, waited: Waited][]} streams that are due now; ends subscriptions without readers */
   #due() {
     const nowMs = this.#nowMs();
     const due = [];
@@ -172,7 +173,7 @@ export class StreamWaits {
     try {
       tails = await this.#look(some.map(([id]) => id));
     } catch {
-      // Redis is away: the readers go on waiting.
+      // Redis is away: the readers keep waiting.
       return;
     }
     for (const [i, [id, waited]] of some.entries()) {

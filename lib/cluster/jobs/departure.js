@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
-/** How long an offer is tried; what is not offered then is taken over once this process counts as dead. */
+/** Time limit for offers; jobs not offered by then are taken over once this process counts as dead. */
 const OFFER_MS = 2000;
-/** Wait before an offer is tried again. */
+/** Wait before an offer is retried. */
 const AGAIN_MS = 100;
 
 /**
  * Hands the jobs of a process that leaves to the other processes. Main thread.
  *
- * The last process of a deployment offers its jobs as well: the next one to start takes them.
+ * The last process of a deployment offers its jobs as well, for the next process that starts.
  */
 export class Departure {
   #cluster;
@@ -41,7 +41,7 @@ export class Departure {
     await Promise.all(queued.map((record) => this.#offer(record, false)));
   }
 
-  /** Offers all jobs that can be run elsewhere from their beginning; the others stay. */
+  /** Offers all jobs that can be run elsewhere from their beginning; the others stay here. */
   async offerRest() {
     await this.offerQueued();
     await Promise.all(this.#own().map((record) => this.#offerRunning(record)));
@@ -55,14 +55,14 @@ export class Departure {
     if (!record.ended) await this.#offer(record, false);
   }
 
-  /** Jobs that have not ended, without those that no other process sees. */
+  /** Running and waiting jobs that other processes can see. */
   #own() {
     return this.#lifecycle.jobs.active().filter(({ part }) => part === undefined);
   }
 
   /** @param {JobRecord} record begun */
   async #offerRunning(record) {
-    // From here on no token is added.
+    // No token is added after this.
     if (!record.providerDone) record.abort.abort();
     await this.#hub.barrier();
     const logs = [record.handle, ...record.siblings];
@@ -74,7 +74,7 @@ export class Departure {
 
   /**
    * @param {JobRecord} record
-   * @param {boolean} again whether its next attempt is to begin
+   * @param {boolean} again whether another process begins its next attempt
    */
   async #offer(record, again) {
     this.#lifecycle.drop(record);

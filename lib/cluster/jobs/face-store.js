@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 /**
- * What a retry repeats.
+ * The part of a request that a retry repeats.
  * @typedef {{path: string, digest: string}} Repeated
  */
 
@@ -21,8 +21,8 @@ const digest = (...parts) => createHash('sha256').update(JSON.stringify(parts)).
 const orphanKey = (principal, { path, digest: body }) => `orphan:${digest(principal, path, body)}`;
 
 /**
- * What faces keep of jobs beside the jobs themselves, in Redis: the job of each UI chat, and jobs that lost
- * all their clients before one was answered. Main thread.
+ * State of the other protocols' endpoints beside the jobs themselves, in Redis: the job of each UI chat, and the
+ * jobs that all clients left before an answer. Main thread.
  */
 export class FaceStore {
   #redis;
@@ -47,11 +47,11 @@ export class FaceStore {
    * @param {object} change
    * @param {string} change.principal
    * @param {string} change.chat
-   * @param {string | undefined} change.expected id of the chat's job until now
-   * @param {string} change.id of its job from now on
+   * @param {string | undefined} change.expected id of the chat's current job
+   * @param {string} change.id id of its new job
    * @param {string} change.body digest of its request
    * @param {number} change.ttlMs
-   * @returns {Promise<{id: string, body: string} | undefined>} another job that the chat has; undefined: the
+   * @returns {Promise<{id: string, body: string} | undefined>} the chat's job, if it is another one; undefined: the
    *   change was made
    */
   async setChat({ principal, chat, expected = '', id, body, ttlMs }) {
@@ -69,14 +69,14 @@ export class FaceStore {
   /**
    * @param {string} principal
    * @param {string} chat
-   * @param {string} id of its job, whose ending a reader has had
+   * @param {string} id id of its job, whose ending a reader has received
    */
   async setDelivered(principal, chat, id) {
     await this.#redis.run('delivered', [`chat:${digest(principal, chat)}`], [id]);
   }
 
   /**
-   * @param {JobRecord} record that all its clients have left
+   * @param {JobRecord} record all its clients have left
    * @param {Repeated} request
    * @param {number} ttlMs
    */
@@ -86,7 +86,7 @@ export class FaceStore {
   }
 
   /**
-   * @param {JobRecord} record that is none any more
+   * @param {JobRecord} record no longer an orphan
    * @param {Repeated} request
    */
   async removeOrphan({ id, principal }, request) {
@@ -96,7 +96,7 @@ export class FaceStore {
   /**
    * @param {string} principal
    * @param {Repeated} request
-   * @returns {Promise<string | undefined>} id of the oldest orphan of this request; it is none any more
+   * @returns {Promise<string | undefined>} id of the oldest orphan of this request, removed from the orphans
    */
   async takeOrphan(principal, request) {
     const [id] = await this.#redis.command('ZPOPMIN', orphanKey(principal, request));
@@ -104,7 +104,7 @@ export class FaceStore {
   }
 
   /**
-   * Deletes all of a principal.
+   * Deletes all entries of a principal.
    * @param {string} principal
    */
   async erase(principal) {

@@ -6,21 +6,21 @@ import { replicateLogs } from './replicas.js';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
-/** A job that was lost this often is not run again: it may be what kills its process. */
+/** A job that was lost this many times is not run again: it may be the cause of the crashes. */
 const LOSSES_MAX = 2;
-/** Jobs that are taken over in one go. */
+/** Jobs that are taken over at once. */
 const TAKEN_AT_ONCE = 16;
-/** Longest wait before offered jobs are taken, so that processes do not all ask for the same ones. */
+/** Longest wait before offered jobs are taken, so that not all processes ask for the same jobs. */
 const OFFER_WAIT_MS = 20;
 /** Further wait of a process without a free slot. */
 const BUSY_WAIT_MS = 200;
 /** Wait before a script whose answer was lost is run again. */
 const AGAIN_MS = 250;
 
-/** Outcomes after which a job is not where it was; the next beat tries the others again. */
+/** Outcomes after which a job has moved; the next beat retries the others. */
 const MOVED = new Set(['RUN', 'FAIL', 'CANCEL', 'ENDED', 'GONE', 'FENCED']);
 
-/** Ids before the ending of a job by another than its owner: more than an owner has unwritten. */
+/** Ids skipped before an ending by another process: more than the events that an owner may still have to write. */
 const SKIPPED_IDS = 2 ** 32;
 
 const PRODUCER_LOST = Object.freeze({
@@ -39,16 +39,25 @@ const operationLost = (kind) => ({
 /**
  * The replicas of jobs of other processes.
  * @typedef {object} ReplicasPort
- * @property {(id: string) => Pick<JobRecord, 'handle' | 'siblings'> | undefined} take gives away the logs of
- *   a job that has a replica without an ending
+ * @property {(id: string) => Pick<JobRecord, 'handle' | 'siblings'> | undefined} take hands over the logs of a
+ *   replica without an ending
+ */
+
+/**
+ * The queue of this process, for adopted jobs.
+ * @typedef {object} AdoptionPort
+ * @property {(record: JobRecord) => Promise<unknown>} enqueue puts a job into the queue, however long that
+ *   takes; settles when it is there or has ended
+ * @property {() => {hasRoom: boolean, isBusy: boolean}} room `hasRoom`: the queue takes a job at once;
+ *   `isBusy`: no slot is free
  */
 
 /**
  * Takes over jobs of processes that died or left, and ends jobs whose owner does not react to a
  * cancellation. Main thread; `close()` ends it.
  *
- * Every member helps: a script decides which one gets a job. A process takes jobs that are to be run
- * while its queue has room, and leaves the others where they are.
+ * All members take part: a script decides which process gets a job. A process takes over jobs to run
+ * only while its queue has room.
  */
 export class Failover {
   #cluster;
@@ -57,8 +66,7 @@ export class Failover {
   #writes;
   #replicas;
   #hub;
-  #enqueue;
-  #room;
+  #queue;
   #onLost;
   #leaseMs;
   #log;
@@ -67,7 +75,7 @@ export class Failover {
   #taking = new Set();
   #sweeping = false;
   #again = false;
-  /** How many jobs were taken over, by what became of them. @type {Record<FailoverOutcome, number>} */
+  /** Number of jobs taken over, by outcome. @type {Record<FailoverOutcome, number>} */
   outcomes = { failed: 0, rerun: 0, handed_over: 0 };
 
   /**
@@ -78,16 +86,13 @@ export class Failover {
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('../operations/operation-writes.js').OperationWrites} deps.writes of operations
    * @param {ReplicasPort} deps.replicas
-   * @param {(record: JobRecord) => Promise<unknown>} deps.enqueue puts an adopted job into the queue,
-   *   however long that takes; settles when it is there or has ended
-   * @param {() => {hasRoom: boolean, isBusy: boolean}} deps.room `hasRoom`: the queue takes a job at
-   *   once; `isBusy`: no slot is free
+   * @param {AdoptionPort} deps.queue
    * @param {'fail' | 'rerun'} deps.onProducerLost
    * @param {number} deps.leaseMs
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
   constructor(deps) {
-    const { cluster, hub, lifecycle, operations, writes, replicas, enqueue, room } = deps;
+    const { cluster, hub, lifecycle, operations, writes, replicas, queue } = deps;
     const { onProducerLost, leaseMs, log } = deps;
     this.#cluster = cluster;
     this.#hub = hub;
@@ -95,8 +100,7 @@ export class Failover {
     this.#operations = operations;
     this.#writes = writes;
     this.#replicas = replicas;
-    this.#enqueue = enqueue;
-    this.#room = room;
+    this.#queue = queue;
     this.#onLost = onProducerLost;
     this.#leaseMs = leaseMs;
     this.#log = log;
@@ -126,11 +130,11 @@ export class Failover {
       this.#log.warn({ process: name }, 'a process of the deployment is dead');
       await this.#sweep();
     } catch {
-      // It is judged again after the next beat.
+      // The next beat repeats the check.
     }
   }
 
-  /** Takes over what dead processes and leaving ones have left. */
+  /** Takes over the jobs of dead and leaving processes. */
   async #sweep() {
     if (this.#sweeping) {
       this.#again = true;
@@ -144,7 +148,7 @@ export class Failover {
         await this.#takeOffered();
       } while (this.#again && !this.#isClosed);
     } catch (/** @type {any} */ error) {
-      // Without Redis the next beat that it answers comes back to this.
+      // While Redis is away nothing is taken over; the next answered beat repeats this.
       if (error.status === undefined) this.#log.error({ err: error }, 'a takeover failed');
     } finally {
       this.#sweeping = false;
@@ -164,7 +168,7 @@ export class Failover {
 
   async #takeOffered() {
     const { redis } = this.#cluster;
-    const { isBusy } = this.#room();
+    const { isBusy } = this.#queue.room();
     if ((await redis.command('SCARD', 'open:-')) === 0) return;
     await sleep(Math.random() * OFFER_WAIT_MS + (isBusy ? BUSY_WAIT_MS : 0));
     for (let taken = TAKEN_AT_ONCE; taken > 0 && this.#takes;) {
@@ -181,7 +185,7 @@ export class Failover {
    * @param {string[]} ids
    * @param {string} from
    * @param {'lost' | 'offered'} why
-   * @returns {Promise<number>} how many jobs are not where they were
+   * @returns {Promise<number>} number of jobs that have moved
    */
   async #takeAll(ids, from, why) {
     const moved = await Promise.all(ids.map((id) => this.take(id, from, why)));
@@ -191,9 +195,9 @@ export class Failover {
   /**
    * Takes over one job, unless another process is faster.
    * @param {string} id
-   * @param {string} from its owner; `-`: it is offered
+   * @param {string} from its owner; `-` for an offered job
    * @param {'lost' | 'offered' | 'cancel'} why
-   * @returns {Promise<string>} the outcome, as of `take.lua`
+   * @returns {Promise<string>} the outcome, see `take.lua`
    * @throws {import('../../internal/util/http-error.js').HttpError} when Redis does not answer
    */
   async take(id, from, why) {
@@ -202,11 +206,11 @@ export class Failover {
     try {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
-      // The same answer again: the job was adopted before.
+      // A repeated answer: this process has already adopted the job.
       const operation = this.#operations.byAnyId(id);
       if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
       if (operation !== undefined && !operation.ended) return outcome;
-      // An earlier attempt of it has ended here.
+      // An earlier attempt of the job has ended here.
       if (operation !== undefined) this.#operations.release(operation);
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
       if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
@@ -218,7 +222,7 @@ export class Failover {
   }
 
   /**
-   * A takeover whose answer was lost may have happened, so it is asked for until there is an answer.
+   * A takeover whose answer was lost may have taken place, so the call is repeated until Redis answers.
    * @param {string} id
    * @param {string} from
    * @param {string} why
@@ -229,7 +233,7 @@ export class Failover {
       try {
         const { process, redis } = this.#cluster;
         const args = ['', this.#cluster.deadlineUs(), process, id, from, why, this.#onLost];
-        args.push(this.#room().hasRoom ? '1' : '0', String(LOSSES_MAX));
+        args.push(this.#queue.room().hasRoom ? '1' : '0', String(LOSSES_MAX));
         return await redis.run('take', [`job:${id}`], args);
       } catch (/** @type {any} */ error) {
         isUncertain ||= error.uncertain === true;
@@ -251,7 +255,7 @@ export class Failover {
     record.request ??= /** @type {any} */ ({});
     const handles = this.#logsOf(record, fields);
     const attempt = Number(fields.attempt);
-    // The next event of an attempt that is to be run is its first.
+    // A new attempt starts with its first event.
     const skipIds = isToRun ? 0 : SKIPPED_IDS;
     const held = this.#heldBy(id, fields);
     this.#lifecycle.adopt(record, { handles, attempt, isToRun, skipIds, held });
@@ -259,7 +263,7 @@ export class Failover {
     this.#log.info({ job_id: id, from: fields.taken, why, what }, 'job taken over');
     if (isToRun) {
       this.outcomes[why === 'lost' ? 'rerun' : 'handed_over'] += 1;
-      void this.#enqueue(record);
+      void this.#queue.enqueue(record);
       return;
     }
     if (outcome === 'CANCEL') {
@@ -335,7 +339,7 @@ export class Failover {
     }
   }
 
-  /** @param {string} message to this process */
+  /** @param {string} message sent to this process */
   #onMessage(message) {
     const [what, id, reason] = message.split(' ');
     if (what !== 'cancel') return;
@@ -345,8 +349,8 @@ export class Failover {
   }
 
   /**
-   * Lets go of the jobs that others have taken while this process was counted dead.
-   * @param {Set<string>} ids of the jobs that it still has
+   * Drops the jobs that others have taken over while this process was counted dead.
+   * @param {Set<string>} ids of the jobs that it still owns
    */
   #keepOnly(ids) {
     for (const record of this.#lifecycle.jobs.active()) {
@@ -358,7 +362,7 @@ export class Failover {
   }
 
   /**
-   * Writes jobs and operations anew that Redis has lost.
+   * Writes jobs and operations again that Redis has lost.
    * @param {JobRecord[]} records
    * @param {import('../operations/own-operations.js').OwnOperation[]} operations
    */
@@ -379,7 +383,7 @@ export class Failover {
     }
   }
 
-  /** Takes nothing over from now on. */
+  /** Stops taking over jobs. */
   close() {
     this.#isClosed = true;
   }

@@ -8,14 +8,14 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /** @typedef {'workflow' | 'crawl'} OperationKind */
 
 /**
- * The fields of `job:<id>`; all are texts. `request` is there until the job has ended, of an operation always,
- * `final` from then on.
+ * The fields of `job:<id>`; all are strings. `request` exists until the job has ended, for operations always;
+ * `final` exists from then on.
  * @typedef {object} JobFields
  * @property {OperationKind} [kind] of an operation; absent for a job
- * @property {string} [snapshot] JSON: what an operation has come to
- * @property {string} owner name of a process; `-`: none, it is offered
+ * @property {string} [snapshot] JSON: the state of an operation
+ * @property {string} owner name of a process; `-`: none, the job is offered
  * @property {string} attempt
- * @property {string} lost how many of its owners died
+ * @property {string} lost number of its owners that died
  * @property {string} status
  * @property {string} principal
  * @property {string} model
@@ -23,7 +23,7 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} choices
  * @property {string} max_wall_ms from its admission
  * @property {string} retention_ms from its end
- * @property {string} prompt_tokens as this process would count them
+ * @property {string} prompt_tokens counted by this process
  * @property {string} [request] JSON
  * @property {string} [metadata] JSON
  * @property {string} [extra] JSON
@@ -32,15 +32,15 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} [started_ms]
  * @property {string} [ended_ms]
  * @property {string} [cancel] the reason of a cancellation that was asked for
- * @property {string} [taken] the outcome of its last takeover, and from whom
- * @property {string} [key] key of its idempotency key
- * @property {string} [held] JSON: what its parts hold, until it has ended
- * @property {string} [refusal] JSON: how the upstream refused its call
+ * @property {string} [taken] the outcome of its last takeover, and the former owner
+ * @property {string} [key] Redis key of its idempotency key
+ * @property {string} [held] JSON: resources held by its parts, until it has ended
+ * @property {string} [refusal] JSON: the upstream's refusal of its call
  * @property {string} [final] JSON of its final state
  */
 
 /**
- * What a job or an operation is to other processes.
+ * The data of a job or an operation that other processes get.
  * @typedef {Pick<JobRecord, 'id' | 'principal' | 'model' | 'metadata' | 'extra' | 'usedKey' | 'cache'> &
  *   {request?: any, asked?: string | undefined, createdAtMs: number, kind?: OperationKind | undefined, body?: any,
  *   snapshot?: string | undefined}} Shared `body`: the request of an operation
@@ -49,8 +49,8 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /**
  * @param {Shared} record
  * @param {{maxWallMs: number, retentionMs: number}} limits
- * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir finds
- *   there otherwise; default false
+ * @param {{whole?: boolean}} [options] `whole`: with the history of its conversation, which its heir would
+ *   otherwise look up; default false
  * @returns {string[]} name, value, name, value, ...
  */
 export function jobFields(
@@ -61,7 +61,7 @@ export function jobFields(
   const promptTokens = request === undefined ? 0 : estimatePromptTokens(request);
   const kept = request === undefined || whole ? request : withoutHistory(request);
   const fields = kind === undefined ? [] : ['kind', kind, 'snapshot', snapshot ?? '{}'];
-  // An operation waits for no place in a queue.
+  // An operation does not wait in a queue.
   if (kind !== undefined) fields.push('status', 'running', 'started_ms', String(Date.now()));
   fields.push('model', model, 'request', stringifyExact(kind === undefined ? kept : body));
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
@@ -71,41 +71,96 @@ export function jobFields(
   return fields;
 }
 
+/** @param {unknown} value @returns {value is Record<string, any>} */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * @param {string} name of the field
+ * @param {unknown} [cause]
+ */
+const unreadable = (name, cause) =>
+  new SluiceError(
+    'ERR_REDIS_DATA',
+    `The field ${name} of a job in Redis is not what it has to be.`,
+    {
+      cause,
+    },
+  );
+
 /**
  * @param {string | undefined} json
  * @param {string} name of the field
- * @returns {any} undefined for an absent field
- * @throws {SluiceError} naming the field
+ * @param {(json: string) => any} [parse] default: with exact numbers
+ * @returns {any} an object; undefined for an absent field
+ * @throws {SluiceError} `ERR_REDIS_DATA` naming the field
  */
-export function parseField(json, name) {
+export function parseField(json, name, parse = parseExact) {
   if (json === undefined) return undefined;
+  let value;
   try {
-    return parseExact(json);
+    value = parse(json);
   } catch (cause) {
-    const message = `The field ${name} of a job in Redis is not JSON.`;
-    throw new SluiceError('ERR_REDIS_DATA', message, { cause });
+    throw unreadable(name, cause);
   }
+  if (!isObject(value)) throw unreadable(name);
+  return value;
+}
+
+/**
+ * @param {string | undefined} json the field `final`
+ * @returns {import('../../streams/types.js').JobState | undefined} of a job that has ended
+ * @throws {SluiceError} `ERR_REDIS_DATA`
+ */
+export function parseFinal(json) {
+  const { state } = parseField(json, 'final', JSON.parse) ?? {};
+  if (json === undefined) return undefined;
+  if (!isObject(state) || typeof state.status !== 'string' || !isObject(state.metrics)) {
+    throw unreadable('final');
+  }
+  return /** @type {any} */ (state);
+}
+
+/** @typedef {<T>(read: () => T) => T | undefined} ReadField runs `read`, which reads one field */
+
+/**
+ * Reads fields as another writer may have left them: one that cannot be read is logged and counts as absent.
+ * @param {string} id of the job
+ * @param {Pick<import('../../internal/util/logger.js').Logger, 'error'>} log
+ * @returns {ReadField}
+ */
+export function tolerantRead(id, log) {
+  return (read) => {
+    try {
+      return read();
+    } catch (/** @type {any} */ err) {
+      if (err.code !== 'ERR_REDIS_DATA') throw err;
+      log.error({ err, job_id: id }, 'a field of a job in Redis cannot be read');
+      return undefined;
+    }
+  };
 }
 
 /**
  * @param {string} id
  * @param {JobFields} fields
+ * @param {ReadField} [read] default: throws what it throws
  * @returns {JobRecord} without a log; with its request while it has one
  * @throws {SluiceError} ERR_REDIS_DATA
  */
-export function recordFrom(id, fields) {
-  const metadata = parseField(fields.metadata, 'metadata');
-  const request = parseField(fields.request, 'request');
+export function recordFrom(id, fields, read = (each) => each()) {
+  const metadata = read(() => parseField(fields.metadata, 'metadata'));
+  const request = read(() => parseField(fields.request, 'request'));
   const record = new JobRecord({
     principal: fields.principal,
     model: fields.model,
-    request: request ?? { metadata },
+    request: request ?? {},
     createdAtMs: Math.floor(Number(fields.created_us) / 1000),
   });
   record.id = record.request_id = id;
   record.kind = fields.kind;
   record.request = request;
-  record.extra = parseField(fields.extra, 'extra');
+  record.metadata = metadata;
+  record.extra = read(() => parseField(fields.extra, 'extra'));
   record.cache = /** @type {import('../../jobs/job.js').CacheResult | undefined} */ (fields.cache);
   record.ownUpstream = fields.upstream;
   record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);

@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const AGAIN_MS = 250;
 
 /**
- * A job of another process that has, or had, readers here.
+ * A job of another process that has or had readers here.
  * @typedef {object} Reading
  * @property {string} id
- * @property {boolean} told whether Redis names this process among the readers
- * @property {boolean} telling a call is under way
+ * @property {boolean} isReported whether Redis names this process among the readers
+ * @property {boolean} isReporting a call is under way
  */
 
 /**
@@ -19,16 +19,16 @@ const AGAIN_MS = 250;
  * @typedef {object} Watched
  * @property {JobRecord | OwnOperation} record
  * @property {number} graceMs
- * @property {boolean} elsewhere whether other processes have readers
+ * @property {boolean} elsewhere whether other processes have readers of it
  * @property {boolean} read whether it has had a reader
  * @property {NodeJS.Timeout} [timer] of the grace
  */
 
 /**
- * Readers of jobs, whichever process they are connected to: tells the owners of jobs that are read here,
+ * Readers of jobs, connected to any process: reports readers in this process to the owners of their jobs,
  * and ends a job of this process when its last reader has been gone for its grace. Main thread.
  *
- * Before it ends a job it looks for readers once more; without an answer of Redis nothing is ended.
+ * Before it ends a job it checks for readers once more; without an answer of Redis the job continues.
  */
 export class Presence {
   #hub;
@@ -61,8 +61,8 @@ export class Presence {
   }
 
   /**
-   * Ends a job of this process when its last reader has been gone for `graceMs`. A job that nobody has
-   * read yet runs to its end.
+   * Ends a job of this process when its last reader has been gone for `graceMs`. A job that has never
+   * had a reader runs to its end.
    * @param {JobRecord | OwnOperation} record accepted
    * @param {number} graceMs
    */
@@ -83,7 +83,7 @@ export class Presence {
     if (watched !== undefined) this.#update(watched);
     const record = this.#replicas.byHandle(handle);
     if (record?.handle === handle && !this.#readings.has(handle)) {
-      this.#readings.set(handle, { id: record.id, told: false, telling: false });
+      this.#readings.set(handle, { id: record.id, isReported: false, isReporting: false });
     }
     const reading = this.#readings.get(handle);
     if (reading !== undefined) void this.#tell(handle, reading);
@@ -115,7 +115,7 @@ export class Presence {
   async #endUnlessRead(watched) {
     const { record, timer } = watched;
     if (!(await this.#lookElsewhere(record.handle))) return;
-    // A reader that has come meanwhile has stopped the timer.
+    // A reader that came meanwhile has stopped the timer.
     if (watched.timer !== timer) return;
     this.#unwatch(record.handle);
     this.#endJob(record);
@@ -124,7 +124,7 @@ export class Presence {
   /**
    * Asks Redis for readers at other processes, until it answers.
    * @param {number} handle
-   * @returns {Promise<boolean>} false: the job is not watched any more
+   * @returns {Promise<boolean>} false: the job is no longer watched
    */
   async #lookElsewhere(handle) {
     for (;;) {
@@ -143,41 +143,41 @@ export class Presence {
     }
   }
 
-  /** After this process has got a new name: nobody knows that one as a reader. */
+  /** Called after this process got a new name, which no owner has as a reader yet. */
   #tellAgain() {
     for (const [handle, reading] of this.#readings) {
-      reading.told = false;
+      reading.isReported = false;
       void this.#tell(handle, reading);
     }
   }
 
   /**
-   * Tells the owner of a job whether it has readers here, until Redis answers.
+   * Reports to the owner of a job whether it has readers here; retries until Redis answers.
    * @param {number} handle
    * @param {Reading} reading
    */
   async #tell(handle, reading) {
-    if (reading.telling) return;
-    reading.telling = true;
-    while (!this.#closed && reading.told !== this.#hub.hasReader(handle)) {
+    if (reading.isReporting) return;
+    reading.isReporting = true;
+    while (!this.#closed && reading.isReported !== this.#hub.hasReader(handle)) {
       const present = this.#hub.hasReader(handle);
       const { redis, process } = this.#cluster;
       const args = [process, reading.id, present ? '1' : '0'];
       const answer = await redis.run('readers', [`job:${reading.id}`], args).catch(() => undefined);
-      // Under a new name meanwhile: told again from `joined`.
+      // The name has changed meanwhile: `joined` reports again.
       const isOld = process !== this.#cluster.process;
       if (answer === undefined || answer === 'BURIED' || isOld) await this.#pause();
-      else reading.told = present;
+      else reading.isReported = present;
     }
-    reading.telling = false;
-    if (!reading.told) this.#readings.delete(handle);
+    reading.isReporting = false;
+    if (!reading.isReported) this.#readings.delete(handle);
   }
 
   #pause() {
     return sleep(AGAIN_MS, undefined, { ref: false });
   }
 
-  /** Nothing is ended or told from now on. */
+  /** Stops all reports and timers. */
   close() {
     this.#closed = true;
     for (const handle of [...this.#watched.keys()]) this.#unwatch(handle);

@@ -9,20 +9,20 @@ import { remoteRecord } from './replicas.js';
 /** @typedef {import('../../jobs/job-directory.js').JobDirectory} JobDirectory */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
-/** Ids of jobs. Others are unknown without asking Redis. */
+/** Ids of jobs. Other ids are rejected without a call to Redis. */
 const JOB_ID = /^job_[\w-]{24}$/;
 
-/** Jobs that one call of the list script looks at. */
+/** Jobs that one call of the list script examines. */
 const LIST_STEPS_MAX = 1000;
-/** How long a cancellation waits for the owner of the job before it ends the job itself. */
+/** Time that a cancellation gives the owner of the job before this process ends the job itself. */
 const OWNER_MS = 1000;
 /** Statuses of a job that has ended. */
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
-/** How long a cancellation waits for an ending that is on its way. */
+/** Time that a cancellation waits for an ending that is being written. */
 const ENDING_MS = 5000;
 
 /**
- * The jobs of a deployment: those of this process, and those of the others by their replicas. Main thread.
+ * The jobs of a deployment: own ones, and those of other processes by their replicas. Main thread.
  * @implements {JobDirectory}
  */
 export class RemoteJobs {
@@ -31,9 +31,10 @@ export class RemoteJobs {
   #lifecycle;
   #operations;
   #replicas;
-  #endByForce;
+  #failover;
   #eraseNames;
-  /** Endings of jobs, by id. */
+  #log;
+  /** Waits for endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
   /**
@@ -43,19 +44,21 @@ export class RemoteJobs {
    * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {import('./replicas.js').Replicas} deps.replicas
-   * @param {(id: string, owner: string) => Promise<void>} deps.endByForce takes a cancelled job from an owner
-   *   that does not answer (`-`: from nobody), and ends it
+   * @param {Pick<import('./failover.js').Failover, 'take'>} deps.failover takes a cancelled job from an owner
+   *   that does not answer
    * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
-   *   names it elsewhere in Redis
+   *   entries elsewhere in Redis that name it
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, lifecycle, operations, replicas, endByForce, onErased }) {
+  constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased, log }) {
     this.#eraseNames = onErased;
+    this.#log = log;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
     this.#operations = operations;
     this.#replicas = replicas;
-    this.#endByForce = endByForce;
+    this.#failover = failover;
     const onEnded = (/** @type {{id: string}} */ { id }) => this.#endings.emit(id);
     replicas.on('ended', onEnded);
     lifecycle.on('ended', onEnded);
@@ -104,18 +107,19 @@ export class RemoteJobs {
   /**
    * @param {string} id
    * @param {JobFields} fields
-   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined when it was purged meanwhile
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
-    const record =
-      own ??
-      (fields.final ? remoteRecord(id, fields) : await this.#replicas.find(id, fields.principal));
+    const ended = fields.final ? remoteRecord(id, fields, this.#log) : undefined;
+    // The log has an ending that cannot be read here.
+    const saved = ended?.ended ? ended : undefined;
+    const record = own ?? saved ?? (await this.#replicas.find(id, fields.principal));
     return record && describeJob(this.#hub, record, { text: false });
   }
 
   /**
-   * As `JobDirectory.cancel`; also for the record of an operation of another process.
+   * See `JobDirectory.cancel`; also accepts the record of an operation of another process.
    * @type {JobDirectory['cancel']}
    */
   async cancel(record, reason) {
@@ -131,8 +135,8 @@ export class RemoteJobs {
     if (answer === 'GONE') throw jobNotFound();
     if (answer === 'LATE') throw redisUnavailable();
     if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
-    if (answer === 'TOLD') await this.#endByForce(id, owner);
-    if (answer === 'FREE') await this.#endByForce(id, '-');
+    if (answer === 'TOLD') await this.#failover.take(id, owner, 'cancel');
+    if (answer === 'FREE') await this.#failover.take(id, '-', 'cancel');
     if (answer === 'OWN') this.#cancelOwn(record, reason);
     if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
   }
@@ -187,10 +191,12 @@ export class RemoteJobs {
    * Erases a job from all processes.
    * @param {JobRecord} record
    * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing, or only
-   *   what this process has, is erased
+   * @param {{waits?: boolean}} [how] `waits`: resolves once the other processes have erased it as well, or after a
+   *   second; default true
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing was erased, or
+   *   only the data in this process
    */
-  async erase(record, eraseOwn) {
+  async erase(record, eraseOwn, { waits = true } = {}) {
     const { id, principal } = record;
     const own = this.#lifecycle.jobs.get(id, principal);
     if (own === undefined) await this.cancel(record, 'client_request');
@@ -198,5 +204,6 @@ export class RemoteJobs {
     await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
     await this.#eraseNames(id);
+    if (waits) await this.#cluster.barrier();
   }
 }

@@ -1,26 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventEmitter } from 'node:events';
-import { logIds, recordFrom } from './job-fields.js';
-import { parseExact } from '../../internal/util/exact-json.js';
+import { logIds, parseField, parseFinal, recordFrom, tolerantRead } from './job-fields.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 /** @typedef {import('./job-fields.js').JobFields} JobFields */
 
-/** The fields of a job that its record is made of, without the prompt. */
+/** The fields of a job from which its record is made, without the prompt. */
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'model', 'created_us', 'choices', 'prompt_tokens', 'status', 'attempt'],
   ...['metadata', 'extra', 'cache', 'upstream', 'final', 'max_wall_ms', 'retention_ms', 'ended_ms'],
   ...['started_ms', 'refusal', 'kind'],
 ]);
-/** Of these fields of an ended job the last values count. */
+/** These fields are read again once the job has ended. */
 const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms', 'refusal']);
 
-/** How often, and how long apart, a refusal is looked for that is to be there. */
+/** Number of reads of an expected refusal, and the wait between them. */
 const REFUSAL_TRIES = 10;
 const REFUSAL_MS = 20;
-/** Time over which readers are sent elsewhere when this process leaves. */
+/** Period over which readers are disconnected when this process leaves. */
 const LEAVE_MS = 1000;
 const LEAVE_STEPS = 20;
 
@@ -40,24 +39,26 @@ const hasEntries = (state) => state !== undefined && state.metrics.tokens > 0;
 /**
  * @param {JobState | undefined} state
  * @param {string | undefined} refusal
- * @returns {JobRecord['ownFailure']} undefined: its call has not failed, or that is not known yet
+ * @returns {JobRecord['ownFailure']} undefined: its call has not failed, or this is not known yet
  */
 function failureOf(state, refusal) {
   if (state?.error === undefined || refusal === undefined) return undefined;
-  return { wire: state.error, ...JSON.parse(refusal) };
+  return { wire: state.error, ...parseField(refusal, 'refusal', JSON.parse) };
 }
 
 /**
  * @param {string} id
  * @param {JobFields} fields of the job in Redis
- * @returns {JobRecord} of a job that another process runs, or that has ended; without a handle
+ * @param {import('../../internal/util/logger.js').Logger} log for fields that cannot be read
+ * @returns {JobRecord} record of a job that another process runs, or that has ended; without a handle
  */
-export function remoteRecord(id, fields) {
-  const record = recordFrom(id, { ...fields, request: undefined });
+export function remoteRecord(id, fields, log) {
+  const read = tolerantRead(id, log);
+  const record = recordFrom(id, { ...fields, request: undefined }, read);
   record.providerDone = true;
-  record.final = fields.final && JSON.parse(fields.final).state;
+  record.final = read(() => parseFinal(fields.final));
   record.begun = hasEntries(record.final);
-  record.ownFailure = failureOf(record.final, fields.refusal);
+  record.ownFailure = read(() => failureOf(record.final, fields.refusal));
   return record;
 }
 
@@ -66,20 +67,20 @@ export function remoteRecord(id, fields) {
  * @param {Pick<JobRecord, 'id' | 'extra'>} record
  * @param {JobFields} fields
  * @param {Omit<import('../../streams/types.js').ReplicaOptions, 'jobId' | 'whole'>} options
- * @returns {number[]} handles of new replicas of its logs, its own one first
+ * @returns {number[]} handles of new replicas of its logs, the job's own log first
  */
 export function replicateLogs(hub, { id, extra }, fields, options) {
   const { kind } = fields;
   return logIds(id, fields).map((jobId, choice) =>
-    // A face writes its frames from the whole log.
+    // A face encodes its frames from the whole log.
     hub.replica({ ...options, jobId, kind, whole: choice > 0 || extra?.face !== undefined }),
   );
 }
 
 /**
- * Jobs and operations of other processes as replicas of their logs. A replica is made when its job is first asked for,
- * and serves any number of readers; the hub removes it when it has had no reader for a while, or at the
- * end of its retention. Main thread; lives as long as its hub.
+ * Jobs and operations of other processes as replicas of their logs. A replica is made when its job is first asked
+ * for, and serves any number of readers; the hub removes it when it has had no reader for a while, or at the end of
+ * its retention. Main thread; lives as long as its hub.
  *
  * Emits events as a JobLifecycle does for its jobs.
  * @extends {EventEmitter<{begun: [record: JobRecord], ended: [record: JobRecord, state: JobState],
@@ -91,17 +92,18 @@ export class Replicas extends EventEmitter {
   #own;
   #leaseMs;
   #nowMs;
+  #log;
   /** @type {Map<string, JobRecord>} */
   #byId = new Map();
   /** Also by the handles of further choices. @type {Map<number, JobRecord>} */
   #byHandle = new Map();
-  /** Look-ups under way. @type {Map<string, Promise<JobRecord | undefined>>} */
+  /** Look-ups in progress. @type {Map<string, Promise<JobRecord | undefined>>} */
   #loading = new Map();
-  /** Former replicas of jobs of this process that calls still wait for. @type {Map<string, JobRecord>} */
+  /** Former replicas of jobs of this process for which calls still wait. @type {Map<string, JobRecord>} */
   #taken = new Map();
-  /** Ended ones that are to be compared with Redis when they are asked for. @type {WeakSet<JobRecord>} */
+  /** Ended replicas that must be compared with Redis at the next look-up. @type {WeakSet<JobRecord>} */
   #stale = new WeakSet();
-  /** Until then an unknown job may be one whose owner writes it anew. */
+  /** Until this time an unknown job may be one that its owner is writing again. */
   #lossUntilMs = -Infinity;
 
   /**
@@ -112,9 +114,11 @@ export class Replicas extends EventEmitter {
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, lifecycle, operations, leaseMs, nowMs }) {
+  constructor({ hub, cluster, lifecycle, operations, leaseMs, nowMs, log }) {
     super();
+    this.#log = log;
     this.setMaxListeners(0);
     this.#hub = hub;
     this.#cluster = cluster;
@@ -135,7 +139,7 @@ export class Replicas extends EventEmitter {
     cluster.on('joined', ({ isLost }) => {
       if (isLost) this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
     });
-    // A message about an erased job may have been missed.
+    // A message about an erased job may have been lost.
     cluster.on('state', () => {
       for (const record of this.#byId.values()) if (record.ended) this.#stale.add(record);
     });
@@ -201,17 +205,17 @@ export class Replicas extends EventEmitter {
       this.checkEpoch(epoch);
       return undefined;
     }
-    // Adopted, or placed, while Redis was asked.
+    // Adopted or placed while Redis was answering.
     const own = this.#own(id, fields.principal);
     if (own !== undefined) return own;
-    const record = remoteRecord(id, fields);
+    const record = remoteRecord(id, fields, this.#log);
     if (record.ended) await this.#learnFailure(record);
     return this.#follow(record, fields);
   }
 
   /**
    * @param {string | null} epoch of the data in Redis
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while owners write their jobs anew
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while owners write their jobs again
    */
   checkEpoch(epoch) {
     if (this.#nowMs() < this.#lossUntilMs || epoch !== this.#cluster.epoch) {
@@ -239,7 +243,7 @@ export class Replicas extends EventEmitter {
   /**
    * @param {JobRecord} record
    * @param {JobFields} fields
-   * @returns {number} when it is purged at the latest, on the monotonic clock
+   * @returns {number} latest time of its purge, on the monotonic clock
    */
   #purgeDueMs({ createdAtMs }, fields) {
     const { max_wall_ms: wallMs, retention_ms: retentionMs, ended_ms: endedAtMs } = fields;
@@ -258,10 +262,11 @@ export class Replicas extends EventEmitter {
       this.drop(record);
       return false;
     }
+    const read = tolerantRead(record.id, this.#log);
     record.ownUpstream = fields.upstream;
-    record.ownFailure ??= failureOf(record.final, fields.refusal);
+    record.ownFailure ??= read(() => failureOf(record.final, fields.refusal));
     record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
-    record.extra = fields.extra === undefined ? undefined : parseExact(fields.extra);
+    record.extra = read(() => parseField(fields.extra, 'extra'));
     this.#stale.delete(record);
     return true;
   }
@@ -290,7 +295,7 @@ export class Replicas extends EventEmitter {
   }
 
   /**
-   * Tells the end of a failed job when it is known how the upstream has refused it.
+   * Emits the end of a failed job once the upstream's refusal is known.
    * @param {JobRecord} record
    * @param {JobState} state
    */
@@ -300,9 +305,9 @@ export class Replicas extends EventEmitter {
   }
 
   /**
-   * Waits for the refusal of a call that the upstream has failed: it is written by another connection than the
-   * ending is.
-   * @param {JobRecord} record that has failed
+   * Waits for the refusal of a call that failed upstream: another connection writes it than
+   * the ending.
+   * @param {JobRecord} record a failed job
    */
   async #learnFailure(record) {
     const { id, final } = record;
@@ -310,9 +315,10 @@ export class Replicas extends EventEmitter {
     for (let tries = 0; tries < REFUSAL_TRIES && record.ownFailure === undefined; tries += 1) {
       if (tries > 0) await sleep(REFUSAL_MS);
       const ask = this.#cluster.redis.command('HGET', `job:${id}`, 'refusal');
-      // Without it the code of the error has to do.
+      // Without the refusal the code of the error must suffice.
       const refusal = await ask.catch(() => '{}');
-      record.ownFailure = failureOf(final, refusal ?? undefined);
+      const read = tolerantRead(id, this.#log);
+      record.ownFailure = read(() => failureOf(final, refusal ?? undefined));
     }
   }
 
@@ -332,8 +338,8 @@ export class Replicas extends EventEmitter {
   }
 
   /**
-   * Gives the replica of a job away that this process is going to own. Its readers stay. One that has its ending
-   * is dropped: it is that of an earlier attempt.
+   * Hands over the replica of a job that this process is about to own. Its readers stay. A replica with an ending
+   * is dropped: it belongs to an earlier attempt.
    * @param {string} id
    * @returns {JobRecord | undefined} undefined: the job has no replica here
    */
@@ -361,14 +367,14 @@ export class Replicas extends EventEmitter {
     else this.emit(event, record);
   }
 
-  /** @param {JobRecord} record whose readers are cut off */
+  /** @param {JobRecord} record record of the job whose readers are disconnected */
   drop(record) {
     for (const handle of [record.handle, ...record.siblings]) this.#hub.purge(handle);
     this.#remove(record);
     this.emit('purged', record);
   }
 
-  /** Cuts the readers of other processes' jobs, so that they go on elsewhere; not all at once. */
+  /** Disconnects the readers of other processes' jobs gradually, so that they reconnect elsewhere. */
   async leave() {
     const records = [...this.#byId.values()];
     const perStep = Math.ceil(records.length / LEAVE_STEPS);

@@ -1,4 +1,4 @@
-/** Wait for the endings of further jobs, which are counted together. */
+/** Wait before ended jobs are counted together. */
 const WAIT_MS = 500;
 /** Jobs that one run of the script removes. */
 const REMOVED_MAX = 100;
@@ -7,7 +7,7 @@ const REMOVED_MAX = 100;
  * Keeps the ended jobs of a deployment, or its ended operations of a kind, within `maxRetainedJobs`. Main
  * thread; `close()` ends it.
  *
- * Each process counts the principals whose jobs it has ended; the bound is for all processes together.
+ * Each process handles the principals whose jobs it has ended; the bound applies to all processes together.
  */
 export class Retention {
   #redis;
@@ -58,7 +58,7 @@ export class Retention {
     if (removed === REMOVED_MAX || this.#principals.size > 0) this.#later();
   }
 
-  /** Counts nothing from now on. */
+  /** Stops counting. */
   close() {
     this.#isClosed = true;
     clearTimeout(this.#timer);

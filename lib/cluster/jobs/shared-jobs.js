@@ -9,9 +9,9 @@ import { idempotencyKeyReused, redisUnavailable } from '../../jobs/errors.js';
 /** @typedef {import('../../jobs/shared-jobs-port.js').SharedJobsPort} SharedJobsPort */
 /** @typedef {import('./job-fields.js').Shared} Shared */
 
-/** A job lives in Redis for this long after its wall time, if nobody ends it. */
+/** Time that a job stays in Redis after its wall time if no process ends it. */
 const SPARE_MS = 3_600_000;
-/** A century: what Redis takes has room for the current time. */
+/** A century, so that the sum with the current time stays within the range of Redis. */
 const TTL_MS_MAX = 100 * 365 * 24 * 3_600_000;
 /** Waits for the outcome of a request with the same key. */
 const PENDING_MS = { first: 25, last: 100 };
@@ -19,7 +19,7 @@ const PENDING_MS = { first: 25, last: 100 };
 /** @param {string} name of a key and its principal */
 const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}`;
 
-/** @param {{maxWallMs: number}} limits @returns {string} how long a running job is kept, in milliseconds */
+/** @param {{maxWallMs: number}} limits @returns {string} time to live of a running job, in milliseconds */
 export const ttlOf = ({ maxWallMs }) =>
   String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
 
@@ -32,11 +32,9 @@ export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.st
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
   #redis;
-  #process;
-  #deadlineUs;
+  #identity;
+  #clock;
   #keyTtlMs;
-  #onBuried;
-  #onLate;
   #persistent;
   #rows = 0;
   /** The name of this process when it admitted a job. @type {WeakMap<Shared, string>} */
@@ -45,26 +43,21 @@ export class SharedJobs {
   /**
    * @param {object} deps
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
-   * @param {() => string} deps.process name of this process
-   * @param {() => string} deps.deadlineUs until when Redis may run a script of now; empty before the
-   *   first contact
-   * @param {number} deps.keyTtlMs how long an idempotency key is kept
-   * @param {() => void} deps.onBuried this process is no member of the deployment
-   * @param {() => Promise<void>} deps.onLate Redis's clock is later than was thought
+   * @param {import('../members.js').Identity} deps.identity of this process
+   * @param {Pick<import('../client/redis-clock.js').RedisClock, 'deadlineUs' | 'sync'>} deps.clock
+   * @param {number} deps.keyTtlMs time to live of an idempotency key
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, process, deadlineUs, keyTtlMs, onBuried, onLate, log }) {
+  constructor({ redis, identity, clock, keyTtlMs, log }) {
     this.#redis = redis;
-    this.#process = process;
-    this.#deadlineUs = deadlineUs;
+    this.#identity = identity;
+    this.#clock = clock;
     this.#keyTtlMs = keyTtlMs;
     this.#persistent = new PersistentCalls({ redis, log });
-    this.#onBuried = onBuried;
-    this.#onLate = onLate;
   }
 
   /**
-   * As `SharedJobsPort.admit`, for operations too.
+   * See `SharedJobsPort.admit`; also for operations.
    * @param {Shared} record
    * @param {Parameters<SharedJobsPort['admit']>[1]} limits
    * @param {Parameters<SharedJobsPort['admit']>[2]} parts
@@ -73,7 +66,7 @@ export class SharedJobs {
   async admit(record, limits, parts) {
     const { turn: _turn, ...others } = parts.asked;
     const asked = asText(parts.asked);
-    // A conversation that Redis has lost has no turn any more.
+    // A conversation that Redis has lost no longer has a turn.
     record.asked = asText(others) || undefined;
     let isSynced = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
@@ -93,13 +86,13 @@ export class SharedJobs {
           await sleep(waitMs);
           break;
         case 'BURIED':
-          this.#onBuried();
+          this.#identity.bury();
           throw redisUnavailable();
         default:
-          // Its answer came in time, so that Redis's clock was set.
+          // The answer came in time, so somebody has set Redis's clock.
           if (isSynced) throw redisUnavailable();
           isSynced = true;
-          await this.#onLate();
+          await this.#clock.sync();
       }
     }
   }
@@ -114,16 +107,16 @@ export class SharedJobs {
     const { id, principal, usedKey } = record;
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
-    const process = this.#process();
+    const process = this.#identity.name;
     this.#admittedAs.set(record, process);
-    const args = ['', this.#deadlineUs(), process, id, principal];
+    const args = ['', this.#clock.deadlineUs(), process, id, principal];
     args.push(ttlOf(limits), String(choicesOf(record)));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
     try {
       return await this.#redis.run('admit', keys, args, { isKept: usedKey !== undefined });
     } catch (/** @type {any} */ error) {
-      // After its deadline Redis does not admit it any more; before, it may have been admitted.
+      // After the deadline Redis no longer admits it; before, Redis may have admitted it.
       if (error.uncertain) void this.retract(record);
       throw error;
     }
@@ -144,29 +137,29 @@ export class SharedJobs {
   async placed(record) {
     const { id, usedKey, cache, extra } = record;
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
-    // A conversation whose turn waits for its place is not deleted.
+    // A conversation whose turn waits for a place is not deleted.
     if (usedKey === undefined && extra?.conversation_id === undefined) return;
     const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
     const args = [String(this.#keyTtlMs), answer];
     const { isDone } = await this.#attempt('placed', [`job:${id}`], args);
-    // The job runs; requests with its key wait until Redis has this answer.
+    // The job runs meanwhile; requests with its key wait until Redis has this answer.
     if (!isDone) void this.#insist('placed', [`job:${id}`], () => args);
   }
 
   /** @param {Shared} record */
   async retract(record) {
     const { id } = record;
-    // It may get a new name meanwhile, under which it has the job once it has joined again.
+    // The process may get a new name meanwhile; after it has joined again, it owns the job under this name.
     const was = this.#admittedAs.get(record) ?? '';
     await this.#insist('retract', [`job:${id}`], () => [
-      ...[this.#process(), id, '', was, this.#deadlineUs()],
+      ...[this.#identity.name, id, '', was, this.#clock.deadlineUs()],
     ]);
   }
 
   /**
    * @param {unknown} _record
    * @param {number} logs
-   * @returns {number} as `SharedJobsPort.number`
+   * @returns {number} see `SharedJobsPort.number`
    */
   number(_record, logs) {
     const first = this.#rows + 1;
@@ -179,25 +172,25 @@ export class SharedJobs {
     void this.#insist('note', [`job:${id}`], () => ['extra', stringifyExact(extra)]);
   }
 
-  /** @param {Pick<Shared, 'id' | 'principal'>} record that has ended; it is erased from all processes */
+  /** @param {Pick<Shared, 'id' | 'principal'>} record an ended job; it is erased from all processes */
   async erase({ id, principal }) {
     await this.#redis.run('erase', [`job:${id}`], [id, principal]);
   }
 
   /**
-   * Records that an attempt was dispatched; lists and failover go by it. A loss is made good by the
-   * ending.
+   * Records that an attempt was dispatched; lists and failover depend on it. If the call is lost, the
+   * ending makes up for it.
    * @param {JobRecord} record
    */
   began(record) {
     const { id, attempts, upstream } = record;
-    const args = [this.#process(), String(Date.now()), String(attempts), upstream ?? ''];
+    const args = [this.#identity.name, String(Date.now()), String(attempts), upstream ?? ''];
     this.#redis.run('began', [`job:${id}`], args).catch(() => {});
   }
 
   /**
-   * Records how the upstream failed the call of a job, while its ending is written natively: other processes
-   * answer by it, and wait for it.
+   * Records the upstream's refusal of a job's call, while the native side writes the ending: other processes
+   * need the refusal for their answers, and wait for it.
    * @param {JobRecord} record
    * @param {import('../../jobs/execution/failure.js').Failure} failure
    */
@@ -207,11 +200,11 @@ export class SharedJobs {
   }
 
   /**
-   * Writes a job anew after Redis has lost its data; its log follows natively.
+   * Writes a job again after Redis has lost its data; the native side writes its log.
    * @param {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream'>} record that has not
    *   ended
    * @param {{maxWallMs: number, retentionMs: number}} limits
-   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   * @returns {Promise<boolean>} false: another process owns it or has ended it
    */
   async rewrite(record, limits) {
     const { id, principal, createdAtMs, attempts, status, upstream, asked = '' } = record;
@@ -221,7 +214,7 @@ export class SharedJobs {
     fields.push('status', status, 'choices', String(choicesOf(record)));
     if (upstream !== undefined) fields.push('upstream', upstream);
     const answer = await this.#insist('rewrite', [`job:${id}`], () => [
-      ...[this.#process(), id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
+      ...[this.#identity.name, id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
       ...fields,
     ]);
     return answer !== 'FENCED' && answer !== 'ENDED';
@@ -237,7 +230,7 @@ export class SharedJobs {
     return this.#persistent.attempt(name, keys, args);
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   close() {
     this.#persistent.close();
   }

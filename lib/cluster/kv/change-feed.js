@@ -4,7 +4,7 @@ import { isText } from '../../primitives/kv/values.js';
 
 /** Fields of a change in a message: space, type, version, key, data, kind, end. */
 const FIELDS = 7;
-/** Wait before the state of the store is asked for again. */
+/** Wait before the state of the store is requested again. */
 const AGAIN_MS = 250;
 
 /**
@@ -12,33 +12,33 @@ const AGAIN_MS = 250;
  * @typedef {{close: () => void}} Subscription
  */
 /**
- * Opens one: `onReady` is called after each subscription, `onMessage` with each message.
+ * Opens a subscription: calls `onReady` after each (re)subscription, `onMessage` with each message.
  * @typedef {(channel: string, on: {onReady: () => void, onMessage: (message: Buffer) => void}) =>
  *   Subscription} Subscribe
  */
 
-/** The name of a key among those of all spaces. @param {string} space @param {string} key */
+/** The name of a key, unique in all spaces. @param {string} space @param {string} key */
 export const fullName = (space, key) => (space === '' ? key : `${space}/${key}`);
 
 /**
  * The changes of one store, for all watches of this process: a connection while there are watches. Each
- * message has a number, so none is missed unnoticed. Main thread.
+ * message has a number, which reveals lost messages. Main thread.
  */
 export class ChangeFeed {
   #channel;
   #subscribe;
-  #told;
+  #readPosition;
   #publish;
   #onLost;
   /** @type {Subscription | undefined} */
   #subscription;
   /** Number of the last message that was passed on; undefined: not known yet. @type {number | undefined} */
   #last;
-  /** When the store was begun. */
+  /** Creation time of the store. */
   #born = '';
-  /** Messages that came before that was known. @type {Buffer[]} */
+  /** Messages that arrived before the number was known. @type {Buffer[]} */
   #early = [];
-  /** Resolves once changes are seen; undefined: nothing to wait for. @type {Promise<void> | undefined} */
+  /** Resolves once watches see changes; undefined: nothing to wait for. @type {Promise<void> | undefined} */
   #ready;
   #beReady = () => {};
 
@@ -46,20 +46,20 @@ export class ChangeFeed {
    * @param {object} deps
    * @param {string} deps.channel
    * @param {Subscribe} deps.subscribe
-   * @param {() => Promise<{told: number, born: string}>} deps.told resolves with the number of messages until now,
-   *   and the time at which the store was begun, empty before its first change
-   * @param {(flat: any[]) => void} deps.publish called with changes, as `Watches.publish` takes them
-   * @param {(error: SluiceError) => void} deps.onLost changes were missed
+   * @param {() => Promise<{position: number, born: string}>} deps.readPosition resolves with the number of messages
+   *   so far, and the creation time of the store, empty before its first change
+   * @param {(flat: any[]) => void} deps.publish called with changes in the format of `Watches.publish`
+   * @param {(error: SluiceError) => void} deps.onLost called when changes were missed
    */
-  constructor({ channel, subscribe, told, publish, onLost }) {
+  constructor({ channel, subscribe, readPosition, publish, onLost }) {
     this.#channel = channel;
     this.#subscribe = subscribe;
-    this.#told = told;
+    this.#readPosition = readPosition;
     this.#publish = publish;
     this.#onLost = onLost;
   }
 
-  /** Resolves once changes are seen, or when no watch waits for them any more; undefined: now. */
+  /** Resolves once watches see changes, or when the last watch ends; undefined: they already do. */
   get ready() {
     return this.#ready;
   }
@@ -89,23 +89,23 @@ export class ChangeFeed {
     this.#subscription = subscription;
   }
 
-  /** @param {Subscription} subscription that has begun, or begun again */
+  /** @param {Subscription} subscription a subscription that has begun or restarted */
   async #catchUp(subscription) {
-    let told;
+    let position;
     let born;
     try {
-      ({ told, born } = await this.#told());
+      ({ position, born } = await this.#readPosition());
     } catch (/** @type {any} */ error) {
       if (error?.code === 'ERR_REDIS_CLOSED') return;
       setTimeout(() => void this.#catchUp(subscription), AGAIN_MS).unref();
       return;
     }
     if (subscription !== this.#subscription) return;
-    this.#last ??= told;
-    if (this.#isOther(born)) this.#lose(told);
+    this.#last ??= position;
+    if (this.#isOther(born)) this.#lose(position);
     for (const message of this.#early.splice(0)) this.#onMessage(message);
     this.#beReady();
-    if (told > this.#last) this.#lose(told);
+    if (position > this.#last) this.#lose(position);
   }
 
   /** @param {Buffer} message */
@@ -115,19 +115,19 @@ export class ChangeFeed {
       return;
     }
     const [number, born, ...fields] = fieldsOf(message);
-    const told = Number(number);
-    // A foreign client may send anything.
-    if (!Number.isSafeInteger(told)) return;
+    const position = Number(number);
+    // Another program may send anything.
+    if (!Number.isSafeInteger(position)) return;
     if (this.#isOther(String(born))) {
-      this.#lose(told);
+      this.#lose(position);
       return;
     }
-    if (told <= this.#last) return;
-    if (told > this.#last + 1) {
-      this.#lose(told);
+    if (position <= this.#last) return;
+    if (position > this.#last + 1) {
+      this.#lose(position);
       return;
     }
-    this.#last = told;
+    this.#last = position;
     const flat = [];
     for (let at = 0; at + FIELDS <= fields.length; at += FIELDS) {
       const [space, type, version, key, data, kind, end] = fields.slice(at, at + FIELDS);
@@ -141,7 +141,7 @@ export class ChangeFeed {
 
   /**
    * @param {string} born
-   * @returns {boolean} whether the store was lost, and begun again
+   * @returns {boolean} whether the store was lost and recreated
    */
   #isOther(born) {
     const before = this.#born;
@@ -149,9 +149,9 @@ export class ChangeFeed {
     return before !== '' && before !== born;
   }
 
-  /** @param {number} told the number of messages until now */
-  #lose(told) {
-    this.#last = told;
+  /** @param {number} position number of messages so far */
+  #lose(position) {
+    this.#last = position;
     const message =
       'changes were missed while Redis was away: read the keys again, and watch from there';
     this.#onLost(new SluiceError('ERR_WATCH_OVERFLOW', message));

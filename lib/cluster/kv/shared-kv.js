@@ -24,37 +24,37 @@ import { KvSpaceScripts, noReads } from './space.js';
 /** @typedef {import('./space.js').Committed} Committed */
 
 /**
- * What the gateway does with its keys, and users of `shared.kv()` cannot.
+ * Access for the gateway that users of `shared.kv()` do not have.
  * @typedef {object} SharedKvControl
  * @property {(kv: SharedKv<any>, key: string, change: Omit<Change, 'key'>, expected: number) =>
- *   Promise<Committed | undefined>} change makes one change; undefined: `add` finds no integers. Throws
- *   ERR_CONFLICT with the version of the key, ERR_KV_FULL
+ *   Promise<Committed | undefined>} change makes one change; undefined: the value for `add` is not an integer.
+ *   Throws ERR_CONFLICT with the version of the key, ERR_KV_FULL
  * @property {(kv: SharedKv<any>, key: string, value: any, options: {ttlMs: number, expected: number}) =>
  *   Promise<Committed>} set as the method, with checked options
  * @property {(kv: SharedKv<any>) => Promise<void>} clear deletes all keys
- * @property {(kv: SharedKv<any>, key: string) => Promise<number>} versionOf a key; 0: it is not there
+ * @property {(kv: SharedKv<any>, key: string) => Promise<number>} versionOf a key; 0: absent
  * @property {(kv: SharedKv<any>, options: import('../../primitives/kv/scan.js').KvScanOptions,
  *   maxBytes: number) => Promise<import('../../primitives/kv/scan.js').KvPage<any>>} scan as the method, with a
- *   page of up to so many bytes of values; at least one item
+ *   page of up to `maxBytes` of values; at least one item
  * @property {<T>(kv: SharedKv<any>, work: (tx: SharedKvTransaction<any>) => Promise<T>,
  *   options: {retries: number, isReadLate?: boolean,
  *   done?: (result: T, tx: SharedKvTransaction<any>) => void}) => Promise<T>} transact as `transaction`; `done` is
- *   called after the commit: versions are known. `isReadLate: false`: one that has written nothing shows the state at
- *   its last read, and is no conflict when that has changed since
+ *   called after the commit: versions are available. `isReadLate: false`: one that has written nothing shows the
+ *   state at its last read, and is no conflict when that has changed since
  */
 /** @type {SharedKvControl} */
 export let sharedKvControl;
 
-/** Longest wait after a conflict; the waits of those who conflict differ. */
+/** Longest wait after a conflict; waits are random, so that conflicting calls separate. */
 const WAIT_MS_MAX = 25;
 /** Keys that one call deletes. */
 const CLEARED_AT_ONCE = 1000;
 
 /**
  * A key-value store in Redis: made by `openRedis(...)`'s `kv()`, and shared by all processes that open the
- * same store. Methods, errors and limits are those of `KvStore`; each gives a promise, `size` and `version`
- * as well. A call rejects with `ERR_REDIS_...` when Redis does not do it; with `uncertain: true` it may have
- * been done. Main thread; ends with `close()` of what `openRedis` gave.
+ * same store. Methods, errors and limits are those of `KvStore`; each returns a promise, `size` and `version`
+ * as well. A call rejects with `ERR_REDIS_...` if Redis does not execute it; with `uncertain: true` Redis may have
+ * executed it. Main thread; ends with `close()` of the object that `openRedis` returned.
  * @template [V=import('../../primitives/kv/values.js').KvValue]
  */
 export class SharedKv {
@@ -88,7 +88,7 @@ export class SharedKv {
     this.#scripts = new KvSpaceScripts({ calls, store: store.name, space, limits, share });
   }
 
-  /** Keys that are there. @returns {Promise<number>} */
+  /** Number of keys. @returns {Promise<number>} */
   get size() {
     return this.#store.figures().then(({ keys }) => keys);
   }
@@ -99,7 +99,7 @@ export class SharedKv {
   }
 
   /**
-   * @returns {Promise<{keys: number, bytes: number, pinnedBytes: number, snapshots: number}>} what is in Redis;
+   * @returns {Promise<{keys: number, bytes: number, pinnedBytes: number, snapshots: number}>} the totals in Redis;
    *   the last two are 0
    */
   async stats() {
@@ -118,11 +118,11 @@ export class SharedKv {
 
   /**
    * @param {string} key any well-formed string
-   * @param {V} value taken as it is now
+   * @param {V} value copied at the call
    * @param {import('../../primitives/kv/options.js').KvSetOptions} [options]
    * @returns {Promise<number>} its version: higher than all before it
-   * @throws {SluiceError} ERR_CONFLICT with the `version` that the key has (0: it is not there) when a
-   *   condition fails; ERR_KV_FULL with the `limit`. Nothing has changed then
+   * @throws {SluiceError} ERR_CONFLICT with the current `version` of the key (0: absent) if a
+   *   condition fails; ERR_KV_FULL with the `limit`. The call then has no effect
    */
   async set(key, value, options) {
     checkKey('key', key);
@@ -131,13 +131,13 @@ export class SharedKv {
   }
 
   /**
-   * As `set` with `ifVersion`, for callers that expect conflicts.
+   * Like `set` with `ifVersion`, for callers that expect conflicts.
    * @param {string} key
-   * @param {number} expectedVersion 0: the key is not there
+   * @param {number} expectedVersion 0: the key is absent
    * @param {V} value
    * @param {{ttlMs?: number, keepTtl?: boolean}} [options] as for `set`
-   * @returns {Promise<number | undefined>} the new version; undefined when the key has another version, and
-   *   nothing has changed
+   * @returns {Promise<number | undefined>} the new version; undefined, without effect, if the key has
+   *   another version
    */
   async compareAndSet(key, expectedVersion, value, options) {
     checkKey('key', key);
@@ -151,13 +151,13 @@ export class SharedKv {
   }
 
   /**
-   * Adds to a number, from 0 where the key is not there.
+   * Adds to a number; an absent key counts as 0.
    * @param {string} key
-   * @param {number} [by] default 1; may be below 0
+   * @param {number} [by] default 1; may be negative
    * @param {import('../../primitives/kv/options.js').KvIncrementOptions} [options]
    * @returns {Promise<number>} the sum
-   * @throws {SluiceError} ERR_NOT_A_NUMBER when the key has another value; ERR_KV_FULL. Nothing has
-   *   changed then
+   * @throws {SluiceError} ERR_NOT_A_NUMBER if the key has another kind of value; ERR_KV_FULL. The
+   *   call then has no effect
    */
   async increment(key, by = 1, options) {
     checkKey('key', key);
@@ -174,18 +174,18 @@ export class SharedKv {
         await this.#set(key, encodedNow(sum), ttlMs, entry?.version ?? 0);
         return sum;
       } catch (error) {
-        // Another process was faster.
+        // Another process changed the key first.
         if (!isConflict(error)) throw error;
       }
     }
   }
 
   /**
-   * Gives a key that is there another time to live. Its value stays; its version is a new one.
+   * Changes the time to live of an existing key. Its value stays; it gets a new version.
    * @param {string} key
    * @param {import('../../primitives/kv/options.js').KvTouchOptions} [options]
-   * @returns {Promise<number | undefined>} its version; undefined: the key is not there
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @returns {Promise<number | undefined>} its version; undefined: the key is absent
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   async touch(key, options) {
     checkKey('key', key);
@@ -197,8 +197,8 @@ export class SharedKv {
   /**
    * @param {string} key
    * @param {import('../../primitives/kv/options.js').KvDeleteOptions} [options]
-   * @returns {Promise<boolean>} whether it was there
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @returns {Promise<boolean>} whether the key existed
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   async delete(key, options) {
     checkKey('key', key);
@@ -207,8 +207,8 @@ export class SharedKv {
   }
 
   /**
-   * A page of keys and values as they are now. A key that is there from the first page to the last
-   * one is in exactly one of them, whatever else is written meanwhile.
+   * A page of keys and values in their present state. A key that exists from the first page to the last
+   * one is in exactly one page, despite other writes meanwhile.
    * @template [T=V]
    * @param {import('../../primitives/kv/scan.js').KvScanOptions} [options]
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<T>>}
@@ -219,7 +219,7 @@ export class SharedKv {
 
   /**
    * @param {import('../../primitives/kv/scan.js').CheckedScan} scan
-   * @param {number} [maxBytes] of values in a page with more than one item
+   * @param {number} [maxBytes] limit of bytes of values, for a page with more than one item
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<any>>}
    */
   async #scan({ reverse, keysOnly, request }, maxBytes) {
@@ -240,12 +240,13 @@ export class SharedKv {
   }
 
   /**
-   * The changes from now on, by all processes, as an async iterator that ends with `return()`, with its
-   * `signal`, or when its reader falls too far behind. Later calls of this store wait until it sees changes.
+   * Future changes by all processes, as an async iterator that ends with `return()`, with its
+   * `signal`, or when its reader falls too far behind. Later calls of this store wait until the iterator sees
+   * changes.
    * @template [T=V]
    * @param {import('../../primitives/kv/watch.js').KvWatchOptions} [options]
    * @returns {AsyncIterableIterator<import('../../primitives/kv/watch.js').KvChange<T>>} rejects with
-   *   ERR_WATCH_OVERFLOW when more than `capacity` changes, or `capacityBytes`, wait to be read, and when changes
+   *   ERR_WATCH_OVERFLOW when more than `capacity` changes, or `capacityBytes`, are unread, and if changes
    *   were missed while Redis was away
    */
   watch(options) {
@@ -263,15 +264,15 @@ export class SharedKv {
   }
 
   /**
-   * Runs `work`, and then does everything that it has written, or nothing. Other callers are not
-   * locked out: if something that it has read (or found missing, or scanned) has changed by then, or
-   * expired, nothing is done. Methods of `tx` give promises.
+   * Runs `work`, then makes all of its writes or none. Other callers are not
+   * locked out: if a key that it has read (or found absent, or scanned) has changed by then, or
+   * expired, the writes are discarded. Methods of `tx` return promises.
    * @template T
    * @param {(tx: SharedKvTransaction<V>) => T | Promise<T>} work called again for each retry
-   * @param {{retries?: number}} [options] `retries`: how often it is tried again after a conflict;
+   * @param {{retries?: number}} [options] `retries`: number of retries after a conflict;
    *   default 0
-   * @returns {Promise<T>} what `work` gave
-   * @throws {SluiceError} ERR_CONFLICT, ERR_KV_FULL; and what `work` throws
+   * @returns {Promise<T>} the result of `work`
+   * @throws {SluiceError} ERR_CONFLICT, ERR_KV_FULL; and errors of `work`
    */
   async transaction(work, options) {
     checkFunction('work', work);
@@ -328,7 +329,7 @@ export class SharedKv {
    * @param {number} expected
    */
   async #set(key, [data, kind], ttlMs, expected) {
-    // What has the wrong version is a conflict first, as in memory.
+    // A wrong version is reported before a full store, as in memory.
     if (!this.#fits(key, data) && expected !== ANY_VERSION) {
       const version = (await this.#read(key))?.version ?? 0;
       if (version !== expected) throw conflictAt(key, version);
@@ -350,7 +351,7 @@ export class SharedKv {
   /**
    * @param {string} key
    * @param {{by: number, ttlMs: number}} step
-   * @returns {Promise<number | undefined>} the sum; undefined: the key has no integer, or would have none
+   * @returns {Promise<number | undefined>} the sum; undefined: the value or the sum is not an integer
    */
   async #addInteger(key, { by, ttlMs }) {
     const [data, kind] = encodedNow(by);
@@ -373,7 +374,7 @@ export class SharedKv {
    * @param {string} key
    * @param {Omit<Change, 'key'>} change
    * @param {number} [expected] version of the key
-   * @returns {Promise<Committed | undefined>} undefined: `add` finds no integers
+   * @returns {Promise<Committed | undefined>} undefined: the value for `add` is not an integer
    */
   async #tryChange(key, change, expected = ANY_VERSION) {
     const reads = noReads();

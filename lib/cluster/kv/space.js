@@ -5,10 +5,10 @@ import { endMsOf, entryOf } from './wire.js';
 /** @typedef {import('./wire.js').KeyRange} KeyRange */
 
 /**
- * What a transaction has read.
+ * The reads of a transaction.
  * @typedef {object} Reads
  * @property {number} start version of the store at its first read
- * @property {number} checked version of the store at which all of it was last known to hold
+ * @property {number} checked last version of the store at which all reads were still valid
  * @property {Map<string, StoredEntry | undefined>} keys undefined: absent
  * @property {{range: KeyRange, count: number}[]} ranges number of keys in each; all are in `keys`
  */
@@ -19,10 +19,10 @@ import { endMsOf, entryOf } from './wire.js';
  * @property {string} key
  * @property {string | Buffer} [data]
  * @property {number} [kind]
- * @property {string} [ttl] as the script takes it
+ * @property {string} [ttl] in the format of the script
  */
 /**
- * The keys of one principal, with limits of its own.
+ * The keys of one principal, with their own limits.
  * @typedef {{maxKeys: number, maxBytes: number}} SpaceLimits
  */
 /**
@@ -34,13 +34,13 @@ import { endMsOf, entryOf } from './wire.js';
  * @property {number} version 0: nothing was changed
  * @property {number} previous version before; 0: the key was absent
  * @property {string} sum of `add`
- * @property {number} endMs last millisecond at which the key is there; Infinity: it stays
+ * @property {number} endMs last millisecond at which the key exists; Infinity: no expiry
  */
 
-/** Nothing was read before. */
+/** No earlier reads. */
 const NO_READS = Object.freeze(['', '', '-']);
 
-/** @param {Reads} reads @returns {(string | Buffer)[]} as the scripts take them */
+/** @param {Reads} reads @returns {(string | Buffer)[]} in the format of the scripts */
 function wireOf({ keys, ranges }) {
   const flat = [String(keys.size)];
   for (const [key, entry] of keys) flat.push(key, String(entry?.version ?? 0));
@@ -87,11 +87,11 @@ export class KvSpaceScripts {
   }
 
   /**
-   * Reads keys; within a transaction, at a state at which everything that it has read still holds.
+   * Reads keys; within a transaction, at a state at which all of its earlier reads are still valid.
    * @param {string[]} keys
    * @param {{values: boolean, reads?: Reads}} options
    * @returns {Promise<{version: number, nowMs: number, entries: (StoredEntry | undefined)[]} | undefined>}
-   *   `version` of the store; undefined: something has changed
+   *   `version` of the store; undefined: a read key has changed
    */
   async read(keys, { values, reads }) {
     const args = [this.#space, values ? 1 : 0, keys.length, ...keys];
@@ -102,7 +102,7 @@ export class KvSpaceScripts {
   }
 
   /**
-   * Reads a page of a range, as `read` does.
+   * Reads a page of a range, like `read`.
    * @param {KeyRange} range
    * @param {{reverse: boolean, values: boolean, limit: number, maxBytes?: number, reads?: Reads}} options
    *   `maxBytes` of values in a page with more than one item; default: any
@@ -136,13 +136,13 @@ export class KvSpaceScripts {
     if (String(status) === 'CONFLICT' || versions === undefined || reads === undefined) {
       return undefined;
     }
-    // Something in the store has changed: is it anything that was read?
+    // The store has changed; compare the keys that were read.
     const again = await this.#run(name, [...args, ...versions, ...wireOf(reads)]);
     return String(again[0]) === 'OK' ? again.slice(1) : undefined;
   }
 
   /**
-   * Makes all changes if what was read still holds, or none.
+   * Makes all changes if the reads are still valid, otherwise none.
    * @param {Reads} reads
    * @param {Change[]} changes in the order of keys
    * @returns {Promise<CommitAnswer>}
@@ -174,7 +174,7 @@ export class KvSpaceScripts {
   /**
    * Deletes up to `most` keys.
    * @param {number} most
-   * @returns {Promise<number>} how many; 0: there are none
+   * @returns {Promise<number>} number deleted; 0: none is left
    */
   async clear(most) {
     const [, count] = await this.#run('kv/clear', [this.#calls.runId, this.#space, most]);
@@ -191,7 +191,7 @@ export class KvSpaceScripts {
   }
 }
 
-/** @returns {Reads} of a transaction that has read nothing */
+/** @returns {Reads} a transaction without reads */
 export function noReads() {
   return { start: 0, checked: 0, keys: new Map(), ranges: [] };
 }

@@ -25,14 +25,14 @@ import { ttlToWire } from './wire.js';
 
 /** Key of the gateway's store, without the prefix. */
 const STORE = 'kv:gateway';
-/** How often a change is tried again because its keys have changed meanwhile. */
+/** Number of retries of a change whose keys have changed meanwhile. */
 const CONFLICTS_MAX = 100;
 /** How long a watch waits for its subscription. */
 const WATCH_MS = 2000;
 
 /**
- * Keys and values of principals in Redis, the same in all processes of a deployment: what `LocalKv` is in one
- * process. Redis's time is the time of the keys. Main thread; `close()` ends it.
+ * Keys and values of principals in Redis, shared by all processes of a deployment; the counterpart of `LocalKv` in
+ * one process. Expiry follows Redis's clock. Main thread; `close()` ends it.
  * @implements {KvPort}
  */
 export class SharedKvSpaces {
@@ -130,7 +130,7 @@ class SharedKvSpace {
     this.#kv = new SharedKv({ calls, store, limits, space, share: { maxKeys, maxBytes } });
   }
 
-  /** What its keys begin with in watches, and no other principal's. */
+  /** Prefix of its keys in watches, unique to the principal. */
   get prefix() {
     return this.#prefix;
   }
@@ -175,7 +175,7 @@ class SharedKvSpace {
   }
 
   /**
-   * Adds where the key has no integer, or the sum would be none.
+   * Reports an `add` whose value or sum is not an integer.
    * @param {string} key
    * @param {{increment: number, ttlMs: number, ifVersion: number | undefined}} change
    * @returns {Promise<import('../../primitives/kv/port.js').Changed>}
@@ -201,7 +201,7 @@ class SharedKvSpace {
   /** @type {KvSpace['scan']} */
   async scan({ prefix, limit, cursor, reverse, keysOnly = false }) {
     const options = { prefix, limit, cursor, reverse, keysOnly };
-    // JSON is never shorter than the bytes that are stored.
+    // JSON is never shorter than the stored bytes.
     const page = await sharedKvControl.scan(
       this.#kv,
       options,
@@ -218,7 +218,7 @@ class SharedKvSpace {
   }
 
   /**
-   * As `KvSpace.transact`.
+   * See `KvSpace.transact`.
    * @template T
    * @param {(tx: import('../../primitives/kv/port.js').SpaceTransaction) => Generator<any, T, any>} work
    * @param {(result: T, versionOf: (key: string) => number) => void} done called after the commit

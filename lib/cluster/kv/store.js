@@ -6,15 +6,15 @@ import { endMsOf } from './wire.js';
 /** Expired entries that one call frees. */
 const PER_CALL = 1000;
 const BACKGROUND = Object.freeze({ background: true });
-/** Those that a call frees before it counts what is left. */
+/** Expired entries that a call frees before it counts the others. */
 const BEFORE_COUNT = 100_000;
 /** Wait after a failure. */
 const AGAIN_MS = 1000;
-/** How often a process looks for entries that others have given a time to live. */
+/** Interval at which a process looks for entries to which others gave a time to live. */
 const SWEEP_MS = 60_000;
 
 /**
- * One store in Redis: its watches in this process, and the timer that frees what has expired, also for
+ * One store in Redis: its watches in this process, and the timer that frees expired entries, also for
  * processes that have ended. Main thread; `close()` ends it.
  */
 export class KvStoreInRedis {
@@ -43,7 +43,7 @@ export class KvStoreInRedis {
     this.feed = new ChangeFeed({
       channel: prefix + name,
       subscribe,
-      told: () => this.#reclaim(0),
+      readPosition: () => this.#reclaim(0),
       publish: (flat) => this.watches.publish({ takeChanges: () => flat }),
       onLost: (error) => this.watches.fail(error),
     });
@@ -55,19 +55,19 @@ export class KvStoreInRedis {
     return this.#name;
   }
 
-  /** The time of the store in milliseconds: Redis's, or that of the clock in its place. */
+  /** The time of the store in milliseconds: Redis's, or that of `clock`. */
   get nowMs() {
     return this.#nowMs;
   }
 
-  /** @param {number[]} ends that were set, in milliseconds of the store's time */
+  /** @param {number[]} ends of new or changed entries, in milliseconds of the store's time */
   expect(ends) {
     const first = Math.min(...ends);
     if (first < this.#atMs) this.#schedule(first);
   }
 
   /**
-   * Frees what has expired, and counts what is left.
+   * Frees expired entries, and counts the others.
    * @param {{ready?: boolean}} [options] `ready: false`: does not wait until watches see changes
    * @returns {Promise<{keys: number, bytes: number, version: number}>}
    */
@@ -79,11 +79,11 @@ export class KvStoreInRedis {
   /** @param {number} most */
   async #reclaim(most) {
     const answer = await this.#calls.run('kv/reclaim', [this.#name], [most]);
-    const [, , end, keys, bytes, version, told, born] = answer;
+    const [, , end, keys, bytes, version, position, born] = answer;
     return {
       endMs: end === '' ? Infinity : endMsOf(end),
       ...{ keys: Number(keys), bytes: Number(bytes), version: Number(version) },
-      ...{ told: Number(told), born: String(born) },
+      ...{ position: Number(position), born: String(born) },
     };
   }
 
@@ -101,18 +101,18 @@ export class KvStoreInRedis {
     this.#schedule(Math.min(endMs, sweepMs, this.#atMs));
   }
 
-  /** @param {number} endMs after which there is something to free; Infinity: never */
+  /** @param {number} endMs end of the first entry to free; Infinity: none */
   #schedule(endMs) {
     if (this.#isClosed) return;
     this.#cancel();
     this.#atMs = endMs;
     const waitMs = endMs - this.#nowMs();
     if (waitMs < 0) void this.#run();
-    // An entry is there until the end of its last microsecond.
+    // An entry exists until the end of its last microsecond.
     else this.#cancel = this.#deadlines.start(waitMs + 0.001, () => void this.#run(), BACKGROUND);
   }
 
-  /** @param {unknown} [reason] with which watches end */
+  /** @param {unknown} [reason] error with which watches end */
   close(reason) {
     this.#isClosed = true;
     this.#cancel();

@@ -25,15 +25,15 @@ import { WriteSet } from './write-set.js';
 /** @typedef {import('./wire.js').StoredEntry} StoredEntry */
 
 /**
- * What SharedKv may do with a transaction, and its function may not.
+ * Access to a transaction for SharedKv, hidden from the user's function.
  * @typedef {object} TransactionControl
  * @property {(tx: SharedKvTransaction<any>, options?: {isReadLate?: boolean}) => Promise<void>} commit waits
- *   for calls that the function has not awaited; `isReadLate`: compares what was read also where nothing was
+ *   for calls that the function has not awaited; `isReadLate`: also validates reads if nothing was
  *   written. Throws ERR_CONFLICT, for which `isConflict` is true, and ERR_KV_FULL
- * @property {(tx: SharedKvTransaction<any>, key: string) => number} versionOf a key that was written, after the commit
- * @property {(tx: SharedKvTransaction<any>, error: unknown) => boolean} isConflict whether an error says that
- *   something which this transaction has read has changed
- * @property {(tx: SharedKvTransaction<any>) => void} end every later call throws
+ * @property {(tx: SharedKvTransaction<any>, key: string) => number} versionOf a written key, after the commit
+ * @property {(tx: SharedKvTransaction<any>, error: unknown) => boolean} isConflict whether an error reports that
+ *   a key read by this transaction has changed
+ * @property {(tx: SharedKvTransaction<any>) => void} end makes every later call throw
  * @property {(tx: SharedKvTransaction<any>, keys: string[], options: {values: boolean}) => Promise<void>} preload
  *   reads keys in one call, with or without their values
  */
@@ -44,11 +44,11 @@ const ignore = () => {};
 
 /**
  * One optimistic transaction on a key-value store in Redis, passed to the function of `kv.transaction`. Its
- * methods are those of `KvTransaction`, and give promises; calls that are not awaited are done in their order.
+ * methods are those of `KvTransaction`, and return promises; calls that are not awaited run in order.
  * Main thread; ends when `kv.transaction` settles, and rejects with ERR_TRANSACTION_ENDED from then on.
  *
- * The first read begins it. Everything that it reads is of one state of the store: a key that has changed
- * since the first read is ERR_CONFLICT, and so is any read after a change of what was read before.
+ * It begins with the first read. All its reads show one state of the store: a key that has changed
+ * since the first read throws ERR_CONFLICT, and so does any read after a change of a key read before.
  * @template [V=import('../../primitives/kv/values.js').KvValue]
  */
 export class SharedKvTransaction {
@@ -60,12 +60,12 @@ export class SharedKvTransaction {
   #writes;
   /** @type {Map<string, number>} */
   #versions = new Map();
-  /** The call before. @type {Promise<unknown>} */
+  /** The previous call. @type {Promise<unknown>} */
   #last = Promise.resolve();
-  /** Calls that have not settled. @type {Set<Promise<unknown>>} */
+  /** Calls in progress. @type {Set<Promise<unknown>>} */
   #pending = new Set();
   #isEnded = false;
-  /** @type {SluiceError | undefined} what a read threw: nothing can be read any more */
+  /** @type {SluiceError | undefined} error of a read, after which every read fails */
   #conflict;
 
   static {
@@ -83,7 +83,7 @@ export class SharedKvTransaction {
    * @param {import('./space.js').KvSpaceScripts} deps.scripts
    * @param {import('../../primitives/kv/errors.js').KvLimits} deps.limits
    * @param {() => number} deps.nowMs of the store
-   * @param {(ends: number[]) => void} deps.onCommitted called with the ends that were set, in milliseconds
+   * @param {(ends: number[]) => void} deps.onCommitted called with the new ends of entries, in milliseconds
    */
   constructor({ scripts, limits, nowMs, onCommitted }) {
     this.#scripts = scripts;
@@ -97,7 +97,7 @@ export class SharedKvTransaction {
    * @param {string} key
    * @returns {Promise<import('../../primitives/kv/values.js').KvEntry<T> | undefined>} `version` is undefined
    *   for own writes
-   * @throws {SluiceError} ERR_CONFLICT when the key, or something that was read before, has changed since the
+   * @throws {SluiceError} ERR_CONFLICT if the key, or a key read before, has changed since the
    *   first read
    */
   get(key) {
@@ -108,7 +108,7 @@ export class SharedKvTransaction {
   }
 
   /**
-   * As `get`, without the value.
+   * Like `get`, without the value.
    * @param {string} key
    * @returns {Promise<import('../../primitives/kv/values.js').KvHead | undefined>}
    */
@@ -120,11 +120,11 @@ export class SharedKvTransaction {
   }
 
   /**
-   * As `kv.scan`, own writes included. The range that was read is watched as a whole.
+   * Like `kv.scan`, own writes included. A change anywhere in the range that was read is a conflict.
    * @template [T=V]
    * @param {import('../../primitives/kv/scan.js').KvScanOptions} [options]
    * @returns {Promise<import('../../primitives/kv/scan.js').KvPage<T>>}
-   * @throws {SluiceError} ERR_CONFLICT, as `get`
+   * @throws {SluiceError} ERR_CONFLICT, see `get`
    */
   scan(options) {
     return this.#call(() => {
@@ -135,10 +135,10 @@ export class SharedKvTransaction {
 
   /**
    * @param {string} key
-   * @param {V} value taken as it is now
+   * @param {V} value copied at the call
    * @param {import('../../primitives/kv/options.js').KvSetOptions} [options]
    * @returns {Promise<void>}
-   * @throws {SluiceError} ERR_CONFLICT when the condition fails; ERR_KV_FULL
+   * @throws {SluiceError} ERR_CONFLICT if the condition fails; ERR_KV_FULL
    */
   set(key, value, options) {
     return this.#call(() => {
@@ -178,7 +178,7 @@ export class SharedKvTransaction {
   /**
    * @param {string} key
    * @param {import('../../primitives/kv/options.js').KvTouchOptions} [options]
-   * @returns {Promise<boolean>} whether the key is there
+   * @returns {Promise<boolean>} whether the key existed
    */
   touch(key, options) {
     return this.#call(() => {
@@ -211,9 +211,9 @@ export class SharedKvTransaction {
   }
 
   /**
-   * Does one call after the other.
+   * Runs the calls one after the other.
    * @template T
-   * @param {() => () => T | Promise<T>} prepare checks the arguments, and gives what is to be done
+   * @param {() => () => T | Promise<T>} prepare checks the arguments, and returns the work to do
    * @returns {Promise<T>}
    */
   #call(prepare) {
@@ -230,7 +230,7 @@ export class SharedKvTransaction {
       return work();
     });
     this.#last = result.then(ignore, ignore);
-    // A promise of its own: a failure that nobody handles must not pass unnoticed.
+    // A separate promise: an unhandled failure must be reported.
     const shown = result.then((value) => value);
     this.#pending.add(shown);
     const settled = () => void this.#pending.delete(shown);
@@ -278,9 +278,9 @@ export class SharedKvTransaction {
   }
 
   /**
-   * Reads those of the keys that are not known yet.
+   * Reads those keys that have not been read yet.
    * @param {string[]} keys
-   * @param {boolean} values whether their values are wanted
+   * @param {boolean} values whether to read the values
    */
   async #load(keys, values) {
     this.#checkConflict();
@@ -317,7 +317,7 @@ export class SharedKvTransaction {
     this.#reads.ranges.push({ range: walked, count: entries.length });
     const items = [];
     for (const key of mergeKeys(entries, own, direction)) {
-      // What is beyond it has not been read.
+      // Keys beyond it have not been read.
       if (isMore && last && direction * compareKeys(key, last.key) > 0) break;
       const item = keysOnly ? await this.#head(key) : await this.#get(key);
       if (item === undefined) continue;
@@ -349,7 +349,7 @@ export class SharedKvTransaction {
   #rememberEntry(key, entry) {
     const { keys } = this.#reads;
     const known = keys.get(key);
-    // It has expired since, while the store was not changed.
+    // The key has expired since, although the store was not changed.
     if (keys.has(key) && known?.version !== entry?.version) this.#fail();
     keys.set(key, known && entry && entry.data === undefined ? known : entry);
   }
@@ -393,7 +393,7 @@ export class SharedKvTransaction {
 
   #end() {
     this.#isEnded = true;
-    // They reject, and their function is over.
+    // The calls reject, and their function has ended.
     for (const call of this.#pending) call.catch(ignore);
   }
 }
@@ -403,7 +403,7 @@ function ended() {
 }
 
 /**
- * Merges two ordered lists; a key that both have comes once.
+ * Merges two ordered lists; a key in both appears once.
  * @param {{key: string}[]} entries
  * @param {string[]} own
  * @param {number} direction

@@ -1,19 +1,19 @@
-/** Keys, values, times and ranges of a key-value store as its scripts take and give them. Pure functions. */
+/** Keys, values, times and ranges of a key-value store in the format of its scripts. Pure functions. */
 import { decodeValue, encodeValue, isText } from '../../primitives/kv/values.js';
 import { KEEP_TTL } from '../../primitives/kv/options.js';
 
 /**
- * An entry as Redis has it.
+ * An entry in Redis.
  * @typedef {object} StoredEntry
  * @property {number} version
  * @property {number} kind of its value
  * @property {number} bytes of its value
- * @property {number} endMs last millisecond at which it is there; Infinity: it stays
+ * @property {number} endMs last millisecond at which it exists; Infinity: no expiry
  * @property {Buffer} [data] the value, if it was read
  */
 
 /**
- * Bounds of a range, as ZRANGEBYLEX takes them.
+ * Bounds of a range in the format of ZRANGEBYLEX.
  * @typedef {{from: Buffer, to: Buffer}} KeyRange
  */
 
@@ -29,7 +29,7 @@ export function endMsOf(text) {
   return us === '-' ? Infinity : Number(us) / US_PER_MS;
 }
 
-/** @param {number} ttlMs as the checks of options give it @returns {string} as the script `commit` takes it */
+/** @param {number} ttlMs from the checks of options @returns {string} as the script `commit` takes it */
 export function ttlToWire(ttlMs) {
   if (ttlMs === KEEP_TTL) return 'keep';
   return ttlMs === Infinity ? '' : String(ttlMs * US_PER_MS);
@@ -42,7 +42,7 @@ export function byteLengthOf(data) {
 
 /**
  * @param {unknown} value
- * @returns {[data: string | Buffer, kind: number]} of the value as it is now
+ * @returns {[data: string | Buffer, kind: number]} encoding of the present value
  */
 export function encodedNow(value) {
   const [data, kind] = encodeValue(value);
@@ -50,13 +50,13 @@ export function encodedNow(value) {
 }
 
 /**
- * @param {Uint8Array | string} data as it is stored
+ * @param {Uint8Array | string} data as stored
  * @param {number} kind
- * @returns {any} a value of the caller's own
+ * @returns {any} a new value for the caller
  */
 export function valueOf(data, kind) {
   if (isText(kind)) return decodeValue(String(data), kind);
-  // A Buffer may share its memory with others.
+  // A Buffer may share its memory with other Buffers.
   const own = Uint8Array.from(/** @type {Uint8Array} */ (data));
   return decodeValue(Buffer.from(own.buffer), kind);
 }
@@ -90,7 +90,7 @@ export function shownEntry(entry) {
 
 /**
  * @param {Buffer} prefix not empty
- * @returns {Buffer} what sorts behind all keys with the prefix: no byte of UTF-8 is 0xff
+ * @returns {Buffer} a bound after all keys with the prefix: no byte of UTF-8 is 0xff
  */
 function behind(prefix) {
   const next = Buffer.from(prefix);
@@ -125,9 +125,9 @@ export function rangeOf([, reverse, , prefix, start, end, after]) {
 
 /**
  * @param {KeyRange} range
- * @param {string} key the last one that was read
+ * @param {string} key the last key read
  * @param {boolean} reverse
- * @returns {KeyRange} the part of the range up to it
+ * @returns {KeyRange} the part of the range up to this key
  */
 export function rangeUpTo({ from, to }, key, reverse) {
   const end = Buffer.concat([INCLUSIVE, Buffer.from(key)]);
@@ -147,7 +147,7 @@ export function isInRange({ from, to }, key) {
   return isAfter && (to === LAST || side(to) < 0 || (to[0] === INCLUSIVE[0] && side(to) === 0));
 }
 
-/** @param {string} a @param {string} b @returns {number} the order of keys: that of their UTF-8 bytes */
+/** @param {string} a @param {string} b @returns {number} the order of keys by their UTF-8 bytes */
 export function compareKeys(a, b) {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -13,7 +13,7 @@ export class WriteSet {
   #limits;
   /** @type {Map<string, Write>} */
   #writes = new Map();
-  /** Of all keys and values in it. */
+  /** Bytes of all keys and values in it. */
   #bytes = 0;
 
   /** @param {import('../../primitives/kv/errors.js').KvLimits} limits of the store */
@@ -33,7 +33,7 @@ export class WriteSet {
   /**
    * @param {import('./wire.js').KeyRange} range
    * @param {number} direction 1, or -1 for descending order
-   * @returns {string[]} the keys in it, in that order
+   * @returns {string[]} its keys in that order
    */
   keysIn(range, direction) {
     const keys = [...this.#writes.keys()].filter((key) => isInRange(range, key));
@@ -43,8 +43,8 @@ export class WriteSet {
   /**
    * @param {string} key
    * @param {string | Buffer} data
-   * @throws {RangeError | import('../../internal/util/errors.js').SluiceError} ERR_KV_FULL: all writes together are
-   *   more than the store may have
+   * @throws {RangeError | import('../../internal/util/errors.js').SluiceError} ERR_KV_FULL: all writes together
+   *   exceed the limits of the store
    */
   checkSize(key, data) {
     if (Buffer.byteLength(key) > this.#limits.maxKeyBytes) throw keyTooLong(this.#limits);
@@ -54,7 +54,7 @@ export class WriteSet {
   }
 
   /**
-   * Replaces the write of a key. A `set` that keeps the time to live keeps that of an earlier write.
+   * Replaces the write of a key. A `set` that keeps the time to live takes it from an earlier write.
    * @param {string} key
    * @param {Write} write
    */

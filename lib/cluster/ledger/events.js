@@ -1,4 +1,4 @@
-/** Requests and events of a ledger as the scripts in `scripts/ledger` have them. Pure functions. */
+/** Requests and events of a ledger in the format of the scripts in `scripts/ledger`. Pure functions. */
 import { AMOUNT_MAX, numberOf } from '../../primitives/ledger/events.js';
 import { fieldsOf } from '../client/scripts.js';
 
@@ -14,7 +14,7 @@ const usOf = (ms) => (ms === Infinity ? '' : String(Math.round(ms * 1000)));
 /** @param {string} us @returns {number} milliseconds; Infinity for an empty text */
 const msOf = (us) => (us === '' ? Infinity : Number(us) / 1000);
 
-/** @param {LedgerRequest} request @returns {[from: string, to: string]} who pays, and who is paid */
+/** @param {LedgerRequest} request @returns {[from: string, to: string]} payer and payee */
 function partiesOf({ operation, one, other }) {
   if (operation === 'deposit') return [EXTERNAL, one];
   if (operation === 'withdraw') return [one, EXTERNAL];
@@ -24,7 +24,7 @@ function partiesOf({ operation, one, other }) {
 
 /** Operations whose requests name no amount. */
 const WITHOUT_AMOUNT = ['void', 'reverse', 'cancel_scheduled', 'close'];
-/** Operations that are about an event. */
+/** Operations that refer to an event. */
 const ABOUT_EVENTS = ['settle', 'void', 'reverse', 'cancel_scheduled'];
 
 /**
@@ -46,7 +46,7 @@ export function requestFields(request) {
 /**
  * @param {string} id
  * @param {Record<string, string>} fields of an entry of the journal
- * @returns {any[]} as `eventOf` takes them
+ * @returns {any[]} in the format of `eventOf`
  */
 function rawEvent(id, fields) {
   const { t: type, w: time, x: rare } = fields;
@@ -79,7 +79,7 @@ function rawEvent(id, fields) {
 
 /**
  * @param {[id: string, fields: string[]]} entry of the journal
- * @returns {any[]} as `eventOf` takes them
+ * @returns {any[]} in the format of `eventOf`
  */
 export function eventFields([id, flat]) {
   return rawEvent(id.split('-')[0], fieldsOf(flat));

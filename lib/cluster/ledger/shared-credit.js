@@ -2,92 +2,89 @@ import { PersistentCalls } from '../client/persistent-calls.js';
 import { fieldsOf } from '../client/scripts.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
-/** How long it is known that something was settled; what is not settled within this is left as it is. */
+/** Time for which Redis remembers a settlement; a retry after this time could settle twice, so there is none. */
 const SETTLED_MS = 3_600_000;
-/** Hours that one script answers. */
+/** Maximum hours in one answer of a script. */
 const HOURS = 48;
 
 /**
- * What is asked for a hold, as texts: `overdraft` of the account if it is not open; `timeout` in
+ * The request for a hold, as strings: `overdraft` of the account if it is not open; `timeout` in
  * microseconds.
  * @typedef {{account: string, overdraft: string, amount: string, timeout: string}} AskedHold
  */
 /**
- * Why a hold is refused, as texts: the account is closed; `more`: holds that have expired are still to be
- * released; or its balance is too small.
+ * The refusal of a hold, as strings: the account is closed; `more`: expired holds must first be
+ * released; or the balance is too small.
  * @typedef {{closed?: '1', more?: '1', posted: string, held: string, overdraft: string}} HoldRefusal
  */
 /**
- * A settlement, as texts: `amount` is the part of `cost` that the hold covers, `rest` the other part;
- * `nothing`: no amount was held. `later`: it is settled by another call, or like this if the process is gone
+ * A settlement, as strings: `amount` is the part of `cost` that the hold covers, `rest` the other part;
+ * `nothing`: no amount was held. `later`: another call settles it, or this settlement applies if the process dies
  * before that.
  * @typedef {{account: string, overdraft: string, cost: string, amount: string, rest: string, nothing?: '1',
  *   later?: '1'}} HoldSettlement
  */
 /**
- * Counts of one ended job, as texts, by the letters of scripts/fragments/usage.lua.
+ * Counts of one ended job, as strings, by the letters of scripts/fragments/usage.lua.
  * @typedef {Partial<Record<'r' | 'p' | 'c' | 'R' | 'P' | 'C' | 'k', string>>} UsageCounts
  */
-/** @typedef {{paid: bigint, beyond: bigint}} Billed paid of the hold, and beyond it */
+/** @typedef {{paid: bigint, beyond: bigint}} Billed credits paid from the hold, and beyond it */
 /** @typedef {{hour: number, principal: string, model: string, counts: UsageCounts}} UsageRow */
 
 /**
- * Credit and usage in Redis, as the scripts in scripts/ledger have them. Main thread; `close()` ends what is
- * tried again.
+ * Credit and usage in Redis, on the scripts in scripts/ledger. Main thread; `close()` ends
+ * all retries.
  */
 export class SharedCredit {
   #redis;
   #calls;
-  #process;
-  #onBuried;
+  #identity;
   #persistent;
 
   /**
    * @param {object} deps
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {import('../client/script-calls.js').ScriptCalls} deps.calls
-   * @param {() => string} deps.process name of this process
-   * @param {() => void} deps.onBuried this process is no member of the deployment
+   * @param {import('../members.js').Identity} deps.identity of this process
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, calls, process, onBuried, log }) {
+  constructor({ redis, calls, identity, log }) {
     this.#redis = redis;
     this.#calls = calls;
-    this.#process = process;
-    this.#onBuried = onBuried;
+    this.#identity = identity;
     this.#persistent = new PersistentCalls({ redis, log });
   }
 
   /**
-   * Holds credit for a call that is no job. It is released when this process is gone.
+   * Holds credit for a call that is not a job. The hold is released when this process dies.
    * @param {string} id
    * @param {AskedHold} asked
-   * @returns {Promise<HoldRefusal | undefined>} undefined: it is held
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
+   * @returns {Promise<HoldRefusal | undefined>} undefined: credit is held
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 from Redis
    */
   async hold(id, asked) {
     try {
       const [answer, refusal] = await this.#calls.run(
         'ledger/hold',
         ['ledger'],
-        [id, JSON.stringify(asked), this.#process()],
+        [id, JSON.stringify(asked), this.#identity.name],
       );
       if (answer === 'BURIED') {
-        this.#onBuried();
+        this.#identity.bury();
         throw redisUnavailable();
       }
       return answer === 'OK' ? undefined : JSON.parse(refusal);
     } catch (/** @type {any} */ error) {
-      // It may be held. After the deadline of that script it is not held any more.
+      // Redis may hold it. After the deadline of that script no hold can follow.
       if (error.uncertain) void this.#settle({ id, void: '1' });
       throw error;
     }
   }
 
   /**
-   * Releases what `hold` holds.
+   * Releases a hold made by `hold`.
    * @param {string} id
-   * @returns {Promise<void>} after the first try; it is tried until Redis answers
+   * @returns {Promise<void>} after the first attempt; retries follow until Redis answers
    */
   async release(id) {
     await this.#settle({ id, void: '1' });
@@ -100,8 +97,8 @@ export class SharedCredit {
    * @param {number} [ending.hold] of a job; default: that of `hold`
    * @param {HoldSettlement} [ending.settlement] default: nothing is held
    * @param {{principal: string, model: string, counts: UsageCounts}} [ending.usage]
-   * @returns {Promise<Billed | undefined>} after the first try; it is tried until Redis answers. undefined: it
-   *   was settled before, or is not yet
+   * @returns {Promise<Billed | undefined>} after the first attempt; retries follow until Redis answers. undefined:
+   *   it was settled before, or is not settled yet
    */
   async settle(id, { hold, settlement, usage }) {
     const answer = await this.#settle({
@@ -123,17 +120,18 @@ export class SharedCredit {
    */
   async #settle({ id, hold = '', void: isVoid = '', settlement = '', ...usage }) {
     const { principal = '', model = '', counts = '' } = usage;
-    // Without a deadline: it has to be done, and is done once. The process may have a new name by the next try.
+    // Without a deadline: the settlement must happen, and happens once. The process may have a new name at the next
+    // attempt.
     const args = () => [
       ...['', '', id, hold, isVoid, settlement, principal, model, counts],
-      ...[String(SETTLED_MS), this.#process()],
+      ...[String(SETTLED_MS), this.#identity.name],
     ];
     return this.#persistent.tryFirst('ledger/settle', [`settled:${id}`], args);
   }
 
   /**
    * @param {string} id of an ended job that may have paid less than its cost
-   * @returns {Promise<Billed | undefined>} undefined: it has paid its cost, or this is not known
+   * @returns {Promise<Billed | undefined>} undefined: it has paid its cost, or the payment is unknown
    */
   async billed(id) {
     const text = await this.#redis.command('HGET', `job:${id}`, 'billed').catch(() => null);
@@ -147,7 +145,7 @@ export class SharedCredit {
    * @param {number} toHour inclusive
    * @param {string} [principal] default: all
    * @returns {Promise<UsageRow[]>} by hour
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async usage(fromHour, toHour, principal) {
     const mine = principal === undefined ? ['0', ''] : ['1', principal];
@@ -166,7 +164,7 @@ export class SharedCredit {
    * Moves the usage of a principal to another name.
    * @param {string} principal
    * @param {string} name
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async renameUsage(principal, name) {
     for (let from = '-inf'; from !== '';) {
@@ -175,7 +173,7 @@ export class SharedCredit {
     }
   }
 
-  /** Nothing is tried again from now on. */
+  /** Stops all retries. */
   close() {
     this.#persistent.close();
   }

@@ -16,13 +16,13 @@ import {
 /** @typedef {import('../../primitives/ledger/answers.js').LedgerAnswer} LedgerAnswer */
 /** @typedef {import('../../primitives/ledger/answers.js').LedgerBalance} LedgerBalance */
 
-/** Events and names that one script answers. */
+/** Maximum events and names in one answer of a script. */
 const PAGE = 500;
-/** A copy of the journal that is not completed goes after this. */
+/** Time to live of an incomplete copy of the journal. */
 const COPY_MS = 600_000;
 
 /**
- * Accounts to open before a request, unless they are open: their overdrafts.
+ * Accounts to open before a request, unless they are open, with their overdrafts.
  * @typedef {ReadonlyMap<string, bigint>} Openings
  */
 /** @typedef {LedgerBalance & {overdraft: bigint}} OpenBalance `overdraft`: AMOUNT_MAX for no limit */
@@ -31,9 +31,9 @@ const COPY_MS = 600_000;
  * A ledger in Redis: a `Ledger` for all processes with the same server and prefix, whose methods return
  * promises. Main thread.
  *
- * Requests, answers, errors and limits are those of `Ledger`. Times have whole microseconds. What is due
- * happens before the next call of any process, with the time at which it was due. A call that Redis does
- * not answer rejects; with its key it can be made again.
+ * Requests, answers, errors and limits are those of `Ledger`. Times are whole microseconds. Expirations and
+ * scheduled transfers that are due take effect before the next call of any process, with the time at which they
+ * were due. A call that Redis does not answer rejects; repeating it with the same key is safe.
  */
 export class SharedLedger {
   #calls;
@@ -188,14 +188,14 @@ export class SharedLedger {
       names.push(...more);
       page = more.length;
     }
-    // The first account that is opened brings them.
+    // The first account to be opened creates them.
     return names.length === 0 ? ['@external', '@usage'] : names;
   }
 
   /**
    * @param {import('../../primitives/ledger/requests.js').LedgerRequest} request
    * @param {Openings} [openings]
-   * @returns {Promise<{answer: LedgerAnswer, known: boolean}>} `known`: its key was known
+   * @returns {Promise<{answer: LedgerAnswer, known: boolean}>} `known`: the key had been used
    */
   async execute(request, openings) {
     const { operation, key } = request;
@@ -208,7 +208,7 @@ export class SharedLedger {
   /**
    * @param {ReturnType<typeof linkedRequest>} request
    * @param {Openings} [openings]
-   * @returns {Promise<{answer: ReturnType<Ledger['linked']>, known: boolean}>} `known`: its key was known
+   * @returns {Promise<{answer: ReturnType<Ledger['linked']>, known: boolean}>} `known`: the key had been used
    */
   async executeLinked({ key, transfers }, openings) {
     const each = transfers.flatMap(({ from, to, amount, metadata }) => [
@@ -235,10 +235,10 @@ export class SharedLedger {
   }
 
   /**
-   * Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. Takes
+   * Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. Needs
    * as much memory as the journal meanwhile.
    * @param {string} account
-   * @param {string} name that no account has
+   * @param {string} name an unused name
    */
   async rename(account, name) {
     const copy = `ledgercopy:${randomId('copy')}`;
@@ -272,7 +272,7 @@ export class SharedLedger {
   /**
    * @param {string} name of a script
    * @param {string[]} args
-   * @returns {Promise<any[]>} its answer, when all that was due has happened
+   * @returns {Promise<any[]>} its answer, after all due events have taken effect
    */
   async #run(name, args) {
     for (;;) {

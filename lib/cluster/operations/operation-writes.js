@@ -3,25 +3,27 @@ import { fieldsOf } from '../client/scripts.js';
 
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
-/** Least time between two writes of an operation's state. */
+/** Minimum time between two writes of an operation's state. */
 const WRITE_MS = 200;
-/** Wait before a write is tried again that Redis has not answered. */
+/** Wait before a write without an answer is retried. */
 const AGAIN_MS = 250;
-/** Characters of outputs after which one call of the script is full: a call that takes long has no answer in time. */
+/** Maximum characters of outputs in one call of the script: a longer call might exceed the time limit. */
 const CALL_CHARS = 4 * 1024 * 1024;
 
 /**
  * The writes of one operation.
  * @typedef {object} Writing
  * @property {NodeJS.Timeout} [timer] of the next one
- * @property {number} lastMs when the last one began
- * @property {Promise<unknown>} done the one under way
+ * @property {number} lastMs start of the last one
+ * @property {number} open number of writes in progress
+ * @property {boolean} isUrgent whether another one follows the write in progress at once
+ * @property {Promise<unknown>} done the last write that began
  */
 
 /**
- * Writes the operations of this process to Redis, so that all processes answer for them: one hash each as jobs have
- * it, with a snapshot, and hashes of their nodes. Their logs are written natively. Main thread; `close()` ends
- * all retries.
+ * Writes the operations of this process to Redis, so that all processes can answer requests for them: one hash each
+ * as for jobs, with a snapshot, and hashes of their nodes. The native side writes their logs. Main thread;
+ * `close()` ends all retries.
  */
 export class OperationWrites {
   #cluster;
@@ -41,11 +43,11 @@ export class OperationWrites {
   }
 
   /**
-   * Makes an operation known to all processes and takes its limits, or finds the one of its idempotency key.
+   * Announces an operation to all processes and takes its limits, or finds the operation of its idempotency key.
    * @param {OwnOperation} operation with its request and its `data`
    * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} parts
    * @returns {Promise<{id: string, createdAt: number} | undefined>} of an operation with its key
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `SharedJobsPort.admit`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `SharedJobsPort.admit`
    */
   admit(operation, parts) {
     return this.#cluster.sharedJobs.admit(operation, operation.limits, parts);
@@ -56,12 +58,12 @@ export class OperationWrites {
     return this.#cluster.sharedJobs.known(used);
   }
 
-  /** @param {OwnOperation} operation that runs: its idempotency key has an answer */
+  /** @param {OwnOperation} operation a running one; its idempotency key gets an answer */
   placed(operation) {
     return this.#cluster.sharedJobs.placed(operation);
   }
 
-  /** @param {OwnOperation} operation that does not run after all */
+  /** @param {OwnOperation} operation that will not run */
   retract(operation) {
     return this.#cluster.sharedJobs.retract(operation);
   }
@@ -72,10 +74,10 @@ export class OperationWrites {
   }
 
   /**
-   * What Redis has of the nodes of an operation.
+   * The states of an operation's nodes in Redis.
    * @param {string} id
    * @returns {Promise<Record<string, string>>} the state of each, JSON
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async nodes(id) {
     return fieldsOf(await this.#cluster.redis.command('HGETALL', `nodes:${id}`));
@@ -85,7 +87,7 @@ export class OperationWrites {
    * @param {string} id
    * @param {string[]} names of nodes
    * @returns {Promise<Map<string, string>>} outputs by node, JSON
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async outputs(id, names) {
     if (names.length === 0) return new Map();
@@ -94,11 +96,16 @@ export class OperationWrites {
   }
 
   /**
-   * Writes the state of an operation soon. Changes within 200 ms are written together.
+   * Schedules a write of an operation's state. Changes within 200 ms are written together.
    * @param {OwnOperation} operation
+   * @param {{isResult?: boolean}} [change] `isResult`: a node has its output, which is not to be made again if this
+   *   process dies; it is written at once, or as soon as the write under way has its answer
    */
-  changed(operation) {
-    this.#later(operation, 0);
+  changed(operation, { isResult = false } = {}) {
+    const writing = this.#writingOf(operation);
+    if (!isResult || this.#isClosed) this.#later(operation, 0);
+    else if (writing.open > 0) writing.isUrgent = true;
+    else this.#begin(operation, writing);
   }
 
   /**
@@ -109,20 +116,46 @@ export class OperationWrites {
     const writing = this.#writingOf(operation);
     if (writing.timer !== undefined || this.#isClosed) return;
     const waitMs = Math.max(leastMs, writing.lastMs + WRITE_MS - performance.now());
-    writing.timer = setTimeout(() => {
-      writing.timer = undefined;
-      if (operation.ended || operation.isDropped) return;
-      writing.lastMs = performance.now();
-      writing.done = this.#write(operation).catch(() => this.#later(operation, AGAIN_MS));
-    }, waitMs);
+    writing.timer = setTimeout(() => this.#begin(operation, writing), waitMs);
     writing.timer.unref();
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @param {Writing} writing
+   */
+  #begin(operation, writing) {
+    clearTimeout(writing.timer);
+    writing.timer = undefined;
+    if (operation.ended || operation.isDropped) return;
+    writing.lastMs = performance.now();
+    writing.open += 1;
+    writing.done = this.#write(operation).then(
+      () => this.#end(operation, writing),
+      () => {
+        writing.open -= 1;
+        this.#later(operation, AGAIN_MS);
+      },
+    );
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @param {Writing} writing one of whose writes has its answer
+   */
+  #end(operation, writing) {
+    writing.open -= 1;
+    if (writing.open === 0 && writing.isUrgent) {
+      writing.isUrgent = false;
+      this.#begin(operation, writing);
+    }
   }
 
   /** @param {OwnOperation} operation @returns {Writing} */
   #writingOf(operation) {
     let writing = this.#writing.get(operation);
     if (writing === undefined) {
-      writing = { lastMs: -Infinity, done: Promise.resolve() };
+      writing = { lastMs: -Infinity, open: 0, isUrgent: false, done: Promise.resolve() };
       this.#writing.set(operation, writing);
     }
     return writing;
@@ -131,7 +164,7 @@ export class OperationWrites {
   /**
    * @param {OwnOperation} operation
    * @returns {Promise<string>} the answer of the script
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 from Redis
    */
   async #write({ id, kind, attempt, data }) {
     if (data === undefined) return 'OK';
@@ -157,7 +190,7 @@ export class OperationWrites {
   }
 
   /**
-   * Writes the last state of an operation, before its ending is written. Tried until Redis answers.
+   * Writes the last state of an operation before its ending is written. Retries until Redis answers.
    * @param {OwnOperation} operation
    * @returns {Promise<string>} its snapshot, JSON; written with the ending
    */
@@ -165,10 +198,11 @@ export class OperationWrites {
     const writing = this.#writingOf(operation);
     clearTimeout(writing.timer);
     writing.timer = undefined;
+    writing.isUrgent = false;
     await writing.done;
     while (!operation.isDropped && !this.#isClosed) {
       const answer = await this.#write(operation).catch(() => undefined);
-      // While this process joins under a new name, the operation is still that of the old one.
+      // While this process joins under a new name, the operation still belongs to the old name.
       const isEarly = answer === 'FENCED' && !this.#cluster.isMember;
       if (answer !== undefined && !isEarly) break;
       await sleep(AGAIN_MS, undefined, { ref: false });
@@ -177,9 +211,9 @@ export class OperationWrites {
   }
 
   /**
-   * Writes an operation anew after Redis has lost its data; its log follows natively.
+   * Writes an operation again after Redis has lost its data; the native side writes its log.
    * @param {OwnOperation} operation that has not ended
-   * @returns {Promise<boolean>} false: another process has it, or has ended it
+   * @returns {Promise<boolean>} false: another process owns it or has ended it
    */
   async rewrite(operation) {
     const isOwn = await this.#cluster.sharedJobs.rewrite(operation, operation.limits);
@@ -188,7 +222,7 @@ export class OperationWrites {
     return isOwn;
   }
 
-  /** Nothing is written from now on. */
+  /** Stops all writes. */
   close() {
     this.#isClosed = true;
   }
@@ -196,7 +230,7 @@ export class OperationWrites {
 
 /**
  * @param {import('./own-operations.js').NodeChange[]} changes
- * @returns {number} how many of them one call takes; at least one, if there is one
+ * @returns {number} how many of them fit into one call; at least one, if there is one
  */
 function callLength(changes) {
   let chars = 0;

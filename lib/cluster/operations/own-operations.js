@@ -1,4 +1,4 @@
-/** The operations of this process, as the deployment sees them. This file has no code. */
+/** The view that the deployment has of this process's operations. This file has types only. */
 
 /** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
@@ -7,13 +7,13 @@
  * The progress of an operation; its kind defines the content.
  * @typedef {object} OperationWork
  * @property {() => object} summary plain JSON: the fields that lists show
- * @property {() => NodeChange[]} takeChanges of its nodes since the last call
- * @property {(changes: NodeChange[]) => void} giveBack changes that were not written; newer ones stay
- * @property {() => void} touchAll counts all nodes as changed: Redis has lost them
+ * @property {() => NodeChange[]} takeChanges changes of its nodes since the last call
+ * @property {(changes: NodeChange[]) => void} giveBack returns unwritten changes; newer changes have precedence
+ * @property {() => void} touchAll marks all nodes as changed after Redis has lost them
  */
 
 /**
- * A change of a node, as scripts/fragments/nodes.lua writes it: its id, its state as JSON (empty: none any more),
+ * A change of a node, in the format of scripts/fragments/nodes.lua: its id, its state as JSON (empty: removed),
  * and its output as JSON (empty: as before; `-`: none).
  * @typedef {[node: string, state: string, output: string]} NodeChange
  */
@@ -29,21 +29,21 @@
  */
 
 /**
- * An operation that was taken over from a process that is lost, or that does not answer a cancellation. It is
- * ended: as cancelled for `cancel`, else as failed with `error`.
+ * An operation taken over from a process that is lost or does not answer a cancellation. It is
+ * ended as cancelled if `cancel` is set, else as failed with `error`.
  * @typedef {object} TakenOperation
  * @property {string} id
  * @property {import('../jobs/job-fields.js').JobFields} fields in Redis
  * @property {number} handle of the replica of its log
- * @property {number} skipIds as of `TakenLogs`
+ * @property {number} skipIds see `TakenLogs`
  * @property {string} [cancel] the reason
  * @property {{code: string, message: string, type: string}} error
  */
 
 /**
- * `begun`: an attempt runs here from now on. `ended`: it has its terminal event. `dropped` comes in place of
- * `ended`: another process has it. `conflicting`: this process had told an ending of an operation that another
- * process has.
+ * `begun`: an attempt starts here. `ended`: the operation has its terminal event. `dropped` replaces
+ * `ended` if another process owns it. `conflicting`: this process had reported an ending of an operation that
+ * another process owns.
  * @typedef {{begun: [operation: OwnOperation], ended: [operation: OwnOperation, state: JobState],
  *   dropped: [operation: OwnOperation], conflicting: [operation: OwnOperation]}} OwnOperationEvents
  */
@@ -54,9 +54,10 @@
  * @property {(handle: number) => OwnOperation | undefined} byHandle
  * @property {(id: string) => OwnOperation | undefined} byAnyId of any kind and principal
  * @property {() => OwnOperation[]} active operations that have not ended
+ * @property {(kind: OperationKind) => OwnOperation[]} all operations of a kind, oldest first
  * @property {(taken: TakenOperation) => Promise<void>} adopt
- * @property {(operation: any) => void} drop lets go of one that another process has
- * @property {(operation: any) => void} release forgets one that has ended
+ * @property {(operation: any) => void} drop removes one that another process owns
+ * @property {(operation: any) => void} release removes an ended one
  * @property {<E extends keyof OwnOperationEvents>(event: E,
  *   listener: (...args: OwnOperationEvents[E]) => void) => unknown} on
  */

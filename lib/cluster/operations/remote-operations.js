@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { fieldsOf } from '../client/scripts.js';
-import { parseField, recordFrom } from '../jobs/job-fields.js';
+import { latestOf } from './latest.js';
+import { parseField, parseFinal, recordFrom, tolerantRead } from '../jobs/job-fields.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 import { named, replicateLogs } from '../jobs/replicas.js';
@@ -11,14 +12,15 @@ import { named, replicateLogs } from '../jobs/replicas.js';
 /** @typedef {import('../jobs/job-fields.js').JobFields} JobFields */
 /** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../jobs/request.js').JobStatus} JobStatus */
+/** @typedef {import('./latest.js').LatestOperation} LatestOperation */
 /** @typedef {import('./own-operations.js').NodeChange} NodeChange */
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
-/** Ids of operations. Others are unknown without asking Redis. */
+/** Ids of operations. Other ids are rejected without a call to Redis. */
 const OPERATION_ID = /^(?:wf|crawl)_[\w-]{24}$/;
-/** Operations that one call of the list script looks at. */
+/** Operations that one call of the list script examines. */
 const LIST_STEPS_MAX = 1000;
-/** Wait before a script whose answer was lost is run again. */
+/** Wait before a script whose answer was lost is repeated. */
 const AGAIN_MS = 250;
 
 const FIELDS = /** @type {const} */ ([
@@ -39,7 +41,7 @@ const FIELDS = /** @type {const} */ ([
 ]);
 
 /**
- * An operation as Redis has it: of another process, or one that has ended.
+ * An operation read from Redis: one of another process, or an ended one.
  * @typedef {object} SavedOperation
  * @property {string} id
  * @property {OperationKind} kind
@@ -49,18 +51,18 @@ const FIELDS = /** @type {const} */ ([
  * @property {number} createdAtMs
  * @property {any} final its final state; undefined: it has not ended
  * @property {boolean} ended
- * @property {number} purgeDueMs as of a JobRecord
- * @property {any} request as it was submitted; undefined in lists
+ * @property {number} purgeDueMs see `JobRecord`
+ * @property {any} request as it was submitted; undefined in lists, or if it cannot be read
  * @property {Record<string, unknown> | undefined} metadata
- * @property {any} snapshot as `OperationWork.summary` gave it
+ * @property {any} snapshot result of `OperationWork.summary`
  * @property {Record<string, string>} nodes states of the nodes that have begun, JSON
- * @property {any} [data] of its service
+ * @property {any} [data] data of its service
  */
 
 /**
- * The operations of a deployment: those of this process, and those of the others. Main thread.
+ * The operations of a deployment: own ones, and those of other processes. Main thread.
  *
- * An operation that has ended may be tried again at any process. So the copy of this process counts only while Redis
+ * Any process may retry an ended operation. So the copy in this process is valid only while Redis
  * names the same attempt.
  */
 export class RemoteOperations {
@@ -71,6 +73,7 @@ export class RemoteOperations {
   #directory;
   #leaseMs;
   #nowMs;
+  #log;
   #isClosed = false;
 
   /**
@@ -82,8 +85,9 @@ export class RemoteOperations {
    * @param {import('../jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, operations, replicas, directory, leaseMs, nowMs }) {
+  constructor({ hub, cluster, operations, replicas, directory, leaseMs, nowMs, log }) {
     this.#hub = hub;
     this.#cluster = cluster;
     this.#operations = operations;
@@ -91,6 +95,7 @@ export class RemoteOperations {
     this.#directory = directory;
     this.#leaseMs = leaseMs;
     this.#nowMs = nowMs;
+    this.#log = log;
   }
 
   /**
@@ -110,8 +115,8 @@ export class RemoteOperations {
    * @param {string} principal
    * @returns {Promise<OwnOperation | SavedOperation | undefined>} undefined: unknown, purged, or of another
    *   principal
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away; for one that ended
-   *   here it is not asked then
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away; an operation that
+   *   ended here is then found without Redis
    */
   async find(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
@@ -125,13 +130,13 @@ export class RemoteOperations {
     const fields = named(FIELDS, values);
     if (fields.principal === undefined) this.#replicas.checkEpoch(epoch);
     if (fields.kind !== kind || fields.principal !== principal) return undefined;
-    // It may have begun here while Redis was asked.
+    // It may have begun here while Redis was answering.
     const now = this.#own(kind, id, principal);
     return isKnown(now) ? now : this.#savedFrom(id, fields, fieldsOf(nodes));
   }
 
   /**
-   * The operation of this process. One that was erased, or tried again elsewhere, is forgotten here.
+   * The operation of this process. Removes it if it was erased, or retried by another process.
    * @param {OperationKind} kind
    * @param {string} id
    * @param {string} principal
@@ -160,18 +165,19 @@ export class RemoteOperations {
    */
   #savedFrom(id, given, nodes) {
     const fields = /** @type {JobFields} */ (given);
-    const record = recordFrom(id, fields);
+    const read = tolerantRead(id, this.#log);
+    const record = recordFrom(id, fields, read);
+    const final = read(() => parseFinal(fields.final));
     const endMs = Number(fields.ended_ms ?? record.createdAtMs + Number(fields.max_wall_ms));
     const dueMs = endMs + Number(fields.retention_ms);
     return {
       ...{ id, nodes, kind: /** @type {OperationKind} */ (fields.kind) },
       ...{ principal: record.principal, status: record.status, attempt: Number(fields.attempt) },
       createdAtMs: record.createdAtMs,
-      final: fields.final && JSON.parse(fields.final).state,
-      ended: fields.final !== undefined,
+      ...{ final, ended: final !== undefined },
       purgeDueMs: this.#nowMs() + dueMs - this.#cluster.redisNowMs(),
-      ...{ request: record.request, metadata: parseField(fields.metadata, 'metadata') },
-      snapshot: parseField(fields.snapshot, 'snapshot') ?? {},
+      ...{ request: record.request, metadata: record.metadata },
+      snapshot: read(() => parseField(fields.snapshot, 'snapshot')) ?? {},
     };
   }
 
@@ -181,7 +187,7 @@ export class RemoteOperations {
    * @param {string} id
    * @param {string} principal
    * @returns {Promise<OwnOperation | JobRecord | undefined>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `find`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `find`
    */
   async log(kind, id, principal) {
     if (!OPERATION_ID.test(id)) return undefined;
@@ -194,7 +200,7 @@ export class RemoteOperations {
   }
 
   /**
-   * Drops a replica that has ended if the operation was tried again.
+   * Drops an ended replica if the operation was retried.
    * @param {JobRecord} replica
    */
   async #dropOld(replica) {
@@ -211,7 +217,8 @@ export class RemoteOperations {
    * @param {OperationKind} kind
    * @param {{principal: string, limit: number, status?: JobStatus, after?: string}} query
    * @returns {Promise<{page: (OwnOperation | SavedOperation)[], hasMore: boolean}>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown; 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown; 503 while Redis is
+   *   away
    */
   async list(kind, { principal, limit, status, after }) {
     /** @type {(OwnOperation | SavedOperation)[]} */
@@ -239,10 +246,51 @@ export class RemoteOperations {
   }
 
   /**
-   * Cancels an operation wherever it runs. Resolves once Redis has its ending.
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @returns {Promise<string | undefined>} the principal of an operation; undefined: it is unknown or purged
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, unless it ran here
+   */
+  async principalOf(kind, id) {
+    if (!OPERATION_ID.test(id)) return undefined;
+    const own = this.#operations.byAnyId(id);
+    if (own !== undefined) return own.kind === kind ? own.principal : undefined;
+    const ask = this.#cluster.redis.command('HMGET', `job:${id}`, 'kind', 'principal');
+    const [itsKind, principal] = await ask;
+    return itsKind === kind ? principal : undefined;
+  }
+
+  /**
+   * The latest operations of all principals.
+   * @param {OperationKind} kind
+   * @param {number} limit
+   * @returns {Promise<LatestOperation[]>} newest first; while Redis is away those of this process
+   */
+  async latest(kind, limit) {
+    let rows;
+    try {
+      rows = await this.#cluster.redis.run('operations/recent', [`recent_${kind}s`], [limit]);
+    } catch (/** @type {any} */ error) {
+      if (error.status === undefined) throw error;
+      return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
+    }
+    return rows.map((/** @type {string[]} */ [id, principal, status, attempt, createdUs, json]) => {
+      // An own one that runs is ahead of what Redis has.
+      const own = this.#operations.byAnyId(id);
+      if (own?.data !== undefined && !own.ended) return latestOf(own);
+      const read = tolerantRead(id, this.#log);
+      const { counts = {} } = read(() => parseField(json ?? undefined, 'snapshot')) ?? {};
+      const createdAtMs = Math.floor(Number(createdUs) / 1000);
+      return { id, principal, status, attempt: Number(attempt), createdAtMs, counts };
+    });
+  }
+
+  /**
+   * Cancels an operation in any process. Resolves once Redis has its ending.
    * @param {OwnOperation | SavedOperation} operation
-   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it is gone
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @returns {Promise<OwnOperation | SavedOperation | undefined>} the operation with its ending; undefined: it no
+   *   longer exists
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async cancel({ kind, id, principal }) {
     const log = await this.log(kind, id, principal);
@@ -260,29 +308,29 @@ export class RemoteOperations {
       try {
         await this.#directory.cancel(/** @type {JobRecord} */ (log), 'client_request');
       } catch (/** @type {any} */ error) {
-        // Purged meanwhile.
+        // The operation was purged meanwhile.
         if (error.status !== 404) throw error;
       }
       return;
     }
     own.cancel('client_request');
-    // Answered after the terminal event.
+    // The operation has its terminal event before the answer.
     await this.#hub.snapshot(own.handle, { text: false });
     await this.#hub.barrier();
   }
 
   /**
-   * Makes an operation that has ended one of this process, in its next attempt, or changes nothing.
+   * Moves an ended operation to this process and begins its next attempt, or changes nothing.
    * @param {OwnOperation | SavedOperation} operation
    * @param {object} next
    * @param {import('../../jobs/shared-jobs-port.js').PartsOfJob} next.parts
    * @param {{maxWallMs: number, retentionMs: number}} next.limits
    * @param {string} next.snapshot JSON
    * @param {NodeChange[]} next.changes
-   * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is that of the replica of its
-   *   log. Called once, also after a rejection: when it turns out that Redis did it before the connection was lost
+   * @param {(handle: number) => void | Promise<void>} next.begin runs it; `handle` is the replica of its
+   *   log. Called once; also after a rejection, if Redis executed the script before the connection was lost
    * @returns {Promise<'OK' | 'MOVED' | 'GONE'>} `MOVED`: it has not ended, or is in another attempt
-   * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} of a part; 503 and 507 from Redis
    */
   async reopen(operation, next) {
     const { id, attempt } = operation;
@@ -300,7 +348,7 @@ export class RemoteOperations {
     try {
       return await done(await calls.run('operations/reopen', [`job:${id}`], [process, ...args]));
     } catch (/** @type {any} */ error) {
-      // The caller has its answer; what is refused now is not begun, and needs no further one.
+      // The caller already has its answer; a refusal now needs no further action.
       if (error.uncertain) {
         const asked = this.#askAgain(id, args).then(done);
         asked.catch(() => {});
@@ -310,8 +358,8 @@ export class RemoteOperations {
   }
 
   /**
-   * Asks whether a request has begun an attempt, once more for each time that Redis does not answer. It begins
-   * none later than the request itself could have.
+   * Asks whether a request has begun an attempt; repeats while Redis does not answer. The question cannot begin
+   * an attempt later than the request itself could have.
    * @param {string} id of an operation
    * @param {string[]} args of the request, behind the process
    * @returns {Promise<string[]>} answer of the script
@@ -348,7 +396,7 @@ export class RemoteOperations {
     return handle;
   }
 
-  /** Asks no more for answers that were lost. */
+  /** Stops all retries. */
   close() {
     this.#isClosed = true;
   }
@@ -356,7 +404,7 @@ export class RemoteOperations {
 
 /**
  * @param {OwnOperation | undefined} own
- * @returns {boolean} whether this process has it with its state: one that was taken over reads that first
+ * @returns {boolean} whether this process has it with its state, which a takeover reads first
  */
 function isKnown(own) {
   return own?.data !== undefined;

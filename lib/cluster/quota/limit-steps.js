@@ -1,6 +1,6 @@
-/** Changes of a dimension that are kept one by one; older ones count as the limit at the start. */
+/** Number of recent changes kept per dimension; older ones are merged into the initial limit. */
 const CHANGES_MAX = 16;
-/** Keys of which it is known when they were last taken from. */
+/** Maximum keys whose last use is remembered. */
 const KEYS_MAX = 100_000;
 
 /** @typedef {{amount: number, windowMs: number | undefined, sinceUs: string}} LimitStep */
@@ -8,17 +8,17 @@ const KEYS_MAX = 100_000;
  *   sinceUs: string}} Change */
 
 /**
- * The limits of one dimension in this process: that of each key now, and what it was before, so that a bucket
- * which was last used under an earlier one gets them in their order.
+ * The limits of one dimension in this process: the present limit of each key, and its earlier ones, so that a
+ * bucket that was last used under an earlier limit applies them in order.
  */
 export class LimitSteps {
   #common;
-  /** Amounts of keys with a limit of their own. @type {Map<string, number>} */
+  /** Amounts of keys with their own limit. @type {Map<string, number>} */
   #own = new Map();
-  /** After the two above, oldest first. @type {Change[]} */
+  /** Changes after the two values above, oldest first. @type {Change[]} */
   #changes = [];
   #count = 0;
-  /** `count` when a key was last taken from, since the first change. @type {Map<string, number>} */
+  /** Value of `count` at the last use of a key, since the first change. @type {Map<string, number>} */
   #taken = new Map();
 
   /** @param {{amount: number, windowMs: number | undefined}} limit */
@@ -26,7 +26,7 @@ export class LimitSteps {
     this.#common = { amount, windowMs, sinceUs: '' };
   }
 
-  /** How many changes there were. */
+  /** Number of changes so far. */
   get count() {
     return this.#count;
   }
@@ -51,8 +51,8 @@ export class LimitSteps {
   }
 
   /**
-   * @param {string} key whose bucket has the limit that was in force
-   * @param {number} count of then
+   * @param {string} key whose bucket got the limit then in force
+   * @param {number} count value of `count` at that time
    */
   took(key, count) {
     if (count === 0) return;
@@ -63,7 +63,7 @@ export class LimitSteps {
 
   /**
    * @param {string} key
-   * @returns {LimitStep[]} the limits of the key since it was last taken from, oldest first; the last one is
+   * @returns {LimitStep[]} the limits of the key since its last use, oldest first; the last one is
    *   in force
    */
   of(key) {

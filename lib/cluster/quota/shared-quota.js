@@ -20,21 +20,21 @@ import { secondsAt, waitSeconds, writeTime } from '../../primitives/limiters/tim
 /**
  * @typedef {Omit<QuotaOptions, 'clock'> & {name?: string}} SharedQuotaOptions `name` of the quota, 1 to 64 of
  *   A-Z, a-z, 0-9, _, . and -; default `default`. Limits are those of this handle: give all processes the same.
- *   `maxKeys` has no effect: Redis forgets a key once it has its whole limit again. The other ones are those of
- *   `Quota`
+ *   `maxKeys` has no effect: Redis deletes a key once its whole limit is available again. The other options are
+ *   those of `Quota`
  */
 
 const US_PER_MS = 1000;
 const US_PER_S = 1e6;
 const NS_PER_US = 1000;
-/** A wait that never ends, as scripts write it. */
+/** A wait that never ends, in the format of the scripts. */
 const NEVER = '-1';
 
 /** @param {string} us @returns {number} nanoseconds */
 const nanosOf = (us) => (us === NEVER ? Infinity : Number(us) * NS_PER_US);
 
 /**
- * @param {number | bigint | undefined} now as a caller gives it
+ * @param {number | bigint | undefined} now as given by the caller
  * @returns {string} whole microseconds; empty: the clock's
  */
 function microsecondsOf(now) {
@@ -49,32 +49,32 @@ export class SharedQuotaLease {
   #lease;
 
   /**
-   * @param {QuotaLease} lease whose calls return promises
+   * @param {QuotaLease} lease lease whose calls return promises
    */
   constructor(lease) {
     this.#lease = lease;
-    /** As of `QuotaLease`. */
+    /** See `QuotaLease`. */
     this.allowed = lease.allowed;
-    /** As of `QuotaLease`, in seconds. */
+    /** See `QuotaLease`; in seconds. */
     this.retryAfter = lease.retryAfter;
-    /** As of `QuotaLease`. */
+    /** See `QuotaLease`. */
     this.failed = lease.failed;
-    /** As of `QuotaLease`. */
+    /** See `QuotaLease`. */
     this.entries = lease.entries;
-    /** As of `QuotaLease`. */
+    /** See `QuotaLease`. */
     this.id = lease.id;
-    /** As of `QuotaLease`; without a clock or `now` in Unix seconds of Redis. */
+    /** See `QuotaLease`; without a clock or `now`, in Unix seconds of Redis. */
     this.expiresAt = lease.expiresAt;
   }
 
-  /** The entries by dimension, as of `QuotaLease`. */
+  /** The entries by dimension, see `QuotaLease`. */
   get dimensions() {
     return this.#lease.dimensions;
   }
 
   /**
    * Ends the lease and charges actual use.
-   * @param {Parameters<QuotaLease['settle']>} args as of `QuotaLease.settle`
+   * @param {Parameters<QuotaLease['settle']>} args see `QuotaLease.settle`
    * @returns {Promise<boolean>} false, without effect, when it has ended already or was denied
    */
   async settle(...args) {
@@ -82,9 +82,9 @@ export class SharedQuotaLease {
   }
 
   /**
-   * Ends the lease and gives everything back.
-   * @param {Parameters<QuotaLease['release']>} args as of `QuotaLease.release`
-   * @returns {Promise<boolean>} as `settle`
+   * Ends the lease and returns the whole reservation.
+   * @param {Parameters<QuotaLease['release']>} args see `QuotaLease.release`
+   * @returns {Promise<boolean>} see `settle`
    */
   async release(...args) {
     return this.#lease.release(...args);
@@ -92,8 +92,8 @@ export class SharedQuotaLease {
 
   /**
    * Moves the lease's expiry.
-   * @param {Parameters<QuotaLease['renew']>} args as of `QuotaLease.renew`
-   * @returns {Promise<boolean>} as `settle`
+   * @param {Parameters<QuotaLease['renew']>} args see `QuotaLease.renew`
+   * @returns {Promise<boolean>} see `settle`
    */
   async renew(...args) {
     return this.#lease.renew(...args);
@@ -104,7 +104,7 @@ export class SharedQuotaLease {
  * A `Quota` whose state is in Redis, shared by all handles with the same server, prefix and name: the same
  * methods, errors and limits; each returns a promise. Made by `openRedis(...).quota(options)`.
  *
- * Times are whole microseconds. A call that rejects with `ERR_REDIS_...` and `uncertain` may have had its
+ * Times are whole microseconds. A call that rejects with `ERR_REDIS_...` and `uncertain` may have taken
  * effect; a lease that is lost in this way expires.
  */
 export class SharedQuota {
@@ -139,10 +139,10 @@ export class SharedQuota {
   }
 
   /**
-   * Takes all costs or none, as `Quota.reserve`.
+   * Reserves all costs or none, like `Quota.reserve`.
    * @param {Record<string, number> | QuotaAsk[]} costs
    * @param {{key?: string, leaseMs?: number, now?: number | bigint}} [options]
-   * @returns {Promise<SharedQuotaLease>} a denied one holds nothing
+   * @returns {Promise<SharedQuotaLease>} a denied lease holds nothing
    */
   async reserve(costs, options) {
     const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
@@ -172,7 +172,7 @@ export class SharedQuota {
   }
 
   /**
-   * Changes a limit while it is in use, as `Quota.setLimit`; for this handle alone.
+   * Changes a limit in use, like `Quota.setLimit`; for this handle only.
    * @param {string} name of a dimension
    * @param {Partial<WindowedLimit & ConcurrentLimit> | null} limit
    * @param {{key?: string, now?: number | bigint}} [options]
@@ -187,14 +187,14 @@ export class SharedQuota {
     dimension.steps.add({ key, amount: changed?.amount, windowMs, sinceUs });
   }
 
-  /** Leases that have not ended, of all handles. @returns {Promise<number>} */
+  /** Number of open leases of all handles. @returns {Promise<number>} */
   get openLeases() {
     return this.#run('open', ['leases', 'expiry'], []);
   }
 
   /**
    * @param {SharedAsked} ask
-   * @returns {unknown[]} as scripts/fragments/quota.lua reads it
+   * @returns {unknown[]} in the format of scripts/fragments/quota.lua
    */
   #sharedAsk({ dimension, key, cost }) {
     const steps = dimension.steps.of(key);
@@ -250,7 +250,7 @@ export class SharedQuota {
 
   /**
    * The calls by which a lease ends itself, as of `LeaseEnder`, with promises.
-   * @param {string} id
+   * @param {string} id in Redis
    */
   #enderOf(id) {
     const run = async (
@@ -259,10 +259,18 @@ export class SharedQuota {
       /** @type {string} */ argument,
     ) => (await this.#run(name, ['leases', 'expiry'], [microsecondsOf(now), id, argument])) === 1;
     return {
-      settle: (/** @type {number[]} */ used, /** @type {number | bigint} */ now) =>
-        run('end', now, JSON.stringify(used.map((each) => (each < 0 ? '' : String(each))))),
-      release: (/** @type {number | bigint} */ now) => run('end', now, ''),
-      renew: (leaseMs = this.#leaseMs, /** @type {number | bigint} */ now) => {
+      settle: (
+        /** @type {number} */ _id,
+        /** @type {number[]} */ used,
+        /** @type {number | bigint} */ now,
+      ) => run('end', now, JSON.stringify(used.map((each) => (each < 0 ? '' : String(each))))),
+      release: (/** @type {number} */ _id, /** @type {number | bigint} */ now) =>
+        run('end', now, ''),
+      renew: (
+        /** @type {number} */ _id,
+        leaseMs = this.#leaseMs,
+        /** @type {number | bigint} */ now,
+      ) => {
         checkLeaseMs(leaseMs);
         return run('renew', now, String(Math.round(leaseMs * US_PER_MS)));
       },

@@ -1,7 +1,7 @@
--- Functions that every script may use; lib/cluster/client/scripts.js puts them before each of them, and before
+-- Functions for all scripts; lib/cluster/client/scripts.js puts them before each script and
 -- the fragments that a script needs.
 --
--- ARGV[1] is what all keys begin with, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds
+-- ARGV[1] is the prefix of all keys, `{PREFIX}:`. Times are Unix microseconds: a Lua number holds
 -- them exactly. A `clock` argument that is not empty replaces the server's clock, for tests.
 
 local ENDED = { completed = true, failed = true, cancelled = true }
@@ -12,17 +12,17 @@ local function now_us(clock)
   return time[1] * 1000000 + time[2]
 end
 
--- A number without an exponent or a fraction.
+-- Formats a number without an exponent or a fraction.
 local function text_of(number)
   return string.format('%.0f', number)
 end
 
--- Whether the deadline, in microseconds, has passed; empty for none.
+-- Whether the deadline, in microseconds, has passed; an empty one never passes.
 local function is_late(now, deadline)
   return deadline ~= '' and now > tonumber(deadline)
 end
 
--- A call that is taken back may still be on its way, on a connection that was lost. Until its deadline it finds
+-- A withdrawn call may still arrive, sent on a connection that was lost. Until its deadline it finds
 -- this mark, and has no effect.
 local function mark_undone(prefix, id, deadline)
   local now = now_us('')
@@ -33,7 +33,7 @@ end
 
 local function is_undone(prefix, id) return redis.call('EXISTS', prefix .. 'undone:' .. id) == 1 end
 
--- The keys of the logs of a job: its own, and one per further choice.
+-- The keys of a job's logs: its own, and one per further choice.
 local function logs_of(prefix, id, choices)
   local logs = { prefix .. 'log:' .. id }
   for choice = 1, (tonumber(choices) or 1) - 1 do
@@ -50,7 +50,7 @@ local function tail_of(log)
   return tonumber(attempt), tonumber(seq)
 end
 
--- Tells the followers of a log about an entry: a RESP array of its id, its fields and their values.
+-- Publishes an entry to the followers of its log: a RESP array of id, fields and values.
 local function publish_entry(prefix, log_id, entry_id, ...)
   local parts = { entry_id, ... }
   local out = { '*' .. #parts .. '\r\n' }
@@ -83,26 +83,26 @@ local function progress_of(prefix, id, choices)
   return attempt, has_token
 end
 
--- The keys of an operation (a job with the field `kind`) beside those of every job: hashes of its nodes
--- by their ids, what is known of each and what each has given, both as JSON.
+-- The keys of an operation (a job with the field `kind`) in addition to those of every job: hashes
+-- by node id of the nodes' states and outputs, both as JSON.
 local function keys_of_nodes(prefix, id)
   return { prefix .. 'nodes:' .. id, prefix .. 'outputs:' .. id }
 end
 
--- Gives the keys of a job the same time to live.
+-- Sets the time to live of all keys of a job.
 local function expire_job(prefix, id, choices, ttl_ms)
   redis.call('PEXPIRE', prefix .. 'job:' .. id, ttl_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. id, ttl_ms)
   for _, log in ipairs(logs_of(prefix, id, choices)) do redis.call('PEXPIRE', log, ttl_ms) end
 end
 
--- The same of the nodes of an operation.
+-- Sets the time to live of the keys of an operation's nodes.
 local function expire_nodes(prefix, id, ttl_ms)
   for _, key in ipairs(keys_of_nodes(prefix, id)) do redis.call('PEXPIRE', key, ttl_ms) end
 end
 
--- The lists of a principal: of all its jobs, or of its operations of a kind (`workflow`, `crawl`), and of
--- those that have ended. `kind` is missing or empty for jobs.
+-- The lists of a principal: of all its jobs or operations of a kind (`workflow`, `crawl`), and of the ended ones.
+-- `kind` is missing or empty for jobs.
 local function list_of(prefix, kind, principal)
   return prefix .. (kind and kind ~= '' and kind or 'job') .. 's:' .. principal
 end
@@ -112,29 +112,49 @@ local function ended_list_of(prefix, kind, principal)
   return prefix .. name .. principal
 end
 
--- Adds a job to an index of a principal, which lives as long as its last job. What has expired at the
--- beginning of the index goes, two members at a time: it does not grow without lists.
+-- Keeps an index at least as long as a job in it.
+local function keep_index(index, ttl_ms)
+  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+end
+
+-- Adds a job to an index, which lives as long as its last job. Removes up to two expired members
+-- from the beginning of the index, so that it stays small even if nobody lists it.
 local function index_job(prefix, index, score, id, ttl_ms)
   redis.call('ZADD', index, score, id)
-  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+  keep_index(index, ttl_ms)
   for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
     if redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
     redis.call('ZREM', index, oldest)
   end
 end
 
--- Deletes the keys of a job that has ended, but for its idempotency key.
+-- The latest operations of a kind, of all principals.
+local RECENT_MAX = 100
+
+local function recent_of(prefix, kind) return prefix .. 'recent_' .. kind .. 's' end
+
+-- Adds an operation to the latest ones of its kind.
+local function index_recent(prefix, kind, score, id, ttl_ms)
+  local index = recent_of(prefix, kind)
+  index_job(prefix, index, score, id, ttl_ms)
+  redis.call('ZREMRANGEBYRANK', index, 0, -RECENT_MAX - 1)
+end
+
+-- Deletes the keys of a job that has ended, except for its idempotency key.
 local function delete_job(prefix, id, principal, choices)
   local kind = redis.call('HGET', prefix .. 'job:' .. id, 'kind')
   redis.call(
     'DEL', prefix .. 'job:' .. id, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices))
   )
-  if kind then redis.call('DEL', unpack(keys_of_nodes(prefix, id))) end
+  if kind then
+    redis.call('DEL', unpack(keys_of_nodes(prefix, id)))
+    redis.call('ZREM', recent_of(prefix, kind), id)
+  end
   redis.call('ZREM', list_of(prefix, kind, principal), id)
   redis.call('ZREM', ended_list_of(prefix, kind, principal), id)
 end
 
--- Leaves a message to a process, and tells it to look.
+-- Queues a message to a process, and wakes it.
 local function tell(prefix, process, message)
   redis.call('RPUSH', prefix .. 'ctl:' .. process, message)
   redis.call('PUBLISH', prefix .. 'p:' .. process, 'ctl')

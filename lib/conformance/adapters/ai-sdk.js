@@ -7,7 +7,10 @@ import { parseJson, postJson } from './request.js';
 
 /** @typedef {import('../types.js').Item} Item */
 
-/** `[DONE]` ends a stream; the parts before it say how. @returns {(block: import('../wire/blocks.js').Block) => Item[]} */
+/**
+ * `[DONE]` ends a stream; the parts before it say how.
+ * @returns {(block: import('../wire/blocks.js').Block) => Item[]}
+ */
 function decoder() {
   /** @type {Item['outcome']} */
   let outcome = 'complete';

@@ -1,6 +1,6 @@
 /**
- * Durable Streams: the suite itself appends, and reads with `live=sse`. A text is a JSON message of its own, since SSE
- * cannot carry each character of a plain text.
+ * Durable Streams: the suite itself appends, and reads with `live=sse`. Each text is a separate JSON message, since
+ * SSE cannot transport all characters of plain text.
  */
 import { randomUUID } from 'node:crypto';
 import { brief, check } from '../wire/failure.js';
@@ -27,7 +27,7 @@ function decode({ event, data }) {
 }
 
 /**
- * A stream that the suite writes.
+ * A stream written by the suite.
  * @implements {Source}
  */
 class Writer {

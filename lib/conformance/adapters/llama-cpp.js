@@ -1,4 +1,4 @@
-/** The resumable streams of llama-server: chat completions with `X-Conversation-Id`, read again from a byte on. */
+/** The resumable streams of llama-server: chat completions with `X-Conversation-Id`, resumed at a byte offset. */
 import { randomUUID } from 'node:crypto';
 import { chat, decodeChat } from './chat.js';
 
@@ -21,7 +21,7 @@ export const llamaCpp = {
   read: (base, job, cursor = '0') => ({
     path: `${pathOf(base, job)}&from=${encodeURIComponent(cursor)}`,
   }),
-  // The cursor is the number of bytes of the stream before a place.
+  // The cursor is a byte offset in the stream.
   decoder: (_job, cursor = '0') => {
     const start = Number(cursor) || 0;
     return (block) =>

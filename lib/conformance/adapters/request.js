@@ -1,4 +1,4 @@
-/** What the adapters' requests have in common. */
+/** Common parts of the adapters' requests. */
 
 /**
  * @param {string} path
@@ -15,7 +15,7 @@ export function postJson(path, body, headers = {}) {
   };
 }
 
-/** @param {string} text @returns {any} undefined: no JSON */
+/** @param {string} text @returns {any} undefined: not JSON */
 export function parseJson(text) {
   try {
     return JSON.parse(text);

@@ -56,7 +56,7 @@ export const cancel = [
       await cancelIt(context, job);
       await checkCancelled(context, stream);
       for (const source of busy) await source.end();
-      // A job behind the cancelled one has its place once that was passed over.
+      // A job after the cancelled one gets its place once the cancelled one is skipped.
       const next = await context.first(await context.submit(await context.known()));
       await next.ended();
       check(waiting.calls === 0, 'the model was called for a job that was cancelled before');

@@ -1,4 +1,4 @@
-/** Rules of resumption: what a second connection gets. */
+/** Rules of resumption: the content of a second connection. */
 import { QUOTES } from '../sources.js';
 import { brief, check, checkText } from '../wire/failure.js';
 
@@ -29,12 +29,12 @@ async function endedJob(context, texts) {
 const textOf = (items) => items.map(({ text = '' }) => text).join('');
 
 /**
- * Every reader either gets the whole text, or is told that it does not.
+ * Every reader gets the whole text, or is informed about the gap.
  * @param {Context} context
  * @param {Job} job
  * @param {string} cursor
  * @param {string} whole
- * @param {string} what the cursor is
+ * @param {string} what description of the cursor
  */
 async function checkBadCursor(context, job, cursor, whole, what) {
   const { badCursor = 'either' } = context.adapter;
@@ -60,7 +60,7 @@ export const cursors = [
     features: ['cursor'],
     async run(context) {
       const { stream } = await endedJob(context);
-      /** Text before each cursor: one cursor can stand for one place alone. @type {Map<string, string>} */
+      /** Text before each cursor: a cursor must refer to one position only. @type {Map<string, string>} */
       const places = new Map();
       let text = '';
       for (const { cursor, text: more = '' } of stream.items) {
@@ -116,7 +116,7 @@ export const cursors = [
           await new Promise((resolve) => setImmediate(resolve));
         }
       })();
-      // A failure of the reader is the one to report.
+      // Report the failure of the reader.
       writing.catch(() => {});
       for (let cut = 0; cut < 12; cut += 1) {
         const current = stream;
@@ -128,7 +128,7 @@ export const cursors = [
         const last = context.has('cursor')
           ? current.items.findLastIndex((item) => item.cursor !== undefined)
           : -1;
-        // A dialect without cursors sends all again.
+        // A dialect without cursors repeats everything.
         text = context.has('cursor') ? text + textOf(current.items.slice(0, last + 1)) : '';
         cursor = current.items[last]?.cursor ?? cursor;
         stream = await context.open(job, { after: cursor });

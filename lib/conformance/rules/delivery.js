@@ -1,10 +1,10 @@
-/** Rules of how soon text arrives, and of silence. */
+/** Rules for the delay of text, and for silence. */
 import { QUOTES } from '../sources.js';
 import { check, checkText } from '../wire/failure.js';
 
 /** @typedef {import('./rule.js').Rule} Rule */
 
-/** A text that the buffers of a connection do not hold: 8 MiB. */
+/** A text larger than the buffers of a connection: 8 MiB. */
 const PIECES = 512;
 const PIECE_SIZE = 16 * 1024;
 
@@ -123,7 +123,7 @@ export const delivery = [
       const after = slow.items[last]?.cursor;
       const ended = slow.terminals.length > 0;
       const rest = ended ? undefined : await (await context.open(job, { after })).ended();
-      // A server that has dropped a part of the text says so.
+      // A server that has dropped a part of the text must announce it.
       if (rest?.items.some(({ kind }) => kind === 'gap')) return;
       const text = [...read, ...(rest?.items ?? [])].map((item) => item.text ?? '').join('');
       checkText(text, `first ${pieces.join('')}`, 'the text of both connections');

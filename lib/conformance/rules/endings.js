@@ -31,7 +31,7 @@ async function raceOnce(context, round) {
   if (context.has('fan-out')) streams.push(await context.open(job));
   const ending = source.end();
   ending.catch(() => {});
-  // The two meet at another place each time.
+  // Varies the moment of the race.
   for (let turn = 0; turn < round; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   const cancels = await Promise.all([context.cancel(job), context.cancel(job)]);
   await ending;

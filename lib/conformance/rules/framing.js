@@ -1,4 +1,4 @@
-/** Rules of the bytes of a stream: type, encoding, lines, and texts that look like frames. */
+/** Rules for the bytes of a stream: type, encoding, lines, and texts that look like frames. */
 import { QUOTES } from '../sources.js';
 import { deltaEvent, END_EVENTS } from '../fixtures/upstream.js';
 import { brief, check, checkText } from '../wire/failure.js';
@@ -15,7 +15,7 @@ async function readWhole(context, texts) {
 }
 
 /**
- * The text arrives as it was produced, in one answer with one ending.
+ * Checks that the text arrives unchanged, in one answer with one ending.
  * @param {Context} context
  * @param {readonly string[]} texts
  */
@@ -26,16 +26,22 @@ async function arrives(context, texts) {
   check(length === 1, () => `the stream has ${length} terminal events: ${brief(stream.items)}`);
 }
 
-/** @param {string} id @param {string} title @param {import('./rule.js').Quote} source @param {readonly string[]} texts @returns {Rule} */
+/**
+ * @param {string} id
+ * @param {string} title
+ * @param {import('./rule.js').Quote} source
+ * @param {readonly string[]} texts
+ * @returns {Rule}
+ */
 const textRule = (id, title, source, texts) => ({
   ...{ id, title, source, control: /** @type {const} */ ('text') },
   run: (context) => arrives(context, texts),
 });
 
 /**
- * An answer whose bytes the rule chooses.
+ * An answer with bytes chosen by the rule.
  * @param {Context} context
- * @param {readonly (string | Uint8Array)[]} pieces each one in a write of its own
+ * @param {readonly (string | Uint8Array)[]} pieces each one in a separate write
  * @param {string} expected
  */
 async function readBytes(context, pieces, expected) {
@@ -44,7 +50,7 @@ async function readBytes(context, pieces, expected) {
   await source.started();
   for (const piece of pieces) {
     await source.raw(piece);
-    // Pieces that are written in one turn of the event loop leave in one packet.
+    // Pieces written in one turn of the event loop are sent in one packet.
     await new Promise((resolve) => setImmediate(resolve));
   }
   await source.end();
@@ -61,7 +67,7 @@ function cutAt(at) {
   return [bytes.subarray(0, at), bytes.subarray(at)];
 }
 
-/** The places within the characters of more than one byte. */
+/** The positions within multi-byte characters. */
 function cuts() {
   const bytes = Buffer.from(deltaEvent(SPLIT));
   return [...bytes.keys()].filter((at) => (bytes[at] & 0xc0) === 0x80);

@@ -1,4 +1,4 @@
-/** Rules of idempotency keys, fan-in, readers that leave, and drain. */
+/** Rules of idempotency keys, fan-in, disconnected readers, and drain. */
 import { QUOTES } from '../sources.js';
 import { brief, check, checkText } from '../wire/failure.js';
 import { onlyTerminal } from './endings.js';
@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 
 const CONCURRENT = 20;
 
-/** Time in which a reader comes back at once, also on a busy machine. */
+/** Time in which a reader can reconnect, even on a busy machine. */
 const GRACE_MS = 1000;
 
 /** @param {readonly Item[]} items @param {string} job */
@@ -153,8 +153,8 @@ export const submissions = [
     features: ['submit', 'policy-cancel'],
     control: 'watch',
     async run(context) {
-      const how = /** @type {const} */ ({ policy: 'cancel', graceMs: 50 });
-      const { source, job, stream } = await context.running('some text', how);
+      const options = /** @type {const} */ ({ policy: 'cancel', graceMs: 50 });
+      const { source, job, stream } = await context.running('some text', options);
       stream.close();
       await source.left();
       if (!context.has('replay')) return;
@@ -171,8 +171,8 @@ export const submissions = [
     control: 'watch',
     async run(context) {
       const graceMs = GRACE_MS;
-      const how = /** @type {const} */ ({ policy: 'cancel', graceMs });
-      const { source, job, stream } = await context.running('before ', how);
+      const options = /** @type {const} */ ({ policy: 'cancel', graceMs });
+      const { source, job, stream } = await context.running('before ', options);
       stream.close();
       const again = await (await context.open(job)).hasText('before');
       await new Promise((resolve) => setTimeout(resolve, 1.25 * graceMs));

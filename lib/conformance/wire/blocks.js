@@ -1,6 +1,6 @@
 /**
- * Reads an event stream byte by byte and keeps what a lenient parser hides: bytes that are not UTF-8, lines that
- * are no field, and a last block without its blank line. Used by `Stream` alone.
+ * Reads an event stream byte by byte and records faults that a lenient parser hides: bytes that are not UTF-8,
+ * lines without a field, and a last block without its blank line. Used only by `Stream`.
  */
 
 /**
@@ -8,7 +8,7 @@
  * @typedef {object} Block
  * @property {string} [event] the last `event` field
  * @property {string} [id] the last `id` field
- * @property {string} [data] the `data` fields, joined by LF; undefined: there was none
+ * @property {string} [data] the `data` fields, joined by LF; undefined: no such field
  * @property {string} [retry]
  * @property {number} end offset in the body of the byte after the blank line
  */
@@ -20,7 +20,7 @@ const BOM = '\ufeff';
 
 export class BlockReader {
   #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  /** @type {Buffer[]} pieces of the line that has not ended */
+  /** @type {Buffer[]} pieces of the incomplete line */
   #line = [];
   #afterCr = false;
   #first = true;
@@ -29,12 +29,12 @@ export class BlockReader {
   #offset = 0;
   #onBlock;
 
-  /** @type {string[]} departures from the grammar */
+  /** @type {string[]} violations of the grammar */
   violations = [];
   /** @type {string[]} text after the colon of each comment line */
   comments = [];
 
-  /** @param {(block: Block) => void} onBlock called for each block that has a field */
+  /** @param {(block: Block) => void} onBlock called for each block with a field */
   constructor(onBlock) {
     this.#onBlock = onBlock;
   }
@@ -45,7 +45,7 @@ export class BlockReader {
     for (let i = 0; i < bytes.length; i += 1) {
       const byte = bytes[i];
       if (byte === LF && this.#afterCr && start === i) {
-        // The second half of CRLF: it belongs to the line that has ended.
+        // The second half of CRLF: it belongs to the previous line.
         this.#afterCr = false;
         start = i + 1;
         continue;
@@ -63,7 +63,7 @@ export class BlockReader {
     this.#offset += bytes.length;
   }
 
-  /** The body has ended. */
+  /** Call it at the end of the body. */
   end() {
     if (this.#line.length > 0 || this.#block.lines > 0) {
       this.violations.push('the body ends in the middle of an event: clients discard it');

@@ -1,4 +1,4 @@
-/** How a rule ends before its last line. */
+/** Exceptions of rules. */
 
 /** The server breaks the rule. */
 export class Failure extends Error {
@@ -12,7 +12,7 @@ export class Skip extends Error {
 
 /**
  * @param {unknown} condition
- * @param {string | (() => string)} message what is wrong if the condition does not hold
+ * @param {string | (() => string)} message the fault if the condition is false
  * @returns {asserts condition}
  */
 export function check(condition, message) {

@@ -1,4 +1,4 @@
-/** An answer of the server under test, on a connection of its own: status, head, and the events as they come. */
+/** An answer of the server under test, on a separate connection: status, head, and the events as they arrive. */
 import http from 'node:http';
 import https from 'node:https';
 import { BlockReader } from './blocks.js';
@@ -25,7 +25,7 @@ export class Stream {
   response;
   /** @type {Block[]} */
   blocks = [];
-  /** @type {Item[]} what the adapter reads from the blocks */
+  /** @type {Item[]} items that the adapter decoded from the blocks */
   items = [];
   /** `end`: the body is complete; `cut`: the connection closed before that. @type {'open' | 'end' | 'cut'} */
   state = 'open';
@@ -119,7 +119,7 @@ export class Stream {
     return Buffer.concat(this.#chunks).toString('utf8');
   }
 
-  /** The body as JSON; undefined: it is none. @returns {any} */
+  /** The body as JSON; undefined: not JSON. @returns {any} */
   get json() {
     try {
       return JSON.parse(this.body);
@@ -175,31 +175,31 @@ export class Stream {
   #ending() {
     const code = /** @type {any} */ (this.error)?.code;
     if (this.response === undefined) return `the connection failed (${code ?? 'closed'})`;
-    const how = this.state === 'end' ? 'the response ended' : 'the connection was cut';
-    return `${how}${this.#soFar()}`;
+    const ending = this.state === 'end' ? 'the response ended' : 'the connection was cut';
+    return `${ending}${this.#soFar()}`;
   }
 
-  /** The status and the head are there. */
+  /** Resolves when the status and the head have arrived. */
   head() {
     return this.until(() => this.response !== undefined, 'response');
   }
 
-  /** The body is complete. */
+  /** Resolves when the body is complete. */
   ended() {
     return this.until(() => this.state === 'end', 'proper end of the response');
   }
 
-  /** The response has ended, or the connection was cut. */
+  /** Resolves when the response has ended or the connection was cut. */
   closed() {
     return this.until(() => this.state !== 'open', 'end of the connection');
   }
 
-  /** @param {string} text that the text of the stream must contain at last */
+  /** @param {string} text that the text of the stream must finally contain */
   hasText(text) {
     return this.until(() => this.text.includes(text), `text ${brief(text)}`);
   }
 
-  /** Stops reading: the socket's buffers fill. */
+  /** Stops reading, so that the socket's buffers fill. */
   pause() {
     this.response?.pause();
   }

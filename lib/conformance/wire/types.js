@@ -1,4 +1,4 @@
-/** Requests of the suite, and the events of the answers, in terms that all dialects share. Types only. */
+/** Requests of the suite, and the events of the answers, in terms common to all dialects. Types only. */
 
 /**
  * One request of the suite.
@@ -11,13 +11,13 @@
  */
 
 /**
- * One thing that a block of a stream says, in terms that all dialects share.
+ * One item decoded from a block of a stream, in terms common to all dialects.
  * @typedef {object} Item
  * @property {'text' | 'terminal' | 'gap' | 'other'} kind `gap`: the server announces that a part is missing
  * @property {string} [text] of the kind `text`
  * @property {'complete' | 'error' | 'cancelled'} [outcome] of the kind `terminal`
- * @property {string} [cursor] a reader that has this item resumes with it
- * @property {string} [job] id of the job, in streams of several
+ * @property {string} [cursor] the cursor to resume with after this item
+ * @property {string} [job] id of the job, in streams of several jobs
  * @property {string} [raw] the data of the block
  */
 

@@ -10,7 +10,7 @@ export const FACES_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: 10_000,
     flag: 'head-hold-ms',
-    help: 'how long the OpenAI endpoints wait for the first token before they send the head of a stream',
+    help: 'longest wait of the OpenAI endpoints for the first token before they send the head of a stream',
     more: 'A job that fails within this time is answered by an HTTP status, so that SDKs can retry.',
   },
   {
@@ -19,7 +19,7 @@ export const FACES_OPTIONS = Object.freeze([
     choices: ['reasoning_content', 'reasoning', 'both'],
     default: 'reasoning_content',
     flag: 'reasoning-field',
-    help: 'member that carries reasoning in the answers of `/v1/chat/completions`',
+    help: 'member with the reasoning in answers of `/v1/chat/completions`',
   },
   {
     path: 'embeddings.maxInputs',
@@ -28,14 +28,14 @@ export const FACES_OPTIONS = Object.freeze([
     max: 2048,
     default: 256,
     flag: 'embeddings-max-inputs',
-    help: 'waiting inputs, of all requests together, at which the call of the upstream is made',
+    help: 'number of waiting inputs, over all requests, at which the upstream is called',
   },
   {
     path: 'embeddings.idleMs',
     type: 'milliseconds',
     default: 5,
     flag: 'embeddings-idle-ms',
-    help: 'time without a further request for embeddings after which the call is made',
+    help: 'time without a further request for embeddings after which the upstream is called',
   },
   {
     path: 'embeddings.maxWaitMs',
@@ -58,7 +58,7 @@ export const FACES_OPTIONS = Object.freeze([
     min: 1,
     default: DAY_MS,
     flag: 'responses-ttl-ms',
-    help: 'how long `/v1/responses` keeps a stored response after its end',
+    help: 'time that `/v1/responses` keeps a stored response after its end',
   },
   {
     path: 'responses.maxCount',
@@ -67,7 +67,7 @@ export const FACES_OPTIONS = Object.freeze([
     min: 1,
     default: 10_000,
     flag: 'responses-max-count',
-    help: 'stored responses; beyond it the oldest is deleted first',
+    help: 'stored responses; beyond this the oldest is deleted',
   },
   {
     path: 'responses.maxBytes',
@@ -76,6 +76,6 @@ export const FACES_OPTIONS = Object.freeze([
     min: 1,
     default: 256 * MIB,
     flag: 'responses-max-bytes',
-    help: 'bytes of the stored responses, with their inputs; the oldest is deleted first',
+    help: 'size of the stored responses with their inputs; beyond this the oldest is deleted',
   },
 ]);

@@ -3,8 +3,8 @@
 const MANY = 1_000_000;
 
 /**
- * Calls in the provider at once. A provider that takes batches serves several prompts per call; one that
- * takes a single prompt per call mostly waits for its upstream.
+ * Concurrent calls of the provider. A provider that accepts batches serves several prompts per call; one that
+ * accepts a single prompt per call mostly waits for its upstream.
  */
 export const MAX_CONCURRENCY = Object.freeze({ batched: 5, unbatched: 64 });
 
@@ -28,14 +28,14 @@ export const JOBS_OPTIONS = Object.freeze([
     max: 10_000,
     default: 8,
     flag: 'max-batch-size',
-    help: 'prompts in one call, for a provider that takes batches',
+    help: 'prompts per call, for a provider that accepts batches',
   },
   {
     path: 'batching.idleFlushMs',
     type: 'milliseconds',
     default: 100,
     flag: 'idle-flush-ms',
-    help: 'time without a new prompt after which a batch is sent although it is not full',
+    help: 'time without a new prompt after which an incomplete batch is sent',
   },
   {
     path: 'batching.maxWaitMs',
@@ -53,7 +53,7 @@ export const JOBS_OPTIONS = Object.freeze([
     defaultText: `${MAX_CONCURRENCY.batched} for a provider that takes batches, else ${MAX_CONCURRENCY.unbatched}`,
     flag: 'max-concurrency',
     formerly: 'maxInFlightBatches',
-    help: 'calls in the provider at once; a batch is one call',
+    help: 'concurrent calls of the provider; a batch is one call',
   },
   {
     path: 'incomingCapacity',
@@ -78,7 +78,7 @@ export const JOBS_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: 1000,
     flag: 'admission-wait-ms',
-    help: 'how long a submission waits for room before it is refused with 503',
+    help: 'longest wait of a submission for room, after which it is refused with 503',
   },
   {
     path: 'retry.attempts',
@@ -119,14 +119,14 @@ export const JOBS_OPTIONS = Object.freeze([
     choices: ['cancel', 'continue'],
     default: 'cancel',
     flag: 'on-disconnect',
-    help: 'default of `on_disconnect`: whether a job goes on after its last reader has left',
+    help: 'default of `on_disconnect`: whether a job continues after its last reader has disconnected',
   },
   {
     path: 'disconnectGraceMs',
     type: 'milliseconds',
     default: 30_000,
     flag: 'disconnect-grace-ms',
-    help: 'default of `disconnect_grace_ms`: time for a reader to come back',
+    help: 'default of `disconnect_grace_ms`: time for a reader to reconnect',
   },
   {
     path: 'maxWallMs',
@@ -134,14 +134,14 @@ export const JOBS_OPTIONS = Object.freeze([
     min: 1,
     default: 300_000,
     flag: 'max-wall-ms',
-    help: 'default of `max_wall_ms`: time a job may take, waiting included',
+    help: 'default of `max_wall_ms`: time limit of a job, waiting included',
   },
   {
     path: 'retentionMs',
     type: 'milliseconds',
     default: 300_000,
     flag: 'retention-ms',
-    help: 'how long a finished job is kept',
+    help: 'time that a finished job is kept',
   },
   {
     path: 'maxRetainedJobs',

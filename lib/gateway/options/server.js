@@ -18,7 +18,7 @@ export const SERVER_OPTIONS = Object.freeze([
     type: 'other',
     jsType: "string | import('../cluster/options.js').RedisOptions",
     takes: 'a URL or an object',
-    help: 'Redis server that makes several processes one gateway',
+    help: 'Redis server through which several processes form one gateway',
     more: 'See [scaling](scaling.md).',
   },
   {
@@ -28,7 +28,7 @@ export const SERVER_OPTIONS = Object.freeze([
     max: 64,
     default: 1,
     flag: 'reactors',
-    help: 'native threads that jobs are spread over; one carries tens of thousands of tokens a second',
+    help: 'native threads for jobs; one handles tens of thousands of tokens a second',
   },
   {
     path: 'memoryBudgetBytes',
@@ -56,7 +56,7 @@ export const SERVER_OPTIONS = Object.freeze([
     min: 1,
     default: 30_000,
     flag: 'body-idle-ms',
-    help: 'silence of a client within a body after which the request ends with 408',
+    help: 'time without data in a request body after which the request ends with 408',
   },
   {
     path: 'metrics.processDefaults',
@@ -102,7 +102,7 @@ export const SERVER_OPTIONS = Object.freeze([
     jsType: "import('../http/middleware/authenticate.js').Authenticate",
     takes: 'a function',
     defaultText: 'the check of keys',
-    help: 'identifies the caller of a request, in place of the check of keys',
+    help: 'identifies the caller of a request; replaces the check of keys',
     more:
       '`(req) => principal`, or `{principal, organisation, account, models, limits, admin}`; sync or async; ' +
       'throw an `HttpError` to refuse. The id of a key brings the configuration of that key.',
@@ -113,7 +113,7 @@ export const SERVER_OPTIONS = Object.freeze([
     takes: 'paths',
     flag: 'log-file',
     flagValue: 'FILE',
-    help: 'log files to follow for `/v1/logs`, for example of an engine, next to the errors of the gateway',
+    help: "log files to follow for `/v1/logs`, for example an engine's, in addition to the gateway's errors",
   },
   {
     path: 'logger',
@@ -129,6 +129,6 @@ export const SERVER_OPTIONS = Object.freeze([
     jsType: "import('../internal/time/clock.js').ManualClock",
     takes: 'a `ManualClock`',
     defaultText: 'real time',
-    help: 'time for tests. Admission and drain always wait in real time',
+    help: 'clock for tests. Admission and drain always wait in real time',
   },
 ]);

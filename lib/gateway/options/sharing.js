@@ -11,7 +11,7 @@ export const SHARING_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: DAY_MS,
     flag: 'idempotency-ttl-ms',
-    help: 'how long an idempotency key is kept',
+    help: 'time that an idempotency key is kept',
   },
   {
     path: 'idempotency.maxKeys',
@@ -28,7 +28,7 @@ export const SHARING_OPTIONS = Object.freeze([
     choices: ['off', 'auto'],
     default: 'auto',
     flag: 'cache',
-    help: 'share the answers of identical prompts: `auto` at temperature 0, and where a job asks for it',
+    help: 'share answers between identical prompts: `auto` at temperature 0, and for jobs that request it',
   },
   {
     path: 'cache.scope',
@@ -36,7 +36,7 @@ export const SHARING_OPTIONS = Object.freeze([
     choices: ['principal', 'organisation', 'global'],
     default: 'principal',
     flag: 'cache-scope',
-    help: 'callers who share answers: one key, the keys of one organisation, or all',
+    help: 'callers that share answers: each key alone, the keys of one organisation, or all',
   },
   {
     path: 'cache.maxEntries',
@@ -61,7 +61,7 @@ export const SHARING_OPTIONS = Object.freeze([
     infinite: true,
     default: 300_000,
     flag: 'cache-ttl-ms',
-    help: 'how long a finished answer may be shared',
+    help: 'time for which a finished answer may be shared',
   },
   {
     path: 'cache.maxJoined',

@@ -12,7 +12,7 @@ export const STREAMS_OPTIONS = Object.freeze([
     max: MANY,
     default: 256,
     flag: 'stream-capacity',
-    help: 'tokens by which the slowest reader may lag before the provider waits',
+    help: 'tokens by which the slowest reader may lag before the provider is paused',
   },
   {
     path: 'stallMs',
@@ -20,7 +20,7 @@ export const STREAMS_OPTIONS = Object.freeze([
     min: 1,
     default: 10_000,
     flag: 'stall-ms',
-    help: 'time without progress after which a reader is cut off',
+    help: 'time without progress after which a reader is disconnected',
     more:
       'A reader whose machine acknowledges nothing is cut off after a minute at least (Linux, where the ' +
       'native thread writes).',
@@ -47,7 +47,7 @@ export const STREAMS_OPTIONS = Object.freeze([
     type: 'milliseconds',
     default: 2000,
     flag: 'reconnect-ms',
-    help: 'the `retry:` of streams: how long a browser waits before it reconnects',
+    help: 'the `retry:` of streams: time that a browser waits before it reconnects',
   },
   {
     path: 'maxStreams',
@@ -56,7 +56,7 @@ export const STREAMS_OPTIONS = Object.freeze([
     max: MANY,
     default: 10_000,
     flag: 'max-streams',
-    help: 'event streams open over HTTP at once; further ones end at once, with a longer `retry:`',
+    help: 'event streams open over HTTP at once; further ones are closed at once, with a longer `retry:`',
   },
   {
     path: 'egress',
@@ -64,7 +64,7 @@ export const STREAMS_OPTIONS = Object.freeze([
     choices: ['auto', 'shared', 'node'],
     default: 'auto',
     flag: 'egress',
-    help: 'writer of streams to their sockets: `auto` and `shared` the native thread, `node` Node',
+    help: 'writer of streams to their sockets: the native thread (`auto`, `shared`) or Node (`node`)',
     more:
       '`auto` uses the native thread where the response is plain HTTP/1.1 on a plain socket. In the server ' +
       'of `listen()` that thread also has the connection to itself until the stream ends: the response ' +

@@ -1,4 +1,4 @@
-import { ResponseEgress } from '../sse/response.js';
+import { SseResponse } from '../sse/response.js';
 import { jobMoved, jobNotFound, overloaded } from '../../jobs/errors.js';
 import { failureAnswer } from './failure.js';
 import { setUpstream } from '../respond.js';
@@ -10,7 +10,7 @@ import { setUpstream } from '../respond.js';
 /** @typedef {import('./orphans.js').FaceRequest} FaceRequest */
 
 /**
- * Events of jobs, as those of a JobLifecycle.
+ * Events of jobs, like those of a JobLifecycle.
  * @typedef {{on: (event: 'begun' | 'ended' | 'purged' | 'dropped',
  *   listener: (record: JobRecord) => void) => unknown}} JobEvents
  */
@@ -18,13 +18,13 @@ import { setUpstream } from '../respond.js';
 /**
  * The connections of a job.
  * @typedef {object} JobCalls
- * @property {number} calls open ones
- * @property {boolean} answered whether one has been sent all of the answer
- * @property {FaceRequest} [request] that a retry may repeat
+ * @property {number} calls open calls
+ * @property {boolean} answered whether one call has sent the complete answer
+ * @property {FaceRequest} [request] a request that a retry may repeat
  */
 
 /**
- * The HTTP calls of the faces that wait for jobs: each counts as a reader of its job from the start,
+ * The HTTP calls of faces that wait for jobs: each counts as a reader of its job from the start,
  * waits for the first entry or the end, and streams or answers. Main thread; lives as long as its hub.
  */
 export class FaceCalls {
@@ -37,9 +37,12 @@ export class FaceCalls {
   #waiting = new Map();
   /** @type {WeakMap<JobRecord, JobCalls>} */
   #counts = new WeakMap();
-  /** Places among the open streams, of responses that do not stream yet. @type {WeakMap<ServerResponse, () => void>} */
+  /**
+   * Places among the open streams, held by responses that do not stream yet. @type {WeakMap<ServerResponse, () =>
+   * void>}
+   */
   #places = new WeakMap();
-  /** Jobs whose ending does not come to this process. @type {WeakSet<JobRecord>} */
+  /** Jobs whose ending this process will not receive. @type {WeakSet<JobRecord>} */
   #lost = new WeakSet();
   #orphans;
 
@@ -77,7 +80,7 @@ export class FaceCalls {
 
   /**
    * @param {JobRecord} record
-   * @returns {boolean} whether its ending does not come to this process
+   * @returns {boolean} whether this process will not receive its ending
    */
   isLost(record) {
     return this.#lost.has(record);
@@ -104,8 +107,8 @@ export class FaceCalls {
   }
 
   /**
-   * A handler whose responses take places. A place is free again when its stream or its response has closed, or
-   * when the handler ends without a stream: nobody may ever read the answer to a refused request.
+   * Wraps a handler whose responses take places. A place is freed when its stream or its response has closed, or
+   * when the handler ends without a stream, because the client may never read the answer to a refused request.
    * @param {import('../router.js').Handle} handle
    * @returns {import('../router.js').Handle}
    */
@@ -120,15 +123,15 @@ export class FaceCalls {
   }
 
   /**
-   * Takes a place among the open streams for a response that is to be one: while its head is held, too. For handlers
-   * `withPlaces`.
+   * Takes a place among the open streams for a response that will be a stream, even while its head is held. For
+   * handlers in `withPlaces`.
    * @param {ServerResponse} res with nothing written yet
    * @param {string} principal
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 when there is none
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 if there is no place
    */
   takePlace(res, principal) {
     if (!this.#open.hasRoom(principal)) throw overloaded();
-    // Its client has left.
+    // The client has disconnected.
     if (res.destroyed) return;
     const close = this.#open.open(principal);
     this.#places.set(res, close);
@@ -139,7 +142,7 @@ export class FaceCalls {
 
   /**
    * @param {ServerResponse} res
-   * @returns {() => void} to be called once, to free its place; does nothing where it has none
+   * @returns {() => void} frees its place, if any; call it once
    */
   placeOf(res) {
     const close = this.#places.get(res) ?? (() => {});
@@ -148,12 +151,13 @@ export class FaceCalls {
   }
 
   /**
-   * Connects a response to the jobs that it will answer.
+   * Connects a response to the jobs of its answer.
    * @param {ServerResponse} res with nothing written yet
    * @param {JobRecord[]} records of its answers, at least one
-   * @param {FaceRequest} [request] what a retry repeats; default: that of the job's other calls
+   * @param {FaceRequest} [request] the request that a retry may repeat; default: the request of the job's other
+   *   calls
    * @param {(complete: boolean) => void} [onLeft] called once, when its connection has ended;
-   *   `complete`: the client has been sent all of the answer
+   *   `complete`: the complete answer was sent
    * @returns {FaceCall}
    */
   join(res, records, request, onLeft) {
@@ -238,8 +242,8 @@ export class FaceCall {
   /**
    * @param {() => boolean} reached
    * @param {number} [holdMs] longest wait; default: none
-   * @returns {Promise<boolean>} false: the client has left
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 when a job has moved
+   * @returns {Promise<boolean>} false: the client has disconnected
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 if a job has moved
    */
   async #until(reached, holdMs) {
     let late = false;
@@ -265,10 +269,10 @@ export class FaceCall {
   }
 
   /**
-   * Waits until the head of a stream may be sent: a job has its first entry, or has ended well, or
+   * Waits until the head of a stream may be sent: a job has its first entry or has succeeded, or
    * `headHoldMs` have passed.
-   * @returns {Promise<boolean>} false: the client has left
-   * @throws {import('../../internal/util/http-error.js').HttpError} when a job failed before its
+   * @returns {Promise<boolean>} false: the client has disconnected
+   * @throws {import('../../internal/util/http-error.js').HttpError} if a job failed before its
    *   first entry
    */
   async beginning() {
@@ -283,8 +287,8 @@ export class FaceCall {
 
   /**
    * Waits for the ends of all jobs.
-   * @returns {Promise<boolean>} false: the client has left
-   * @throws {import('../../internal/util/http-error.js').HttpError} when a job has failed
+   * @returns {Promise<boolean>} false: the client has disconnected
+   * @throws {import('../../internal/util/http-error.js').HttpError} if a job has failed
    */
   async ending() {
     const failed = () => this.#records.find((each) => each.ended && !isComplete(each));
@@ -296,9 +300,9 @@ export class FaceCall {
   }
 
   /**
-   * As `ending`.
+   * Like `ending`.
    * @returns {Promise<JobState[] | undefined>} the states of all answers, with items; undefined: the
-   *   client has left
+   *   client has disconnected
    */
   async states() {
     if (!(await this.ending())) return undefined;
@@ -320,18 +324,15 @@ export class FaceCall {
    */
   stream(face) {
     this.#streams = true;
-    const { hub, egress } = this.#calls;
+    const { hub, egress: mode, moves } = this.#calls;
     const members = this.#handles().map((handle) => ({ handle, cursor: '' }));
     const closed = this.#calls.placeOf(this.#res);
     const onClosed = (/** @type {boolean} */ complete) => {
       closed();
       this.#leave(complete);
     };
-    const { moves } = this.#calls;
-    new ResponseEgress(this.#res, { mode: egress, moves, onClosed }).connect(hub, members, {
-      face,
-    });
-    // From here on the stream itself is the reader.
+    new SseResponse(this.#res, { mode, moves, onClosed }).connect(hub, members, { face });
+    // From here on the stream counts as the reader.
     this.#release();
   }
 }

@@ -1,10 +1,10 @@
-/** What a face answers for a job that failed before its first byte was sent. Pure functions. */
+/** The answer of a face for a job that failed before its first byte was sent. Pure functions. */
 import { HttpError } from '../../internal/util/http-error.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 
-/** Refusals of an upstream that are about the request itself: the client gets them as they are. */
+/** Refusals of an upstream that are about the request itself: passed to the client unchanged. */
 const PASSED_ON = new Set([400, 404, 413, 422]);
 const MS_PER_S = 1000;
 
@@ -20,7 +20,7 @@ const STATUS_OF_CODE = {
   answer_dropped: 503,
 };
 
-/** Nothing that the client does helps before the server is changed, or the upstream recovers. */
+/** The client cannot fix these: the server's configuration or the upstream must change. */
 const NO_RETRY = { 'x-should-retry': 'false' };
 
 /**
@@ -48,12 +48,12 @@ function cancelled(reason) {
  */
 export function failureAnswer(record, { error, reason }) {
   if (error === undefined) return cancelled(reason);
-  // Of a shared answer the job that calls the upstream knows more.
+  // For a shared answer, the job that calls the upstream has the details.
   return answerFor(error, record.failure ?? record.answer?.failure ?? {});
 }
 
 /**
- * @param {{code: string, message: string, type: string}} error as on the wire
+ * @param {{code: string, message: string, type: string}} error in the format of answers
  * @param {Pick<import('../../jobs/execution/failure.js').Failure, 'upstream' | 'retryAfterMs'>} cause
  * @returns {HttpError}
  */
@@ -65,7 +65,7 @@ export function answerFor({ code, message, type }, { upstream, retryAfterMs }) {
       code: upstream.code || code,
       param: upstream.param || null,
     });
-    // An error object without a code stays one.
+    // An error object without a code stays without one.
     if (upstream.message !== '') refusal.wireCode = upstream.code;
     return refusal;
   }

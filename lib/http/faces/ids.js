@@ -1,10 +1,10 @@
-/** Ids of faces: one tail of 24 characters under the prefix of each. Pure functions. */
+/** Ids of faces: the prefix of a face and a common tail of 24 characters. Pure functions. */
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
 const JOB_PREFIX = 'job_';
 
-/** @param {JobRecord} record @returns {string} the part of its id that all faces share */
+/** @param {JobRecord} record @returns {string} the part of its id common to all faces */
 export function tailOf({ id }) {
   return id.slice(JOB_PREFIX.length);
 }
@@ -12,14 +12,14 @@ export function tailOf({ id }) {
 /**
  * @param {string} prefix of the face, with its separator
  * @param {string} id of the face
- * @returns {string} id of the job; of no job when the prefix is another
+ * @returns {string} id of the job; an unknown id if the prefix differs
  */
 export function jobIdOf(prefix, id) {
   return id.startsWith(prefix) ? JOB_PREFIX + id.slice(prefix.length) : '';
 }
 
 /**
- * What a face keeps with its job.
+ * Data that a face stores with its job.
  * @param {JobRecord | undefined} record
  * @param {string} dialect
  * @returns {any} undefined for a job of another face

@@ -4,18 +4,18 @@
  * Orphans of this process, or of all processes of a deployment.
  * @typedef {object} OrphansPort
  * @property {(record: JobRecord, request: FaceRequest) => void} add
- * @property {(record: JobRecord) => void} delete a job that was joined, answered or purged
+ * @property {(record: JobRecord) => void} delete removes a job that was joined, answered or purged
  * @property {(principal: string, request: FaceRequest) =>
- *   JobRecord | undefined | Promise<JobRecord | undefined>} take the oldest orphan of this request that runs
- *   or has completed; it is none any more
+ *   JobRecord | undefined | Promise<JobRecord | undefined>} take returns the oldest orphan of this request that is
+ *   running or has completed, and removes it from the orphans
  */
 
-/** How long after its creation a job may be joined by a retry. */
+/** Time after its creation during which a retry may join a job. */
 export const AGE_MS_MAX = 10 * 60_000;
 const ORPHANS_MAX = 10_000;
 
 /**
- * What a retry repeats.
+ * The part of a request that a retry repeats.
  * @typedef {object} FaceRequest
  * @property {string} path
  * @property {string} digest of the body's bytes
@@ -40,9 +40,9 @@ export function isJoinable(record, nowMs) {
 }
 
 /**
- * Jobs that lost all their connections before one was answered in full. A client whose connection
+ * Jobs that lost all connections before one received the complete answer. A client whose connection
  * broke sends the same request again, with a count of retries: it then joins the oldest such job, so
- * that the model is not asked and paid twice. Main thread only.
+ * that the model is not called and paid twice. Main thread only.
  * @implements {OrphansPort}
  */
 export class Orphans {
@@ -88,8 +88,8 @@ export class Orphans {
   /**
    * @param {string} principal
    * @param {FaceRequest} request
-   * @returns {JobRecord | undefined} the oldest orphan of this request that runs or has completed; it
-   *   is none any more
+   * @returns {JobRecord | undefined} the oldest orphan of this request that is running or has completed; it
+   *   is removed from the orphans
    */
   take(principal, request) {
     if (this.#keys.size === 0) return undefined;

@@ -5,14 +5,14 @@ import { AGE_MS_MAX, Orphans, isJoinable } from './orphans.js';
 /** @typedef {import('./orphans.js').OrphansPort} OrphansPort */
 
 /**
- * The orphans of all processes of a deployment: a retry joins its job from whichever process it reaches.
- * While Redis is away, a job that loses its clients becomes no orphan. Main thread.
+ * The orphans of all processes of a deployment: a retry at any process joins its job.
+ * While Redis is away, jobs that lose their clients do not become orphans. Main thread.
  * @implements {OrphansPort}
  */
 export class SharedOrphans {
-  /** Jobs of requests with several prompts: only their own process knows which ones belong together. */
+  /** Jobs of requests with several prompts: only their own process has the relation between them. */
   #own = new Orphans();
-  /** Those that this process has added. @type {Map<JobRecord, FaceRequest>} */
+  /** Orphans added by this process. @type {Map<JobRecord, FaceRequest>} */
   #added = new Map();
   #store;
   #directory;

@@ -1,4 +1,4 @@
-/** The way of a face's request to its job: a retry joins, else the request is submitted. */
+/** Finds or creates the job of a face's request: a retry joins, any other request is submitted. */
 import { departureOf } from '../departure.js';
 import { idempotencyKeyOf } from '../routes/jobs.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
@@ -8,11 +8,11 @@ import { setHeaders, setUpstream } from '../respond.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A retrying client comes back within this time. */
+/** Time within which a client may retry. */
 export const RETRY_GRACE_MS = 2000;
 
 /**
- * The job that a retry joins: its client sends a count of retries, and no key.
+ * The job that a retry joins: the client sends a retry count and no key.
  * @param {import('./calls.js').FaceCalls} calls
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
@@ -29,15 +29,15 @@ export async function joinOrphan(calls, req, res, principal, request) {
 }
 
 /**
- * Submits a request, and sets the headers of its answer that say how it was admitted.
+ * Submits a request, and sets the headers of its answer about the admission.
  * @param {import('../../jobs/admission/admission.js').Admission} admission
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {import('../../jobs/admission/types.js').InterpretedSubmission} submission without a
- *   signal; its key and cache control are those of the request where it has none
+ *   signal; default of key and cache control: those of the request
  * @param {string} [conversationParam] the body's member that names the conversation
  * @returns {Promise<{record: JobRecord, replayed: boolean} | undefined>} `replayed`: the job of a known
- *   key; undefined: the client has left
+ *   key; undefined: the client has disconnected
  * @throws {import('../../internal/util/http-error.js').HttpError}
  */
 export async function submitFaced(
@@ -72,8 +72,8 @@ export async function submitFaced(
  * @param {boolean} stream whether it is streamed
  * @param {() => void} onReady called before the answer, also before that of a failed job
  * @returns {Promise<import('../../streams/types.js').JobState[] | undefined>} the states of all
- *   choices; empty for a stream; undefined: the client has left
- * @throws {import('../../internal/util/http-error.js').HttpError} when a job has failed
+ *   choices; empty for a stream; undefined: the client has disconnected
+ * @throws {import('../../internal/util/http-error.js').HttpError} if a job has failed
  */
 export async function ready(call, stream, onReady) {
   try {

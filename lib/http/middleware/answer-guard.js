@@ -2,9 +2,9 @@
 const SMALL_BYTES = 256 * 1024;
 
 /**
- * Guards an answer that is written and that its client has not read yet: it counts in the memory budget,
- * and a client that takes nothing for `stallMs` loses its connection. Event streams, which are not
- * complete when their handler returns, have limits of their own. Main thread.
+ * Guards a written answer that its client has not read yet: it counts in the memory budget,
+ * and a client without progress for `stallMs` is disconnected. Event streams, which are not
+ * complete when their handler returns, have their own limits. Main thread.
  * @param {import('node:http').ServerResponse} res
  * @param {object} options
  * @param {import('../../internal/util/memory-budget.js').MemoryBudget} options.memory

@@ -9,14 +9,14 @@ import { toHttpError } from '../error-handler.js';
 
 /** @typedef {import('../../services/audit/entries.js').AuditTrail['note']} Note */
 
-/** The note of endpoints that are not recorded. @type {Note} */
+/** The `note` of unrecorded endpoints. @type {Note} */
 export const NOT_RECORDED = () => {};
 
 /** @param {Record<string, string | undefined>} params of the path */
 const targetOf = ({ id, '*': rest }) => id ?? rest ?? null;
 
 /**
- * Runs an endpoint, and records what came of it.
+ * Runs an endpoint, and records its outcome.
  * @param {import('../../services/audit/entries.js').AuditPort} audit
  * @param {AuditSpec} spec
  * @param {object} request
@@ -36,6 +36,6 @@ export async function recorded(audit, spec, { res, principal, params }, run) {
     trail.end({ status, code });
     throw error;
   }
-  // Without an answer the client has left before its request was complete, and nothing was done.
+  // No answer: the client disconnected before its request was complete, so it had no effect.
   trail.end(res.headersSent ? { status: res.statusCode } : { code: 'client_left' });
 }

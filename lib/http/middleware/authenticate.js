@@ -1,6 +1,6 @@
 /**
- * Finds the principal that a request belongs to: from the key in `Authorization` or `x-api-key`, from the user's
- * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers are one.
+ * Finds the principal of a request: from the key in `Authorization` or `x-api-key`, from the user's
+ * `authenticate` hook, or from a signed stream URL. Without keys and hook all callers have the same principal.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
@@ -11,7 +11,7 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /**
- * The request as an `authenticate` hook sees it: Node's, with Express's `get(name)` for a header.
+ * The request passed to an `authenticate` hook: Node's, with Express's `get(name)` for a header.
  * @typedef {IncomingMessage & {get: (name: string) => any}} HookRequest
  */
 
@@ -40,8 +40,8 @@ export function unauthorized(code, message) {
 }
 
 /**
- * Access by the last good key of each connection. A client sends the same one with each request, and comparing it
- * with its own tells nobody anything about keys of others.
+ * Access by the last valid key of each connection. A client sends the same key with each request, and comparing it
+ * with its own earlier key reveals nothing about other keys.
  * @type {WeakMap<object, {given: string, revision: object, access: Readonly<Access>}>}
  */
 const lastByConnection = new WeakMap();
@@ -77,10 +77,10 @@ function findByKey(access, { authorization: header, 'x-api-key': bare }) {
     const message = 'A key is needed: send it as "Authorization: Bearer KEY".';
     throw unauthorized('missing_api_key', message);
   }
-  // Anthropic's clients send a bare key.
+  // Anthropic's clients send the key without a scheme.
   const key = header ? /^Bearer +([^ \t]+) *$/i.exec(header)?.[1] : String(bare);
   const found = key === undefined ? undefined : access.byKey(key);
-  if (found === undefined) throw unauthorized('invalid_api_key', 'This is no valid key.');
+  if (found === undefined) throw unauthorized('invalid_api_key', 'This key is not valid.');
   return found;
 }
 
@@ -100,7 +100,7 @@ function principalByToken(streamUrls, req, query) {
     throw unauthorized('stream_url_invalid', 'This stream_url is not signed for these jobs.');
   }
   if (opened.revoked) {
-    throw unauthorized('stream_url_invalid', 'The key that this stream_url is for is gone.');
+    throw unauthorized('stream_url_invalid', 'The key of this stream_url was removed or disabled.');
   }
   return opened.principal;
 }
@@ -108,7 +108,7 @@ function principalByToken(streamUrls, req, query) {
 /**
  * @param {object} deps
  * @param {AccessControl} deps.access
- * @param {Authenticate} [deps.authenticate] the user's hook, in place of keys
+ * @param {Authenticate} [deps.authenticate] the user's hook, which replaces keys
  * @param {import('../../jobs/policy/signed-urls.js').StreamUrls} deps.streamUrls
  */
 export function createAuthenticator({ access, authenticate, streamUrls }) {

@@ -8,7 +8,7 @@ import { SMALL_BYTES, hasCome, isEmptyBody, tooLarge } from './body.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A body is held twice: as bytes, and parsed. */
+/** A body uses memory twice: as bytes, and parsed. */
 const COPIES = 2;
 
 /**
@@ -27,7 +27,7 @@ function timedOut(req, res, idleMs) {
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {HttpError} error after which the connection is closed
- * @returns {HttpError} the same
+ * @returns {HttpError} the same error
  */
 function closing(req, res, error) {
   res.setHeader('Connection', 'close');
@@ -47,19 +47,19 @@ function closing(req, res, error) {
  * @param {number} options.idleMs longest silence of the client
  * @param {number} options.bytesMax of the body, decoded
  * @param {() => T | Promise<T>} read must attach its listeners synchronously
- * @returns {T | Promise<T>} as `read`
+ * @returns {T | Promise<T>} result of `read`
  * @throws {HttpError} 408, 503, and the errors of `read`
  */
 export function guardBody(req, res, options, read) {
   const { memory, principal, resource = 'bodies', idleMs, bytesMax } = options;
   if (isEmptyBody(req)) return read();
   const declared = Number(req.headers['content-length'] ?? 0);
-  // The declared length alone refuses it; nothing is read.
+  // The declared length is too large: refuse without reading.
   if (declared > bytesMax) return read();
   let held = 0;
   const hold = (/** @type {number} */ bytes) => {
     if (bytes <= held) return;
-    // Small ones count but are never refused; their requests may be.
+    // Small bodies are counted but never refused; their requests may be.
     if (bytes > SMALL_BYTES) memory.check(resource, principal, COPIES * (bytes - held));
     memory.count('bodies', principal, COPIES * (bytes - held));
     held = bytes;
@@ -67,9 +67,9 @@ export function guardBody(req, res, options, read) {
   const plain = (req.headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity';
   // A compressed body may expand up to the limit.
   hold(plain ? declared : bytesMax);
-  // It is emitted once.
+  // The event is emitted only once.
   res.on('close', () => memory.count('bodies', principal, -COPIES * held));
-  // There is nothing to wait for.
+  // No wait is needed.
   if (hasCome(req)) return read();
   let came = 0;
   return new Promise((resolve, reject) => {
@@ -115,7 +115,7 @@ export function guardBody(req, res, options, read) {
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {number} idleMs longest silence of the client
- * @param {(chunks: AsyncIterable<Buffer>) => Promise<T>} read gets the body
+ * @param {(chunks: AsyncIterable<Buffer>) => Promise<T>} read called with the body
  * @returns {Promise<T>}
  * @throws {HttpError} 408, and the errors of `read`
  */
@@ -142,9 +142,9 @@ export async function guardStream(req, res, idleMs, read) {
 }
 
 /**
- * Discards the body of a request that nobody reads, under the same limits as a body that is read. A
- * client that is silent for `idleMs`, or sends more than `bytesMax`, loses its connection, after the
- * answer or with a 408 or 413 in place of it.
+ * Discards an unread request body, under the same limits as for reading. A
+ * client that is silent for `idleMs`, or sends more than `bytesMax`, is disconnected, after the
+ * answer or with a 408 or 413 as the answer.
  * @param {IncomingMessage} req
  * @param {ServerResponse} res
  * @param {object} options
@@ -153,7 +153,7 @@ export async function guardStream(req, res, idleMs, read) {
  * @param {(error: HttpError) => void} options.fail answers the request
  */
 export function discardBody(req, res, { idleMs, bytesMax, fail }) {
-  // A parser in front of the handler has read it, or it has come with the head.
+  // An earlier middleware has read the body, or it arrived with the head.
   if (isEmptyBody(req) || req.complete || req.destroyed) return;
   const stop = (/** @type {() => HttpError} */ error) => {
     clearTimeout(timer);

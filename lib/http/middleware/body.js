@@ -28,9 +28,9 @@ export function tooLarge(bytesMax) {
 }
 
 /**
- * The body read by an earlier middleware, where Express's parsers store it.
+ * The body read by an earlier middleware, in the property used by Express's parsers.
  * @param {IncomingMessage} req
- * @returns {any} undefined when there is none
+ * @returns {any} undefined: no such body
  */
 const parsedBodyOf = (req) => /** @type {any} */ (req).body;
 
@@ -52,7 +52,7 @@ export function contentTypeOf({ headers }) {
   return lastContentType;
 }
 
-/** Clients send the same one again and again. */
+/** Cached, because clients usually repeat the same one. */
 let lastContentType = { header: '', ...parseContentType('') };
 
 /** @param {string} header */
@@ -84,17 +84,17 @@ function decoded(req) {
   return req.pipe(decoder());
 }
 
-/** Bodies up to this size are taken whole where they have come with the head. */
+/** Bodies up to this size are read at once if they arrived with the head. */
 export const SMALL_BYTES = 64 * 1024;
 
 /**
  * @param {IncomingMessage} req
- * @returns {boolean} whether a small body without an encoding has come whole, and nobody has begun to read it
+ * @returns {boolean} whether a small, unencoded, unread body has arrived completely
  */
 export function hasCome(req) {
   if (!req.complete || req.readableFlowing !== null || req.readableEncoding !== null) return false;
   const { 'content-length': length, 'content-encoding': encoding } = req.headers;
-  // Chunks have no length.
+  // A chunked body has no declared length.
   const isSmall = Number(length) <= SMALL_BYTES && Number(length) === req.readableLength;
   return isSmall && encoding === undefined && parsedBodyOf(req) === undefined;
 }
@@ -103,8 +103,8 @@ export function hasCome(req) {
  * Reads the whole body.
  * @param {IncomingMessage} req
  * @param {number} bytesMax after decoding
- * @returns {Buffer | Promise<Buffer>} a promise where the body has not come yet
- * @throws {HttpError} 413, 415; 400 when the body is cut short or badly encoded
+ * @returns {Buffer | Promise<Buffer>} a promise if the body has not arrived yet
+ * @throws {HttpError} 413, 415; 400 if the body is incomplete or badly encoded
  */
 export function readBytes(req, bytesMax) {
   const parsed = parsedBodyOf(req);
@@ -163,8 +163,8 @@ export function digestOf(body) {
  * @param {boolean} [options.exact] integers keep their digits, see `parseExact`; default false
  * @param {(bytes: Buffer) => void} [options.onBytes] called with the decoded body, unless an earlier
  *   middleware has read it
- * @returns {unknown} a promise where the body has not come yet; undefined when there is no body; an empty
- *   one counts as `{}`
+ * @returns {unknown} a promise if the body has not arrived yet; undefined without a body; an empty
+ *   body counts as `{}`
  * @throws {HttpError} 400 `invalid_json`, 413, 415
  */
 export function readJson(req, bytesMax, { optional = false, exact = false, onBytes } = {}) {
@@ -189,13 +189,13 @@ const BYTE_ORDER_MARK = 0xfeff;
 /**
  * @param {Buffer} bytes
  * @param {(text: string) => unknown} [parse]
- * @returns {unknown} undefined when there are none
+ * @returns {unknown} undefined without members
  * @throws {HttpError} 400 `invalid_json`
  */
 export function parseJson(bytes, parse = JSON.parse) {
   if (bytes.length === 0) return undefined;
   try {
-    // Text of invalid UTF-8 would get replacement characters.
+    // Decoding invalid UTF-8 would insert replacement characters.
     if (isUtf8(bytes)) {
       const text = bytes.toString();
       return parse(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text);

@@ -1,6 +1,6 @@
 /**
- * Refuses calls that a page of another origin sends. A browser sends some of them without a preflight
- * (a POST without a body, a link), so the CORS headers alone do not keep them out. Pure.
+ * Refuses calls from pages of other origins. A browser sends some of them without a preflight
+ * (a POST without a body, a link), so CORS headers are not sufficient against them. Pure.
  */
 import { HttpError } from '../../internal/util/http-error.js';
 
@@ -9,7 +9,7 @@ import { HttpError } from '../../internal/util/http-error.js';
 /**
  * @param {IncomingHttpHeaders} headers
  * @returns {string[]} names and ports that the caller may have used for this server. A page cannot send
- *   `X-Forwarded-Host` to another origin without a preflight, and a chain of proxies makes a list of it
+ *   `X-Forwarded-Host` to another origin without a preflight, and a chain of proxies makes it a list
  */
 function hostsOf({ host, ':authority': authority, 'x-forwarded-host': forwarded }) {
   const names = [host ?? authority ?? [], forwarded ?? []].flat();
@@ -17,7 +17,7 @@ function hostsOf({ host, ':authority': authority, 'x-forwarded-host': forwarded 
 }
 
 /**
- * The scheme is the origin's: a proxy that ends TLS changes the scheme and leaves the name.
+ * The scheme is the origin's: a proxy that terminates TLS changes the scheme but not the name.
  * @param {string} origin
  * @param {IncomingHttpHeaders} headers
  * @returns {boolean} whether `origin` names this server, with the default port of its scheme or without
@@ -34,7 +34,7 @@ function isThisHost(origin, headers) {
 /**
  * Without `Origin` and `Sec-Fetch-Site`, which programs other than browsers do not send, every call passes.
  * @param {import('node:http').IncomingMessage} req
- * @param {readonly string[]} allowed origins whose pages may call; `*` is any
+ * @param {readonly string[]} allowed origins whose pages may call; `*`: any origin
  * @throws {HttpError} 403
  */
 export function checkOrigin({ headers }, allowed) {

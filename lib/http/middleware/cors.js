@@ -5,12 +5,12 @@
 import { sendNoContent, setHeaders } from '../respond.js';
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
-/** What every preflight is told. */
+/** Constant headers of preflight responses. */
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, last-event-id, cache-control, x-request-id, ' +
   'if-match, if-none-match, stream-closed, stream-seq, stream-ttl, stream-expires-at, ' +
   'stream-forked-from, stream-fork-offset, stream-fork-sub-offset, producer-id, producer-epoch, producer-seq';
-/** The header names of a preflight, which are allowed, too: clients have many of their own. */
+/** The header names requested by a preflight are also allowed, because clients have many of their own. */
 const HEADER_NAMES = /^[\w!#$%&'*+.^`|~, -]{1,4096}$/;
 const RESPONSE_HEADERS = [
   'x-request-id',

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 const SAFE = /^[\w.:/+=@-]{1,128}$/;
 
 /**
- * Sets `x-request-id` on a response: the caller's own if it is safe, else a new one.
+ * Sets `x-request-id` on a response: the caller's id if it is safe, else a new one.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  */
@@ -16,7 +16,7 @@ export function setRequestId(req, res) {
 }
 
 /**
- * Gives the id the name of Anthropic's API, too.
+ * Also sets the id under the header name of Anthropic's API.
  * @param {import('node:http').ServerResponse} res with an `x-request-id`
  * @returns {string} the id
  */

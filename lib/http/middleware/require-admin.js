@@ -1,7 +1,7 @@
 /**
  * Administrators are callers whose key or `authenticate` hook sets `admin`. Without keys and hook they
- * are callers with the server's admin token, or, if it has none, callers on this machine that use no
- * proxy. Calls from pages of other origins are refused before.
+ * are callers with the server's admin token, or, if it has none, callers on this machine without a
+ * proxy. Calls from pages of other origins are refused earlier.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { HttpError } from '../../internal/util/http-error.js';

@@ -1,4 +1,4 @@
-/** `/v1/audit`: who cancelled, deleted, changed keys or moved credits. For administrators. */
+/** `/v1/audit`: records of cancellations, deletions, changes of keys and transfers. For administrators. */
 import { AUDIT_ID, AUDIT_OUTCOMES } from '../../services/audit/entries.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkListQuery } from '../../jobs/request.js';

@@ -1,4 +1,4 @@
-/** Checks of requests about credits. Pure functions; a bad request is a 400 that names the field. */
+/** Checks of requests about credits. Pure functions; a bad request throws a 400 that names the field. */
 import { amountFrom } from '../../services/billing/wire.js';
 import { NAME_MAX, TRANSFERS_MAX } from '../../primitives/ledger/checks.js';
 import { metadataOf } from '../../primitives/ledger/events.js';
@@ -68,7 +68,7 @@ const validateKey = schemaCheck(key);
 /**
  * @param {ReturnType<typeof schemaCheck>} validate
  * @param {unknown} body
- * @returns {any} the same
+ * @returns {any} the same body
  */
 function checked(validate, body) {
   if (!validate(body)) throw schemaRefusal(/** @type {any} */ (validate.errors)[0]);
@@ -108,7 +108,7 @@ function checkLength(field, name = '') {
 /**
  * @param {string} field its path
  * @param {any} value an object, or undefined
- * @returns {LedgerMetadata | undefined} the same
+ * @returns {LedgerMetadata | undefined} the same value
  */
 function checkMetadata(field, value) {
   try {
@@ -121,7 +121,7 @@ function checkMetadata(field, value) {
 
 /**
  * @param {any} given checked by its schema
- * @param {string} [path] in front of its fields
+ * @param {string} [path] prefix of its fields
  * @returns {TransferRequest}
  */
 function transferFrom({ from, to, amount: value, metadata: about }, path = '') {
@@ -210,7 +210,7 @@ const DAY_MS = 24 * 3_600_000;
 
 /**
  * @param {string} text
- * @returns {boolean} false also for February 30th, which Date accepts as a day of March
+ * @returns {boolean} false also for February 30, which Date would accept as a day in March
  */
 function isDay(text) {
   if (!DAY.test(text)) return false;

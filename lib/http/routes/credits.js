@@ -53,7 +53,7 @@ function send(res, body, replayed) {
 
 /**
  * @param {string} id
- * @returns {boolean} whether an account that is not the ledger's own may have this name
+ * @returns {boolean} whether an account other than the ledger's own may have this name
  */
 function isForeign(id) {
   return id !== '' && id.length <= NAME_MAX && id.isWellFormed() && !id.startsWith('@');
@@ -69,8 +69,8 @@ export function creditRoutes({ credits, admins }) {
   /**
    * @param {import('node:http').IncomingMessage} req
    * @param {import('../router.js').Context} context
-   * @returns {{id: string, unopened: boolean}} an account that the caller may see: the caller's own, which
-   *   exists before its first use, or for an administrator any
+   * @returns {{id: string, unopened: boolean}} an account visible to the caller: the caller's own, which
+   *   is visible before its first use, or any account for an administrator
    */
   function accountFor(req, { params: { id = '' }, access }) {
     const own = accountOf(access) === id;
@@ -124,7 +124,7 @@ export function creditRoutes({ credits, admins }) {
   /** @type {Handle} */
   async function close(req, res, { params: { id = '' }, body = {}, note }) {
     const { key, metadata } = checkClosing(body, idempotencyKeyOf(req));
-    // A name that no account can have.
+    // An invalid name, which no account can have.
     if (!isForeign(id)) throw accountNotFound();
     const { event, balance, replayed } = await credits.closeAccount({ key, account: id, metadata });
     note({ details: { replayed } });

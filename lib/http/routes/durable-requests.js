@@ -66,7 +66,7 @@ function expiryOf(req) {
 }
 
 /**
- * @param {string} value path of the URL of a stream, with or without that of this API
+ * @param {string} value path of the URL of a stream, with or without the prefix of this API
  * @param {string} baseUrl
  * @returns {string} path of the stream
  */
@@ -170,7 +170,7 @@ export function appendOf(req, body) {
 
 /**
  * @typedef {object} ReadQuery
- * @property {string} offset as `DurableStreams.read` takes it
+ * @property {string} offset in the format of `DurableStreams.read`
  * @property {'long-poll' | 'sse'} [live]
  * @property {string} [cursor]
  */

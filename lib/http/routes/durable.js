@@ -13,13 +13,13 @@ import { send, sendNoContent, setHeaders } from '../respond.js';
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A browser must neither guess a type nor render stored content as a page of this origin. */
+/** A browser must not guess a type or render stored content as a page of this origin. */
 const SAFE_HEADERS = Object.freeze({
   'X-Content-Type-Options': 'nosniff',
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Content-Security-Policy': "default-src 'none'; sandbox",
 });
-/** Catch-up reads may be kept, and are checked by their ETag at each use. */
+/** Catch-up reads may be cached, and are revalidated by their ETag at each use. */
 const REVALIDATED = 'private, no-cache';
 
 /** @param {Context} context */
@@ -27,7 +27,7 @@ const pathOf = ({ params }) => params['*'] ?? '';
 
 /**
  * @param {Head} head
- * @returns {Record<string, string>} where the stream ends
+ * @returns {Record<string, string>} position of the end
  */
 function tailHeaders({ space, tail, closed }) {
   return {
@@ -59,7 +59,7 @@ function tagOf({ head, from, to, closed }) {
 /**
  * @param {IncomingMessage} req
  * @param {string} tag
- * @returns {boolean} whether the client has this answer
+ * @returns {boolean} whether the client already has this answer
  */
 function hasAnswer({ headers }, tag) {
   const tags = headers['if-none-match']?.split(',').map((each) => each.trim().replace(/^W\//, ''));
@@ -69,7 +69,7 @@ function hasAnswer({ headers }, tag) {
 /**
  * @param {IncomingMessage} req
  * @param {Context} context
- * @returns {string} URL of the stream, as the client sees it
+ * @returns {string} URL of the stream, for the client
  */
 function locationOf({ headers, socket }, context) {
   const path = pathOf(context).split('/').map(encodeURIComponent).join('/');
@@ -85,11 +85,11 @@ function locationOf({ headers, socket }, context) {
   return URL.canParse(`${scheme}://${host}`) ? `${scheme}://${host}${local}` : local;
 }
 
-/** @returns {HttpError} 503 while there are as many readers as there may be */
+/** @returns {HttpError} 503 while the maximum number of readers is reached */
 function tooManyReaders() {
   return new HttpError(503, {
     code: 'overloaded',
-    message: 'There are as many open streams as there may be; try again later.',
+    message: 'The maximum number of open streams is reached; try again later.',
     headers: { 'Retry-After': '5' },
   });
 }

@@ -38,12 +38,12 @@ export function jobToJson({
  * @returns {string | undefined}
  */
 export function idempotencyKeyOf({ headers }) {
-  // Node joins repeated headers of this name with a comma: such a key is refused by its characters.
+  // Node joins repeated headers of this name with a comma: the result is refused as an invalid key.
   return /** @type {string | undefined} */ (headers['idempotency-key']);
 }
 
 /**
- * Reading, listing and cancelling jobs, as `Gateway` does it.
+ * Port for reading, listing and cancelling jobs, implemented by `Gateway`.
  * @typedef {object} JobsPort
  * @property {(id: string, options: {principal: string}) =>
  *   Promise<import('../../jobs/view.js').Job | undefined>} get
@@ -79,7 +79,7 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
     return submitted.then(
       (made) => sendCreated(res, context, made),
       (error) => {
-        // The client has left: there is no answer to send.
+        // The client has disconnected: send no answer.
         if (!signal.aborted) throw error;
       },
     );

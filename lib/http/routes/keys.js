@@ -1,4 +1,4 @@
-/** `/v1/keys`: lists, makes, changes, rotates, disables and deletes keys. For administrators. */
+/** `/v1/keys`: lists, creates, changes, rotates, disables and deletes keys. For administrators. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { sendJson, sendNoContent } from '../respond.js';
 
@@ -6,7 +6,7 @@ import { sendJson, sendNoContent } from '../respond.js';
 /** @typedef {import('../../jobs/policy/config.js').KeyInfo} KeyInfo */
 
 const LIMIT_MAX = 1000;
-/** Members of a change that its entry in the audit log names. */
+/** Members of a change that are listed in the audit log. */
 const MEMBERS_MAX = 16;
 
 /**
@@ -46,7 +46,7 @@ export function keyRoutes({ keys }) {
 
   /** @type {Handle} */
   async function create(_req, res, { body = {}, baseUrl, note }) {
-    // The entry of a refused request names the key, too.
+    // The audit entry of a refused request also names the key.
     if (typeof Object(body).id === 'string') note({ target: body.id });
     const made = await keys.create(body);
     note({ target: made.id, details: { admin: made.admin === true } });

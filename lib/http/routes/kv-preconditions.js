@@ -38,7 +38,7 @@ function parseTags(header, name) {
  * @param {string} header
  * @param {string} name
  * @param {number} version 0: no such key
- * @param {boolean} strong whether weak tags match nothing
+ * @param {boolean} strong whether weak tags never match
  */
 function matches(header, name, version, strong) {
   if (header.trim() === ANY) return version !== 0;

@@ -62,7 +62,7 @@ const validate = schemaCheck({
  * @property {{key: string, version?: number, value?: unknown}[]} [compare] `version` 0: no such key
  * @property {TxnOperation[]} [success]
  * @property {TxnOperation[]} [failure]
- * @property {number} [cursor] gets before this operation omit their values; for read-only
+ * @property {number} [cursor] reads before this operation omit their values; for read-only
  *   transactions
  */
 /** @typedef {import('../../primitives/kv/values.js').KvEntry} KvEntry */
@@ -123,12 +123,16 @@ function checkOperations(branch, list) {
     }
     for (const field of /** @type {const} */ (['value', 'by', 'ttl_s'])) {
       if (operation[field] === undefined || FIELDS[operation.op].includes(field)) continue;
-      const message = `${name}.${field} is no field of ${operation.op}.`;
+      const message = `${name}.${field} is not a field of ${operation.op}.`;
       throw badRequest('unknown_field', `${name}.${field}`, message);
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
-      throw badRequest('invalid_value', `${name}.key`, `${name}.key is written once already.`);
+      throw badRequest(
+        'invalid_value',
+        `${name}.key`,
+        `${name}.key is already written by an earlier operation.`,
+      );
     }
     written.add(operation.key);
   }
@@ -137,7 +141,7 @@ function checkOperations(branch, list) {
 /**
  * The body of `PATCH /v1/kv/{key}`.
  * @param {unknown} body
- * @returns {{increment?: number, ttl_s?: number | null}} at least one of them
+ * @returns {{increment?: number, ttl_s?: number | null}} at least one field
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */
 export function checkPatch(body) {
@@ -186,7 +190,7 @@ export async function runTxn(space, request, toJson, expiryOf) {
     },
     ({ responses }, versionOf) => {
       for (const response of responses) {
-        // Versions of puts are known only now, also for later gets of the same key.
+        // Versions of writes are known only now, also for later reads of the same key.
         if ('version' in response) response.version ??= versionOf(response.key);
       }
     },
@@ -203,7 +207,7 @@ export async function runTxn(space, request, toJson, expiryOf) {
     if (head === undefined) {
       return { response: { op: 'get', key: of, found: false }, omitted: false };
     }
-    // An omitted value is not read: there may be 128 large ones.
+    // Omitted values are not read, because there may be 128 large ones.
     const mayFit = room.left === ANSWER_BYTES_MAX || head.bytes <= room.left;
     const entry = isWanted && mayFit ? /** @type {KvEntry} */ (yield tx.get(of)) : undefined;
     const fields = entry && toJson(entry);
@@ -237,7 +241,7 @@ function* allHold(tx, compare) {
 }
 
 /**
- * Reads at once what operations read one by one.
+ * Reads in one call the keys that the operations would read one by one.
  * @param {SpaceTransaction} tx
  * @param {TxnOperation[]} operations
  * @param {number} cursor
@@ -250,7 +254,7 @@ function* preloadFor(tx, operations, cursor) {
   /** @type {Set<string>} */
   const values = new Set();
   for (const [i, { op, key: of }] of operations.entries()) {
-    // What a put has written is not read.
+    // Values written by a put need no read.
     if (op !== 'put' && !written.has(of)) keys.push(of);
     if (op === 'put') written.add(of);
     else if (op === 'increment' || (op === 'get' && i >= cursor)) values.add(of);
@@ -261,7 +265,7 @@ function* preloadFor(tx, operations, cursor) {
 /**
  * @param {SpaceTransaction} tx
  * @param {string[]} keys whose heads are read
- * @param {Set<string>} values those of them whose values are read, as many as may fit in an answer
+ * @param {Set<string>} values those whose values are also read, as many as may fit in an answer
  * @returns {Generator<any, void, any>}
  */
 function* preload(tx, keys, values) {
@@ -279,7 +283,7 @@ function* preload(tx, keys, values) {
 }
 
 /**
- * Whether a value fits in the answer; the first one always does.
+ * Whether a value fits in the answer; the first value always fits.
  * @param {Record<string, unknown>} fields with the value
  * @param {{left: number}} room reduced by its size
  */

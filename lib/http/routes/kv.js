@@ -16,7 +16,7 @@ import { turnAway } from './streams.js';
 
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
-/** How often a conditional change is tried again because its key has changed meanwhile. */
+/** Number of retries of a conditional change whose key has changed meanwhile. */
 const CONFLICTS_MAX = 100;
 const JSON_TYPE = 'application/json';
 const TEXT_TYPE = 'text/plain';
@@ -30,7 +30,7 @@ function keyNotFound() {
 function preconditionFailed(version) {
   return new HttpError(412, {
     code: 'precondition_failed',
-    message: version === 0 ? 'The key is not there.' : `The key has version ${version}.`,
+    message: version === 0 ? 'The key does not exist.' : `The key has version ${version}.`,
     headers: version === 0 ? undefined : { ETag: tagOf(version) },
   });
 }
@@ -67,7 +67,7 @@ async function translated(decide) {
       throw new HttpError(507, { code: 'kv_full', type: 'server_error', message, cause: error });
     }
     if (code === 'ERR_INVALID_VALUE' || code === 'ERR_INVALID_TYPE') {
-      // Each of these messages begins with the name of the invalid argument.
+      // These messages begin with the name of the invalid argument.
       throw badRequest('invalid_value', message.split(' ', 1)[0], `${message}.`);
     }
     throw error;
@@ -142,7 +142,7 @@ function valueOf(req, bytes) {
  * @param {unknown} value
  */
 function sendValue(res, value) {
-  // A browser must not render a stored text as a page.
+  // A browser must not render stored text as a page.
   res.setHeader('X-Content-Type-Options', 'nosniff');
   if (value instanceof Uint8Array) {
     send(res, 200, Buffer.from(value.buffer, value.byteOffset, value.byteLength), BYTES_TYPE);
@@ -155,7 +155,7 @@ function sendValue(res, value) {
 
 /**
  * @param {any} value
- * @returns {{value: unknown, encoding?: 'base64'}} within JSON
+ * @returns {{value: unknown, encoding?: 'base64'}} representation within JSON
  */
 function valueToJson(value) {
   if (!(value instanceof Uint8Array)) return { value };
@@ -163,7 +163,7 @@ function valueToJson(value) {
 }
 
 /**
- * Makes a change under the preconditions of its request: again when the key has changed in between.
+ * Makes a change under the preconditions of its request: retries if the key has changed in between.
  * @template T
  * @param {IncomingMessage} req
  * @param {() => number | Promise<number>} versionOf the key
@@ -203,8 +203,8 @@ export function kvRoutes({ kv, valueBytesMax, open, options }) {
   const checkRoom = ({ access }) => kv.checkRoom(access.principal);
 
   /**
-   * Answers only after the state is on the disk, even for a missing key or another version. Thus a
-   * crash undoes nothing that a client has seen, and no version is reused for another value.
+   * Answers only after the state is on the disk, even for a missing key or another version. So a
+   * crash never undoes a state that a client has seen, and no version is reused for another value.
    * @param {(req: IncomingMessage, res: ServerResponse, context: Context) => Promise<Decided>} decide
    * @returns {Handle}
    */
@@ -358,14 +358,14 @@ export function kvRoutes({ kv, valueBytesMax, open, options }) {
     PATCH: { handle: change, body: /** @type {const} */ ('json'), resource: 'kv' },
     DELETE: { handle: remove, audit: { action: 'kv.delete', erases: true } },
   };
-  /** @param {Handle} handle @returns {Handle} for the key of the same name as its path */
+  /** @param {Handle} handle @returns {Handle} the handler for the key with the same name as its path */
   const ofTxn = (handle) => (req, res, context) =>
     handle(req, res, { ...context, params: { '*': 'txn' } });
   return {
     '/v1/kv': { GET: { handle: listOrWatch } },
     '/v1/kv/': { GET: { handle: listOrWatch } },
     '/v1/kv/*': ofKey,
-    // A transaction is a POST, a method that keys do not have, so a key may also be named `txn`.
+    // A transaction is a POST, which keys do not support, so a key may also be named `txn`.
     '/v1/kv/txn': {
       GET: { handle: ofTxn(read) },
       PUT: { ...ofKey.PUT, handle: ofTxn(write) },

@@ -90,7 +90,7 @@ export function logRoutes({ logs, open, options }) {
         logs.read(chunks, source),
       );
     } catch (/** @type {any} */ error) {
-      // The client has left: there is no answer to send.
+      // The client has disconnected: send no answer.
       if (req.destroyed && !req.complete) return;
       if (!String(error.code).startsWith('Z_')) throw error;
       const message = 'The body begins like gzip and is broken; the lines before the fault count.';

@@ -20,7 +20,7 @@ export function modelRoutes({ provider }) {
 
   /** @type {import('../router.js').Handle} */
   async function read(req, res, context) {
-    // The names of many models have slashes, which clients may encode.
+    // Many model names have slashes, which clients may encode.
     const { '*': id = '' } = context.params;
     if (id === '') {
       await list(req, res, context);

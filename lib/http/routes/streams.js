@@ -6,7 +6,8 @@
  * The id of an event of `/v1/events` is a cursor over the set, `job_a:1-5,job_b:1-2`: the last
  * event seen of each job. A job that is not in it is replayed from its beginning.
  */
-import { ResponseEgress, sendRetry } from '../sse/response.js';
+import { SseResponse } from '../sse/response.js';
+import { sendRetry } from '../sse/head.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { unauthorized } from '../middleware/authenticate.js';
 import { checkStreamUrlRequest, JOBS_PER_STREAM_MAX } from '../../jobs/request.js';
@@ -21,8 +22,11 @@ import { whenReady } from '../../internal/util/when-ready.js';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {{handle: number, purgeDueMs: number}} Logged */
 
-/** The reconnection time under overload: long enough for the load to pass. */
+/** The reconnection time under overload: long enough to reduce the load. */
 const OVERLOAD_RETRY_MS = 15_000;
+
+/** Members of the query that name an operation, and its kind. */
+const OPERATION_IDS = operationKinds.map((kind) => /** @type {const} */ ([`${kind}_id`, kind]));
 
 /** Names of the cursor in the query. Polyfills of EventSource use the second. */
 const CURSOR_NAMES = ['last_event_id', 'lastEventId'];
@@ -54,7 +58,7 @@ export function turnAway(res) {
 
 /**
  * Splits a cursor over a set into the cursors of its jobs. A malformed part counts as the cursor of
- * every job that no other part names: those jobs are replayed whole, after a gap.
+ * all jobs without a part: they are replayed completely, after a gap.
  * @param {string} cursor
  * @returns {(id: string) => string}
  */
@@ -103,7 +107,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {string} id
    * @param {string} principal
    * @param {string} [param] the field that names the job
-   * @returns {JobRecord | Promise<JobRecord>} a promise where other processes may have it
+   * @returns {JobRecord | Promise<JobRecord>} a promise if other processes may have the job
    */
   function jobOf(id, principal, param) {
     return whenReady(directory.find(id, principal), (record) => {
@@ -117,8 +121,8 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @returns {Logged | Promise<Logged>} the log that the query names
    */
   function logOf({ query, access: { principal } }) {
-    for (const kind of operationKinds) {
-      if (query[`${kind}_id`] !== undefined) return operationOf(query, kind, principal);
+    for (const [name, kind] of OPERATION_IDS) {
+      if (query[name] !== undefined) return operationOf(query, kind, principal);
     }
     const { job_id: id } = query;
     if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');
@@ -147,7 +151,7 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
   /**
    * @param {import('node:http').IncomingMessage} req
    * @param {import('../../jobs/policy/signed-urls.js').Log[]} logs that it is for
-   * @throws {HttpError} 401 when its URL was not used in time
+   * @throws {HttpError} 401 if its URL was not used in time
    */
   function checkFirstUse(req, logs) {
     if (logs.every((log) => streamUrls.use(req, log))) return;
@@ -161,16 +165,17 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {string} principal
    * @param {import('../../streams/types.js').Member[]} members
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function connect(res, principal, members, how) {
+  function connect(res, principal, members, streamOptions) {
     if (!open.hasRoom(principal)) {
       turnAway(res);
       return;
     }
     const onClosed = open.open(principal);
-    const egress = { mode: options.egress, moves: options.redis !== undefined, onClosed };
-    new ResponseEgress(res, egress).connect(hub, members, how);
+    const { egress: mode, redis } = options;
+    const response = new SseResponse(res, { mode, moves: redis !== undefined, onClosed });
+    response.connect(hub, members, streamOptions);
   }
 
   /** @type {Handle} */
@@ -196,12 +201,12 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @param {ServerResponse} res
    * @param {Context} context
    * @param {import('../../jobs/job.js').JobRecord[]} records of jobs of the caller
-   * @param {{fanIn?: boolean}} [how]
+   * @param {{fanIn?: boolean}} [streamOptions]
    */
-  function sendUrl(res, { baseUrl, access: { principal } }, records, how) {
+  function sendUrl(res, { baseUrl, access: { principal } }, records, streamOptions) {
     const ids = records.map(({ id }) => id);
     sendJson(res, 200, {
-      stream_url: baseUrl + streamUrls.make(principal, ids, how),
+      stream_url: baseUrl + streamUrls.make(principal, ids, streamOptions),
       expires_at: streamUrls.expiryOf(records),
     });
   }

@@ -1,4 +1,4 @@
-/** `/v1/webhooks/failed`: webhooks that were given up. For administrators. */
+/** `/v1/webhooks/failed`: failed webhooks. For administrators. */
 import { checkListQuery } from '../../jobs/request.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { sendJson } from '../respond.js';

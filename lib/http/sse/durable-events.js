@@ -1,13 +1,13 @@
 import { bodyOf, isJson, isText } from '../../services/durable/content.js';
 import { PacedWriter } from './paced-writer.js';
 import { formatOffset } from '../../services/durable/offsets.js';
-import { writeStreamHead } from './response.js';
+import { writeStreamHead } from './head.js';
 
 /** @typedef {import('../../services/durable/port.js').Read} Read */
 
 /**
- * Client libraries of the protocol do not expect a space after the colon, and take one away if it is
- * there, so only a line that begins with a space gets one.
+ * Client libraries of the protocol expect no space after the colon, and remove one if it is
+ * present, so only a line that begins with a space gets an extra one.
  * @param {string} event
  * @param {string} data
  * @returns {string}
@@ -35,8 +35,8 @@ function incompleteBytes(bytes) {
 }
 
 /**
- * Makes the frames of reads of one stream: an `event: data` where there is data, and an `event: control`
- * with the offset after it. A character that an append has cut is sent whole, with the next append.
+ * Makes the frames for reads of one stream: an `event: data` if there is data, and an `event: control`
+ * with the offset after it. A character that is split between appends is sent whole, with the next append.
  */
 export class DurableFrames {
   #type;
@@ -88,12 +88,12 @@ export class DurableFrames {
 
 /**
  * Streams the reads of a stream as server-sent events, at the pace of the socket. Ends after `lifeMs`,
- * when the client leaves, and at the end of the stream. Main thread.
+ * when the client disconnects, and at the end of the stream. Main thread.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
  * @param {DurableFrames} options.frames
  * @param {(signal: AbortSignal) => AsyncIterable<Read>} options.reads
- * @param {number} options.lifeMs after which the client is to connect again
+ * @param {number} options.lifeMs after which the client must reconnect
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  */
@@ -107,7 +107,7 @@ export async function streamDurable(res, { frames, reads, lifeMs, heartbeatMs, s
   try {
     for await (const read of reads(ends.signal)) await writer.write(frames.of(read));
   } catch (/** @type {any} */ error) {
-    // The stream may have been deleted; the next request of the client gets the status.
+    // The stream may have been deleted; the client's next request gets the status.
     if (!writer.gone.aborted && error?.status === undefined) throw error;
   } finally {
     clearTimeout(life);

@@ -1,4 +1,4 @@
-import { writeStreamHead } from './response.js';
+import { writeStreamHead } from './head.js';
 
 /**
  * Streams errors as server-sent events: the ring's entries after the cursor, then live ones.

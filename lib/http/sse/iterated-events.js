@@ -1,14 +1,15 @@
 import { PacedWriter } from './paced-writer.js';
-import { writeStreamHead } from './response.js';
+import { writeStreamHead } from './head.js';
 
 /**
- * Streams what an iterator yields as server-sent events, at the pace of the socket. Ends when the client
- * leaves, when the iterator ends, or after `event: gap` when a client that watches keys falls too far
+ * Streams the values of an iterator as server-sent events, at the pace of the socket. Ends when the client
+ * disconnects, when the iterator ends, or after `event: gap` if a client that watches keys falls too far
  * behind: it must then read the keys again. Main thread.
  * @param {import('node:http').ServerResponse} res with nothing written yet
  * @param {object} options
  * @param {(signal: AbortSignal) => AsyncIterable<{event: string, data: object}>} options.events
- * @param {() => Promise<void>} [options.ready] resolves once the iterator misses nothing; the head is written then
+ * @param {() => Promise<void>} [options.ready] resolves once the iterator receives all changes; the head is then
+ *   written
  * @param {number} options.heartbeatMs of silence before a comment is sent
  * @param {number} options.stallMs time-out of a full socket
  * @param {number} options.reconnectMs

@@ -8,13 +8,15 @@ export class OpenStreams {
   #size = 0;
   /** @type {Map<string, {count: number, close: () => void}>} one `close` per principal */
   #byPrincipal = new Map();
+  /** The one principal that may be among them without an open stream. */
+  #idle = '';
 
   /**
    * @param {object} options
    * @param {number} options.max
    * @param {() => boolean} options.hasPrincipals whether callers are distinguished: then each may
    *   open up to half
-   * @param {OpenStreams} [options.within] all streams, among which these count, too
+   * @param {OpenStreams} [options.within] the counter of all streams, which also counts these
    */
   constructor({ max, hasPrincipals, within }) {
     this.#max = max;
@@ -39,7 +41,7 @@ export class OpenStreams {
 
   /**
    * @param {string} principal whose stream opens
-   * @returns {() => void} to be called once, when it has closed
+   * @returns {() => void} call it once, when the stream has closed
    */
   open(principal) {
     let own = this.#byPrincipal.get(principal);
@@ -63,7 +65,10 @@ export class OpenStreams {
     const own = this.#byPrincipal.get(principal);
     if (own === undefined) return;
     own.count -= 1;
-    if (own.count === 0) this.#byPrincipal.delete(principal);
     this.#size -= 1;
+    if (own.count > 0 || this.#idle === principal) return;
+    // The last one stays: a caller of short streams comes again and again.
+    if (this.#byPrincipal.get(this.#idle)?.count === 0) this.#byPrincipal.delete(this.#idle);
+    this.#idle = principal;
   }
 }

@@ -25,7 +25,7 @@ export class PacedWriter {
     res.once('close', () => this.#gone.abort());
   }
 
-  /** @returns {AbortSignal} aborted when the client has left, and by `stop()` */
+  /** @returns {AbortSignal} aborted when the client disconnects, and by `stop()` */
   get gone() {
     return this.#gone.signal;
   }
@@ -40,8 +40,8 @@ export class PacedWriter {
 
   /**
    * @param {string} frame
-   * @returns {Promise<void>} resolves when the socket takes more
-   * @throws {Error} AbortError: the client has left, or has taken nothing for `stallMs`
+   * @returns {Promise<void>} resolves when the socket accepts more data
+   * @throws {Error} AbortError: the client has disconnected, or made no progress for `stallMs`
    */
   async write(frame) {
     const res = this.#res;

@@ -1,6 +1,6 @@
-/** Event streams as responses: their head, and the body by the reactor or by Node. */
 import http from 'node:http';
 import net from 'node:net';
+import { COME_BACK_MS, flushHead, sendRetry, setStreamHead } from './head.js';
 import { StreamConnections } from './socket-handoff.js';
 import { errorBody } from '../error-handler.js';
 import { jobNotFound, redisUnavailable } from '../../jobs/errors.js';
@@ -11,56 +11,6 @@ import { sendJson, setHeaders } from '../respond.js';
  * with Node, `node` Node.
  * @typedef {'auto' | 'shared' | 'node'} EgressMode
  */
-
-/** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
-const STREAM_HEADERS = Object.freeze({
-  'Content-Type': 'text/event-stream',
-  // no-transform prevents compression, which would delay tokens until its window is full.
-  'Cache-Control': 'no-cache, no-transform',
-  'X-Accel-Buffering': 'no',
-});
-
-/**
- * Sends the head of an event stream.
- * @param {http.ServerResponse} res
- */
-export function writeStreamHead(res) {
-  setStreamHead(res);
-  flushHead(res);
-}
-
-/** @param {http.ServerResponse} res with its head made */
-function flushHead(res) {
-  res.flushHeaders();
-  // Tokens are small and must not wait for each other (Nagle).
-  res.socket?.setNoDelay?.(true);
-}
-
-/**
- * Makes the head of an event stream, which leaves with the first frames.
- * @param {http.ServerResponse} res
- */
-function setStreamHead(res) {
-  // HTTP/2 has no Connection header, and Node refuses it there. If the client asks for the
-  // connection to be closed, Node sends the header and closes it.
-  const kept = res.req.httpVersionMajor < 2 && res.shouldKeepAlive;
-  if (kept) res.setHeader('Connection', 'keep-alive');
-  res.writeHead(200, STREAM_HEADERS);
-}
-
-/** The reconnection time while Redis is away, and of a stream whose job moves to another process. */
-export const COME_BACK_MS = 1000;
-
-/**
- * Ends a stream before its first event, so that its client comes back: 200 and a reconnection time, because
- * an EventSource does not reconnect after any other status.
- * @param {http.ServerResponse} res with nothing written yet
- * @param {number} retryMs
- */
-export function sendRetry(res, retryMs) {
-  writeStreamHead(res);
-  res.end(`retry: ${retryMs}\n`);
-}
 
 /**
  * The descriptor to which the reactor may write the body of `res`.
@@ -80,19 +30,22 @@ function plainDescriptor(res) {
 }
 
 /**
- * Writes a hub subscriber's frames to a client's socket.
+ * The response of an event stream, and the handler of its subscriber in the hub: when either ends, the
+ * other is ended. Its calls, in order: `connect()`, then by the hub `onOpen()`, `onFrames()` for each
+ * batch, `onEnd()`; a short log that has ended comes by one `onWhole()` instead. Main thread.
  *
- * For a plain HTTP/1.1 response on a plain socket the reactor writes the frames itself. In the
- * gateway's own server it takes over the connection, with the head, and returns it after the end
- * (socket-handoff.js); the head of a face, whose first frames may take long, is sent by Node first.
- * In another server, whose middleware may wait for the end of the response, Node keeps reading, and
- * ends the response when the log ends. All other responses (TLS, HTTP/2, wrapped, platforms without
- * descriptors) go through Node: `res.write` sends the frames, and the next batch is requested once
- * Node has accepted the current one. In each case a full socket pauses the job's provider.
+ * The frames reach the client's socket in one of three ways, tried in this order. In each a full socket
+ * pauses the job's provider.
  *
- * One subscriber, one response: when either ends, the other is ended. Main thread.
+ * 1. The reactor owns the socket. In the gateway's own server it takes over the connection, sends the
+ *    head and returns the connection after the end (socket-handoff.js). The head of a face, whose first
+ *    frames may take long, is sent by Node before.
+ * 2. The reactor writes to a socket that Node keeps: in another server, whose middleware may wait for the
+ *    end of the response. Node sends the head, reads, and ends the response when the log ends.
+ * 3. Node writes: TLS, HTTP/2, wrapped responses, platforms without descriptors. `onFrames` acknowledges a
+ *    batch, which requests the next one, once Node has accepted it.
  */
-export class ResponseEgress {
+export class SseResponse {
   #res;
   #mode;
   #onClosed;
@@ -109,9 +62,9 @@ export class ResponseEgress {
    * @param {http.ServerResponse} res with nothing written yet
    * @param {object} options
    * @param {EgressMode} options.mode
-   * @param {boolean} [options.moves] whether the job may go on at another process; default false
+   * @param {boolean} [options.moves] whether the job may continue in another process; default false
    * @param {(complete: boolean) => void} options.onClosed called once, when the stream has ended;
-   *   `complete`: the client has been sent all of it
+   *   `complete`: everything was sent
    */
   constructor(res, { mode, moves = false, onClosed }) {
     this.#res = res;
@@ -120,13 +73,6 @@ export class ResponseEgress {
     this.#onClosed = onClosed;
     res.once('close', this.#onClose);
   }
-
-  /** Called after every end: finished, client gone, socket destroyed. */
-  #onClose = () => {
-    this.#gone = true;
-    this.#subscriber?.detach();
-    this.#onClosed(this.#complete && this.#res.writableFinished);
-  };
 
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
@@ -149,24 +95,8 @@ export class ResponseEgress {
     }
     setStreamHead(this.#res);
     // Under a manual clock the subscriber opens before `openStream` has returned.
-    if (this.#subscriber === undefined) queueMicrotask(() => this.#start());
-    else this.#start();
-  }
-
-  #start() {
-    if (this.#gone) return;
-    const { socket } = this.#res;
-    // Undocumented property; without it, or behind earlier answers, Node sends the head.
-    const head = /** @type {any} */ (this.#res)._header;
-    const isNext = socket?.writableLength === 0 && typeof head === 'string';
-    if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
-    flushHead(this.#res);
-    this.#begin();
-  }
-
-  /** @returns {number} the descriptor to which the reactor may write the body; -1: none */
-  #descriptor() {
-    return this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
+    if (this.#subscriber === undefined) queueMicrotask(() => this.#sendHead());
+    else this.#sendHead();
   }
 
   /**
@@ -181,15 +111,62 @@ export class ResponseEgress {
     this.#res.end(frames);
   }
 
+  /** @param {Buffer} frames */
+  onFrames(frames) {
+    if (this.#gone) return;
+    const taken = () => this.#subscriber?.acknowledge();
+    if (this.#res.write(frames)) taken();
+    else this.#res.once('drain', taken);
+  }
+
+  /** @param {import('../../streams/types.js').EndReason} reason */
+  onEnd(reason) {
+    if (this.#gone) return;
+    const { headersSent } = this.#res;
+    if (reason === 'finished') {
+      this.#complete = true;
+      if (this.#timeoutMs !== undefined) this.#res.socket?.setTimeout(this.#timeoutMs);
+      this.#res.end();
+    } else if (this.#moves && !headersSent) {
+      this.#askToReconnect();
+    } else if (reason === 'purged' && !headersSent) {
+      // Purged between its look-up and the subscription: reconnecting would not help.
+      this.#sendError(jobNotFound());
+    } else {
+      // Only a terminal event may end the response properly. The client reconnects and resumes, or
+      // receives a 404.
+      this.#res.destroy();
+    }
+  }
+
+  /** Called after every end: finished, client gone, socket destroyed. */
+  #onClose = () => {
+    this.#gone = true;
+    this.#subscriber?.detach();
+    this.#onClosed(this.#complete && this.#res.writableFinished);
+  };
+
+  /** Sends the head with a transfer of the connection, or by Node. */
+  #sendHead() {
+    if (this.#gone) return;
+    const { socket } = this.#res;
+    // Undocumented property; without it, or after earlier unsent answers, Node sends the head.
+    const head = /** @type {any} */ (this.#res)._header;
+    const isNext = socket?.writableLength === 0 && typeof head === 'string';
+    if (isNext && !this.#hasFace && this.#transfer(this.#descriptor(), head)) return;
+    flushHead(this.#res);
+    this.#beginBody();
+  }
+
   /** Node holds the head; the body follows once the kernel has it. */
-  #begin() {
+  #beginBody() {
     if (this.#gone) return;
     const { socket } = this.#res;
     const fd = this.#descriptor();
     if (fd >= 0 && socket !== null && socket.writableLength > 0) {
       // 'drain' follows only a refused write; the callback of an empty write follows all earlier
       // writes.
-      socket.write('', () => this.#begin());
+      socket.write('', () => this.#beginBody());
       return;
     }
     if (this.#transfer(fd)) return;
@@ -197,20 +174,15 @@ export class ResponseEgress {
     else this.#subscriber?.acknowledge();
   }
 
-  /**
-   * Suspends the time-out, because Node does not see the reactor's writes and would find the socket
-   * idle.
-   */
-  #suspendTimeout() {
-    const { socket } = this.#res;
-    if (!socket?.timeout) return;
-    this.#timeoutMs = socket.timeout;
-    socket.setTimeout(0);
+  /** @returns {number} the descriptor to which the reactor may write the body; -1: none */
+  #descriptor() {
+    return this.#mode === 'node' ? -1 : plainDescriptor(this.#res);
   }
 
   /**
    * @param {number} fd
-   * @param {string} [head] for the reactor to send; default: Node has sent it
+   * @param {string} [head] the head, if the reactor must send it; default: Node has sent it
+   * @returns {boolean} whether the reactor owns the socket now
    */
   #transfer(fd, head) {
     if (fd < 0 || this.#mode !== 'auto' || this.#subscriber === undefined) return false;
@@ -221,46 +193,23 @@ export class ResponseEgress {
     return false;
   }
 
-  /** @param {Buffer} frames */
-  onFrames(frames) {
-    if (this.#gone) return;
-    const taken = () => this.#subscriber?.acknowledge();
-    if (this.#res.write(frames)) taken();
-    else this.#res.once('drain', taken);
+  /** Node does not see the reactor's writes, and would find the socket idle. */
+  #suspendTimeout() {
+    const { socket } = this.#res;
+    if (!socket?.timeout) return;
+    this.#timeoutMs = socket.timeout;
+    socket.setTimeout(0);
   }
 
   /** Before the head is sent. Clients of a face understand errors; an EventSource only reconnects. */
   #askToReconnect() {
-    if (!this.#hasFace) {
-      sendRetry(this.#res, COME_BACK_MS);
-      return;
-    }
-    const error = redisUnavailable();
-    setHeaders(this.#res, error.headers ?? {});
-    sendJson(this.#res, error.status, errorBody(error));
+    if (this.#hasFace) this.#sendError(redisUnavailable());
+    else sendRetry(this.#res, COME_BACK_MS);
   }
 
-  /** @param {import('../../streams/types.js').EndReason} reason */
-  onEnd(reason) {
-    if (this.#gone) return;
-    if (this.#moves && reason !== 'finished' && !this.#res.headersSent) {
-      this.#askToReconnect();
-      return;
-    }
-    // Purged between its look-up and the subscription, before the head: reconnecting would not help.
-    if (reason === 'purged' && !this.#res.headersSent) {
-      const error = jobNotFound();
-      sendJson(this.#res, error.status, errorBody(error));
-      return;
-    }
-    // Only a terminal event may end the response properly. Otherwise cut the connection, so that
-    // the client reconnects and resumes, or receives a 404.
-    if (reason !== 'finished') {
-      this.#res.destroy();
-      return;
-    }
-    this.#complete = true;
-    if (this.#timeoutMs !== undefined) this.#res.socket?.setTimeout(this.#timeoutMs);
-    this.#res.end();
+  /** @param {import('../../internal/util/http-error.js').HttpError} error */
+  #sendError(error) {
+    setHeaders(this.#res, error.headers ?? {});
+    sendJson(this.#res, error.status, errorBody(error));
   }
 }

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs';
 import net from 'node:net';
 
 /**
- * @typedef {object} Boundary of a request that no byte of another one has come with
+ * @typedef {object} Boundary of a request that arrived without bytes of another one
  * @property {StreamConnections} connections
  * @property {number} bytesRead of the connection, up to the end of the request and its body
  * @property {boolean} keepAlive whether the request keeps the connection alive
@@ -11,21 +11,21 @@ import net from 'node:net';
 /** A request's `Boundary`, on the request. */
 const BOUNDARY = Symbol('boundary');
 
-// Buffers, which are found faster than strings.
+// Buffers, because searching for them is faster than for strings.
 const HEAD_END = Buffer.from('\r\n\r\n');
 const BARE_END = Buffer.from('\n\n');
 const POST = 'POST ';
 const SUBMISSION = '/v1/jobs';
 
 /**
- * Where a request ends, if the bytes that Node's parser has been given do not go beyond. Bytes of a next
- * request that it has consumed could not be passed to the next parser.
+ * The end of a request, if Node's parser has received no bytes beyond it. Bytes of a next
+ * request that the parser has consumed could not be passed to the next parser.
  * @param {import('node:http').IncomingMessage} req whose head is being parsed: in a listener of
  *   'request', before it returns
- * @returns {number} bytes of the connection up to the end of the request; -1: it may go on with others
+ * @returns {number} bytes of the connection up to the end of the request; -1: bytes of others may follow
  */
 function endOf({ method, headers, socket }) {
-  // Node answers `Expect` itself, before the body comes.
+  // Node answers `Expect` itself, before the body arrives.
   if ('transfer-encoding' in headers || 'expect' in headers) return -1;
   // Undocumented property; without it connections stay with Node.
   const bytes = /** @type {any} */ (socket).parser?.getCurrentBuffer?.();
@@ -33,7 +33,7 @@ function endOf({ method, headers, socket }) {
   const headBytes = bytes.indexOf(HEAD_END) + HEAD_END.length;
   const bareEnd = bytes.indexOf(BARE_END);
   const bodyBytes = Number(headers['content-length'] ?? 0);
-  // Without the beginning of its head, what looks like its end may be of an earlier body.
+  // Without the beginning of the head, bytes that look like its end may belong to an earlier body.
   const isWhole = method === 'POST' && bytes.toString('latin1', 0, POST.length) === POST;
   if (headBytes < HEAD_END.length || (bareEnd >= 0 && (!isWhole || bareEnd < headBytes))) return -1;
   const restBytes = bytes.length - headBytes;
@@ -59,7 +59,7 @@ class HandedOver {
     this.address = undefined;
   }
 
-  /** The stream is open already. */
+  /** The stream is already open. */
   onOpen() {}
 
   /** @param {import('../../streams/types.js').EndReason} reason */
@@ -90,15 +90,19 @@ export class StreamConnections {
 
   /**
    * @param {import('node:http').Server} server that has had no request yet
-   * @param {import('../connection-limits.js').AddressLimit} [addresses] where its connections count
+   * @param {import('../connection-limits.js').AddressLimit} [addresses] counter of its connections
    */
   constructor(server, addresses) {
     this.#server = server;
     this.#addresses = addresses;
-    server.prependListener('request', (req, res) => {
-      if (this.#idle.delete(req.socket)) req.socket.setTimeout(server.timeout);
+    server.prependListener('request', ({ socket }) => {
+      if (this.#idle.size > 0 && this.#idle.delete(socket)) socket.setTimeout(server.timeout);
+    });
+    // After the answer has begun: most requests have it then, and a connection is taken over later.
+    server.on('request', (req, res) => {
       // A submission, the most frequent request, is not answered by a stream.
-      const bytesRead = req.url === SUBMISSION && req.method === 'POST' ? -1 : endOf(req);
+      const isSubmission = req.url === SUBMISSION && req.method === 'POST';
+      const bytesRead = isSubmission || res.writableEnded ? -1 : endOf(req);
       if (bytesRead < 0) return;
       const boundary = { connections: this, bytesRead, keepAlive: res.shouldKeepAlive };
       /** @type {any} */ (req)[BOUNDARY] = boundary;
@@ -111,8 +115,8 @@ export class StreamConnections {
    * @param {number} fd of its socket
    * @param {import('../../streams/hub.js').StreamSubscriber} subscriber
    * @param {(complete: boolean) => void} onClosed called when the stream has ended; `complete`: the
-   *   client has been sent all of it
-   * @param {string} [head] of the response, for the reactor to send; default: it is sent
+   *   everything was sent
+   * @param {string} [head] head of the response, if the reactor must send it; default: Node has sent it
    * @returns {boolean} false: the connection stays with Node
    */
   static takeOver(res, fd, subscriber, onClosed, head) {
@@ -143,7 +147,7 @@ export class StreamConnections {
     this.#forget(stream, this.#socketOf(fd), reason === 'finished');
   }
 
-  /** Cuts every stream, and closes returned connections that are idle. */
+  /** Closes all streams, and returned connections that are idle. */
   closeAll() {
     this.closeIdle();
     for (const stream of this.#streams) {

@@ -1,9 +1,9 @@
 /**
  * Loads the addon: $SLUICE_ADDON_PATH, else a local build, else the packaged prebuild. A local
- * build goes first because a prebuild that an interrupted `npm pack` left in a clone is older.
+ * build has precedence over a possibly older prebuild left in a clone by an interrupted `npm pack`.
  *
- * No install script runs (npm 12 blocks them): the tarball carries the binaries, a clone builds
- * its own. The error names the platform, the paths tried and the fix.
+ * No install script runs (npm 12 blocks them): the tarball contains the binaries, a clone builds
+ * them. The error names the platform, the tried paths and the remedy.
  */
 import { createRequire } from 'node:module';
 import { existsSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { nativeTarget } from './target.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** @param {string} target @returns {string[]} paths of the addon, in the order tried */
+/** @param {string} target @returns {string[]} paths of the addon, in the order of attempts */
 function candidates(target) {
   const override = process.env.SLUICE_ADDON_PATH;
   if (override) return [override];

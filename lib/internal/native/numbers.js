@@ -9,7 +9,7 @@ import { SluiceError } from '../util/errors.js';
  * @param {string} path among the addon's exports: `enums.EventKind`
  * @param {readonly Name[]} names that the caller uses
  * @returns {Readonly<Record<Name, number>>}
- * @throws {SluiceError} `ERR_ADDON_STALE` when the addon lacks one of them
+ * @throws {SluiceError} `ERR_ADDON_STALE` if the addon lacks one of them
  */
 export function nativeNumbers(path, names) {
   const numbers = path.split('.').reduce((owner, name) => owner?.[name], native);

@@ -1,7 +1,7 @@
 /**
  * The JavaScript side of the reactors: dispatches their events, and keeps the process alive.
  *
- * `sharedReactor()` runs in real time on a thread of its own, `manualReactor(clock)` inline under
+ * `sharedReactor()` runs in real time on a separate thread, `manualReactor(clock)` inline under
  * a ManualClock. Each environment (worker thread) has its own.
  */
 import native from './addon.js';
@@ -73,7 +73,7 @@ export class Reactor {
     this.native = this.manual
       ? new native.Reactor()
       : new native.Reactor((/** @type {any[]} */ events) => this.#dispatch(events));
-    // The clock may have been moved before.
+    // The clock may have been moved already.
     if (clock !== undefined) this.native.advanceTo(clock.nowNs());
     clock?.[SCHEDULE]({
       nextDeadlineNs: () => this.native.nextDeadline(),
@@ -100,8 +100,8 @@ export class Reactor {
   }
 
   /**
-   * Must follow every native call. Manual time: dispatches the events of the call, so that they precede
-   * its return. Real time: wakes the reactors at the end of this turn of the event loop, once for all of
+   * Call it after every native call. Manual time: dispatches the events of the call before
+   * it returns. Real time: wakes the reactors at the end of this turn of the event loop, once for all of
    * its calls; the event queue wakes JavaScript.
    */
   settle() {
@@ -183,7 +183,7 @@ export function sharedReactors(count) {
 }
 
 /**
- * The first of them.
+ * The first real-time reactor.
  * @returns {Reactor}
  */
 export function sharedReactor() {
@@ -194,7 +194,7 @@ export function sharedReactor() {
 const manual = new WeakMap();
 
 /**
- * The reactor of a ManualClock: all machines with one clock share its order of events.
+ * The reactor of a ManualClock: all machines with this clock share one order of events.
  * @param {import('../time/clock.js').ManualClock} clock
  * @returns {Reactor}
  */

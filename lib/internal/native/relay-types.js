@@ -1,6 +1,6 @@
 /**
  * The upstream calls of a hub for a provider, as types. The hub (lib/streams) and the providers share
- * them, and neither imports the other. This file has no code.
+ * them, without importing each other. This file has types only.
  */
 
 /**
@@ -8,9 +8,9 @@
  * @property {number} idleMs longest silence of the upstream while there is room for its text
  * @property {number[]} jobs their handles, by the upstream's index of the answer; of one shard
  * @property {boolean} [oneAnswer] the jobs are the choices of one answer: they end together, the first
- *   of them last and with the usage of the call. Default false: they are answers of their own
+ *   of them last and with the usage of the call. Default false: they are separate answers
  * @property {string[]} [stops] the text of an answer ends before the first of these that is complete,
- *   whatever the upstream does
+ *   even if the upstream continues
  */
 
 /**
@@ -25,8 +25,8 @@
 /**
  * @typedef {object} RelayedCall
  * @property {Promise<RelayOutcome | null>} done resolves when no more of the jobs' events come from
- *   this call; null when the hub was closed before
- * @property {() => void} abort closes the connection: answers that have not ended fail
+ *   this call; null if the hub was closed before
+ * @property {() => void} abort closes the connection: open answers fail
  */
 
 /**
@@ -53,22 +53,23 @@
  */
 
 /**
- * The head of an answer: its status, and the headers that count, as sent.
+ * The head of an answer: its status, and the relevant headers, as sent.
  * @typedef {{status: number, contentType?: string, retryAfter?: string, retryAfterMs?: string,
  *   location?: string, contentEncoding?: string}} AnswerHead
  */
 
 /**
  * The input of a call that an HTTP client in JavaScript makes: the head, the body piece by piece, the
- * end. The client reads the next piece after the hub has consumed the one before, so that time in
+ * end. The client reads the next piece after the hub has consumed the previous one, so that time in
  * which the jobs have no room does not count as silence of the upstream.
  * @typedef {object} AnswerFeed
- * @property {boolean} over the hub takes no more input: the client closes the connection, unless the
+ * @property {boolean} over whether the hub accepts no more input: the client closes the connection, unless the
  *   body has ended
- * @property {(onOver: () => void) => void} whenOver calls back once when the call is over; at once if
+ * @property {(onOver: () => void) => void} whenOver calls back once when the call is over; immediately if
  *   it is
  * @property {(head: AnswerHead) => void} head
- * @property {(bytes: Uint8Array) => Promise<void> | undefined} bytes to await before the next piece
+ * @property {(bytes: Uint8Array) => Promise<void> | undefined} bytes passes a piece on; await a returned promise
+ *   before the next piece
  * @property {(kind: TransferEnd, name?: string) => void} end `name` of the error
  */
 
@@ -76,11 +77,11 @@
  * The part of a hub that a provider uses.
  * @typedef {object} RelayHub
  * @property {boolean} makesCalls whether `relay` works; `relayFed` always does
- * @property {(handle: number) => number} shardOf the jobs of one call must share it
+ * @property {(handle: number) => number} shardOf shard of a job; the jobs of one call must have the same
  * @property {(request: RelayRequest) => RelayedCall} relay makes a call; its text goes to the jobs'
  *   logs
  * @property {(target: RelayTarget, feed: (answer: AnswerFeed) => void) => RelayedCall} relayFed the
- *   same for a call that the caller makes; `feed` must not throw
+ *   same for a call made by the caller; `feed` must not throw
  */
 
 export {};

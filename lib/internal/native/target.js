@@ -1,9 +1,9 @@
 /**
- * Names the platform that an addon is built for: `linux-x64`, `linux-arm64-musl`, `darwin-arm64`.
+ * Names the platform of an addon: `linux-x64`, `linux-arm64-musl`, `darwin-arm64`.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** A program names its dynamic linker within its first bytes, right behind its program headers. */
+/** A program names its dynamic linker within its first bytes, right after its program headers. */
 const INTERPRETER_BYTES_MAX = 4096;
 
 /**
@@ -22,7 +22,7 @@ export function usesMusl(program = process.execPath) {
   return head.includes('/ld-musl-');
 }
 
-/** The platform of this process, as the folders in prebuilds/ are named. */
+/** The platform of this process, in the format of the folder names in prebuilds/. */
 export function nativeTarget() {
   const musl = process.platform === 'linux' && usesMusl() ? '-musl' : '';
   return `${process.platform}-${process.arch}${musl}`;

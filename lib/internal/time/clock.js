@@ -11,10 +11,10 @@ const SPAN_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
 const NOW_NS_MAX = 2n ** 62n - 1n;
 
 /**
- * What a clock drives.
+ * An object driven by a clock.
  * @typedef {object} ClockSource
  * @property {() => bigint | undefined} nextDeadlineNs the time of its next action; undefined: none
- * @property {(ns: bigint) => void} advanceTo does everything due at or before `ns`
+ * @property {(ns: bigint) => void} advanceTo runs all actions due at or before `ns`
  */
 
 /**
@@ -28,7 +28,7 @@ export function nsFromMs(ms) {
 
 /**
  * @param {bigint} ns
- * @returns {number} milliseconds, as exact as a double can be
+ * @returns {number} milliseconds, rounded to a double
  */
 function msFromNs(ns) {
   if (ns <= Number.MAX_SAFE_INTEGER) return Number(ns) / NS_PER_MS;
@@ -38,7 +38,7 @@ function msFromNs(ns) {
 /**
  * Time moved by hand, for tests: `new Pipeline({ clock: new ManualClock(), ... })`.
  *
- * Objects made with one clock share it. Whatever they do after a wait happens within `advanceMs`.
+ * Objects created with the same clock share its time. All their actions after a wait happen within `advanceMs`.
  * Time is kept in whole nanoseconds, so sums of fractions do not drift, in up to 146 years.
  */
 export class ManualClock {
@@ -48,7 +48,7 @@ export class ManualClock {
   #sources = [];
 
   /**
-   * Milliseconds since the clock was made. Beyond 104 days (2^53 ns) fractions are rounded to what a
+   * Milliseconds since the creation of the clock. Beyond 104 days (2^53 ns) fractions are rounded to what a
    * double can hold; `nowNs()` stays exact.
    * @returns {number}
    */
@@ -57,7 +57,7 @@ export class ManualClock {
   }
 
   /**
-   * Nanoseconds since the clock was made.
+   * Nanoseconds since the creation of the clock.
    * @returns {bigint}
    */
   nowNs() {
@@ -65,11 +65,11 @@ export class ManualClock {
   }
 
   /**
-   * Moves time on by `ms`, rounded to the nearest nanosecond. Everything that falls due on the way
-   * happens before this returns, in order of due time, each at its own `nowMs()`.
+   * Advances time by `ms`, rounded to the nearest nanosecond. All actions that become due
+   * run before this returns, in order of due time, each at its own `nowMs()`.
    * @param {number} ms fractions allowed; up to a century
    * @throws {RangeError} the clock would go beyond 146 years
-   * @throws {SluiceError} ERR_CLOCK_BUSY when called from something that this clock has fired
+   * @throws {SluiceError} ERR_CLOCK_BUSY if called from an action of this clock
    */
   advanceMs(ms) {
     checkMs('ms', ms, { max: SPAN_MS_MAX });
@@ -117,7 +117,7 @@ export class ManualClock {
 
 /**
  * @param {ManualClock} [clock]
- * @returns {() => number} Unix time in milliseconds, which goes on as the clock does if there is one
+ * @returns {() => number} Unix time in milliseconds, advanced by the clock if given
  */
 export function wallClock(clock) {
   if (clock === undefined) return Date.now;
@@ -135,7 +135,7 @@ export function monotonicClock(clock) {
 
 /**
  * @param {ManualClock} [clock]
- * @returns {() => number} Unix time in milliseconds, taken when the process began and going on with
+ * @returns {() => number} Unix time in milliseconds, read at the start of the process and advanced by
  *   the monotonic clock; or the time of the clock given
  */
 export function steadyUnixClock(clock) {

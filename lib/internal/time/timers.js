@@ -1,17 +1,17 @@
 /**
- * Cancellable one-shot timers, in real time or under a ManualClock, for the JavaScript side; the core
- * has timers of its own. A pending timer in real time keeps the process alive, unless it is started
+ * Cancellable one-shot timers, in real time or under a ManualClock, for JavaScript; the core
+ * has its own timers. A pending timer in real time keeps the process alive, unless it is started
  * with `background`.
  */
 import { nsFromMs } from './clock.js';
 import { SCHEDULE } from '../util/symbols.js';
 
-/** The most that setTimeout takes, about 25 days. */
+/** The maximum of setTimeout, about 25 days. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
 
 /**
- * `start` calls `callback`, which must not throw, once in `ms`; the function that it returns cancels
- * that. Infinity never fires. In real time a wait beyond 2^31 - 1 ms fires early: check the time
+ * `start` calls `callback`, which must not throw, once after `ms`; the returned function cancels
+ * the timer. Infinity never fires. In real time a wait beyond 2^31 - 1 ms fires early: check the time
  * again and start another one.
  * @typedef {{start: (ms: number, callback: () => void, options?: {background?: boolean}) =>
  *   () => void}} Deadlines
@@ -27,7 +27,7 @@ const realTime = {
   },
 };
 
-/** Timers that a ManualClock fires. Due times are whole nanoseconds, as the clock's own. */
+/** Timers that a ManualClock fires. Due times are whole nanoseconds, like those of the clock. */
 class ManualDeadlines {
   #clock;
   /** @type {Set<{dueNs: bigint, callback: () => void}>} */

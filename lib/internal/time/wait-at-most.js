@@ -1,10 +1,10 @@
 /**
- * Waits for a promise, and no longer than a limit. The timer is ended with it.
+ * Waits for a promise up to a time limit. The timer ends with the wait.
  * @template T
  * @param {T | Promise<T>} promise
  * @param {number} limitMs
- * @param {() => Error} [late] makes the error with which it rejects after the limit; default: it resolves with
- *   undefined then
+ * @param {() => Error} [late] creates the error of a rejection after the limit; default: resolves with
+ *   undefined after the limit
  * @returns {Promise<T | undefined>}
  */
 export async function waitAtMost(promise, limitMs, late) {

@@ -1,11 +1,11 @@
 /**
- * Any number of waits on one AbortSignal through one listener: Node warns of a leak at eleven, and
- * a signal shared by many requests is none.
+ * Any number of waits on one AbortSignal through one listener: Node warns of a leak at eleven listeners, although
+ * sharing a signal between many requests is legitimate.
  */
 
 /**
- * An AbortController whose signal is made when it is first read. Most jobs and requests end without an
- * abort, and nothing outside reads their signals; a controller and its signal take a kilobyte.
+ * An AbortController whose signal is created on first access. Most jobs and requests end without an
+ * abort, and no other code reads their signals; a controller and its signal take a kilobyte.
  */
 export class AbortState {
   /** Whether `abort` has been called. */
@@ -14,10 +14,10 @@ export class AbortState {
   #reason = undefined;
   /** @type {AbortController | undefined} */
   #controller = undefined;
-  /** @type {(() => void)[] | undefined} */
+  /** Most states have one at a time. @type {(() => void)[] | (() => void) | undefined} */
   #callbacks = undefined;
 
-  /** The reason of the abort; undefined before. @returns {unknown} */
+  /** The reason of the abort; undefined before the abort. @returns {unknown} */
   get reason() {
     if (this.aborted) this.#reason ??= new DOMException('This operation was aborted', 'AbortError');
     return this.#reason;
@@ -40,8 +40,9 @@ export class AbortState {
     this.aborted = true;
     this.#reason = reason;
     const callbacks = this.#callbacks;
+    if (typeof callbacks === 'function') callbacks();
+    else if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.includes(each));
     this.#callbacks = undefined;
-    if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.includes(each));
     this.#controller?.abort(this.reason);
   }
 
@@ -50,26 +51,34 @@ export class AbortState {
   }
 
   /**
-   * As `whenAborted`.
+   * Like `whenAborted`.
    * @param {() => void} callback
    * @returns {() => void}
    */
   whenAborted(callback) {
-    const callbacks = (this.#callbacks ??= []);
     // One function may be given twice; each gets an entry of its own.
     const entry = () => callback();
-    callbacks.push(entry);
-    return () => {
-      const at = callbacks.indexOf(entry);
-      if (at >= 0) callbacks.splice(at, 1);
-    };
+    const before = this.#callbacks;
+    if (before === undefined) this.#callbacks = entry;
+    else if (typeof before === 'function') this.#callbacks = [before, entry];
+    else before.push(entry);
+    return () => this.#release(entry);
+  }
+
+  /** @param {() => void} entry of a callback; one that is not waiting any more is ignored */
+  #release(entry) {
+    const callbacks = this.#callbacks;
+    if (callbacks === entry) this.#callbacks = undefined;
+    if (!Array.isArray(callbacks)) return;
+    const at = callbacks.indexOf(entry);
+    if (at >= 0) callbacks.splice(at, 1);
   }
 }
 
-/** The state whose signal an object of `withSignal` has. */
+/** The state behind the signal of an object from `withSignal`. */
 const STATE = Symbol('abort state');
 
-/** One function for all objects: a getter of its own would make each a dictionary in V8. */
+/** One function for all objects: with separate getters V8 would store each object as a dictionary. */
 const SIGNAL = Object.freeze({
   /** @this {{[STATE]: AbortState}} */
   get() {
@@ -80,7 +89,7 @@ const SIGNAL = Object.freeze({
 });
 
 /**
- * Adds a member `signal`, made when it is first read.
+ * Adds a member `signal`, created on first access.
  * @template {object} T
  * @param {T} object
  * @param {AbortState} state
@@ -91,14 +100,14 @@ export function withSignal(object, state) {
   return /** @type {any} */ (Object.defineProperty(object, 'signal', SIGNAL));
 }
 
-/** What can be waited for. @typedef {AbortSignal | AbortState} Abortable */
+/** Objects accepted by `whenAborted`. @typedef {AbortSignal | AbortState} Abortable */
 
 /** @type {WeakMap<AbortSignal, Set<() => void>>} */
 const watched = new WeakMap();
 
 /**
  * Calls `callback` when the signal is aborted, unless the returned function is called before. The
- * signal's listener goes with the last callback.
+ * signal's listener is removed with the last callback.
  * @param {Abortable | undefined} signal not aborted yet
  * @param {() => void} callback must not throw
  * @returns {() => void}
@@ -107,7 +116,7 @@ export function whenAborted(signal, callback) {
   if (signal === undefined) return () => {};
   if (signal instanceof AbortState) return signal.whenAborted(callback);
   const callbacks = watched.get(signal) ?? watch(signal);
-  // One function may be given twice; each gets an entry of its own.
+  // The same function may be passed twice, so each call gets its own entry.
   const entry = () => callback();
   callbacks.add(entry);
   return () => {
@@ -136,8 +145,8 @@ function onAbort({ target }) {
 }
 
 /**
- * The last to come goes first: where they stand in a line, nobody moves up into a place that is given up
- * a moment before his own turn.
+ * The latest callback runs first: in a queue, no waiter then moves up into a place that is released
+ * just before its own callback runs.
  * @param {Iterable<() => void>} callbacks
  * @param {(callback: () => void) => boolean} waits false: another callback has released it
  */
@@ -148,11 +157,11 @@ function callLastFirst(callbacks, waits) {
 }
 
 /**
- * Combines signals until unlink(). AbortSignal.any() has no such end: its result stays registered
+ * Combines signals until unlink(). AbortSignal.any() cannot be undone: its result stays registered
  * with a signal that lives as long as its provider, request after request.
  * @param {AbortSignal[]} sources
  * @returns {{signal: AbortSignal, abort: (reason?: unknown) => void, unlink: () => void}} `signal`
- *   is aborted with the first source's reason, or by abort(); unlink() lets the sources go
+ *   is aborted with the first source's reason, or by abort(); unlink() removes the listeners from the sources
  */
 export function linkSignals(sources) {
   const controller = new AbortController();
@@ -162,7 +171,7 @@ export function linkSignals(sources) {
     controller.abort(reason);
   };
   const forward = () => abort(sources.find((source) => source.aborted)?.reason);
-  // A provider's own signal is a source of each of its requests: any number of them at once.
+  // A provider's own signal is a source for any number of its concurrent requests.
   const releases = sources.map((source) => whenAborted(source, forward));
   const unlink = () => {
     for (const release of releases) release();

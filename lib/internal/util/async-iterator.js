@@ -1,4 +1,4 @@
-/** Async iterators over a source that gives its values one by one. */
+/** Async iterators over a source that returns its values one by one. */
 
 /** Returned by `take` when there are no more values. */
 export const END = Symbol('sluice.end');
@@ -7,14 +7,14 @@ export const END = Symbol('sluice.end');
 const over = () => ({ done: true, value: undefined });
 
 /**
- * Makes an async iterator whose `return()` settles all pending calls of `next()` at once; that of an async
+ * Makes an async iterator whose `return()` settles all pending calls of `next()` at once; `return()` of an async
  * generator would wait for their values. It ends with END, with an error, which it throws once, or with
  * `return()`.
  * @template T
  * @param {(onWait: (giveUp: () => void) => void) => T | typeof END | Promise<T | typeof END>} take
- *   gives the next value; called by each `next()`, also while earlier calls are pending. A call that waits may
- *   pass `onWait` a function that makes it give END
- * @param {() => unknown} [leave] called, and awaited, by `return()`
+ *   returns the next value; called by each `next()`, also while earlier calls are pending. A waiting call may
+ *   pass `onWait` a function that makes it return END
+ * @param {() => unknown} [leave] called and awaited by `return()`
  * @returns {AsyncIterableIterator<T, undefined, undefined>}
  */
 export function asyncIterator(take, leave = () => {}) {

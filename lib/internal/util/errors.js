@@ -1,5 +1,5 @@
 /**
- * One place for every error Sluice throws: stable codes, one class.
+ * All errors thrown by Sluice: stable codes, one class.
  *
  * Errors are made in JavaScript, never in the addon: a native `TypeError` is not
  * `instanceof TypeError` in another realm (jest, vm, worker). Identity is carried by a registered
@@ -33,13 +33,13 @@ export class SluiceError extends Error {
   /** @param {unknown} value */
   static [Symbol.hasInstance](value) {
     if (typeof value !== 'object' || value === null || !(SLUICE_ERROR in value)) return false;
-    // A subclass keeps the ordinary test: only the base is recognised across realms.
+    // A subclass keeps the ordinary test: only the base class is recognized across realms.
     return this === SluiceError || Function.prototype[Symbol.hasInstance].call(this, value);
   }
 }
 
 /**
- * Gives one of the language's own errors a code, and makes it `instanceof SluiceError` too.
+ * Adds a code to a built-in error, and makes it `instanceof SluiceError`.
  * @template {Error} T
  * @param {T} error
  * @param {string} code
@@ -52,7 +52,7 @@ function coded(error, code) {
 
 /**
  * For an argument or option of the wrong kind.
- * @param {string} message names it and says what it takes
+ * @param {string} message names it and its valid values
  * @returns {TypeError & {code: string}} with the code ERR_INVALID_TYPE
  */
 export function typeError(message) {
@@ -61,7 +61,7 @@ export function typeError(message) {
 
 /**
  * For an argument or option of the right kind and the wrong value.
- * @param {string} message names it and says what it takes
+ * @param {string} message names it and its valid values
  * @returns {RangeError & {code: string}} with the code ERR_INVALID_VALUE
  */
 export function rangeError(message) {
@@ -69,8 +69,8 @@ export function rangeError(message) {
 }
 
 /**
- * The rejection reason for an aborted signal: the caller's own reason when it gave one (as the
- * platform's own APIs do), else an `AbortError`.
+ * The rejection reason for an aborted signal: the caller's own reason, if given (like the
+ * platform's own APIs), else an `AbortError`.
  * @param {{reason?: any}} signal an aborted signal
  * @returns {unknown}
  */

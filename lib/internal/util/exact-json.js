@@ -1,9 +1,9 @@
 /**
- * JSON whose integers keep all of their digits: `JSON.parse` rounds those beyond 2^53. Texts without such
- * integers, which are nearly all, are parsed and written by `JSON` alone.
+ * JSON whose integers keep all digits: `JSON.parse` rounds those beyond 2^53. Texts without such
+ * integers, the usual case, are parsed and written by `JSON` itself.
  *
- * A number that would be rounded becomes an `ExactNumber`. `JSON.stringify` writes it rounded, as ever;
- * `stringifyExact` as it came. Main thread only.
+ * A number that would be rounded becomes an `ExactNumber`. `JSON.stringify` writes it rounded, as usual;
+ * `stringifyExact` with all digits. Main thread only.
  */
 import { randomUUID } from 'node:crypto';
 
@@ -13,7 +13,7 @@ import { randomUUID } from 'node:crypto';
  */
 let write;
 
-/** An integer that no number holds. Arithmetic takes the nearest number. Immutable. */
+/** An integer that no double represents. Arithmetic uses the nearest double. Immutable. */
 export class ExactNumber {
   #text;
 
@@ -35,11 +35,11 @@ export class ExactNumber {
   }
 }
 
-/** Begins strings that stand for numbers while `JSON` works; no text of a client has it. */
+/** Prefix of strings that replace numbers temporarily; random, so that no client's text contains it. */
 const MARK = `number ${randomUUID()} `;
 const MARKED = new RegExp(`"${MARK}(\\d+)"`, 'g');
 
-/** What every rounded integer has. */
+/** Digits that every rounded integer has. */
 const SUSPICIOUS = /\d{16}/;
 const INTEGER = /^-?[1-9]\d{15,}$/;
 /** Longer ones are infinite as numbers. */
@@ -54,8 +54,8 @@ function isRounded(token) {
 
 /**
  * @param {string} text
- * @param {number} from of the opening quote
- * @returns {number} behind the closing one; the end of the text if there is none
+ * @param {number} from position of the opening quote
+ * @returns {number} position after the closing quote; the end of the text if there is none
  */
 function endOfString(text, from) {
   for (let at = text.indexOf('"', from + 1); at !== -1; at = text.indexOf('"', at + 1)) {
@@ -68,7 +68,7 @@ function endOfString(text, from) {
 
 /**
  * @param {string} text of JSON
- * @returns {{marked: string, numbers: ExactNumber[]}} the text with arrays of one string in place of
+ * @returns {{marked: string, numbers: ExactNumber[]}} the text with arrays of one string instead of
  *   `numbers`
  */
 function markNumbers(text) {
@@ -82,7 +82,7 @@ function markNumbers(text) {
     if (given === '"') {
       token.lastIndex = endOfString(text, found.index);
     } else if (isRounded(given)) {
-      // A string alone would be taken for the name of a member, too.
+      // A plain string could also be the name of a member.
       marked += `${text.slice(copied, found.index)}["${MARK}${numbers.length}"]`;
       copied = token.lastIndex;
       numbers.push(new ExactNumber(given));
@@ -93,7 +93,7 @@ function markNumbers(text) {
 
 /**
  * @param {string} text
- * @returns {any} as `JSON.parse`, but integers that it would round are `ExactNumber`s
+ * @returns {any} like `JSON.parse`, but integers that it would round are `ExactNumber`s
  * @throws {SyntaxError}
  */
 export function parseExact(text) {
@@ -109,7 +109,7 @@ export function parseExact(text) {
 
 /**
  * @template T
- * @param {(text: string) => unknown} writer what stands for an `ExactNumber`
+ * @param {(text: string) => unknown} writer returns the substitute for an `ExactNumber`
  * @param {() => T} work that writes JSON
  * @returns {T}
  */
@@ -126,10 +126,10 @@ function writing(writer, work) {
 /** @type {string[]} */
 const NO_TEXTS = [];
 
-/** Numbers that `stringifyExact` has met. @type {string[]} */
+/** Numbers found by `stringifyExact`. @type {string[]} */
 let metNumbers = NO_TEXTS;
 
-/** @param {string} text of a number @returns {string} what stands for it */
+/** @param {string} text of a number @returns {string} its substitute */
 function standIn(text) {
   if (metNumbers === NO_TEXTS) metNumbers = [];
   return MARK + (metNumbers.push(text) - 1);
@@ -137,7 +137,7 @@ function standIn(text) {
 
 /**
  * @param {unknown} value
- * @returns {string} as `JSON.stringify`, with all digits of `ExactNumber`s
+ * @returns {string} like `JSON.stringify`, with all digits of `ExactNumber`s
  */
 export function stringifyExact(value) {
   const outer = write;
@@ -157,7 +157,7 @@ export function stringifyExact(value) {
 /**
  * @template T
  * @param {T} value of JSON
- * @returns {T} the same, or a copy in which every `ExactNumber` is rounded
+ * @returns {T} the same value, or a copy in which every `ExactNumber` is rounded
  */
 export function rounded(value) {
   let isExact = false;
@@ -172,7 +172,7 @@ export function rounded(value) {
 }
 
 /**
- * Runs `work`, in which JSON is equal for equal values only: an `ExactNumber` is written as its text.
+ * Runs `work` with a JSON that is equal only for equal values: an `ExactNumber` is written with all digits.
  * @template T
  * @param {() => T} work
  * @returns {T} its result

@@ -5,8 +5,8 @@ const INNER_PAD = 0x36;
 const OUTER_PAD = 0x5c;
 
 /**
- * HMAC-SHA256 (RFC 2104) with one key, by two one-shot hashes: an `Hmac` object of Node is a stream, and costs several
- * times as much as its two hashes.
+ * HMAC-SHA256 (RFC 2104) with one key, by two one-shot hashes: an `Hmac` object of Node is a stream, and costs
+ * several times as much as its two hashes.
  */
 export class HmacSha256 {
   #inner;

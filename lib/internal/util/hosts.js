@@ -1,4 +1,4 @@
-/** Which hosts only this machine reaches, and which names it may be called by. Pure. */
+/** Classifies hosts that only this machine can reach, and names of this machine. Pure. */
 import { BlockList, isIP } from 'node:net';
 
 const loopback = new BlockList();
@@ -7,8 +7,8 @@ loopback.addAddress('::1', 'ipv6');
 
 /**
  * @param {string} host a name or an address to listen on
- * @returns {boolean} false for what may be reached from elsewhere: every name but `localhost`, and
- *   `''`, `0.0.0.0` and `::`, which are all addresses of the machine
+ * @returns {boolean} false for hosts that other machines may reach: all names except `localhost`, and
+ *   `''`, `0.0.0.0` and `::`, which mean all addresses of the machine
  */
 export function isLoopback(host) {
   if (host.toLowerCase() === 'localhost') return true;
@@ -21,10 +21,10 @@ export function isHostName(name) {
   return /^[^\s:/?#@\\[\]]+$/.test(name);
 }
 
-/** A name or an address, in brackets if it is of IPv6, and perhaps a port. */
+/** A name or an address (IPv6 in brackets), with an optional port. */
 const hostHeader = /^(\[[\da-f:.]+\]|[^\s:/?#@\\[\]]+)(?::\d*)?$/i;
 
-/** Clients send the same one again and again. @type {{header: string, name: string | undefined}} */
+/** Cached, because clients usually repeat the same header. @type {{header: string, name: string | undefined}} */
 let last = { header: '', name: undefined };
 
 /** @param {string} header @returns {string | undefined} the name in it, in lower case; undefined: none */
@@ -38,14 +38,14 @@ function nameIn(header) {
 
 /**
  * Whether a request's `Host` is a name of this machine. A page of another site
- * cannot send a request to a loopback address in its own name, but it can have its own name resolve
- * to one (DNS rebinding): to the browser the two are then one site, of which it may read everything.
- * What gives that away is the name.
+ * cannot send a request to a loopback address under its own origin, but it can make its own name resolve
+ * to one (DNS rebinding): the browser then treats both as one origin, whose answers the page may read.
+ * The name in `Host` reveals this.
  * @param {string | undefined} header
  * @param {readonly string[]} allowed further names, in lower case
- * @returns {boolean} true for addresses, which no name server stands behind; for `localhost` and names
- *   under it; for names of one label, which belong to nobody on the internet; and without a header,
- *   as no browser asks
+ * @returns {boolean} true for addresses, which need no name server; for `localhost` and names
+ *   under it; for names of one label, which nobody can own on the internet; and without a header,
+ *   which browsers always send
  */
 export function isOwnHost(header, allowed) {
   if (header === undefined) return true;

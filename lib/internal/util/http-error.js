@@ -18,7 +18,7 @@ const typeOfStatus = {
 };
 
 /**
- * A request that is refused. `wireCode` is the code on the wire, empty for none; `code` the same as
+ * A refused request. `wireCode` is the code in answers, empty: none; `code` is the same as
  * `ERR_...`.
  */
 export class HttpError extends SluiceError {
@@ -26,11 +26,11 @@ export class HttpError extends SluiceError {
    * @param {number} status
    * @param {object} fields
    * @param {string} fields.message
-   * @param {string} fields.code as on the wire, for example `missing_field`
+   * @param {string} fields.code code in answers, for example `missing_field`
    * @param {string} [fields.type] default: by the status
-   * @param {string | null} [fields.param] the field at fault, as in `messages[0].role`
+   * @param {string | null} [fields.param] the invalid field, for example `messages[0].role`
    * @param {Record<string, string>} [fields.headers] sent with the answer
-   * @param {string} [fields.jobId] a job that is in the way
+   * @param {string} [fields.jobId] the conflicting job
    * @param {unknown} [fields.cause]
    */
   constructor(status, fields) {

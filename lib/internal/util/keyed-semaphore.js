@@ -7,11 +7,11 @@ import { whenAborted } from './abort.js';
  * @property {() => void} grant
  */
 
-/** @typedef {{used: number, waiting: Waiter[]}} State of one key */
+/** @typedef {{used: number, waiting: Waiter[]}} State state of one key */
 
 /**
- * Shares of a capacity that several tasks of one key hold at a time. Each key has the whole capacity to
- * itself; its waiters are served first come, first served. Main thread only; an idle key takes no memory.
+ * Limits the concurrent tasks of each key by their weights. Each key has the full capacity for
+ * itself; its waiters are served in order of arrival. Main thread only; an idle key uses no memory.
  */
 export class KeyedSemaphore {
   #capacity;
@@ -23,7 +23,7 @@ export class KeyedSemaphore {
     this.#capacity = capacity;
   }
 
-  /** Keys that hold something or wait. */
+  /** Number of keys that hold capacity or have waiters. */
   get size() {
     return this.#states.size;
   }
@@ -32,8 +32,8 @@ export class KeyedSemaphore {
    * Resolves when `weight` of the key's capacity is free and taken.
    * @param {string} key
    * @param {number} weight 0 to the capacity
-   * @param {AbortSignal} [signal] gives up waiting
-   * @returns {Promise<() => void>} gives it back; further calls do nothing
+   * @param {AbortSignal} [signal] cancels the wait
+   * @returns {Promise<() => void>} returns the weight; further calls do nothing
    * @throws {RangeError} for a weight that never fits
    * @throws the signal's reason
    */
@@ -73,7 +73,7 @@ export class KeyedSemaphore {
       const release = whenAborted(signal, () => {
         state.waiting.splice(state.waiting.indexOf(waiter), 1);
         reject(abortReason(/** @type {AbortSignal} */ (signal)));
-        // Those behind a large one may fit.
+        // Waiters after a large one may fit.
         this.#serve(key, state);
       });
       state.waiting.push(waiter);

@@ -1,8 +1,8 @@
 /**
- * Where log lines go: pino on stderr (stdout belongs to the command line's one line), a logger of
- * the caller's own, or nowhere.
+ * The destination of log lines: pino on stderr (stdout is used by the command line), a logger of
+ * the caller, or none.
  *
- * A reader of stderr that falls behind must not stop the process: lines wait in memory up to a bound, and
+ * A slow reader of stderr must not stop the process: lines wait in memory up to a bound, and
  * further ones are dropped and counted. Node writes to pipes and sockets asynchronously, and to files and
  * terminals at once. The lines of one turn of the event loop leave in one write, at its end or when the
  * process exits. The process has one stderr, so the state of this file is shared.
@@ -11,7 +11,7 @@ import { typeError } from './errors.js';
 import { pino } from './packages.js';
 
 /**
- * What Sluice needs of a logger; a pino instance is one.
+ * The logger interface used by Sluice; a pino instance implements it.
  * @typedef {object} Logger
  * @property {(fields: object, message?: string) => void} [debug]
  * @property {(fields: object, message?: string) => void} info
@@ -19,12 +19,12 @@ import { pino } from './packages.js';
  * @property {(fields: object, message?: string) => void} error
  */
 
-/** Lines that wait for stderr's reader. */
+/** Maximum bytes of lines that wait for stderr's reader. */
 const WAITING_BYTES_MAX = 1024 * 1024;
 
 const stderr = {
   dropped: 0,
-  /** Of `dropped`: lines that no line of the log has told of yet. */
+  /** Dropped lines that no log line has reported yet. */
   untold: 0,
   opened: false,
   /** Lines of this turn. */
@@ -32,7 +32,7 @@ const stderr = {
 
   open() {
     this.opened = true;
-    // A reader that has closed its end takes no lines; that is no reason to end.
+    // A reader that has closed its end must not end the process.
     process.stderr.on('error', () => {});
     process.on('exit', () => this.flush());
   },
@@ -88,7 +88,7 @@ export function flushLog() {
   stderr.flush();
 }
 
-/** @returns {number} lines of this process that stderr had no room for */
+/** @returns {number} number of lines dropped because stderr had no room */
 export function droppedLogLines() {
   return stderr.dropped;
 }

@@ -3,16 +3,16 @@ import { totalmem } from 'node:os';
 
 const MIB = 2 ** 20;
 const LIMIT_MAX = 2048 * MIB;
-/** From this share of the limit on finished work is dropped, down to the second one. */
+/** Above this share of the limit, finished work is dropped until the second share is reached. */
 const RELIEVE_AT = 0.8;
 const RELIEVE_TO = 0.75;
-/** From here on new work is refused. */
+/** Above this share new work is refused. */
 const REFUSE_AT = 0.95;
-/** How often the marks are looked at, besides at every request. */
+/** Interval of checks, in addition to one per request. */
 const WATCH_MS = 1000;
 
 /**
- * What asks for memory. `kept`: it stays until its owner deletes it.
+ * Kinds of memory use. `kept`: it stays until its owner deletes it.
  * @type {Record<string, {what: string, code: string, kept?: boolean}>}
  */
 const RESOURCES = {
@@ -30,11 +30,11 @@ const RESOURCES = {
 /** @typedef {'logs' | 'kv' | 'watches' | 'webhooks' | 'idempotency_keys' | 'audit'} GaugedKind */
 
 /**
- * Keeps finished things that may be dropped.
+ * Holds finished objects that may be dropped.
  * @typedef {object} Holder
- * @property {(principal: string) => number | undefined} oldest when the oldest of this principal ended;
- *   undefined: it holds none
- * @property {(principal: string) => void} evict drops that one
+ * @property {(principal: string) => number | undefined} oldest end of the oldest object of this principal;
+ *   undefined: there is none
+ * @property {(principal: string) => void} evict drops the oldest object
  */
 
 /** @returns {number} a quarter of the memory of the machine, or of its control group, at most 2 GiB */
@@ -62,11 +62,11 @@ function memoryFull(resource, why) {
 
 /**
  * The bytes of content that a gateway holds, by kind and principal, against one limit. Owners report
- * what they hold; nothing is allocated here. Main thread only; `close()` ends it.
+ * their sizes; the budget itself allocates nothing. Main thread only; `close()` ends it.
  *
- * Above 80 % of the limit finished work is dropped, oldest first within the principal that holds most,
- * and a principal that holds more than half of the limit gets nothing more while others hold something.
- * Above 95 % all new work is refused. What runs goes on.
+ * Above 80 % of the limit finished work is dropped, oldest first, from the principal that holds most,
+ * and a principal that holds more than half of the limit gets no more while others hold data.
+ * Above 95 % all new work is refused. Running work continues.
  */
 export class MemoryBudget {
   #limitBytes;
@@ -77,7 +77,7 @@ export class MemoryBudget {
   #counted = { prompts: 0, bodies: 0, answers: 0, workflows: 0 };
   /** @type {Map<string, number>} of all counted kinds, by principal */
   #byPrincipal = new Map();
-  /** @type {Map<string, number>} what may be dropped, by principal; part of the gauges and counts */
+  /** @type {Map<string, number>} droppable bytes by principal; part of the gauges and counts */
   #retained = new Map();
   /** @type {Holder[]} */
   #holders = [];
@@ -85,11 +85,11 @@ export class MemoryBudget {
   #readRunning;
   /** Of unfinished work, by principal, as last read; part of the gauges. @type {Map<string, number>} */
   #running = new Map();
-  /** Dropped, and perhaps still in the gauges. */
+  /** Dropped bytes that may still be in the gauges. */
   #freeing = 0;
   #scheduled = false;
   #timer;
-  /** Things that were dropped for want of memory. */
+  /** Number of objects dropped for lack of memory. */
   evictions = 0;
   /** @type {Record<string, number>} refusals by resource */
   refusals = Object.fromEntries(Object.keys(RESOURCES).map((name) => [name, 0]));
@@ -97,7 +97,7 @@ export class MemoryBudget {
   /**
    * @param {object} options
    * @param {number} options.limitBytes
-   * @param {() => Promise<unknown>} options.settled resolves when what was dropped has left the gauges
+   * @param {() => Promise<unknown>} options.settled resolves when dropped bytes have left the gauges
    */
   constructor({ limitBytes, settled }) {
     this.#limitBytes = limitBytes;
@@ -118,7 +118,7 @@ export class MemoryBudget {
     return { ...this.#counted, ...Object.fromEntries(gauged) };
   }
 
-  /** @returns {number} bytes held now, without what is about to go */
+  /** @returns {number} bytes held now, without bytes about to be freed */
   used() {
     const { prompts, bodies, answers, workflows } = this.#counted;
     let used = prompts + bodies + answers + workflows - this.#freeing;
@@ -128,20 +128,20 @@ export class MemoryBudget {
 
   /**
    * @param {GaugedKind} kind
-   * @param {() => number} read bytes that its owner holds now
+   * @param {() => number} read returns the bytes that its owner holds now
    */
   gauge(kind, read) {
     this.#gauges.set(kind, read);
   }
 
-  /** @param {Holder} holder whose things are reported by `retain` */
+  /** @param {Holder} holder whose objects are reported by `retain` */
   addHolder(holder) {
     this.#holders.push(holder);
   }
 
   /**
    * @param {() => Promise<Map<string, number>>} read resolves with the bytes of unfinished work by
-   *   principal, which the gauges have in total alone
+   *   principal, which the gauges have only in total
    */
   setRunning(read) {
     this.#readRunning = read;
@@ -164,7 +164,7 @@ export class MemoryBudget {
   /**
    * @param {CountedKind} kind
    * @param {string} principal
-   * @param {number} bytes more, or if negative less, than before
+   * @param {number} bytes change of the bytes, negative for less
    */
   count(kind, principal, bytes) {
     this.#counted[kind] += bytes;
@@ -173,12 +173,12 @@ export class MemoryBudget {
 
   /**
    * @param {string} principal
-   * @param {number} bytes that may be dropped, more or, if negative, less than before
+   * @param {number} bytes change of the droppable bytes, negative for less
    */
   retain(principal, bytes) {
     add(this.#retained, principal, bytes);
     if (bytes <= 0 || this.#scheduled) return;
-    // Not now: what has just ended has not been told yet.
+    // Not now: events of work that has just ended are not dispatched yet.
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
@@ -187,11 +187,11 @@ export class MemoryBudget {
   }
 
   /**
-   * To be called before something new is taken.
-   * @param {keyof typeof RESOURCES} resource that asks
+   * Call it before new work is accepted.
+   * @param {keyof typeof RESOURCES} resource kind of the new work
    * @param {string} principal
-   * @param {number} [bytes] that it will hold, as far as known
-   * @throws {HttpError} 503 with `Retry-After`; 507 for what is kept until it is deleted
+   * @param {number} [bytes] expected bytes, as far as known
+   * @throws {HttpError} 503 with `Retry-After`; 507 for data kept until it is deleted
    */
   check(resource, principal, bytes = 0) {
     if (this.used() + bytes < RELIEVE_AT * this.#limitBytes) return;
@@ -218,7 +218,7 @@ export class MemoryBudget {
 
   /**
    * Drops finished work when the first mark is passed.
-   * @param {number} [bytes] that are about to be taken
+   * @param {number} [bytes] bytes about to be added
    */
   relieve(bytes = 0) {
     const used = this.used() + bytes;
@@ -228,7 +228,7 @@ export class MemoryBudget {
     while (excess > 0 && this.#retained.size > 0) {
       let most = 0;
       for (const held of this.#retained.values()) most = Math.max(most, held);
-      // All that hold about as much as the one that holds most, so that one pass drops enough.
+      // All principals that hold about as much as the largest one, so that one pass drops enough.
       const floor = most * 0.9;
       for (const [principal, held] of [...this.#retained]) {
         if (held < floor) continue;
@@ -244,7 +244,7 @@ export class MemoryBudget {
 
   /**
    * @param {string} principal
-   * @returns {number} bytes that were freed
+   * @returns {number} freed bytes
    */
   #evictOldest(principal) {
     const before = this.#retained.get(principal) ?? 0;
@@ -256,7 +256,7 @@ export class MemoryBudget {
       first = { holder, endedAt };
     }
     if (first === undefined) {
-      // Nobody has it: the count was wrong, and must not be tried again.
+      // No holder has such an object: the count was wrong, and must not be used again.
       this.#retained.delete(principal);
       return 0;
     }
@@ -267,7 +267,7 @@ export class MemoryBudget {
     return freed;
   }
 
-  /** @param {number} bytes dropped on the main thread, and on their way out of the gauges */
+  /** @param {number} bytes dropped on the main thread, which will leave the gauges */
   async #settle(bytes) {
     this.#freeing += bytes;
     // A hub that closes meanwhile has freed everything.

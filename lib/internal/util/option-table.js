@@ -1,6 +1,6 @@
 /**
- * Tables of options. A row says everything about one option once: checks, flags of the command line,
- * types and documentation are made from it.
+ * Tables of options. A row is the only definition of an option: checks, flags of the command line,
+ * types and documentation are generated from it.
  */
 import { rangeError, typeError } from './errors.js';
 import {
@@ -14,7 +14,7 @@ import {
 
 /**
  * @typedef {object} OptionRow
- * @property {string} path as callers write it, for example `batching.maxBatchSize`
+ * @property {string} path in the callers' notation, for example `batching.maxBatchSize`
  * @property {'integer' | 'milliseconds' | 'choice' | 'boolean' | 'string' | 'strings' | 'other'} type
  *   `other`: checked by the code that uses it
  * @property {string} help one line
@@ -22,24 +22,24 @@ import {
  * @property {string} [unit] of an integer: `bytes`, `jobs`, ...
  * @property {number | string | boolean} [default] undefined: none
  * @property {boolean} [empty] whether a string may be empty; default false
- * @property {string} [defaultText] the default in words, where it depends on something
+ * @property {string} [defaultText] the default in words, if it depends on other values
  * @property {number} [min] default 1 for an integer, 0 for milliseconds
  * @property {number} [max]
- * @property {boolean} [infinite] admits Infinity
+ * @property {boolean} [infinite] allows Infinity
  * @property {readonly string[]} [choices]
- * @property {string} [takes] value of a string or strings, as errors call it: `the path of a file`
+ * @property {string} [takes] description of the value in errors, for a string or strings: `the path of a file`
  * @property {string} [jsType] TypeScript type, for `other`
  * @property {boolean} [required]
  * @property {string} [flag] name on the command line, without `--`
  * @property {string} [flagValue] placeholder of its value in the help
- * @property {string} [env] environment variable with the value where no flag is given
+ * @property {string} [env] environment variable with the value if there is no flag
  * @property {string} [formerly] deprecated name of the option; the flag of that name is deprecated too
  */
 
-/** The largest span that a timer can wait. */
+/** The longest wait of a timer. */
 export const SPAN_MS_MAX = 2 ** 31 - 1;
 
-/** Options whose deprecated names have been warned of in this process. */
+/** Options whose deprecated names have already caused a warning in this process. */
 const warned = new Set();
 
 /**
@@ -57,7 +57,7 @@ function warnOnce(formerly, name) {
 
 /**
  * @param {OptionRow} row
- * @param {string} path as the caller wrote it
+ * @param {string} path as written by the caller
  * @param {unknown} value not undefined
  */
 function checkValue({ type, min, max, infinite, choices, takes, empty }, path, value) {
@@ -91,7 +91,7 @@ function splitPath(path) {
 
 /**
  * @param {readonly OptionRow[]} rows
- * @returns {Map<string, OptionRow[]>} by the object that they stand in
+ * @returns {Map<string, OptionRow[]>} grouped by their object
  */
 function groupRows(rows) {
   /** @type {Map<string, OptionRow[]>} */
@@ -106,7 +106,7 @@ function groupRows(rows) {
 }
 
 /**
- * Moves values from deprecated names to the names of today.
+ * Moves values from deprecated names to current names.
  * @param {string} subject
  * @param {readonly OptionRow[]} rows of one object
  * @param {Record<string, any>} given
@@ -133,12 +133,12 @@ function renameOld(subject, rows, given) {
 
 /**
  * Checks options by their table.
- * @param {string} subject what takes them, as errors call it
+ * @param {string} subject name of the receiver in errors
  * @param {readonly OptionRow[]} rows
  * @param {object | undefined} given undefined: no options
- * @param {Record<string, unknown>} [defaults] by path; they replace those of the table
+ * @param {Record<string, unknown>} [defaults] by path; override those of the table
  * @returns {Record<string, any>} the values, nested as in `given`, with defaults filled in
- * @throws {TypeError | RangeError} naming the option and what it takes, or an unknown option
+ * @throws {TypeError | RangeError} naming the option and its valid values, or an unknown option
  */
 export function checkTable(subject, rows, given, defaults = {}) {
   const groups = groupRows(rows);

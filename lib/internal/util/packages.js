@@ -1,15 +1,15 @@
 /**
- * Packages and modules that are loaded when first needed: `import 'sluice'` and the command line's help pay for none
- * of them. Main thread and worker threads.
+ * Packages and modules loaded on first use, so that `import 'sluice'` and the command line's help need not load
+ * them. Main thread and worker threads.
  */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
 /**
- * A value that is made by the first call and returned by every later one.
+ * A value created by the first call and returned by all later ones.
  * @template T
- * @param {() => T} make a failure is thrown to that call, and the next call tries again
+ * @param {() => T} make a failure is thrown to that call, and the next call retries
  * @returns {() => T}
  */
 export function lazy(make) {
@@ -21,15 +21,56 @@ export function lazy(make) {
   };
 }
 
-/** The last load of `later`, which the next one waits for. @type {Promise<unknown>} */
+/** Modules of this package that are loaded, by their URLs. @type {Map<string, unknown>} */
+const provided = new Map();
+
+/**
+ * A module of this package that the first call loads, before it returns. Loaders without a synchronous way to
+ * ES modules have it from `lib/preload.js`.
+ *
+ * Two ways to the same module must not overlap: what this loads may have no part that an `import()` is loading.
+ * @template Module
+ * @param {string} base `import.meta.url`
+ * @param {(require: (path: string) => any) => Module} load `(require) => require('./module.js')`, which
+ *   dependency-cruiser sees
+ * @returns {() => Module} a failure is thrown to its call, and the next call tries again
+ */
+export function lateModule(base, load) {
+  return lazy(() =>
+    load((path) => provided.get(new URL(path, base).href) ?? createRequire(base)(path)),
+  );
+}
+
+/**
+ * Gives modules to `lateModule`.
+ * @param {string} base `import.meta.url`
+ * @param {Record<string, unknown>} modules by their paths, relative to `base`
+ */
+export function provideModules(base, modules) {
+  for (const [path, module] of Object.entries(modules)) {
+    provided.set(new URL(path, base).href, module);
+  }
+}
+
+/** @returns {boolean} whether this loader loads ES modules synchronously, as Node does */
+export function canRequireModules() {
+  try {
+    require('./symbols.js');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The last load of `later`, for which the next one waits. @type {Promise<unknown>} */
 let lastLoad = Promise.resolve();
 
 /**
- * Loads a module of this package at the first call. One is loaded after the other, because the loaders of test
- * runners fail for imports that overlap.
+ * Loads a module of this package at the first call. Modules are loaded one after the other, because the loaders of
+ * test runners fail for imports that overlap.
  * @template Module
- * @param {() => Promise<Module>} load `() => import('./module.js')`; may not call what `later` has returned
- * @returns {() => Promise<Module>} a failure is that of its call, and the next call tries again
+ * @param {() => Promise<Module>} load `() => import('./module.js')`; must not call the function returned by `later`
+ * @returns {() => Promise<Module>} a failure rejects only its call, and the next call retries
  */
 export function later(load) {
   /** @type {Promise<Module> | undefined} */

@@ -1,4 +1,4 @@
-/** Unguessable ids: 144 random bits behind a prefix. The bytes come from one buffer for many ids. */
+/** Unguessable ids: 144 random bits after a prefix. The bytes come from one buffer for many ids. */
 import { randomFillSync } from 'node:crypto';
 
 const ID_BYTES = 18;
@@ -16,7 +16,7 @@ export function randomId(prefix) {
     used = 0;
   }
   const id = pool.toString('base64url', used, used + ID_BYTES);
-  // An id that has been given out does not stay in memory.
+  // Issued ids do not stay in memory.
   pool.fill(0, used, used + ID_BYTES);
   used += ID_BYTES;
   return `${prefix}_${id}`;

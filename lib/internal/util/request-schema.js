@@ -1,6 +1,6 @@
 /**
- * Checks against JSON schemas, with the one Ajv of the process, and the problems that it finds in our
- * words: one wording for requests, options and configuration files. Loading Ajv and compiling a schema
+ * Checks against JSON schemas, with the only Ajv of the process, and its problems in our
+ * words: the same wording for requests, options and configuration files. Loading Ajv and compiling a schema
  * take many milliseconds, so both wait for the first value to check. Pure functions.
  */
 import { ajv, lazy } from './packages.js';
@@ -15,17 +15,17 @@ const compiler = lazy(
   () =>
     new (ajv().Ajv)({
       ...{ allowUnionTypes: true, strictTypes: false, verbose: true },
-      // The schema of schemas takes longer to compile than any of ours; a test checks these by it.
+      // Compiling the meta schema would take longer than any of ours; a test validates the schemas instead.
       ...{ meta: false, validateSchema: false },
     }),
 );
 
-/** Every schema of the process, for the test of them. @type {object[]} */
+/** Every schema of the process, for their test. @type {object[]} */
 export const schemas = [];
 
 /**
  * @param {object} schema
- * @returns {((value: unknown) => boolean) & SchemaCheck} whether a value is as the schema says
+ * @returns {((value: unknown) => boolean) & SchemaCheck} whether a value conforms to the schema
  */
 export function schemaCheck(schema) {
   schemas.push(schema);
@@ -45,12 +45,12 @@ export function schemaCheck(schema) {
 
 /**
  * @typedef {object} SchemaProblem
- * @property {string[]} path of the value at fault, from the root; array indices as digits
+ * @property {string[]} path of the invalid value, from the root; array indices as digits
  * @property {'type' | 'missing' | 'unknown' | 'value'} kind
- * @property {string} says what it must be, as in `must be at least 1`
+ * @property {string} says the requirement, for example `must be at least 1`
  */
 
-/** A name in a message is the sender's own; cut, lest an answer grow with it. */
+/** A name in a message comes from the sender; it is cut to bound the answer. */
 const NAME_LENGTH_MAX = 100;
 
 /** @param {string} pointer a JSON pointer */
@@ -73,8 +73,8 @@ export function dotted(path) {
 }
 
 /**
- * @param {import('ajv').ErrorObject} error for `pattern`, the schema's `description` says what the
- *   pattern means; ajv gives it with its option `verbose`
+ * @param {import('ajv').ErrorObject} error for `pattern`, the schema's `description` explains the
+ *   pattern; ajv includes it with its option `verbose`
  * @returns {SchemaProblem}
  */
 export function problemOf({ keyword, instancePath, params, parentSchema }) {

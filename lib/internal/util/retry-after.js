@@ -1,4 +1,4 @@
-/** The wait that an HTTP response asks for. */
+/** The wait requested by an HTTP response. */
 
 /**
  * Reads `Retry-After`, in seconds or as an HTTP date, or `Retry-After-Ms`, which some model servers
@@ -14,7 +14,7 @@ export function parseRetryAfterMs(headers, nowMs = Date.now()) {
   if (typeof value !== 'string') return undefined;
   if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
   if (!/^[a-z]{3,9},? /i.test(value)) return undefined;
-  // The obsolete asctime form carries no zone; every HTTP date is GMT.
+  // The obsolete asctime format has no zone; all HTTP dates are GMT.
   const date = Date.parse(/GMT$/.test(value) ? value : `${value} GMT`);
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }

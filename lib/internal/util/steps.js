@@ -1,11 +1,11 @@
 /**
- * Work that waits for results, of some places at once and of others by promises: a generator that yields each call and
- * gets its result, or its error. One text serves both.
+ * Work whose calls return results directly or as promises: a generator that yields each call and
+ * receives its result or error. The same code serves both.
  */
 
 /**
  * @template T
- * @param {Generator<any, T, any>} steps whose calls give results, or throw
+ * @param {Generator<any, T, any>} steps whose calls return results or throw
  * @returns {T}
  */
 export function finishNow(steps) {
@@ -16,7 +16,7 @@ export function finishNow(steps) {
 
 /**
  * @template T
- * @param {Generator<any, T, any>} steps whose calls give results or promises
+ * @param {Generator<any, T, any>} steps whose calls return results or promises
  * @returns {Promise<T>}
  */
 export async function finish(steps) {
@@ -28,8 +28,8 @@ export async function finish(steps) {
 /**
  * @template T
  * @param {Generator<any, T, any>} steps
- * @param {unknown} call of one of them
- * @returns {Promise<IteratorResult<any, T>>} the next step, which has its result or its error
+ * @param {unknown} call one yielded call
+ * @returns {Promise<IteratorResult<any, T>>} the next step, after the call's result or error
  */
 async function answered(steps, call) {
   let result;

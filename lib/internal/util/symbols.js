@@ -1,4 +1,4 @@
-/** Keys of what is shared inside the package and is no part of the public surface. */
+/** Symbol keys of members that are internal to the package. */
 
-/** `clock[SCHEDULE](source)`: a ManualClock drives `source` from now on. */
+/** `clock[SCHEDULE](source)`: a ManualClock starts to drive `source`. */
 export const SCHEDULE = Symbol('sluice.schedule');

@@ -1,6 +1,6 @@
 /**
  * Option checks for public constructors: each throws a `TypeError` (wrong kind) or `RangeError`
- * (right kind, wrong value) that names the option and says what it takes.
+ * (right kind, wrong value) that names the option and its valid values.
  */
 import { AbortState } from './abort.js';
 import { rangeError, typeError } from './errors.js';
@@ -18,7 +18,7 @@ function show(value) {
 
 /**
  * An integer option within [min, max].
- * @param {string} name as the caller wrote it, for example `batching.maxBatchSize`
+ * @param {string} name as written by the caller, for example `batching.maxBatchSize`
  * @param {unknown} value
  * @param {{min?: number, max?: number, fallback?: number}} [range] `fallback` is used for undefined
  * @returns {number}
@@ -38,10 +38,10 @@ export function checkInteger(
 }
 
 /**
- * A span in milliseconds (fractions allowed) within [min, max].
+ * A duration in milliseconds (fractions allowed) within [min, max].
  * @param {string} name
  * @param {unknown} value
- * @param {{min?: number, max?: number, fallback?: number, infinite?: boolean}} [range] `infinite` admits Infinity
+ * @param {{min?: number, max?: number, fallback?: number, infinite?: boolean}} [range] `infinite` allows Infinity
  * @returns {number}
  */
 export function checkMs(
@@ -58,13 +58,13 @@ export function checkMs(
 }
 
 /**
- * @param {any} value of an option that HTTP has in its query
- * @returns {any} a number as the query has it; any other value, for the check of the query to name
+ * @param {any} value of an option that is a query parameter in HTTP
+ * @returns {any} a number in the format of the query; any other value unchanged, for the error of the query's check
  */
 export const asQueryNumber = (value) => (typeof value === 'number' ? String(value) : value);
 
 /**
- * A number of something, fractions allowed, within [min, max].
+ * A number, fractions allowed, within [min, max].
  * @param {string} name
  * @param {unknown} value
  * @param {{min: number, max: number, unit: string}} range
@@ -102,7 +102,7 @@ export function checkString(name, value) {
 }
 
 /**
- * A name that somebody chose: not empty, and the same in UTF-8.
+ * A name chosen by a caller: not empty, and without lone surrogates.
  * @param {string} name of the argument
  * @param {unknown} id
  * @param {{max?: number}} [range] `max`: of its length
@@ -146,11 +146,11 @@ export function checkFunction(name, value) {
 }
 
 /**
- * A plain options object; undefined is the empty one.
+ * A plain options object; undefined means no options.
  * @template {object} T
  * @param {string} name
  * @param {T | undefined} value
- * @param {readonly string[]} [known] its options; any other one is refused by name
+ * @param {readonly string[]} [known] its options; others are refused by name
  * @param {readonly string[]} [deprecated] further options, which the error does not list
  * @returns {T}
  */
@@ -160,9 +160,9 @@ export function checkOptions(name, value, known, deprecated = []) {
     throw typeError(`${name} takes an object, not ${show(value)}`);
   }
   if (known !== undefined) {
-    // Not Object.keys, which makes an array: some callers check a million times a second.
+    // Object.keys would create an array, and some callers check a million times a second.
     for (const option in value) {
-      // Inherited ones do not count: an AbortController may be passed as `{signal}`.
+      // Ignore inherited properties: an AbortController may be passed as `{signal}`.
       if (known.includes(option) || !Object.hasOwn(value, option)) continue;
       if (deprecated.includes(option)) continue;
       throw typeError(`${name} has no option ${option}; it takes ${known.join(', ')}`);
@@ -193,8 +193,8 @@ export function checkChoice(name, value, choices, fallback) {
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {AbortSignal | undefined} `whenAborted` takes an AbortState, too, and so do callers that use no
- *   more of a signal than that has
+ * @returns {AbortSignal | undefined} `whenAborted` also accepts an AbortState, like all callers that use no
+ *   other members of a signal
  */
 export function checkSignal(name, value) {
   if (value === undefined) return undefined;
@@ -212,7 +212,7 @@ export function checkSignal(name, value) {
 }
 
 /**
- * Injected time: a ManualClock. The type of the clock is the caller's, so that this file needs no clock.
+ * Injected time: a ManualClock. Its type is a parameter, so that this file need not import the clock.
  * @template {{nowMs(): number}} Clock
  * @param {string} name
  * @param {Clock | undefined} value

@@ -1,10 +1,10 @@
 /**
- * Goes on with a value now, or with that of a promise later. A promise for what is there already costs more than most
- * steps that would wait for it.
+ * Continues with a value now, or with the value of a promise later. A promise for an available value costs more
+ * than most steps that would await it.
  * @template T, R
  * @param {T | Promise<T>} value
  * @param {(value: T) => R | Promise<R>} next
- * @returns {R | Promise<R>} a promise if there is something to wait for
+ * @returns {R | Promise<R>} a promise only if `value` is one
  */
 export function whenReady(value, next) {
   return value instanceof Promise ? value.then(next) : next(value);

@@ -55,7 +55,7 @@ export class Admission extends EventEmitter {
   #lifecycle;
   #directory;
   #turns;
-  #webhooks;
+  #webhookOf;
   #context;
   #nowMs;
   #pending = 0;
@@ -80,7 +80,7 @@ export class Admission extends EventEmitter {
     this.#nowMs = deps.nowMs;
     this.#directory = deps.directory;
     this.#turns = deps.turns;
-    this.#webhooks = deps.webhooks;
+    this.#webhookOf = deps.webhookOf;
     this.#context = deps.context;
     this.#lifecycle = deps.lifecycle;
     this.#billing = deps.billing;
@@ -92,7 +92,7 @@ export class Admission extends EventEmitter {
     return this.#answers.bytes;
   }
 
-  /** Number of requests that are not decided yet. */
+  /** Number of undecided requests. */
   get pending() {
     return this.#pending;
   }
@@ -122,10 +122,10 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * As `submit`, which always makes a promise.
+   * Like `submit`, which always returns a promise.
    * @param {unknown} body parsed JSON
    * @param {Submission} submission
-   * @returns {SubmittedJob | Promise<SubmittedJob>} a promise where there is something to wait for
+   * @returns {SubmittedJob | Promise<SubmittedJob>} a promise only if it must wait
    * @throws {HttpError}
    */
   admit(body, submission) {
@@ -134,10 +134,10 @@ export class Admission extends EventEmitter {
 
   /**
    * Submits a request that a route has divided into the members that the gateway interprets and
-   * those that it passes.
+   * those that it passes on.
    * @param {InterpretedSubmission} submission
    * @returns {Promise<Outcome>}
-   * @throws {HttpError} 404 `job_not_found` where the job of a known key is gone
+   * @throws {HttpError} 404 `job_not_found` if the job of a known key no longer exists
    */
   async submitInterpreted({ request, passed, options, fingerprint, ...submission }) {
     const checked = fromInterpreted({ request, passed, options });
@@ -152,7 +152,7 @@ export class Admission extends EventEmitter {
   /**
    * @param {CheckedRequest} request
    * @param {Submission} submission
-   * @param {unknown} fingerprint as JSON, what repeated requests with the same key must be equal to
+   * @param {unknown} fingerprint plain JSON; repeated requests with the same key must have an equal one
    * @returns {SubmittedJob | Promise<SubmittedJob>}
    */
   #once(request, submission, fingerprint) {
@@ -170,7 +170,7 @@ export class Admission extends EventEmitter {
     /** @type {Answer | undefined} */
     let earlier;
     const make = (/** @type {import('./idempotency.js').UsedKey} */ used) => {
-      // A turn may have to wait for that of the job of this very key.
+      // A turn may have to wait for the turn of the job with this same key.
       const looksFirst = this.#entry.closed || request.conversation_id !== undefined;
       return whenReady(looksFirst ? this.#shared?.known(used) : undefined, (found) => {
         earlier = found;
@@ -195,7 +195,7 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * Takes back a job whose request is refused after its admission: it leaves no job and no charge, and
+   * Withdraws a job whose request is refused after its admission: no job and no charge remain, and
    * its key is released.
    * @param {JobRecord} record that this request made
    * @param {HttpError} error the refusal
@@ -223,11 +223,11 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * Makes a job of a request, and finds a place for it.
+   * Creates the job of a request, and finds a place for it.
    * @param {CheckedRequest} request
    * @param {OwnSubmission} submission
    * @param {QuotaEntry[]} entries receives the reserved amounts
-   * @returns {Admitted | Promise<Admitted>} a promise where there is something to wait for
+   * @returns {Admitted | Promise<Admitted>} a promise only if it must wait
    */
   #make(request, submission, entries) {
     const record = this.#recordOf(request, submission);
@@ -256,7 +256,7 @@ export class Admission extends EventEmitter {
     const { principal } = access;
     const model = chooseModel(this.#provider, access, request.model);
     checkFeatures(this.#provider, request);
-    const webhook = this.#webhooks?.ofRequest(request, face === undefined ? '' : 'sluice.');
+    const webhook = this.#webhookOf(request, face === undefined ? '' : 'sluice.');
     const record = new JobRecord({ principal, model, request, createdAtMs: Date.now() });
     record.submittedMs = this.#nowMs();
     record.trace = this.#context?.();
@@ -270,7 +270,7 @@ export class Admission extends EventEmitter {
 
   /**
    * @param {JobRecord} record
-   * @param {Answer} [known] of its key, if another request has made the job
+   * @param {Answer} [known] answer of its key, if another request created the job
    * @returns {Admitted}
    */
   #admitted(record, known) {
@@ -297,8 +297,8 @@ export class Admission extends EventEmitter {
    * @param {CheckedRequest} request
    * @param {OwnSubmission} submission
    * @param {QuotaEntry[]} entries
-   * @returns {Promise<Answer | undefined | void> | undefined} undefined: the job has its place. Else a promise of the
-   *   answer of its key, if another request has made the job
+   * @returns {Promise<Answer | undefined | void> | undefined} undefined: the job has its place. Otherwise a promise
+   *   of the answer of its key, if another request created the job
    */
   #placed(record, request, submission, entries) {
     const deployed = this.#deployed;

@@ -6,7 +6,7 @@ import { mediumOf } from '../../providers/shared/messages.js';
 /** @typedef {import('../../providers/shared/features.js').Feature} Feature */
 /** @typedef {import('../../providers/shared/messages.js').ChatMessage} ChatMessage */
 
-/** @param {unknown} value @returns {boolean} whether it is given, and no empty list */
+/** @param {unknown} value @returns {boolean} whether the value is given, and not an empty list */
 const isGiven = (value) =>
   value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
 
@@ -40,7 +40,7 @@ function needsOf({ prompt_ids: ids, n = 1, messages, passed }, need) {
   messages?.forEach((message, i) => needsOfMessage(message, `messages[${i}]`, need));
 }
 
-/** What an error calls a feature. @type {Partial<Record<Feature, string>>} */
+/** Names of features in errors. @type {Partial<Record<Feature, string>>} */
 const NAMES = { token_prompts: 'prompts of token ids', choices: 'several answers' };
 
 /**

@@ -9,6 +9,9 @@ const KEY_LENGTH_MAX = 255;
 /** Approximate bytes of key, principal, fingerprint and answer. */
 const KEY_BYTES = 512;
 
+/** A body that takes no more than its hash is compared itself, where it is in memory alone. */
+const PLAIN_LENGTH_MAX = 64;
+
 /** @param {string} name of an entry */
 const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
 
@@ -79,6 +82,7 @@ export class IdempotencyCache {
   #memory;
   #nowMs;
   #isKept;
+  #isAlone;
   #find;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
@@ -93,10 +97,10 @@ export class IdempotencyCache {
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [options.memory]
    * @param {() => number} options.nowMs
    * @param {KeyFile<T>} [options.file]
-   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] the answer of an earlier request, which is kept
-   *   elsewhere: asked where a request is refused, since a known answer comes before every refusal
-   * @param {boolean} [options.kept] whether answers are kept here; false: `run` finds those of earlier
-   *   requests elsewhere, and only requests at the same time share an outcome. Default true
+   * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] looks up the answer of an earlier request that
+   *   is stored elsewhere; called before a refusal, because a known answer has precedence
+   * @param {boolean} [options.kept] whether answers are stored here; false: `run` finds those of earlier
+   *   requests elsewhere, and only concurrent requests share an outcome. Default true
    */
   constructor(options) {
     const { ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file } = options;
@@ -108,6 +112,7 @@ export class IdempotencyCache {
     this.#memory = memory;
     this.#nowMs = nowMs;
     this.#file = file;
+    this.#isAlone = file === undefined && options.find === undefined;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
       this.#entries.set(name, { fingerprint, outcome: answer, answer, expiresAtMs });
@@ -139,19 +144,20 @@ export class IdempotencyCache {
   }
 
   /**
-   * As `answer`, which always makes a promise.
+   * Like `answer`, which always returns a promise.
    * @param {string} principal
    * @param {string} key
    * @param {unknown} body
    * @param {(key: UsedKey) => T | Promise<T>} run
-   * @returns {Taken<T> | Promise<Taken<T>>} a promise where there is something to wait for
+   * @returns {Taken<T> | Promise<Taken<T>>} a promise only if it must wait
    */
   take(principal, key, body, run) {
     this.#purge();
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
     const text = comparing(() => canonicalize(body)) ?? '';
-    const fingerprint = hash('sha256', text, 'base64');
+    const isShort = text.length <= PLAIN_LENGTH_MAX && this.#isAlone;
+    const fingerprint = isShort ? text : hash('sha256', text, 'base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
       if (known.fingerprint !== fingerprint) throw idempotencyKeyReused();
@@ -183,7 +189,7 @@ export class IdempotencyCache {
    * @param {string} name
    * @param {Entry<T>} entry
    * @param {T} answer its outcome
-   * @param {boolean} replayed whether it is that of an earlier request
+   * @param {boolean} replayed whether it repeats the answer of an earlier request
    * @returns {Taken<T>}
    */
   #keep(name, entry, answer, replayed) {
@@ -204,8 +210,12 @@ export class IdempotencyCache {
     try {
       this.#checkRoom(principal);
       return await run(used);
-    } catch (error) {
-      const found = await this.#find?.(used);
+    } catch (/** @type {any} */ error) {
+      const found = await this.#find?.(used).catch((/** @type {any} */ unknown) => {
+        // What is wrong with the request itself was wrong before. A refusal for another reason, as of a model that its
+        // key may not use any more, may come after an answer that cannot be looked up now.
+        throw unknown.status === 503 && error?.status === 400 ? error : unknown;
+      });
       if (found === undefined) throw error;
       onFound();
       return found;
@@ -224,7 +234,7 @@ export class IdempotencyCache {
       throw new HttpError(507, {
         code: 'idempotency_keys_full',
         type: 'server_error',
-        message: `${count} idempotency keys${whose} are kept; each is for ${this.#ttlMs / 1000} s.`,
+        message: `${count} idempotency keys${whose} are stored, the maximum; each is kept for ${this.#ttlMs / 1000} s.`,
       });
     }
     this.#memory?.check('idempotency_keys', principal, KEY_BYTES);
@@ -271,7 +281,7 @@ export class IdempotencyCache {
   }
 
   /**
-   * Forgets a key whose request was refused after all.
+   * Removes a key whose request was refused in the end.
    * @param {string} name of key and principal
    */
   release(name) {

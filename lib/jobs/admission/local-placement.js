@@ -6,7 +6,7 @@ import { endpoints } from '../policy/config.js';
 /** @typedef {import('./types.js').OwnSubmission} OwnSubmission */
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 
-/** Places jobs of a gateway that is one process. Main thread. */
+/** Places jobs of a gateway with a single process. Main thread. */
 export class LocalPlacement {
   #entry;
   #reservations;
@@ -27,7 +27,7 @@ export class LocalPlacement {
   }
 
   /**
-   * Places a job; tries once more where a limit or credit refuses it.
+   * Places a job; retries once if a limit or the credit refuses it.
    * @param {JobRecord} record
    * @param {CheckedRequest} request whole
    * @param {OwnSubmission} submission
@@ -73,7 +73,7 @@ export class LocalPlacement {
    * @param {CheckedRequest} request its own
    * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission
    * @param {QuotaEntry[]} entries
-   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it does already
+   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it already exists
    */
   #tryPlace(record, request, submission, entries) {
     const { access, signal, endpoint, covered } = submission;

@@ -7,8 +7,8 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('./types.js').Submission} Submission */
 
 /**
- * The way of a job into the queue: checks for room, then a shared answer or a place in the pipeline. Both
- * placements use it. Main thread. `close()` refuses all jobs but child jobs.
+ * Moves a job into the queue: checks for room, then a shared answer or a place in the pipeline. Both
+ * placements use it. Main thread. `close()` refuses all jobs except child jobs.
  */
 export class QueueEntry {
   #provider;
@@ -53,7 +53,7 @@ export class QueueEntry {
   /**
    * @param {JobRecord} record
    * @param {Pick<Submission, 'access' | 'signal'>} submission
-   * @throws {import('../../internal/util/http-error.js').HttpError} if this process takes no job now
+   * @throws {import('../../internal/util/http-error.js').HttpError} if this process accepts no job now
    */
   checkRoom({ part }, { access, signal }) {
     const ofPart = part !== undefined;
@@ -75,15 +75,15 @@ export class QueueEntry {
   }
 
   /**
-   * Puts a job, or the answer that it begins, into the queue, or lets it share an answer.
+   * Queues a job, or the answer that it begins, or lets it share an answer.
    * @param {JobRecord} record
    * @param {import('../execution/cache-policy.js').CachePlan | undefined} plan
    * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
-   * @param {object} take each takes what such a job takes; throws if refused
-   * @param {() => void} take.alone its answer is its own
+   * @param {object} take each reserves the resources of such a job; throws if refused
+   * @param {() => void} take.alone the job has its own answer
    * @param {(answer: import('../execution/shared-answer.js').SharedAnswer) => void} take.reserve
    * @param {() => void} take.share
-   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it does already
+   * @returns {Promise<void> | undefined} resolves when the job exists; undefined: it already exists
    */
   enter(record, plan, signal, { alone, reserve, share }) {
     if (plan === undefined) {
@@ -101,7 +101,7 @@ export class QueueEntry {
    * @param {import('../../internal/util/abort.js').Abortable | undefined} signal
    * @param {() => void} onAccepted called once it is queued, before dispatch; not called after the
    *   wait was aborted
-   * @returns {Promise<void> | undefined} resolves when the record is in the queue; undefined: it is already
+   * @returns {Promise<void> | undefined} resolves when the record is in the queue; undefined: it already is
    */
   enqueue(record, signal, onAccepted) {
     const { abort, part } = record;
@@ -129,7 +129,7 @@ export class QueueEntry {
    */
   async #whenQueued(record, signal, queued) {
     const { abort, part } = record;
-    // From here on the lifecycle ends an accepted job, not this signal.
+    // From here on only the lifecycle ends an accepted job; this signal no longer does.
     const giveUp = (/** @type {unknown} */ reason) => {
       if (!record.accepted) abort.abort(reason);
     };

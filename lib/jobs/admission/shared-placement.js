@@ -9,7 +9,7 @@ import { endpoints } from '../policy/config.js';
 /** @typedef {import('../../primitives/limiters/quota.js').QuotaEntry} QuotaEntry */
 /** @typedef {import('./types.js').Answer} Answer */
 
-/** The answer that a job should share has gone. */
+/** The answer that a job should share no longer exists. */
 class AnswerGone extends Error {}
 
 /**
@@ -48,7 +48,7 @@ export class SharedPlacement {
    * @param {CheckedRequest} request whole
    * @param {Submission} submission
    * @param {QuotaEntry[]} entries
-   * @returns {Promise<Answer | undefined>} the answer of its key, if another request has made the job
+   * @returns {Promise<Answer | undefined>} the answer of its key, if another request created the job
    */
   async place(record, request, submission, entries) {
     const { access, endpoint = endpoints.jobs } = submission;
@@ -58,7 +58,7 @@ export class SharedPlacement {
       this.#entry.checkRoom(record, submission);
       record.request = this.#billing.bounded(request, record.model);
       const own = begins ? 'begins' : 'shares';
-      /** @type {import('../shared-parts.js').AdmittedHow} */
+      /** @type {import('../shared-parts.js').AdmissionDetails} */
       const admitted = { request, access, endpoint, answer: plan === undefined ? 'alone' : own };
       const known = await this.#shared.admit(record, this.#lifecycle.limitsOf(record), {
         asked: this.#parts.ask(record, admitted),
@@ -68,7 +68,7 @@ export class SharedPlacement {
       });
       if (known !== undefined) return known;
       try {
-        // The client may have left while Redis was asked.
+        // The client may have disconnected while Redis was answering.
         submission.signal?.throwIfAborted();
         await this.#entry.enter(record, plan, submission.signal, {
           alone: () => {},
@@ -92,7 +92,7 @@ export class SharedPlacement {
   }
 
   /**
-   * As `place`, for the turn of a conversation.
+   * Like `place`, for the turn of a conversation.
    * @param {JobRecord} record
    * @param {CheckedRequest} request without the history
    * @param {Submission} submission
@@ -117,7 +117,7 @@ export class SharedPlacement {
   }
 
   /**
-   * Places a child job, which only this process knows; its reservations are in Redis.
+   * Places a child job, which exists in this process only; its reservations are in Redis.
    * @param {JobRecord} record
    * @param {CheckedRequest} request
    * @param {Submission & {covered?: import('../rate-limits/reservations.js').Covered}} submission

@@ -1,4 +1,4 @@
-/** Types of admission: submissions, their outcomes, and the ports of the parts that take part. This file has no code. */
+/** Types of admission: submissions, their outcomes, and the ports of other components. This file has types only. */
 
 /**
  * @typedef {object} Answer response to a submission, replayed for its key
@@ -13,8 +13,8 @@
  * @property {string} [idempotencyKey]
  * @property {string} [cacheControl] a `Cache-Control` header
  * @property {string} [endpoint] endpoint of the request; default that of jobs
- * @property {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting for room; ignored with a key, because other
- *   requests may wait for its outcome
+ * @property {import('../../internal/util/abort.js').Abortable} [signal] gives up waiting for room; ignored with a
+ *   key, because other requests may wait for its outcome
  * @property {number} [near] handle of a job whose reactor it shares
  * @property {unknown} [face] plain JSON of the route that interpreted the request; kept in
  *   `record.extra.face`, also in the data file. The log of such a job is never trimmed
@@ -39,7 +39,7 @@
 /**
  * @typedef {object} SubmittedJob
  * @property {Answer} answer
- * @property {import('../job.js').JobRecord} [record] of a job that this call made
+ * @property {import('../job.js').JobRecord} [record] a job created by this call
  * @property {boolean} replayed whether the key was known
  * @property {QuotaEntry[]} entries amounts reserved now and remaining
  */
@@ -52,7 +52,7 @@
  */
 
 /**
- * A job that exists now, or one that does not, because its key has an answer already.
+ * A job that was created, or not created because its key already has an answer.
  * @typedef {{record: import('../job.js').JobRecord, known?: Answer}} Admitted
  */
 
@@ -74,7 +74,8 @@
  *   Promise<CheckedRequest>} begin resolves with the request for the provider,
  *   the history included
  * @property {(record: import('../job.js').JobRecord) => void} rollback undoes `begin`
- * @property {(record: import('../job.js').JobRecord) => void} [decided] in a deployment: the admission has an outcome
+ * @property {(record: import('../job.js').JobRecord) => void} [decided] in a deployment: called when the admission
+ *   has an outcome
  */
 
 /**
@@ -85,12 +86,14 @@
  * @property {(record: import('../job.js').JobRecord, request: CheckedRequest,
  *   access: Readonly<import('../policy/config.js').Access>,
  *   how?: {answer?: import('../job.js').JobRecord, cached?: boolean}) => void} hold throws an HttpError 402
- * @property {(record: import('../job.js').JobRecord) => void} releaseHold of a job that was not placed
- * @property {(record: import('../job.js').JobRecord) => void} voidJob of a job that was placed, then refused
+ * @property {(record: import('../job.js').JobRecord) => void} releaseHold releases the hold of a job that was not
+ *   placed
+ * @property {(record: import('../job.js').JobRecord) => void} voidJob cancels the billing of a job that was placed,
+ *   then refused
  */
 
 /**
- * Reservations and charges of the child jobs of a deployment, which its scripts do not admit.
+ * Reservations and charges of the child jobs of a deployment, which are not admitted by its scripts.
  * @typedef {object} PartCharges
  * @property {Pick<import('../rate-limits/shared-reservations.js').SharedReservations, 'forPart'>} reservations
  * @property {CallsPort} calls
@@ -105,26 +108,18 @@
  */
 
 /**
- * Interface of webhooks for admission.
- * @typedef {object} WebhooksPort
- * @property {(request: CheckedRequest, within: string) => object | undefined} ofRequest checks
- *   `webhook_url`, and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`:
- *   prefix of the member's name
- */
-
-/**
  * Further dependencies of admission in a deployment of several processes.
  * @typedef {object} DeploymentDeps
  * @property {import('../shared-jobs-port.js').SharedJobsPort} shared
  * @property {import('../shared-parts.js').SharedParts} parts takes the place of `reservations` and of the
  *   holds of `billing`
- * @property {PartCharges} charges of child jobs
+ * @property {PartCharges} charges reservations of child jobs
  */
 
 /**
  * @typedef {object} AdmissionOptions
  * @property {import('../../providers/shared/types.js').Provider} provider
- * @property {number} admissionWaitMs how long a job waits for room in the queue
+ * @property {number} admissionWaitMs time limit of a job's wait for room in the queue
  * @property {{ttlMs: number, maxKeys: number}} idempotency
  * @property {import('../execution/cache-policy.js').CachePolicyOptions} cache
  */
@@ -142,10 +137,12 @@
  * @property {BillingPort} billing
  * @property {TurnsPort} turns
  * @property {() => unknown} [context] the context of the current request for traces; default: none
- * @property {WebhooksPort} [webhooks] default: no job may have a `webhook_url`
+ * @property {(request: CheckedRequest, within: string) => object | undefined} webhookOf checks `webhook_url`
+ *   and returns plain JSON to keep with the job, if it has one; throws an HttpError. `within`: prefix of the
+ *   member's name
  * @property {import('../storage/job-store.js').JobStore} [store] default: jobs are in memory only
  * @property {import('../../internal/util/memory-budget.js').MemoryBudget} [memory] default: none
- * @property {DeploymentDeps} [deployment] default: the jobs belong to this process alone
+ * @property {DeploymentDeps} [deployment] default: the jobs belong to this process only
  * @property {() => boolean} [hasPrincipals] whether callers are distinguished; default no
  */
 

@@ -10,7 +10,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../job.js').CacheResult} CacheResult */
 
 /**
- * Puts a new answer into the queue. `onAccepted` is called once it is queued, before dispatch.
+ * Queues a new answer. `onAccepted` is called once it is queued, before dispatch.
  * @typedef {(answer: SharedAnswer, onAccepted: () => void) => Promise<void>} Enqueue
  */
 
@@ -25,7 +25,7 @@ const hasFace = ({ members }) => [...members].some(({ extra }) => extra?.face !=
  * @property {number} maxEntries finished answers
  * @property {number} maxBytes of finished answers
  * @property {number} ttlMs
- * @property {number} maxJoined concurrent jobs that share a running answer begun by another job
+ * @property {number} maxJoined maximum concurrent jobs that share a running answer begun by another job
  */
 
 /**
@@ -114,7 +114,7 @@ export class AnswerCache extends EventEmitter {
    * @param {JobRecord} record
    * @param {import('./cache-policy.js').CachePlan} plan
    * @param {object} how
-   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] gives up waiting; not aborted yet
+   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] cancels the wait; not aborted yet
    * @param {(answer: SharedAnswer) => void} how.reserve reserves the cost of a new answer; throws
    *   if refused
    * @param {() => void} how.share reserves the cost of sharing an answer; throws if refused
@@ -154,7 +154,7 @@ export class AnswerCache extends EventEmitter {
 
   /**
    * @param {import('./cache-policy.js').CachePlan} plan
-   * @returns {boolean} whether a job with this plan begins an answer, as things are now
+   * @returns {boolean} whether a job with this plan would begin an answer now
    */
   begins(plan) {
     return plan.refresh || this.#find(plan.key) === undefined;
@@ -209,7 +209,7 @@ export class AnswerCache extends EventEmitter {
   /**
    * @param {JobRecord} record
    * @param {SharedAnswer} answer in the hub
-   * @returns {Promise<boolean | null>} as `JobHub.follow`
+   * @returns {Promise<boolean | null>} see `JobHub.follow`
    */
   #follow(record, answer) {
     if (record.following === undefined) {

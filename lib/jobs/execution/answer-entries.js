@@ -5,24 +5,24 @@ import { readYielded } from './yielded.js';
 /** @typedef {import('../../streams/types.js').EntryInput} EntryInput */
 /** @typedef {import('./yielded.js').CallPiece} CallPiece */
 
-/** Characters that wait for the end of a call. */
+/** Maximum characters that wait for the end of a call. */
 const HELD_CHARS_MAX = 2 ** 20;
 
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** @returns {string} an id as OpenAI's calls have them */
+/** @returns {string} an id in OpenAI's format */
 function newId() {
   const chars = Array.from(randomBytes(24), (byte) => ALPHANUMERIC[byte % ALPHANUMERIC.length]);
   return `call_${chars.join('')}`;
 }
 
-/** @param {string} text @returns {boolean} whether its last unit is the first half of a pair */
+/** @param {string} text @returns {boolean} whether it ends with the first half of a surrogate pair */
 function endsInHalf(text) {
   const last = text.charCodeAt(text.length - 1);
   return last >= 0xd800 && last <= 0xdbff;
 }
 
-/** Whether a text of JSON, which comes in pieces, is complete. */
+/** Whether JSON text that arrives in pieces is complete. */
 class JsonProgress {
   #depth = 0;
   #inString = false;
@@ -44,7 +44,7 @@ class JsonProgress {
     }
   }
 
-  /** @param {string} char outside of strings */
+  /** @param {string} char outside strings */
   #structure(char) {
     if (char === '"') this.#inString = true;
     else if (char === '{' || char === '[') this.#depth += 1;
@@ -58,9 +58,9 @@ function tooMuchHeld() {
   return providerError(`The provider yielded over ${HELD_CHARS_MAX} characters after ${what}.`);
 }
 
-/** A call of a tool, as far as the provider has yielded it. */
+/** A tool call, with the parts that the provider has yielded so far. */
 class Call {
-  /** As the provider gave it. @type {string | undefined} */
+  /** Id given by the provider. @type {string | undefined} */
   id;
   /** @type {string | undefined} */
   name;
@@ -68,13 +68,13 @@ class Call {
   isOpen = false;
   /** Whether its last entry is written. */
   isOver = false;
-  /** Whether arguments are written. */
+  /** Whether any arguments are written. */
   hasArguments = false;
-  /** Arguments that are not written. */
+  /** Unwritten arguments. */
   held = '';
   #json = new JsonProgress();
 
-  /** Whether another entry may follow it: its name is known, and its arguments are whole JSON. */
+  /** Whether another entry may follow it: its name is known, and its arguments are complete JSON. */
   get whole() {
     return this.name !== undefined && this.#json.whole;
   }
@@ -95,47 +95,47 @@ class Call {
   }
 }
 
-/** @param {EntryInput | Call} item @returns {number} characters that it holds */
+/** @param {EntryInput | Call} item @returns {number} number of characters that it holds */
 const charsOf = (item) =>
   item instanceof Call ? item.held.length : item.text.length + (item.aux?.length ?? 0);
 
 /**
- * Turns what a provider yields for one answer into the entries of its log. Calls of tools get ids and
- * never interleave: while the arguments of one are no whole JSON, everything else waits. A call without
+ * Converts the values that a provider yields for one answer into entries of its log. Tool calls get ids and
+ * never interleave: while the arguments of one are incomplete JSON, everything else waits. A call without
  * arguments gets `{}`. Halves of surrogate pairs wait for each other, per kind and call.
  *
  * One per attempt. Main thread only.
  */
 export class AnswerEntries {
   #append;
-  /** The call that is being written, or whose name is awaited. @type {Call | undefined} */
+  /** The call that is being written, or waits for its name. @type {Call | undefined} */
   #current;
-  /** What waits for it. @type {(EntryInput | Call)[]} */
+  /** Items that wait for it. @type {(EntryInput | Call)[]} */
   #waiting = [];
-  /** Characters in it. */
+  /** Number of characters in the waiting items. */
   #waitingChars = 0;
   /** The latest call of each index or id. @type {Map<number | string, Call> | undefined} */
   #calls;
   /** @type {Call | undefined} */
   #last;
-  /** Of the calls in the log. @type {Set<string> | undefined} */
+  /** Ids of the calls in the log. @type {Set<string> | undefined} */
   #ids;
   /** First halves of surrogate pairs, by kind. @type {Map<string, string> | undefined} */
   #halves;
 
-  /** @param {(entry: EntryInput) => void} append takes the entries in their order */
+  /** @param {(entry: EntryInput) => void} append called with the entries in order */
   constructor(append) {
     this.#append = append;
   }
 
-  /** Whether the answer has calls of tools. */
+  /** Whether the answer has tool calls. */
   get hasCalls() {
     return this.#last !== undefined;
   }
 
   /**
    * @param {unknown} value
-   * @throws {import('../../internal/util/errors.js').SluiceError} that names what is wrong with it
+   * @throws {import('../../internal/util/errors.js').SluiceError} that names the fault
    */
   push(value) {
     // Most answers are plain text.
@@ -150,7 +150,7 @@ export class AnswerEntries {
   }
 
   /**
-   * Writes everything that waits.
+   * Writes all waiting items.
    * @throws {import('../../internal/util/errors.js').SluiceError} for a call without a name
    */
   end() {
@@ -168,7 +168,7 @@ export class AnswerEntries {
     this.#halves = undefined;
   }
 
-  /** Ends the call that is being written, if any: no arguments become `{}`. */
+  /** Ends the call that is being written, if any: missing arguments become `{}`. */
   endCall() {
     const call = this.#current;
     this.#current = undefined;
@@ -180,7 +180,7 @@ export class AnswerEntries {
     else if (!call.hasArguments) this.#append({ kind: 'tool_arguments', text: '{}' });
   }
 
-  /** @param {EntryInput} entry of another kind than calls */
+  /** @param {EntryInput} entry any entry except a call */
   #place(entry) {
     if (this.#current === undefined) {
       this.#write(entry);
@@ -208,7 +208,7 @@ export class AnswerEntries {
 
   /**
    * @param {CallPiece} piece
-   * @returns {Call | undefined} undefined: it begins one
+   * @returns {Call | undefined} undefined: it begins a call
    */
   #find({ index, id, name }) {
     if (index !== undefined) {
@@ -220,13 +220,13 @@ export class AnswerEntries {
     return name === undefined ? this.#last : undefined;
   }
 
-  /** @param {number} chars that wait now */
+  /** @param {number} chars number of characters that wait now */
   #hold(chars) {
     this.#waitingChars += chars;
     if (this.#waitingChars > HELD_CHARS_MAX) throw tooMuchHeld();
   }
 
-  /** Writes what waits, up to a call that is not whole. */
+  /** Writes waiting items, up to an incomplete call. */
   #advance() {
     while (this.#waiting.length > 0) {
       if (this.#current !== undefined && !this.#current.whole) return;
@@ -256,7 +256,7 @@ export class AnswerEntries {
     this.#write({ kind: 'tool_arguments', text });
   }
 
-  /** @param {Call} call @returns {string} its own id, unless an earlier call has the same */
+  /** @param {Call} call @returns {string} its own id, or a new one if an earlier call has the same */
   #idFor({ id: given }) {
     const ids = (this.#ids ??= new Set());
     const id = given !== undefined && !ids.has(given) ? given : newId();

@@ -14,7 +14,7 @@ import { tokenLimitOf } from '../checked-request.js';
 function checkedUsage(usage) {
   const { prompt_tokens: prompt, completion_tokens: completion } = usage ?? {};
   const counts = [prompt, completion].every((count) => Number.isSafeInteger(count) && count >= 0);
-  // A copy, so that the provider's value is read here alone.
+  // A copy, so that the provider's value is read only here.
   return counts ? JSON.parse(JSON.stringify(usage)) : undefined;
 }
 
@@ -42,7 +42,7 @@ function checkedReason(given, hasCalls) {
 
 /**
  * @param {string} sequence the stop string that ended the text
- * @returns {{details: object}} what the ending says of it
+ * @returns {{details: object}} the member for the ending
  */
 const stoppedAt = (sequence) => ({ details: { stop_sequence: sequence } });
 
@@ -57,7 +57,7 @@ export class Run {
   /** True when this attempt writes nothing more to the log. */
   done = false;
   /** Whether the provider of a batch has sent this request's `end` event. */
-  told = false;
+  providerEnded = false;
   /** @type {Failure | undefined} set when the attempt failed and may be retried */
   retryError = undefined;
   #hub;
@@ -114,7 +114,7 @@ export class Run {
   }
 
   /**
-   * Writes one yielded value, or holds it until what it belongs to is whole.
+   * Writes one yielded value, or holds it until its tool call or character is complete.
    * @param {unknown} value
    * @returns {Promise<void> | undefined} await it before requesting the next value
    */
@@ -155,7 +155,7 @@ export class Run {
     } else if (text !== '') this.#isOpen = this.#hub.append(handle, text);
   }
 
-  /** Writes the text that may have been the start of a stop string, which no other entry continues. */
+  /** Writes held text that looked like the start of a stop string; no other entry can continue it. */
   #flush() {
     const text = this.#filter.flush();
     if (text === '') return;
@@ -205,7 +205,7 @@ export class Run {
 }
 
 /**
- * Ends a job that no attempt is running for.
+ * Ends a job without a running attempt.
  * @param {import('../job.js').JobRecord} record
  * @param {import('../../streams/hub.js').JobHub} hub
  * @param {Failure} failure

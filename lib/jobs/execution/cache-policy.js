@@ -75,12 +75,12 @@ function keyOf(
  * @param {Readonly<import('../policy/config.js').Access>} of.access of the caller
  * @param {string} [of.cacheControl] the request's `Cache-Control` header
  * @param {CachePolicyOptions} options the gateway's
- * @returns {CachePlan | undefined} undefined: neither read nor stored
+ * @returns {CachePlan | undefined} undefined: the answer is neither looked up nor stored
  */
 export function planOf(request, { model, access, cacheControl }, options) {
   const { mode = 'auto', ttl_s: ttlS } = request.cache ?? {};
   if (options.mode === 'off' || mode === 'off') return undefined;
-  // At other temperatures a repeated request is meant to get another answer.
+  // At other temperatures a repeated request should get a new answer.
   if (mode === 'auto' && request.temperature !== 0) return undefined;
   const directives = directivesOf(cacheControl);
   if (directives.includes('no-store')) return undefined;

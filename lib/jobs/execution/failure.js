@@ -1,7 +1,7 @@
 /**
- * What a provider threw, read once. A user's provider may throw any value: one without a string form,
- * with getters that throw, or a Proxy. Past this file only its plain copy is used, so that a job ends
- * whatever the value is. Main thread only.
+ * Errors thrown by providers, read once. A user's provider may throw any value: one without a string form,
+ * with getters that throw, or a Proxy. All other files use the plain copy, so that a job ends
+ * with any thrown value. Main thread only.
  */
 import { inspect } from 'node:util';
 import { SluiceError } from '../../internal/util/errors.js';
@@ -12,9 +12,9 @@ import { SluiceError } from '../../internal/util/errors.js';
  * @property {boolean} [retryable] whether another attempt may help, if the provider said so
  * @property {boolean} [elsewhere] whether another upstream may help, if the provider said so
  * @property {number} [retryAfterMs] milliseconds; the wait that the provider asks for
- * @property {import('../../providers/shared/errors.js').UpstreamRefusal} [upstream] how the upstream
- *   refused the call
- * @property {Error} [logged] the whole error, for the log alone; undefined for a typed error, whose
+ * @property {import('../../providers/shared/errors.js').UpstreamRefusal} [upstream] details of the upstream's
+ *   refusal
+ * @property {Error} [logged] the full error, only for the log; undefined for a typed error, whose
  *   message is in `wire`
  */
 
@@ -22,7 +22,7 @@ const MASKED = "The provider failed; the server's log has the reason.";
 const UNREADABLE = 'The provider threw a value that cannot be read.';
 
 /**
- * What a provider has done wrong.
+ * An error caused by a provider's fault.
  * @param {string} message
  * @param {string} [wireCode]
  */
@@ -35,7 +35,7 @@ export function providerError(message, wireCode = 'provider_error') {
 
 /**
  * @template T
- * @param {() => T} read runs code of the provider's value
+ * @param {() => T} read accesses the provider's value and may run its code
  * @returns {T | undefined} undefined if it throws
  */
 function tryRead(read) {
@@ -61,7 +61,7 @@ function messageOf(thrown) {
  */
 function loggedError(thrown, message) {
   const error = new Error(message);
-  // With the causes and the further properties. No getter of a property is called for it.
+  // Includes causes and further properties, without calling getters.
   error.stack = tryRead(() => inspect(thrown, { customInspect: false })) ?? message;
   return error;
 }
@@ -79,8 +79,8 @@ function refusalIn(given) {
 
 /**
  * @param {any} thrown
- * @param {{exposeErrors: boolean}} options whether the message of an error without a wire code is for
- *   clients, too
+ * @param {{exposeErrors: boolean}} options `exposeErrors`: whether clients also see the message of an error without
+ *   a wire code
  * @returns {Failure}
  */
 export function readFailure(thrown, { exposeErrors }) {

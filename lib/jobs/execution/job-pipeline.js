@@ -8,7 +8,7 @@ import { SluiceError } from '../../internal/util/errors.js';
 
 /**
  * @param {import('./failure.js').Failure} failure of an attempt
- * @returns {SluiceError} after which the pipeline tries again
+ * @returns {SluiceError} error after which the pipeline retries
  */
 function retryable({ retryAfterMs }) {
   const details = { retryable: true, retryAfterMs };

@@ -11,11 +11,11 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
  * Events of the lifecycle. Each job emits `queued` once, then `started` and `retry` per attempt
  * that reaches the provider, `ended` once, and `purged` when its log is gone. A job that replays a
  * finished answer never starts. `attempt` is emitted per call of the provider: for jobs that share
- * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is emitted once, at the first entry of any log of a
- * job that a face waits for. `restored` is emitted for a job that ended in an earlier process, and
- * `settled` once all jobs of earlier processes have ended. `dropped` is emitted in place of all further
- * events of a job that another process has taken; `conflicting` when this process had told an ending of such
- * a job.
+ * an answer once, with the answer's record; `attemptFailed` at its end if another one may follow. `begun` is
+ * emitted once, at the first entry of any log of a job that a face waits for. `restored` is emitted for a job that
+ * ended in an earlier process, and `settled` once all jobs of earlier processes have ended. `dropped` replaces all
+ * further events of a job that another process has taken; `conflicting` if this process had reported an ending of
+ * such a job.
  * @typedef {{queued: [record: JobRecord], started: [record: JobRecord], retry: [record: JobRecord],
  *   attempt: [record: JobRecord], begun: [record: JobRecord], restored: [record: JobRecord],
  *   attemptFailed: [record: JobRecord, failure: import('./failure.js').Failure],
@@ -37,12 +37,12 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
 /**
  * The logs of a job of another process, as replicas of this one.
  * @typedef {object} TakenLogs
- * @property {number[]} handles of its log and those of its further choices
+ * @property {number[]} handles of its log, then of its further choices
  * @property {number} attempt
  * @property {boolean} isToRun
- * @property {number} skipIds ids to leave out before its next event, so that it comes after all that its
+ * @property {number} skipIds number of ids skipped before its next event, so that it follows all events that its
  *   former owner may still write
- * @property {Record<string, any>} held what it holds in Redis, by name of the part
+ * @property {Record<string, any>} held its resources in Redis, by name of the part
  */
 
 /** Minimum retention of a conversation's turn: its text is read after the job has ended. */
@@ -76,9 +76,9 @@ export class JobLifecycle extends EventEmitter {
    * @param {import('../storage/job-store.js').JobStore} [deps.store] default: jobs are in memory only
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default: none
    * @param {import('../shared-jobs-port.js').SharedJobsPort} [deps.shared] default: jobs belong to this
-   *   process alone
+   *   process only
    * @param {import('../shared-parts.js').SharedParts} [deps.parts] of jobs of a deployment; default: none
-   * @param {(handle: number) => boolean} [deps.isForeign] whether a log of the hub is no job's; default: none is
+   * @param {(handle: number) => boolean} [deps.isForeign] whether a log of the hub belongs to no job; default: none
    */
   constructor({ options, nowMs, hub, store, memory, shared, parts, isForeign = () => false }) {
     super();
@@ -117,7 +117,7 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Creates the job's log and journal row: from now on the job exists for its caller. Called once, when
+   * Creates the job's log and journal row: after this the job exists for its caller. Called once, when
    * the job enters the queue or joins an answer.
    * @param {JobRecord} record
    */
@@ -137,35 +137,43 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Makes the logs of a job of another process those of a job of this one. With `isToRun` its current
-   * attempt, which has no entry yet, is to be run; else the job is to be ended.
+   * Takes over the logs of another process's job. With `isToRun` its current
+   * attempt, which has no entry yet, will run; otherwise the job will be ended.
    * @param {JobRecord} record with its request
    * @param {TakenLogs} logs
    */
   adopt(record, { handles, attempt, isToRun, skipIds, held }) {
     this.#parts?.adopt(record, held);
     const { maxWallMs } = this.limitsOf(record);
-    // The wall time goes on from the admission.
+    // The wall time counts from the admission.
     const leftMs = Math.max(1, record.createdAtMs + maxWallMs - Date.now());
     const [handle, ...siblings] = handles;
     const number = this.#numberOf(record, handles.length) ?? 0;
-    // One that ends without a dispatch has had none.
+    // A job that ends without a dispatch had no attempt.
     if (isToRun) record.attempts = attempt - 1;
     else if (record.attempts > 0) record.attempts = attempt;
     record.firstAttempt = attempt;
     record.handle = handle;
-    const how = { attempt, skipIds };
-    void this.#hub.adopt(handle, { ...this.#logOptionsOf(record, leftMs), ...how, record: number });
+    const position = { attempt, skipIds };
+    void this.#hub.adopt(handle, {
+      ...this.#logOptionsOf(record, leftMs),
+      ...position,
+      record: number,
+    });
     siblings.forEach((sibling, index) => {
       const options = choiceLogOptions(record, index + 1);
-      void this.#hub.adopt(sibling, { ...options, ...how, record: number && number + index + 1 });
+      void this.#hub.adopt(sibling, {
+        ...options,
+        ...position,
+        record: number && number + index + 1,
+      });
       this.#addSibling(record, sibling);
     });
     this.#begin(record, leftMs);
   }
 
   /**
-   * @param {JobRecord} record of a child job, which no other process sees, or another one
+   * @param {JobRecord} record of any job; other processes do not see child jobs
    * @param {number} logs
    */
   #numberOf(record, logs) {
@@ -187,7 +195,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record with its request
-   * @returns {{maxWallMs: number, retentionMs: number}} from its admission, and from its end
+   * @returns {{maxWallMs: number, retentionMs: number}} times from its admission, and from its end
    */
   limitsOf(record) {
     const maxWallMs = record.request?.max_wall_ms ?? this.#options.maxWallMs;
@@ -200,7 +208,7 @@ export class JobLifecycle extends EventEmitter {
    */
   #logOptionsOf(record, maxWallMs) {
     const options = logOptions(record, this.#options, maxWallMs, this.#retentionMsOf(record));
-    // The hub knows the readers of this process alone.
+    // The hub knows only the readers of this process.
     if (this.#shared !== undefined) options.onDisconnect = 'continue';
     if (record.part === undefined) options.settles = this.#parts?.settles(record);
     return options;
@@ -208,7 +216,7 @@ export class JobLifecycle extends EventEmitter {
 
   /**
    * @param {JobRecord} record with its request
-   * @returns {number} how long it runs on without a reader; Infinity: to its end
+   * @returns {number} time that it continues without a reader; Infinity: to its end
    */
   graceMsOf({ request }) {
     const onDisconnect = request?.on_disconnect ?? this.#options.onDisconnect;
@@ -216,7 +224,7 @@ export class JobLifecycle extends EventEmitter {
     return request?.disconnect_grace_ms ?? this.#options.disconnectGraceMs;
   }
 
-  /** @param {JobRecord} record @returns {number} how long it is kept after its end */
+  /** @param {JobRecord} record @returns {number} retention after its end */
   #retentionMsOf({ extra }) {
     const face = /** @type {{retention_ms?: number} | undefined} */ (extra?.face);
     const leastMs = extra?.conversation_id === undefined ? 0 : TURN_RETENTION_MS;
@@ -224,8 +232,8 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Creates the logs of a job's further answers. They have no reader of their own and no limits: the
-   * job's apply, and they end with it.
+   * Creates the logs of a job's further answers. They have no reader of their own and no limits: those of the
+   * job apply, and they end with it.
    * @param {JobRecord} record accepted
    * @param {number} n answers asked for
    * @param {number} [number] of the job's row, before theirs; default: none
@@ -253,7 +261,7 @@ export class JobLifecycle extends EventEmitter {
   /**
    * Records a dispatch to the provider: the first attempt, or a retry.
    * @param {JobRecord} record a job, or the answer that several jobs share
-   * @param {string} [upstream] its name, where the provider has several
+   * @param {string} [upstream] its name, if the provider has several
    * @returns {boolean} false: the job has ended, and the provider must not be called
    */
   beginAttempt(record, upstream) {
@@ -263,9 +271,11 @@ export class JobLifecycle extends EventEmitter {
     const { siblings } = record;
     const handles = siblings.length === 0 ? [record.handle] : [record.handle, ...siblings];
     const nowMs = this.#nowMs();
-    record.calls.push({ startMs: nowMs });
+    // A literal has room for its one member, an array that grows for 17.
+    if (record.calls.length === 0) record.calls = [{ startMs: nowMs }];
+    else record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
-    // A job of another process was given its attempt when it was taken over.
+    // The attempt of another process's job was set when it was taken over.
     if (record.attempts === record.firstAttempt) {
       record.startedMs = nowMs;
       for (const handle of handles) this.#hub.start(handle, members);
@@ -279,7 +289,7 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Ends an attempt that another one may follow. The last attempt of a record ends with it.
+   * Ends an attempt that may be followed by another one. The last attempt of a record ends with it.
    * @param {JobRecord} record whose attempt failed before its first token
    * @param {import('./failure.js').Failure} failure
    */
@@ -301,10 +311,10 @@ export class JobLifecycle extends EventEmitter {
    * @returns {boolean} whether another attempt follows
    */
   mayRetry(record, { retryable, retryAfterMs = 0 }) {
-    // The workflow that a child job belongs to has a retry policy of its own.
+    // A child job's workflow has its own retry policy.
     if (record.part !== undefined) return false;
     if (retryable !== true || !this.hasAttemptsLeft(record)) return false;
-    // The queue counts the returns, also of a job that found no upstream to begin an attempt at.
+    // The queue counts the returns, also those of a job that found no upstream for an attempt.
     if (record.requeued >= this.#options.retry.attempts - 1) return false;
     // A wait beyond the deadline would end the job as `wall_time_exceeded` and hide the cause.
     if (retryAfterMs >= record.deadlineMs - this.#nowMs()) return false;
@@ -348,7 +358,7 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Changes what a route keeps with its job, also in the data file.
+   * Changes the data that a route stores with its job, also in the data file.
    * @param {JobRecord} record
    * @param {object} members of `extra.face`
    */
@@ -367,8 +377,8 @@ export class JobLifecycle extends EventEmitter {
   }
 
   /**
-   * Lets go of a job that has not ended and that another process has, or is to have: its provider stops,
-   * its readers are cut off without a terminal event, and nothing is settled.
+   * Drops a job that another process has taken or will take before its end: its provider stops,
+   * its readers are disconnected without a terminal event, and nothing is settled.
    * @param {JobRecord} record
    */
   drop(record) {
@@ -448,7 +458,7 @@ export class JobLifecycle extends EventEmitter {
     const record = own ?? this.#ofSiblings.get(handle);
     if (record !== undefined && !record.ended) this.drop(record);
     if (record === undefined || !record.ended || own === undefined) return;
-    // Cut off alone, this process has told another ending than the one that counts.
+    // While cut off from Redis, this process has reported an ending that differs from the valid one.
     this.#jobs.delete(record);
     this.#purge(record);
     this.emit('conflicting', record);

@@ -7,14 +7,15 @@ import { estimatePromptTokens } from '../prompt-tokens.js';
 
 /**
  * @param {JobRecord} record with its request
- * @param {Pick<JobOptions, 'onDisconnect' | 'disconnectGraceMs'>} defaults of what the request does not set
+ * @param {Pick<JobOptions, 'onDisconnect' | 'disconnectGraceMs'>} defaults for options that the request does not
+ *   set
  * @param {number} maxWallMs from now
  * @param {number} retentionMs
- * @returns {JobOptions & {near?: number}} with all members, so that V8 keeps one shape
+ * @returns {JobOptions & {near?: number}} always with all members, so that V8 uses one shape
  */
 export function logOptions({ id, request, extra }, defaults, maxWallMs, retentionMs) {
   const checked = /** @type {import('../checked-request.js').CheckedRequest} */ (request);
-  // A face writes its frames from the whole log.
+  // A face encodes its frames from the whole log.
   const hasFace = extra?.face !== undefined;
   return {
     jobId: id,

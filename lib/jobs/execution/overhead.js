@@ -1,9 +1,9 @@
-/** The time that a job spent in the gateway itself. Pure. */
+/** The time that a job spent in the gateway itself. Pure function. */
 
 /** @typedef {import('../job.js').JobRecord} JobRecord */
 
 /**
- * The time of an ended job in which no call of the provider was open for it: admission, queue, batching
+ * The time of an ended job without an open call of the provider: admission, queue, batching
  * and waits before retries. From the start of its admission to its terminal event. A job that replays a
  * finished answer, or never reached the provider, spent all of its time here.
  * @param {Pick<JobRecord, 'submittedMs' | 'acceptedMs' | 'calls' | 'cache'>
@@ -15,7 +15,7 @@ export function overheadMsOf({ submittedMs, acceptedMs, calls, answer, cache }, 
   if (submittedMs === undefined || acceptedMs === undefined) return undefined;
   const endedMs = acceptedMs + durationMs;
   let waitedMs = 0;
-  // The calls of a replayed answer are over.
+  // The calls of a replayed answer ended earlier.
   const made = cache === 'hit' ? [] : (answer?.calls ?? calls);
   for (const { startMs, endMs = endedMs } of made) {
     waitedMs += Math.max(0, Math.min(endMs, endedMs) - Math.max(startMs, submittedMs));

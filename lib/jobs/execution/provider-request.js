@@ -7,16 +7,16 @@ import { withSignal } from '../../internal/util/abort.js';
 /** @param {CheckedRequest} request */
 function bodyOf({ passed, stop, max_tokens: older, max_completion_tokens: newer }) {
   const body = /** @type {Record<string, unknown>} */ ({ ...passed });
-  // As the caller wrote it: a string stays one.
+  // In the caller's form: a string stays a string.
   if (stop !== undefined) body.stop = stop;
-  // The limit goes by its newer name then.
+  // The limit then has its newer name.
   if (older !== undefined && newer !== undefined) body.max_tokens = older;
   return body;
 }
 
 /**
  * @param {import('../job.js').JobRecord} record of a job that has not ended
- * @param {string} [model] as its upstream calls it; default: the job's
+ * @param {string} [model] the upstream's name of the model; default: the job's
  * @returns {import('../../providers/shared/types.js').ProviderRequest}
  */
 export function providerRequest(record, model = record.model) {

@@ -44,7 +44,7 @@ export class RetryBudget {
   }
 }
 
-/** The budgets of several upstreams, made when first needed. Main thread only. */
+/** The budgets of several upstreams, created on first use. Main thread only. */
 export class RetryBudgets {
   #nowMs;
   /** @type {Map<string, RetryBudget>} */

@@ -6,13 +6,13 @@ import { readFailure } from './failure.js';
 /** @typedef {import('../../providers/shared/types.js').Provider} Provider */
 /** @typedef {import('../../providers/shared/types.js').RoutedCall} RoutedCall */
 
-/** How often the first entry of a trial call is looked for; other calls report at their end. */
+/** Interval of the checks for the first entry of a trial call; other calls report at their end. */
 const TRIAL_POLL_MS = 100;
 
 /**
- * Runs jobs of a provider with several upstreams: a failure before the first entry goes on at the next
- * upstream at once, as a further attempt. When none is left the job returns to the queue, as
- * `retry.attempts` permits, or ends with the last failure. Main thread only.
+ * Runs jobs of a provider with several upstreams: after a failure before the first entry it continues at once at
+ * the next upstream, as a further attempt. When none is left the job returns to the queue, as `retry.attempts`
+ * permits, or ends with the last failure. Main thread only.
  */
 export class RoutedRuns {
   #provider;
@@ -41,7 +41,7 @@ export class RoutedRuns {
   /**
    * Runs attempts of one job until it has ended, or returns to the queue.
    * @param {JobRecord} record
-   * @returns {Promise<Failure | undefined>} the failure after which the queue runs it again
+   * @returns {Promise<Failure | undefined>} the failure after which the queue retries it
    */
   async run(record) {
     const failure = await this.#runRound(record);
@@ -60,7 +60,7 @@ export class RoutedRuns {
     /** @type {Failure | undefined} */
     let failure;
     for (;;) {
-      // A job whose attempts are used up still goes to upstreams that it has not been at.
+      // A job without attempts left still tries upstreams that it has not used.
       const again = this.#lifecycle.hasAttemptsLeft(record);
       const call = await route.next(signal, { again });
       if (call === undefined) break;
@@ -83,7 +83,7 @@ export class RoutedRuns {
   /**
    * @param {JobRecord} record
    * @param {RoutedCall} call
-   * @returns {Promise<Failure | undefined>} of an attempt that may be repeated elsewhere; undefined: the
+   * @returns {Promise<Failure | undefined>} failure of an attempt that another upstream may repeat; undefined: the
    *   job has ended
    */
   async #attempt(record, call) {
@@ -110,7 +110,7 @@ export class RoutedRuns {
   }
 
   /**
-   * Reports the first entry of a trial call while the call goes on.
+   * Reports the first entry of a trial call while the call continues.
    * @param {JobRecord} record
    * @param {RoutedCall} call
    * @returns {() => void}

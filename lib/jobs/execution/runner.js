@@ -16,7 +16,7 @@ import { withSignal } from '../../internal/util/abort.js';
  * The span of a call that the provider does not report itself.
  * @typedef {object} CallSpan
  * @property {<T>(run: () => T) => T} run runs a part of the call in its context
- * @property {(error?: unknown) => void} end to be called once
+ * @property {(error?: unknown) => void} end call it once
  */
 
 /**
@@ -24,14 +24,14 @@ import { withSignal } from '../../internal/util/abort.js';
  * @typedef {object} CallsPort
  * @property {(records: JobRecord[], provider: Provider, model: string) => CallSpan | undefined} begin
  * @property {(records: JobRecord[], provider: Provider) =>
- *   import('../../providers/shared/types.js').OnCall | undefined} observe of a provider that reports its
+ *   import('../../providers/shared/types.js').OnCall | undefined} observe for a provider that reports its
  *   calls
  */
 
-/** How long a provider that ignores its signal may keep its slot after the job has ended. */
+/** Time that a provider which ignores its signal may keep its slot after the job has ended. */
 const RELEASE_MS = 1000;
 
-/** Lets one waiter at a time wait for a promise or for `open`, whichever is first. */
+/** Waits for a promise or for `open`, whichever comes first; one waiter at a time. */
 class Latch {
   opened = false;
   /** @type {(() => void) | undefined} */
@@ -96,7 +96,7 @@ export class JobRunner {
   #lifecycle;
   #exposeErrors;
   #calls;
-  /** @type {RoutedRuns | undefined} of a provider with several upstreams */
+  /** @type {RoutedRuns | undefined} for a provider with several upstreams */
   #routed;
 
   /**
@@ -104,8 +104,8 @@ export class JobRunner {
    * @param {Provider} options.provider
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {import('./lifecycle.js').JobLifecycle} options.lifecycle
-   * @param {boolean} options.exposeErrors whether clients see the message of any error that the
-   *   provider throws; false: of those with a wire code alone
+   * @param {boolean} options.exposeErrors whether clients see the messages of all errors that the
+   *   provider throws; false: only of those with a wire code
    * @param {CallsPort} [options.calls] default: no traces
    */
   constructor({ provider, hub, lifecycle, exposeErrors, calls }) {
@@ -120,7 +120,7 @@ export class JobRunner {
   }
 
   /**
-   * Runs one attempt of each job of a batch, or one at each upstream.
+   * Runs one attempt of each job of a batch, or one per upstream.
    * @param {import('../job.js').JobRecord[]} records
    * @returns {Promise<(import('./failure.js').Failure | undefined)[]>} per job: the failure after which
    *   it may be retried
@@ -137,7 +137,7 @@ export class JobRunner {
   }
 
   /**
-   * Runs one attempt of a job, or one at each upstream.
+   * Runs one attempt of a job, or one per upstream.
    * @param {import('../job.js').JobRecord} record
    * @returns {Promise<import('./failure.js').Failure | undefined> | undefined} the failure after which it may
    *   be retried; undefined: the job has ended already
@@ -230,7 +230,7 @@ export class JobRunner {
         if (run.done) return;
         try {
           if (step.done) {
-            // There is nothing left to stop.
+            // The iterator has already stopped.
             iterator = undefined;
             run.complete(step.value || undefined);
             return;
@@ -257,7 +257,7 @@ export class JobRunner {
       run.whenDone(() => resolve(iterator && release(iterator)));
       if (run.done) return;
       try {
-        // Read on demand: a provider that ignores its signal makes none.
+        // Created on demand, not for a provider that ignores its signal.
         const options = withSignal(onCall === undefined ? {} : { onCall }, run.record.abort);
         iterator = within(() => start(provider.generate?.(request, options)));
       } catch (error) {
@@ -285,7 +285,7 @@ export class JobRunner {
         live -= 1;
         // After its last `end` event a provider is about to return by itself, and may keep its
         // connection for the next batch.
-        if (live > 0 || run.told) return;
+        if (live > 0 || run.providerEnded) return;
         latch.open();
         controller.abort();
       });
@@ -342,16 +342,16 @@ function deliver(runs, event) {
 function deliverTo(run, event) {
   try {
     const { index: _index, error, end, ...value } = event;
-    run.told = error !== undefined || end !== undefined;
-    if (!run.told) return run.push(value);
+    run.providerEnded = error !== undefined || end !== undefined;
+    if (!run.providerEnded) return run.push(value);
     if (error !== undefined) run.fail(error);
     else run.complete(end);
   } catch (error) {
-    run.told = false;
+    run.providerEnded = false;
     run.fail(error);
   } finally {
     // At its limit, or failed: the provider may drop this sequence while the others go on.
-    if (run.done && !run.told) run.record.abort.abort();
+    if (run.done && !run.providerEnded) run.record.abort.abort();
   }
   return undefined;
 }

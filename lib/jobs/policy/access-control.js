@@ -21,11 +21,11 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
  * Result of an `authenticate` hook, in place of a principal's name.
  * @typedef {object} GivenAccess
  * @property {string} principal
- * @property {string} [organisation] a configured organisation adds its limits and models
+ * @property {string} [organisation] adds the limits and models of a configured organisation
  * @property {boolean} [admin] default false
  * @property {string} [account] account that it pays from; default its organisation's, else its own
  * @property {string[]} [models] permitted models; default all
- * @property {Limits} [limits] each one given replaces the default of that name
+ * @property {Limits} [limits] each given limit replaces the default of that name
  */
 
 /** @param {Budget} budget */
@@ -38,7 +38,7 @@ const isStrings = (value) =>
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {string} that stays unique when encoded as UTF-8 in the data file
+ * @returns {string} a name that stays unique when encoded as UTF-8 in the data file
  */
 function checkName(name, value) {
   const checked = checkString(name, value);
@@ -99,13 +99,13 @@ export class AccessControl {
     this.#policy = policy;
   }
 
-  /** Identifies the configuration in force: another one after each `reload`. @returns {object} */
+  /** Identifies the configuration in force; changes at each `reload`. @returns {object} */
   get revision() {
     return this.#policy;
   }
 
   /**
-   * @param {string} key as Node decodes headers: each character is one byte sent by the caller
+   * @param {string} key decoded like a header by Node: each character is one byte sent by the caller
    * @returns {Readonly<Access> | undefined} undefined: no such key
    */
   byKey(key) {
@@ -114,7 +114,7 @@ export class AccessControl {
 
   /**
    * @param {string} principal
-   * @returns {Readonly<Access> | undefined} of the key with this id
+   * @returns {Readonly<Access> | undefined} access of the key with this id
    */
   configured(principal) {
     return this.#policy.principals.get(principal);
@@ -136,7 +136,7 @@ export class AccessControl {
 
   /**
    * @param {string} principal
-   * @returns {Readonly<Access>} of the key with this id, else the default
+   * @returns {Readonly<Access>} limits of the key with this id, else the default
    */
   of(principal) {
     if (principal === ANONYMOUS) return this.#policy.anonymous;
@@ -202,7 +202,7 @@ export class AccessControl {
 
   /**
    * @param {string} account
-   * @returns {boolean} whether it is configured, by name or as the account of a key
+   * @returns {boolean} whether the account is configured, by name or as the account of a key
    */
   namesAccount(account) {
     return this.#policy.accounts.has(account);

@@ -42,7 +42,7 @@ export const ANONYMOUS = 'anonymous';
  * @property {string | string[]} sha256 of the key, 64 hexadecimal digits; several while a key is
  *   rotated
  * @property {string} [organisation]
- * @property {Limits} [limits] each one given replaces the default of that name
+ * @property {Limits} [limits] each given limit replaces the default of that name
  * @property {string[]} [models] permitted models; default all
  * @property {boolean} [admin] may read `/metrics`, use `/v1/logs`, see all accounts and move
  *   credits; default false
@@ -143,7 +143,7 @@ const hash = {
   description: 'the SHA-256 of the key as 64 hexadecimal digits',
 };
 
-/** Members of a key, but its hashes. */
+/** Members of a key, except its hashes. */
 const keyMembers = {
   id: name,
   organisation: name,
@@ -154,7 +154,7 @@ const keyMembers = {
   disabled: { type: 'boolean' },
 };
 
-/** A key that is to be made: an entry without hashes. */
+/** A key to create: an entry without hashes. */
 export const newKeySchema = {
   type: 'object',
   additionalProperties: false,
@@ -164,7 +164,7 @@ export const newKeySchema = {
 const { id: _id, ...changeable } = keyMembers;
 
 /**
- * A change of a key, as JSON Merge Patch (RFC 7396): members take the place of those of the entry, those of
+ * A change of a key, as JSON Merge Patch (RFC 7396): members replace those of the entry, those of
  * `limits` one by one; null removes one. The values are checked with the whole configuration.
  */
 export const keyChangeSchema = {
@@ -228,7 +228,7 @@ const properties = {
   },
 };
 
-/** The members of a configuration file that concern access. */
+/** The members of a configuration file for access. */
 export const accessMembers = Object.freeze(Object.keys(properties));
 
 const validate = schemaCheck({ type: 'object', additionalProperties: false, properties });
@@ -298,7 +298,7 @@ export function checkOrigins(option, value = []) {
 /** @param {unknown} value */
 function isEmptyObject(value) {
   if (typeof value !== 'object' || value === null) return false;
-  // A Map has members of the same names.
+  // A Map has properties of the same names.
   const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
   return isPlain && Object.keys(value).length === 0;
 }
@@ -308,7 +308,7 @@ function isEmptyObject(value) {
  * @returns {SchemaProblem | undefined} the first problem found
  */
 export function findAccessProblem(config) {
-  // What most servers start with: nothing is to be loaded and compiled for it.
+  // The usual configuration at the start; it needs no compiled schemas.
   if (isEmptyObject(config)) return undefined;
   if (!validate(config)) return firstProblem(validate);
   const checked = /** @type {AccessConfig} */ (config);
@@ -334,7 +334,7 @@ const NONE = Object.freeze({});
  * @returns {Readonly<Limits>} a copy
  */
 export function checkLimits(option, value = NONE) {
-  // The schemas take long to compile, and a server without limits starts without them.
+  // Compiling the schemas takes long; a server without limits starts without them.
   if (value === NONE) return NONE;
   if (!validateLimits(value)) throw optionError(option, firstProblem(validateLimits));
   return Object.freeze({ .../** @type {Limits} */ (value) });
@@ -378,7 +378,7 @@ function lookup(entries) {
   };
 }
 
-/** @param {KeyConfig} key @returns {Readonly<KeyInfo>} independent of it */
+/** @param {KeyConfig} key @returns {Readonly<KeyInfo>} a hash that reveals nothing about the key */
 function infoOf({ sha256, ...rest }) {
   const fingerprints = [sha256].flat().map((digits) => digits.slice(0, FINGERPRINT_DIGITS));
   return Object.freeze({ ...structuredClone(rest), fingerprints });

@@ -1,4 +1,4 @@
-/** Makes keys. Pure but for the random bytes. */
+/** Creates keys. Pure except for the random bytes. */
 import { createHash, randomBytes } from 'node:crypto';
 
 /** Random bytes in a key. */

@@ -92,7 +92,7 @@ export const creditMembers = {
 };
 
 /**
- * @param {Rate} given that passed the schema
+ * @param {Rate} given a value that passed the schema
  * @returns {bigint | undefined} undefined: too many decimals
  */
 function scaled(given) {

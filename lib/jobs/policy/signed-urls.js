@@ -7,12 +7,12 @@ const PURPOSE = 'sluice stream_url 2';
 
 const TOKEN = /^[\w-]+\.[\w-]{43}$/;
 
-/** Bytes of the id that tells the tokens of one gateway from those of others with its secret. */
+/** Bytes of the id that distinguishes the tokens of gateways with the same secret. */
 const ISSUER_BYTES = 6;
-/** Used tokens that are known per job. The oldest goes first, and then counts as unused. */
+/** Maximum used tokens remembered per job. The oldest is forgotten first, and then counts as unused. */
 const USED_MAX = 1000;
 
-/** @typedef {{purgeDueMs: number}} Log a job or an operation, which is purged at this time, monotonic */
+/** @typedef {{purgeDueMs: number}} Log a job or an operation, with the time of its purge, monotonic */
 
 /**
  * @typedef {object} VerifiedToken
@@ -29,7 +29,7 @@ const USED_MAX = 1000;
  *
  * The token is `<payload>.<mac>`: base64url of `[principal, end of the first use in Unix seconds,
  * whether the principal has a key, issuer]` as JSON, and of an HMAC-SHA256 over the payload and the set
- * of job ids in the URL. The first use of a token is known to its issuer alone: tokens of other
+ * of job ids in the URL. Only its issuer knows the first use of a token: tokens of other
  * processes with the same secret, and of an earlier run, are accepted at any time.
  * The processes of a deployment share a secret.
  *
@@ -38,9 +38,10 @@ const USED_MAX = 1000;
 export class StreamUrls {
   /** Signs tokens when no secret is configured; no other process needs to verify them then. */
   #ownSecret = randomBytes(32);
-  /** Of the secret in force. @type {{secret: string | Buffer, hmac: HmacSha256}} */
+  /** HMAC of the secret in force. @type {{secret: string | Buffer, hmac: HmacSha256}} */
   #signer = { secret: this.#ownSecret, hmac: new HmacSha256(this.#ownSecret) };
   #issuer = randomBytes(ISSUER_BYTES).toString('base64url');
+  #lastPayload = { principal: '', until: 0, hasKey: false, payload: '' };
   #sharedSecret;
   #access;
   #clocks;
@@ -52,7 +53,7 @@ export class StreamUrls {
   /**
    * @param {import('./access-control.js').AccessControl} access
    * @param {{unixMs: () => number, nowMs: () => number}} clocks Unix time and a monotonic clock
-   * @param {() => string} [sharedSecret] that of a deployment of several processes, where none is
+   * @param {() => string} [sharedSecret] secret of a deployment of several processes, if none is
    *   configured; empty while it is unknown
    */
   constructor(access, clocks, sharedSecret) {
@@ -74,22 +75,37 @@ export class StreamUrls {
    * @returns {string} relative to the mount point of the router
    */
   make(principal, jobIds, { fanIn = false, parameter = 'job_id' } = {}) {
-    // Ids and tokens have no character that a URL escapes.
+    // Ids and tokens contain no characters that need escaping in a URL.
     let query = jobIds.map((id) => `${parameter}=${id}`).join('&');
     if (this.signed) {
-      const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
-      const hasKey = this.#access.hasKey(principal);
-      const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
-      const payload = Buffer.from(fields).toString('base64url');
+      const payload = this.#payloadOf(principal);
       query += `&token=${payload}.${this.#mac(payload, jobIds)}`;
     }
     return `/v1/${fanIn ? 'events' : 'stream'}?${query}`;
   }
 
   /**
+   * @param {string} principal
+   * @returns {string} of its tokens that are made now
+   */
+  #payloadOf(principal) {
+    const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
+    const hasKey = this.#access.hasKey(principal);
+    const last = this.#lastPayload;
+    // The tokens of one second differ in their job ids, which the mac covers.
+    if (last.principal === principal && last.until === until && last.hasKey === hasKey) {
+      return last.payload;
+    }
+    const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
+    const payload = Buffer.from(fields).toString('base64url');
+    this.#lastPayload = { principal, until, hasKey, payload };
+    return payload;
+  }
+
+  /**
    * @param {Log[]} logs that a URL is for
-   * @returns {number | null} Unix seconds when the last of them is purged at the latest, and the URL
-   *   with it; null: unsigned
+   * @returns {number | null} Unix seconds of the latest purge of these logs, at which the URL
+   *   becomes invalid; null: unsigned
    */
   expiryOf(logs) {
     if (!this.signed) return null;
@@ -100,9 +116,9 @@ export class StreamUrls {
 
   /**
    * Verifies the token of a request.
-   * @param {object} request which `use` is called with
-   * @param {unknown} token as the caller sent it
-   * @param {string[]} jobIds as the caller asks for
+   * @param {object} request also passed to `use`
+   * @param {unknown} token as sent by the caller
+   * @param {string[]} jobIds requested ids
    * @returns {{principal: string, revoked: boolean} | undefined} undefined: not signed by this
    *   gateway, or not for these jobs; `revoked`: its principal's key was removed or
    *   disabled
@@ -124,7 +140,7 @@ export class StreamUrls {
    * Uses the token of a request for a log, once it is found.
    * @param {object} request
    * @param {Log} log
-   * @returns {boolean} false: the time for its first use is over; true also without a token
+   * @returns {boolean} false: the time limit of its first use is over; true also without a token
    */
   use(request, log) {
     const token = this.#verified.get(request);

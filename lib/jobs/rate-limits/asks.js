@@ -1,4 +1,4 @@
-/** What work asks of which limits. Pure functions. */
+/** The amounts that work needs from each limit. Pure functions. */
 import { dimensions } from './limit-table.js';
 import { estimatePromptTokens } from '../prompt-tokens.js';
 import { tokenLimitOf } from '../checked-request.js';
@@ -16,12 +16,12 @@ import { tokenLimitOf } from '../checked-request.js';
 
 const none = () => 0;
 const one = () => 1;
-/** Costs of work that nothing has been reserved for. */
+/** Costs of work without a reservation. */
 const WHOLE = Object.freeze({ requests: one, concurrent_jobs: one });
-/** Costs of a look at what is left. @type {Costs} */
+/** Costs of a query of the remaining amounts. @type {Costs} */
 export const NOTHING = Object.freeze({ requests: none, tokens: none, concurrent_jobs: none });
 
-/** Largest share of a limit that is reserved for an answer without `max_tokens`. */
+/** Largest share of a limit reserved for an answer without `max_tokens`. */
 const UNSAID_SHARE = 1 / 4;
 
 /**
@@ -45,9 +45,9 @@ export function tokensOf(request, limit, defaultMaxTokens) {
  * @param {object} how
  * @param {boolean} how.tokens whether it reserves the tokens of its answer
  * @param {number} how.defaultMaxTokens
- * @param {{request: boolean, place: boolean}} [how.covered] what its operation has reserved; limits of a model
+ * @param {{request: boolean, place: boolean}} [how.covered] amounts reserved by its operation; limits of a model
  *   are never covered
- * @returns {Costs} of a job
+ * @returns {Costs} costs of a job
  */
 export function costsOfJob(request, { tokens, defaultMaxTokens, covered }) {
   const { requests, concurrent_jobs } = costsOfWork(covered);
@@ -58,7 +58,7 @@ export function costsOfJob(request, { tokens, defaultMaxTokens, covered }) {
 
 /**
  * @param {{request: boolean, place: boolean}} [covered]
- * @returns {Costs} of work without tokens of its own
+ * @returns {Costs} costs of work without its own tokens
  */
 export function costsOfWork(covered) {
   if (covered === undefined) return WHOLE;

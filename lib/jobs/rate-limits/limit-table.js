@@ -5,7 +5,7 @@
 const MINUTE_MS = 60_000;
 
 /**
- * Placeholder where no common limit is set; every key that uses the dimension has its own limit.
+ * Placeholder if there is no common limit; every key of the dimension has its own limit.
  */
 const UNLIMITED = 2 ** 31 - 1;
 

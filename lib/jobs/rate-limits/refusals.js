@@ -52,7 +52,7 @@ function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) 
  * @param {readonly QuotaEntry[]} entries of a reservation that was denied
  * @param {readonly Budget[]} budgets of the entries
  * @param {readonly QuotaEntry[]} [remaining] remaining amounts for the response headers; default: the entries
- * @returns {RateLimitError | HttpError} 429; 503 where no limit is exhausted
+ * @returns {RateLimitError | HttpError} 429; 503 if no limit is exhausted
  */
 export function refusalOf(entries, budgets, remaining = entries) {
   const failed = entries.map((entry, i) => ({ entry, budget: budgets[i] }));
@@ -70,7 +70,7 @@ export function refusalOf(entries, budgets, remaining = entries) {
     param: never ? 'max_tokens' : null,
     headers: {
       ...rateLimitHeaders(remaining),
-      // Waiting does not help; without this header OpenAI's clients would retry.
+      // A retry cannot succeed; without this header OpenAI's clients would retry.
       ...(never ? { 'x-should-retry': 'false' } : { 'Retry-After': String(whole) }),
     },
   });

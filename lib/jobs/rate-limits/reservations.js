@@ -20,7 +20,7 @@ import { refusalOf } from './refusals.js';
 /** A lease outlives its job's time limit by this, to allow for delivery of the terminal event. */
 const LEASE_GRACE_MS = 60_000;
 
-/** Longest lease; for operations and answers without a time limit here, which always settle. */
+/** Longest lease; used for operations and answers, which have no time limit but always settle. */
 const NO_TIME_MS = 366 * 24 * 3600 * 1000;
 
 /** Reservation for one job, or for one shared answer. */
@@ -91,12 +91,12 @@ export class WorkReservation {
     };
   }
 
-  /** The operation has ended. */
+  /** Call it when the operation has ended. */
   settle() {
     this.#reservation?.settle(0);
   }
 
-  /** It never began. */
+  /** Call it if the operation never began. */
   release() {
     this.#reservation?.release();
   }
@@ -262,7 +262,7 @@ export class Reservations {
     return this.#lease(this.#budgetsOf(subject), costs, leaseMs);
   }
 
-  /** @param {Subject} subject @returns {Budget[]} those that have limits */
+  /** @param {Subject} subject @returns {Budget[]} budgets that have limits */
   #budgetsOf({ access, model, endpoint }) {
     const budgets = this.#access.budgets(access, model, endpoint);
     const isOwn = budgets.length > 0 && budgets[0].scope === 'principal';
@@ -275,7 +275,7 @@ export class Reservations {
    * @param {import('./asks.js').Costs} costs
    * @param {number} leaseMs
    * @returns {{lease: import('../../primitives/limiters/quota-lease.js').QuotaLease, budgets:
-   *   Budget[]} | undefined} as `#reserve`
+   *   Budget[]} | undefined} see `#reserve`
    */
   #lease(budgets, costs, leaseMs) {
     const asked = asksOf(budgets, costs);

@@ -16,9 +16,9 @@ import { refusalOf } from './refusals.js';
 const WINDOW_MS = 60_000;
 const US_PER_MS = 1000;
 const US_PER_S = 1e6;
-/** The end of the keys of buckets of tokens. */
+/** Suffix of the keys of token buckets. */
 const TOKENS = '/tokens';
-/** A wait that never ends, as scripts write it. */
+/** A wait that never ends, in the format of the scripts. */
 const NEVER = '-1';
 
 /** @param {string} us */
@@ -60,21 +60,21 @@ function entryOf({ dimension, budget, cost, limit }, [allowed, remaining, retryU
 }
 
 /**
- * What a job holds of limits in Redis. It is settled by the script that ends the job, and given back by
- * the one that retracts it.
+ * A job's reservation of limits in Redis. The script that ends the job settles it, the one
+ * that retracts the job returns it.
  * @implements {ReservationHold}
  */
 class SharedReservation {
   #held;
   #onLateTokens;
-  /** What is known of the answer that the job begins. */
+  /** State of the answer that the job begins. */
   #answer = { isBegun: false, isSettled: false, tokens: 0 };
   #isSettled = false;
 
   /**
    * @param {readonly SharedHold[]} held
    * @param {QuotaEntry[]} entries
-   * @param {(charges: [hold: SharedHold, amount: string][]) => void} onLateTokens the answer has ended after
+   * @param {(charges: [hold: SharedHold, amount: string][]) => void} onLateTokens called if the answer ends after
    *   the job that began it
    */
   constructor(held, entries, onLateTokens) {
@@ -87,7 +87,7 @@ class SharedReservation {
 
   release() {}
 
-  /** Its tokens are those of an answer that the job begins. @returns {ReservationHold} */
+  /** Reservation of the tokens of an answer that the job begins. @returns {ReservationHold} */
   ofAnswer() {
     this.#answer.isBegun = true;
     return { entries: [], settle: (tokens) => this.#settleAnswer(tokens), release: () => {} };
@@ -103,14 +103,14 @@ class SharedReservation {
   }
 
   /**
-   * @param {number} tokens that the job has used; those of an answer that it begins are counted in their place
-   * @returns {string[]} what is charged for each of what is held; empty: as reserved
+   * @param {number} tokens that the job has used; for an answer that it begins, the tokens of the answer
+   * @returns {string[]} charges for each reservation; empty: as reserved
    */
   settlement(tokens) {
     this.#isSettled = true;
     const { isBegun, isSettled, tokens: ofAnswer } = this.#answer;
     const own = isBegun ? ofAnswer : tokens;
-    // An answer that goes on is charged when it ends.
+    // An answer that continues is charged at its end.
     const used = isBegun && !isSettled ? '' : String(own);
     return this.#held.map(([key]) => (key.endsWith(TOKENS) ? used : ''));
   }
@@ -127,11 +127,11 @@ export class SharedReservations {
   name = 'quota';
   #access;
   #quota;
-  /** When the limits came into force, on Redis's clock; empty: they are those of the start. */
+  /** Time at which the limits came into force, on Redis's clock; empty: at the start. */
   #since = '';
   /** Asks of jobs that are being admitted. @type {WeakMap<JobRecord, Ask[]>} */
   #asked = new WeakMap();
-  /** Leases that are open here. */
+  /** Leases open in this process. */
   open = 0;
 
   /**
@@ -154,7 +154,7 @@ export class SharedReservations {
 
   /**
    * @param {JobRecord} record
-   * @param {import('../shared-parts.js').AdmittedHow} how
+   * @param {import('../shared-parts.js').AdmissionDetails} details
    * @returns {SharedAsk[] | undefined}
    */
   ask(record, { request, access, endpoint, answer }) {
@@ -201,7 +201,7 @@ export class SharedReservations {
    */
   adopt(record, held) {
     record.reservation = this.#reservation(record, held, []);
-    // Taken again, should Redis lose its data.
+    // Kept for a new reservation if Redis loses its data.
     const { asked = '{}' } = record;
     record.asked = JSON.stringify({ ...JSON.parse(asked), quota: held });
   }
@@ -225,14 +225,14 @@ export class SharedReservations {
     return reservation.settlement(record.tokensUsed(usage));
   }
 
-  // --- work that is no job
+  // --- work that is not a job
 
   /**
    * Reserves the limits of a call that is charged like a job.
    * @param {import('../checked-request.js').CheckedRequest} request
    * @param {import('./reservations.js').Subject} subject
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
-   * @throws {import('../../internal/util/http-error.js').HttpError} 429; 503 and 507 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 429; 503 and 507 from Redis
    */
   forCall(request, subject) {
     return this.forPart(request, subject);
@@ -242,9 +242,9 @@ export class SharedReservations {
    * Reserves the limits of a child job.
    * @param {import('../checked-request.js').CheckedRequest} request
    * @param {import('./reservations.js').Subject} subject
-   * @param {{request: boolean, place: boolean}} [covered] what its operation has reserved
+   * @param {{request: boolean, place: boolean}} [covered] amounts reserved by its operation
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `forCall`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `forCall`
    */
   forPart(request, { access, model, endpoint }, covered) {
     const { defaultMaxTokens } = this.#access;
@@ -256,9 +256,9 @@ export class SharedReservations {
    * Reserves the limits of a crawl within a workflow.
    * @param {Readonly<import('../policy/config.js').Access>} access
    * @param {string} endpoint
-   * @param {{request: boolean, place: boolean}} [covered] what its operation has reserved
+   * @param {{request: boolean, place: boolean}} [covered] amounts reserved by its operation
    * @returns {Promise<ReservationHold | undefined>} undefined: no limit applies
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `forCall`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `forCall`
    */
   forWork(access, endpoint, covered) {
     const budgets = this.#access.budgets(access, undefined, endpoint);
@@ -266,7 +266,7 @@ export class SharedReservations {
   }
 
   /**
-   * What an operation takes in the script that makes it known, as a job does.
+   * The request of an operation to the script that announces it, as for a job.
    * @param {Readonly<import('../policy/config.js').Access>} access
    * @param {string} endpoint
    * @returns {{asked: SharedAsk[], taken: (decisions: SharedDecision[]) => ReservationHold,
@@ -285,7 +285,7 @@ export class SharedReservations {
 
   /**
    * @param {Ask[]} asks
-   * @returns {Promise<ReservationHold | undefined>} a lease; undefined: nothing is asked
+   * @returns {Promise<ReservationHold | undefined>} a lease; undefined: no limit applies
    */
   async #hold(asks) {
     if (asks.length === 0) return undefined;
@@ -308,7 +308,7 @@ export class SharedReservations {
    * Remaining amounts of one budget; reserves nothing.
    * @param {Budget} budget
    * @returns {Promise<QuotaEntry[]>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 503 for Redis
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away
    */
   async peekBudget(budget) {
     const asks = asksOf([budget], NOTHING);

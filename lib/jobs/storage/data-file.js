@@ -14,7 +14,7 @@ function toHttpError(error) {
     return new HttpError(507, {
       code: 'insufficient_storage',
       type: 'server_error',
-      message: 'The disk of the server is full; nothing new is taken until it has room.',
+      message: 'The disk of the server is full; new data is refused until it has room.',
       headers: { 'Retry-After': '10' },
       cause: error,
     });
@@ -86,7 +86,7 @@ export class DataFile {
   }
 
   /**
-   * Resolves when every change so far is on the disk.
+   * Resolves once all changes so far are on the disk.
    * @throws {HttpError} 507 or 503: changes may not be on the disk
    */
   async synced() {

@@ -19,7 +19,7 @@ const RESTARTED = Object.freeze({
 
 /**
  * @param {ReturnType<typeof namedJob>} job
- * @returns {JobRecord} of a job that needs no further work
+ * @returns {JobRecord} state of a job that needs no further work
  */
 function recordOf(job) {
   const record = new JobRecord({
@@ -40,7 +40,7 @@ function recordOf(job) {
   return record;
 }
 
-/** @param {string | null} members of its last attempt, as JSON @returns {string | undefined} */
+/** @param {string | null} members members of its last attempt, as JSON @returns {string | undefined} */
 function upstreamIn(members) {
   const { upstream } = JSON.parse(members || '{}');
   return typeof upstream === 'string' ? upstream : undefined;
@@ -98,7 +98,7 @@ export class JobStore {
    */
   constructor(path, { reactor, keyTtlMs, retentionMs, clock }) {
     this.#file = new DataFile(path, { reactor, clock, read: readRows });
-    // Taken out as they are restored.
+    // Jobs to restore, removed one by one.
     this.#rows = this.#file.rows;
     this.#nextNumber = (this.#rows.jobs.at(-1)?.job.number ?? 0) + 1;
     this.#keyTtlMs = keyTtlMs;
@@ -106,13 +106,13 @@ export class JobStore {
     this.#nowMs = monotonicClock(clock);
   }
 
-  /** The file as a whole. */
+  /** The data file. */
   get file() {
     return this.#file;
   }
 
   /**
-   * The idempotency keys that are still valid; expired ones are deleted from the file. To be called
+   * The idempotency keys that are still valid; expired ones are deleted from the file. Call it
    * once.
    * @returns {{name: string, fingerprint: string, answer: any, leftMs: number}[]}
    */
@@ -181,7 +181,7 @@ export class JobStore {
   /**
    * Restores the log of a job's further answer; it ends with its job.
    * @param {{job: ReturnType<typeof namedJob>, tokens: any[][]}} row
-   * @param {JobRecord | undefined} record of its job; undefined: that one's retention is over
+   * @param {JobRecord | undefined} record of its job; undefined: the job's retention is over
    * @param {import('../../streams/hub.js').JobHub} hub
    */
   #restoreChoice({ job, tokens }, record, hub) {
@@ -246,7 +246,7 @@ export class JobStore {
       changes.push('add_key', [name, fingerprint, JSON.stringify(answer()), expiresAtMs]);
     }
     const written = this.#file.commit(changes);
-    // Possibly no submission awaits it.
+    // Possibly no submission awaits this promise.
     written.catch(() => {});
     record.written = written;
     return number;
@@ -318,7 +318,7 @@ export class JobStore {
   }
 
   /**
-   * @param {(string | import('./sqlite.js').Column[])[]} changes to be made without waiting for the
+   * @param {(string | import('./sqlite.js').Column[])[]} changes to make without waiting for the
    *   result
    */
   #write(changes) {

@@ -50,7 +50,7 @@ export function namedJob(row) {
 }
 
 /**
- * Rows of older files have the two counts only.
+ * Rows of older files have only the two counts.
  * @param {ReturnType<typeof namedJob>} row
  * @returns {Pick<NonNullable<RestoredJob['terminal']>, 'usage' | 'usageJson'>}
  */
@@ -145,7 +145,7 @@ const COUNTS = /** @type {const} */ ([
 ]);
 
 /**
- * @param {any[]} row in the order of the file's columns
+ * @param {any[]} row values in the order of the file's columns
  * @returns {UsageRow}
  */
 export function namedUsage([hour, principal, model, ...rest]) {

@@ -8,14 +8,14 @@ import { parseExact } from '../../internal/util/exact-json.js';
 /**
  * Result of a transaction: `full` no space left, `failed` I/O error, `corrupt` damaged file,
  * `moved` the file was renamed, removed or replaced, `busy` queue full, `closed` store closed.
- * After `corrupt` and `moved` nothing more is written.
+ * After `corrupt` and `moved` all writes stop.
  * @typedef {'ok' | 'full' | 'failed' | 'corrupt' | 'moved' | 'refused' | 'busy' | 'closed'}
  *   StoreStatus
  */
 
 /** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
 
-/** Why a file cannot be opened. @type {Record<string, {code: string, why: string}>} */
+/** Reasons why a file cannot be opened. @type {Record<string, {code: string, why: string}>} */
 const REFUSALS = {
   locked: {
     code: 'ERR_DATA_LOCKED',
@@ -31,7 +31,7 @@ const REFUSALS = {
 };
 const OTHER = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
 
-/** A transaction failed; none of its changes was made. */
+/** A transaction failed and had no effect. */
 export class StoreError extends SluiceError {
   /** @param {StoreStatus} status */
   constructor(status) {

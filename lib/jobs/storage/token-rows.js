@@ -1,11 +1,14 @@
 /**
- * Rows of tokens in the data file, and the answer that they hold. Pure functions.
+ * Converts rows of tokens in the data file to an answer. Pure functions.
  * native/runtime/storage/store_schema.cc describes the columns.
  */
 import { EntryKind } from '../../streams/entry-kinds.js';
 
 /** @typedef {import('../../streams/types.js').ToolCall} ToolCall */
-/** @typedef {[seq: number, count: number, text: Buffer, ends: Buffer, kinds: Buffer | null, aux: Buffer | null]} TokenRow */
+/**
+ * @typedef {[seq: number, count: number, text: Buffer, ends: Buffer, kinds: Buffer | null, aux: Buffer | null]}
+ *   TokenRow
+ */
 
 const NUMBER_BYTES = 4;
 const HAS_AUX = 8;
@@ -35,7 +38,7 @@ function* entriesOf(rows) {
 }
 
 /**
- * The answer in the form of a job's state; reasoning, refusal and tool calls where there are any.
+ * The answer in the form of a job's state; with reasoning, refusal and tool calls if present.
  * @param {any[][]} rows
  * @returns {{text: string, reasoning?: string, refusal?: string, tool_calls?: ToolCall[]}}
  */

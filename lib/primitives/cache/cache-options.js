@@ -12,7 +12,7 @@ import {
   checkOptions,
 } from '../../internal/util/validate.js';
 
-/** A Map holds 2^24 keys at the most, deleted ones that it has not yet cleared away included. */
+/** A Map holds at most 2^24 keys, including deleted ones that it has not yet removed. */
 const ENTRIES_MAX = 2 ** 23;
 /** A century. */
 const SPAN_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
@@ -41,37 +41,37 @@ export const FETCH_OPTIONS = Object.freeze([...ENTRY_OPTIONS, 'timeoutMs', 'sign
 /**
  * @template K, V
  * @typedef {object} LruTtlCacheOptions at least one of `maxEntries` and `maxBytes`
- * @property {number} [maxEntries] default 8388608, which is also the most
- * @property {number} [maxBytes] for the sum of the sizes of all entries
+ * @property {number} [maxEntries] default and maximum 8388608
+ * @property {number} [maxBytes] maximum sum of the sizes of all entries
  * @property {number} [ttlMs] time to live of an entry; default Infinity
- * @property {number} [staleWhileRevalidateMs] for how long after its time to live `fetch` still gives
- *   an entry at once, while it loads a new value in the background; default 0
- * @property {number} [staleOnErrorMs] for how long after its time to live `fetch` gives an entry where
+ * @property {number} [staleWhileRevalidateMs] time after the time to live during which `fetch` still returns
+ *   the old value at once, and loads a new one in the background; default 0
+ * @property {number} [staleOnErrorMs] time after the time to live during which `fetch` returns the old value if
  *   the load fails; default 0
- * @property {number} [loadTimeoutMs] how long a loader may take; default 60000
+ * @property {number} [loadTimeoutMs] time limit of a load; default 60000
  * @property {(key: K, value: V, reason: EvictReason) => void} [onEvict] called once for every value
- *   that the cache held or was to hold and no longer does. The cache is in its new state then, and may
+ *   that leaves the cache or is not stored. The cache is then already in its new state, and may
  *   be used; an error that it throws becomes an uncaught exception
- * @property {(key: K, error: unknown) => void} [onRefreshError] called with the error of a load that no
- *   caller gets, since it ran in the background or a stale value was given in its place; an error that
+ * @property {(key: K, error: unknown) => void} [onRefreshError] called with the error of a load that reaches no
+ *   caller, because it ran in the background or a stale value was returned instead; an error that
  *   it throws becomes an uncaught exception
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */
 
 /**
- * @typedef {object} EntryOptions defaults are the cache's
- * @property {number} [ttlMs] 0: alive for this very moment only
+ * @typedef {object} EntryOptions defaults: those of the cache
+ * @property {number} [ttlMs] 0: expires as soon as the clock moves
  * @property {number} [staleWhileRevalidateMs]
  * @property {number} [staleOnErrorMs]
  * @property {number} [size] in bytes. Default with `maxBytes`: the length of a string as UTF-8, of a
- *   buffer or of a view, and of a structured clone of any other value; that clone is made, so give
- *   large objects a size. A value that cannot be cloned needs one. Default without `maxBytes`: 0
+ *   buffer or of a view, and of a structured clone of any other value; since this makes the clone, give
+ *   large objects a size. A value that cannot be cloned needs a size. Default without `maxBytes`: 0
  */
 
 /**
  * @template K, V
- * @typedef {object} FetchOptions of a load, those of the caller who starts it count
- * @property {AbortSignal} [signal] of this caller alone
+ * @typedef {object} FetchOptions a load uses those of the caller that starts it
+ * @property {AbortSignal} [signal] of this caller only
  * @property {number} [ttlMs] of the entry
  * @property {number} [staleWhileRevalidateMs] of the entry, and for this call
  * @property {number} [staleOnErrorMs] of the entry, and for this call
@@ -84,9 +84,9 @@ export const FETCH_OPTIONS = Object.freeze([...ENTRY_OPTIONS, 'timeoutMs', 'sign
  * and iteration do not count.
  * @typedef {object} CacheMetrics
  * @property {number} hits lookups that found a value, stale ones of `staleWhileRevalidateMs` included
- * @property {number} misses not found, or expired; a `fetch` that started a load
- * @property {number} joins a `fetch` that joined a load under way
- * @property {number} evictions entries dropped, or not stored, for want of room
+ * @property {number} misses lookups without a value or with an expired one; a `fetch` that started a load
+ * @property {number} joins calls of `fetch` that joined a running load
+ * @property {number} evictions entries dropped or not stored for lack of room
  * @property {number} expirations entries dropped because they had expired
  */
 
@@ -106,7 +106,7 @@ export const FETCH_OPTIONS = Object.freeze([...ENTRY_OPTIONS, 'timeoutMs', 'sign
  */
 
 /**
- * For how long a value is fresh, and for how long `fetch` may use it after that.
+ * The time for which a value is fresh, and the further times for which `fetch` may use it.
  * @typedef {{ttlMs: number, staleWhileRevalidateMs: number, staleOnErrorMs: number}} Spans
  */
 
@@ -155,7 +155,7 @@ export function spansOf(given, defaults) {
 }
 
 /**
- * How long after its time to live an entry is of use.
+ * Time after the time to live for which an entry may be used.
  * @param {Spans} spans
  */
 export function keepMsOf({ staleWhileRevalidateMs, staleOnErrorMs }) {

@@ -49,7 +49,7 @@ export class LruTtlCache {
     this.#table = new LruTtlTable(table);
   }
 
-  /** Entries, including stale ones, and expired ones that nothing has removed yet. */
+  /** Number of entries, including stale ones and expired ones not removed yet. */
   get size() {
     return this.#table.size;
   }
@@ -66,7 +66,7 @@ export class LruTtlCache {
   }
 
   /**
-   * @returns {CacheMetrics & {stale: number}} `metrics`, and `stale`: calls of `fetch` that gave a stale
+   * @returns {CacheMetrics & {stale: number}} `metrics`, and `stale`: calls of `fetch` that returned a stale
    *   value
    */
   stats() {
@@ -74,9 +74,9 @@ export class LruTtlCache {
   }
 
   /**
-   * The value, which becomes the most recent one. A stale one is not given; an expired one is removed.
-   * @param {K} key compared as a Map does
-   * @returns {V | undefined} undefined also for a value that is undefined: `has` tells them apart
+   * Returns the value and marks it as most recently used. A stale value is not returned; an expired one is removed.
+   * @param {K} key compared like keys of a Map
+   * @returns {V | undefined} undefined also for a stored undefined: use `has` to distinguish them
    */
   get(key) {
     const slot = this.#table.find(key);
@@ -89,7 +89,7 @@ export class LruTtlCache {
   }
 
   /**
-   * As `get`, without a trace: neither recency nor metrics change, and nothing is removed.
+   * Like `get`, without side effects: recency, metrics and entries do not change.
    * @param {K} key
    * @returns {V | undefined}
    */
@@ -99,7 +99,7 @@ export class LruTtlCache {
   }
 
   /**
-   * Whether there is a value that `get` would give. Changes nothing, as `peek`.
+   * Whether `get` would return a value. No side effects, like `peek`.
    * @param {K} key
    * @returns {boolean}
    */
@@ -108,19 +108,19 @@ export class LruTtlCache {
   }
 
   /**
-   * The rest of a value's time to live. Changes nothing, as `peek`.
+   * The remaining time to live of a value. No side effects, like `peek`.
    * @param {K} key
-   * @returns {number} milliseconds; Infinity for a value that does not expire; 0 for an expired one, a
-   *   stale one, and none
+   * @returns {number} milliseconds; Infinity for a value that does not expire; 0 for an expired, a
+   *   stale or a missing one
    */
   getRemainingTTL(key) {
     return Math.max(this.#table.remainingMs(key), 0);
   }
 
   /**
-   * Stores a value as the most recent one; its age counts from now. To make room, expired entries go
-   * first, then the least recent ones. A value larger than `maxBytes` is not stored (it is reported as
-   * evicted), and the key has no value then. A load under way for this key is not stored.
+   * Stores a value as the most recent one; its time to live starts now. To make room, expired entries are removed
+   * first, then the least recently used ones. A value larger than `maxBytes` is not stored (it is reported as
+   * evicted), and the key then has no value. The result of a running load for this key is not stored.
    * @param {K} key
    * @param {V} value
    * @param {EntryOptions} [options]
@@ -137,9 +137,9 @@ export class LruTtlCache {
   }
 
   /**
-   * Removes a value. A load under way for this key is not stored.
+   * Removes a value. The result of a running load for this key is not stored.
    * @param {K} key
-   * @returns {boolean} whether there was one that `get` would give
+   * @returns {boolean} whether `get` would have returned a value
    */
   delete(key) {
     this.#flights.delete(key);
@@ -148,7 +148,7 @@ export class LruTtlCache {
     return existed;
   }
 
-  /** Removes everything; no load under way is stored. Metrics stay. */
+  /** Removes all entries; results of running loads are not stored. Metrics stay. */
   clear() {
     this.#flights.clear();
     this.#table.clear();
@@ -157,7 +157,7 @@ export class LruTtlCache {
 
   /**
    * Removes expired entries; stale ones stay.
-   * @returns {number} how many were removed
+   * @returns {number} number of removed entries
    */
   purgeStale() {
     const count = this.#table.purge();
@@ -166,7 +166,7 @@ export class LruTtlCache {
   }
 
   /**
-   * The pairs that `get` would give, the most recent first: keys as of the first step, without those
+   * The pairs that `get` would return, the most recently used first: the keys at the first step, without those
    * removed since. Recency and metrics do not change.
    * @returns {Generator<[K, V], undefined, undefined>}
    */
@@ -192,23 +192,23 @@ export class LruTtlCache {
   }
 
   /**
-   * The value, from the cache, from a load under way, or from a load that this call starts and whose
+   * Returns the value from the cache, from a running load, or from a load that this call starts and whose
    * result is stored.
    *
-   * A caller whose signal is aborted leaves alone. When the last one leaves, the loader's signal is
-   * aborted, and the next call starts afresh. A failure is shared by all callers, and not stored.
+   * An aborted signal rejects only its own caller. When the last caller has left, the loader's signal is
+   * aborted, and the next call starts a new load. All callers share a failure, which is not stored.
    * After `set`, `delete` or `clear`, the callers of a load still get its value, but it is not stored,
-   * and the next call starts afresh.
+   * and the next call starts a new load.
    *
-   * A stale entry is given at once within `staleWhileRevalidateMs`, and loaded anew in the background,
-   * by one load at a time; within `staleOnErrorMs` it is given where the load fails. The error then
+   * Within `staleWhileRevalidateMs` a stale value is returned at once, and reloaded in the background
+   * by one load at a time; within `staleOnErrorMs` it is returned if the load fails. The error then
    * goes to `onRefreshError`.
    * @param {K} key
    * @param {Loader<K, V>} loader
    * @param {FetchOptions<K, V>} [options]
    * @returns {Promise<V>}
-   * @throws {SluiceError} ERR_LOAD_TIMEOUT: the loader took too long; its signal was aborted
-   * @throws the signal's reason; a call whose signal was aborted before is no lookup
+   * @throws {SluiceError} ERR_LOAD_TIMEOUT: the load exceeded its time limit; its signal was aborted
+   * @throws the signal's reason; a call with an aborted signal does not count as a lookup
    * @throws the loader's error
    */
   async fetch(key, loader, options) {
@@ -259,7 +259,7 @@ export class LruTtlCache {
   /**
    * @param {K} key
    * @param {LoadOptions<K, V>} load
-   * @returns {Flight<V>} to be joined and begun
+   * @returns {Flight<V>} a load to join and begin
    */
   #makeFlight(key, { loader, spans, timeoutMs, size }) {
     let isCurrent = false;
@@ -285,20 +285,20 @@ export class LruTtlCache {
   }
 
   /**
-   * Loads a value that no caller waits for, unless a load is under way.
+   * Loads a value in the background, unless a load is running.
    * @param {K} key
    * @param {LoadOptions<K, V>} load
    */
   #refresh(key, load) {
     if (this.#flights.has(key)) return;
     const flight = this.#makeFlight(key, load);
-    // A caller without a signal never leaves: the load goes on whoever joins and leaves it.
+    // A caller without a signal never leaves, so the load continues when others leave.
     flight.join().catch((error) => this.#report(key, flight, error));
     flight.begin();
   }
 
   /**
-   * The value of a load or, where that fails, a stale one.
+   * The value of a load or, if it fails, a stale one.
    * @param {object} wait
    * @param {K} wait.key
    * @param {Flight<V>} wait.flight

@@ -5,10 +5,10 @@ const { WORDS, SIZE, TTL_MS, KEEP_MS, NOW_MS, FRESH_MS, LAST_MS, TOO_LARGE } = l
 const { SLOT, LOGGED, REMOVED, REMOVED_AT, REMOVED_MAX, LOG_AT, LOOKUPS_MAX } = layout;
 const { NO_SLOT, JOIN } = layout;
 const NS_PER_MS = 1e6;
-/** In the log, in place of a slot. */
+/** Entries of the log that are not slots. */
 const MISS = NO_SLOT;
 
-/** @type {('evicted' | 'expired')[]} by the native side's numbers */
+/** @type {('evicted' | 'expired')[]} by the numbers of the native side */
 const REASONS = [];
 REASONS[layout.EVICTED] = 'evicted';
 REASONS[layout.EXPIRED] = 'expired';
@@ -16,15 +16,15 @@ REASONS[layout.EXPIRED] = 'expired';
 /** @typedef {'evicted' | 'expired' | 'deleted' | 'cleared' | 'replaced'} EvictReason */
 
 /**
- * Keys and values in the slots of a native table, which decides which entries stay.
+ * Keys and values in the slots of a native table, which selects the entries to evict.
  *
  * The native side (native/core/cache/lru_ttl_table.h) has recency, expiry, sizes and counts, and never
- * sees a key or a value. A lookup that finds its entry crosses to it only as a line in a log, which is
- * handed in before anything depends on it. Evicted values are reported by `tellGone`, which the owner
+ * sees a key or a value. A successful lookup is passed to it only as an entry of a log, which is
+ * passed on before any operation depends on it. Evicted values are reported by `tellGone`, which the owner
  * calls after each change, once its own state is consistent. Main thread only; ends with garbage
  * collection.
  *
- * An entry is fresh for its time to live, and held for `keepMs` longer, as a stale one.
+ * An entry is fresh for its time to live, then kept for `keepMs` as a stale one.
  * @template K, V
  */
 export class LruTtlTable {
@@ -35,7 +35,7 @@ export class LruTtlTable {
   #numbers = new Float64Array(this.#words.buffer);
   /** Lookups in the log. */
   #logged = 0;
-  /** @type {Map<K, number>} the slot of each entry; what follows is by slot */
+  /** @type {Map<K, number>} the slot of each entry; the following arrays are indexed by slot */
   #slots = new Map();
   /** @type {(K | undefined)[]} */
   #keys = [];
@@ -43,14 +43,14 @@ export class LruTtlTable {
   #values = [];
   /** @type {number[]} the last moment at which the entry is fresh */
   #freshMs = [];
-  /** @type {number[]} the last moment at which it is held */
+  /** @type {number[]} the last moment at which it is kept */
   #lastMs = [];
   /** @type {{key: K, value: V, reason: EvictReason}[]} not yet reported */
   #gone = [];
   #telling = false;
   #onGone;
   #clock;
-  /** Whether there was ever an entry that expires; until then no call reads the clock. */
+  /** Whether an entry with an expiry was ever stored; until then no call reads the clock. */
   #timed = false;
 
   /**
@@ -70,7 +70,7 @@ export class LruTtlTable {
     this.#readClock = this.#native.readClock;
   }
 
-  /** Entries, including stale ones, and expired ones that nothing has removed yet. */
+  /** Number of entries, including stale ones and expired ones not removed yet. */
   get size() {
     return /** @type {number} */ (this.#native.size());
   }
@@ -101,12 +101,12 @@ export class LruTtlTable {
       this.tellGone();
       return undefined;
     }
-    // The native side's rounding of the time decides where there is nothing but the time to live.
+    // Without stale times, the native side's rounding of the time decides.
     return freshMs === this.#lastMs[slot] ? slot : undefined;
   }
 
   /**
-   * As `find`, but nothing is removed.
+   * Like `find`, without removing the entry.
    * @param {K} key
    * @returns {number | undefined}
    */
@@ -132,7 +132,7 @@ export class LruTtlTable {
   }
 
   /**
-   * The rest of an entry's time to live in milliseconds, negative where it is over; -Infinity for an
+   * The rest of an entry's time to live in milliseconds, negative after its end; -Infinity for an
    * unknown key.
    * @param {K} key
    * @returns {number}
@@ -171,7 +171,7 @@ export class LruTtlTable {
    * @param {V} value
    * @param {number} size
    * @param {number} ttlMs
-   * @param {number} keepMs for which it is held after that
+   * @param {number} keepMs time for which it is kept after that
    */
   store(key, value, size, ttlMs, keepMs) {
     if (ttlMs !== Infinity) this.#timed = true;
@@ -190,7 +190,7 @@ export class LruTtlTable {
     this.#storeNative();
     const slot = words[SLOT];
     const lastMs = numbers[LAST_MS];
-    // Before the new entry is recorded: it may have the slot of one that made room for it.
+    // Before the new entry is recorded, because it may get the slot of an evicted one.
     if (words[REMOVED] > 0) this.#forgetRemoved();
     if (lastMs === TOO_LARGE) {
       this.#refuse(key, value, known);
@@ -209,7 +209,7 @@ export class LruTtlTable {
 
   /**
    * @param {K} key
-   * @returns {boolean} whether there was a fresh one
+   * @returns {boolean} whether there was a fresh entry
    */
   delete(key) {
     const slot = this.#slots.get(key);
@@ -225,21 +225,21 @@ export class LruTtlTable {
     for (const slot of this.#slots.values()) this.#forget(slot, 'cleared');
   }
 
-  /** @returns {number} how many had expired */
+  /** @returns {number} number of expired entries */
   purge() {
     if (!this.#timed) return 0;
     this.#native.purge(this.#nowMs());
     return this.#native.takeRemoved() > 0 ? this.#forgetRemoved() : 0;
   }
 
-  /** @returns {K[]} the keys of all entries, the most recent one's first */
+  /** @returns {K[]} the keys of all entries, the most recently used first */
   keysByRecency() {
     this.#handInLog();
     const slots = /** @type {number[]} */ (this.#native.order());
     return slots.map((slot) => /** @type {K} */ (this.#keys[slot]));
   }
 
-  /** Reports values that have gone, in order, those that go during a report included. */
+  /** Reports evicted values in order, including values evicted during a report. */
   tellGone() {
     if (this.#gone.length === 0 || this.#telling) return;
     this.#telling = true;
@@ -248,7 +248,7 @@ export class LruTtlTable {
       try {
         this.#onGone?.(key, value, reason);
       } catch (error) {
-        // A handler's fault must not suppress other reports, nor fail a call that has worked.
+        // A handler's fault must not suppress other reports, or fail a successful call.
         queueMicrotask(() => {
           throw error;
         });
@@ -277,7 +277,7 @@ export class LruTtlTable {
   }
 
   /**
-   * Removes an entry that is held no longer. The native side, which rounds the time, decides.
+   * Removes an entry whose time is over. The native side, which rounds the time, decides.
    * @param {number} slot
    * @param {number} nowMs
    * @returns {boolean}
@@ -302,8 +302,8 @@ export class LruTtlTable {
   }
 
   /**
-   * Forgets the entries that the native side has removed by itself.
-   * @returns {number} how many
+   * Removes the entries that the native side has evicted.
+   * @returns {number} number of removed entries
    */
   #forgetRemoved() {
     const words = this.#words;
@@ -314,7 +314,7 @@ export class LruTtlTable {
         this.#forget(words[at], REASONS[words[at + 1]]);
       }
       total += count;
-      // A full list may have been cut off.
+      // A full list may be incomplete.
     } while (words[REMOVED] === REMOVED_MAX && this.#native.takeRemoved() > 0);
     return total;
   }

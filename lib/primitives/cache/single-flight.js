@@ -13,11 +13,11 @@ import { SluiceError, abortReason } from '../../internal/util/errors.js';
  */
 
 /**
- * One load that any number of callers wait for: single flight. `join` the first caller, then `begin`.
+ * One load shared by any number of callers (single flight). `join` the first caller, then `begin`.
  *
- * A caller who aborts leaves alone; when the last one leaves, the load is aborted. A time-out fails
+ * An abort removes only its own caller; when the last one has left, the load is aborted. A time-out fails
  * the load for all callers. It ends once, as loaded, failed, timed out or left; what the loader does
- * after that is ignored.
+ * later is ignored.
  * @template T
  */
 export class Flight {
@@ -51,7 +51,7 @@ export class Flight {
     });
   }
 
-  /** Calls the loader. The first caller has joined before: a loader may make that one leave. */
+  /** Calls the loader. The first caller must have joined: the loader itself may abort it. */
   begin() {
     const { load, timeoutMs, deadlines } = this.#options;
     this.#stopTimer = deadlines.start(timeoutMs, () => this.#timeOut());
@@ -92,7 +92,7 @@ export class Flight {
     if (this.#end()) this.#controller.abort(reason);
   }
 
-  /** @returns {boolean} false: it had ended before */
+  /** @returns {boolean} false: the load had already ended */
   #end() {
     if (this.#ended) return false;
     this.#ended = true;
@@ -101,11 +101,11 @@ export class Flight {
     return true;
   }
 
-  /** @param {(caller: {resolve: (value: T) => void, reject: (error: unknown) => void}) => void} how */
-  #settle(how) {
+  /** @param {(caller: {resolve: (value: T) => void, reject: (error: unknown) => void}) => void} settleCaller */
+  #settle(settleCaller) {
     for (const caller of this.#callers) {
       caller.release();
-      how(caller);
+      settleCaller(caller);
     }
     this.#callers.clear();
   }

@@ -12,7 +12,7 @@ import { ipaddr, lazy } from '../../internal/util/packages.js';
 /**
  * @typedef {(hostname: string, options: object,
  *   callback: (error: Error | null, address?: string | {address: string, family: number}[],
- *     family?: number) => void) => void} Lookup as `dns.lookup`
+ *     family?: number) => void) => void} Lookup like `dns.lookup`
  */
 
 /** The block that IANA assigns to the public internet; the rest of IPv6 has other uses. */
@@ -24,7 +24,7 @@ const publicIpv6 = lazy(() => ipaddr().IPv6.parseCIDR('2000::/3'));
  * benchmark addresses, and IPv6 addresses that embed an IPv4 address (mapped, NAT64, 6to4, Teredo),
  * which would bypass the check.
  * @param {string} address
- * @returns {boolean} false for text that is not an address, too
+ * @returns {boolean} false also for text that is not an address
  */
 export function isPublicAddress(address) {
   if (isIP(address) === 0) return false;
@@ -37,7 +37,7 @@ export function isPublicAddress(address) {
 export function addressError(host) {
   return new SluiceError(
     'ERR_CRAWL_ADDRESS_NOT_ALLOWED',
-    // The address is left out: the caller may not be entitled to know the internal network.
+    // The message omits the address, which would reveal the internal network to the caller.
     `${host} is not on the public internet`,
   );
 }

@@ -8,7 +8,7 @@ const CONNECTING = Symbol('sluice.crawl.connecting');
 const CLOSED = 'the connections are closed';
 
 /**
- * Describes why a request brought no answer.
+ * Describes the failure of a request.
  * @param {any} error of a request or of reading its answer
  * @returns {{code: 'address_not_allowed' | 'dns_failed' | 'tls_failed' | 'connect_failed' |
  *   'protocol_error' | 'disconnected', message: string}}
@@ -35,7 +35,7 @@ export function connectionFault(error) {
 }
 
 /**
- * undici's connections, each to an address that was checked; they are opened as requests need them.
+ * Connections of undici, each to a checked address, opened on demand.
  * `close()` leaves no socket open.
  */
 export class CrawlConnections {
@@ -76,7 +76,7 @@ export class CrawlConnections {
           callback(.../** @type {[any, any]} */ ([error, socket]));
         };
         const host = options.hostname.replace(/^\[|\]$/g, '');
-        // An address is not looked up, so it is checked here.
+        // An IP address needs no look-up, so it is checked here.
         if (isIP(host) !== 0 && !allowPrivateAddresses && !isPublicAddress(host)) {
           process.nextTick(answer, addressError(host), null);
           return;
@@ -102,7 +102,7 @@ export class CrawlConnections {
   }
 
   /**
-   * As `get`, with a body. Redirects are answers.
+   * Like `get`, with a body. Redirects are returned as answers.
    * @param {URL} url
    * @param {Record<string, string>} headers
    * @param {string} body
@@ -123,7 +123,7 @@ export class CrawlConnections {
     return agent.request({ origin, path: pathname + search, ...request });
   }
 
-  /** Closes every socket now, those that are still connecting too; open requests fail. */
+  /** Closes all sockets now, including connecting ones; open requests fail. */
   close() {
     this.#closed = true;
     for (const socket of this.#sockets) socket.destroy();

@@ -4,7 +4,7 @@ import { MIMEType, promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib';
 import { htmlEncodingSniffer } from '../../internal/util/packages.js';
 
-/** Layers of content codings; more have no use. */
+/** Maximum layers of content codings. */
 const CODINGS_MAX = 3;
 
 /** The five bytes that windows-1252 leaves undefined stand for the control characters. */
@@ -29,7 +29,7 @@ function isZlib(bytes) {
 
 /**
  * @param {string | string[] | undefined} header content-encoding
- * @returns {string[] | undefined} in the order applied; undefined if one is unknown
+ * @returns {string[] | undefined} in the order applied; undefined if a coding is unknown
  */
 export function codingsOf(header) {
   const names = [header ?? []]
@@ -67,7 +67,7 @@ export async function decoded(bytes, codings, bytesMax) {
 
 /**
  * @param {string | string[] | undefined} header content-type
- * @returns {{type: string, charset: string | undefined}} `type` in lower case, '' when there is none
+ * @returns {{type: string, charset: string | undefined}} `type` in lower case, '' without a content-type
  */
 export function mediaTypeOf(header) {
   try {
@@ -91,7 +91,7 @@ export function sniffType(bytes) {
 
 /**
  * Decodes text by its byte order mark, the charset of the header, or the document's own
- * declaration, in this order; without any of them as UTF-8 if it is valid, else as windows-1252.
+ * declaration, in this order; without any of them as valid UTF-8, else as windows-1252.
  * @param {Buffer} bytes
  * @param {string | undefined} charset
  * @returns {string}

@@ -2,6 +2,10 @@
 import { createRequire } from 'node:module';
 import { asyncIterator } from '../../internal/util/async-iterator.js';
 import { checkCrawlOptions } from './options.js';
+import { lateModule } from '../../internal/util/packages.js';
+
+/** @type {() => typeof import('./crawler.js')} */
+const crawlerModule = lateModule(import.meta.url, (require) => require('./crawler.js'));
 
 const { version } = createRequire(import.meta.url)('../../../package.json');
 
@@ -12,8 +16,8 @@ const NO_COUNTS = Object.freeze({ pages: 0, skipped: 0, errors: 0, requests: 0, 
  * Crawls a site, breadth first, from one page on: same scheme, host and port, each URL once.
  *
  * Yields the outcome of each URL as soon as it is known. Links to other sites or schemes, links with
- * credentials or `rel="nofollow"`, links of a page that asks for `nofollow`, and links deeper than
- * `depth`, longer than 2048 characters or left out by `include` and `exclude` yield nothing. Leaving
+ * credentials or `rel="nofollow"`, links of a page with `nofollow`, and links deeper than
+ * `depth`, longer than 2048 characters or excluded by `include` and `exclude` yield nothing. Leaving
  * the loop ends the crawl; aborting the signal ends it and throws the signal's reason. Either closes
  * its sockets at once.
  * @param {import('./options.js').CrawlOptions} options
@@ -26,7 +30,7 @@ export function crawl(options) {
   let crawler;
   let cancelled = false;
   const load = async () => {
-    const { Crawler } = await import('./crawler.js');
+    const { Crawler } = crawlerModule();
     crawler ??= new Crawler(checked);
     if (cancelled) crawler.cancel();
     return crawler.take();

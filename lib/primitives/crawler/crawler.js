@@ -1,4 +1,4 @@
-/** The crawler: requests the URLs that the native frontier chooses, and hands out each outcome. */
+/** The crawler: requests the URLs selected by the native frontier, and returns each outcome. */
 import native from '../../internal/native/addon.js';
 import { abortReason } from '../../internal/util/errors.js';
 import { deadlinesOf } from '../../internal/time/timers.js';
@@ -35,9 +35,9 @@ const TURN_MS = 10;
  * A crawl of one site, breadth first, driven by its reader.
  *
  * The native frontier (core/crawl/frontier.h) decides which URL is requested, when, and how often.
- * This class makes the requests, reads the pages and hands out the outcome of each URL. Main thread
- * only. Nothing happens before the first `take()`, and no more is fetched than the reader keeps up
- * with. Ends with its last page, with `cancel()`, or with its signal; no socket is open then.
+ * This class makes the requests, reads the pages and returns the outcome of each URL. Main thread
+ * only. It starts with the first `take()`, and fetches no faster than its reader
+ * reads. Ends with its last page, with `cancel()`, or with its signal; no socket is open then.
  */
 export class Crawler {
   #options;
@@ -52,7 +52,7 @@ export class Crawler {
   /** @type {ResultQueue<CrawlItem>} */
   #results = new ResultQueue(Infinity);
   #reader = this.#results.iterate();
-  /** @type {Map<number, Journey>} of those redirected */
+  /** @type {Map<number, Journey>} of redirected URLs */
   #journeys = new Map();
   #started = false;
   #dropped = false; // URLs beyond the number that may be claimed.
@@ -108,7 +108,7 @@ export class Crawler {
     this.#throwReason();
     if (this.#ended === 'cancelled') return END;
     const pending = this.#reader.next();
-    // The outcome taken makes room for another request.
+    // A taken outcome makes room for another request.
     this.#pump();
     const step = await pending;
     if (!step.done) return step.value;
@@ -154,10 +154,10 @@ export class Crawler {
     this.#end('cancelled');
   }
 
-  /** @param {NonNullable<CrawlStats['ended']>} how */
-  #end(how) {
-    this.#ended = how;
-    // A crawl that has ended may be kept for its counts: what else it holds is released.
+  /** @param {NonNullable<CrawlStats['ended']>} reason */
+  #end(reason) {
+    this.#ended = reason;
+    // An ended crawl may be kept for its counts: release everything else.
     this.#waiting = this.#frontier.counts()[1];
     this.#frontier.clear();
     this.#robots = ALLOW_ALL;
@@ -173,7 +173,7 @@ export class Crawler {
   #pump() {
     if (this.#ended !== undefined) return;
     this.#stopTimer();
-    // An outcome that has not been read holds its place: a reader that stops stops the crawl.
+    // An unread outcome occupies its place: a reader that stops reading pauses the crawl.
     while (this.#inFlight + this.#results.size < this.#options.concurrency) {
       const dispatch = this.#frontier.next(this.#nowMs());
       if (dispatch === undefined) break;
@@ -200,7 +200,7 @@ export class Crawler {
       else if (this.#sitemaps?.has(journey.url)) await this.#readSitemap(id, url, attempt);
       else await this.#fetchPage(id, { url, depth, journey });
     } catch {
-      // A page that cannot be processed ends alone; the crawl goes on.
+      // A fault in one page ends only that page; the crawl continues.
       /** @type {import('./items.js').CrawlError} */
       const error = { code: 'internal_error', message: 'The page could not be processed' };
       this.#emit({ url: journey.url, error, depth });
@@ -280,7 +280,7 @@ export class Crawler {
    * @param {number} id
    * @param {Extract<import('./fetch.js').Outcome, {type: 'failed'}>} outcome
    * @param {{url: string, depth: number}} subject
-   * @returns {boolean} whether it is tried again
+   * @returns {boolean} whether it is retried
    */
   #fail(id, { failure, error, retryAfterMs }, { url, depth }) {
     const again = this.#frontier.fail(id, failure, retryAfterMs, this.#nowMs());
@@ -383,8 +383,8 @@ export class Crawler {
       await this.#claim(found.pages, 0, (page) => this.#frontier.seed(page, this.#origin));
       if (this.#ended !== undefined) return;
     }
-    // The next one is queued before this one ends: depth 0 ends with its last sitemap. A retry that
-    // fails has queued it before.
+    // Queue the next one before this one ends, because depth 0 ends with its last sitemap. A retry that
+    // fails has already queued it.
     if (attempt === 1 || outcome.type !== 'failed') this.#queueSitemap();
     if (outcome.type === 'failed') {
       this.#fail(id, outcome, { url, depth: 0 });

@@ -21,7 +21,7 @@ export const Failure = nativeNumbers('enums.CrawlFailure', [
 /** @typedef {import('./items.js').CrawlError} CrawlError */
 
 /**
- * The outcome of a request: `failed` may be tried again, `error` may not.
+ * The outcome of a request: `failed` may be retried, `error` may not.
  * @typedef {{type: 'page', status: number, page: import('./page.js').Page}
  *   | {type: 'redirect', location: string}
  *   | {type: 'skipped', reason: string, contentType?: string}
@@ -31,7 +31,7 @@ export const Failure = nativeNumbers('enums.CrawlFailure', [
 
 /** @typedef {import('undici').Dispatcher.ResponseData} Response */
 
-/** RFC 9309 asks for five at least. */
+/** RFC 9309 requires at least five. */
 const FILE_REDIRECTS_MAX = 5;
 const REDIRECT_STATUSES = new Set([301, 302, 303, 307, 308]);
 const HTML_TYPES = new Set(['text/html', 'application/xhtml+xml']);
@@ -133,8 +133,8 @@ export class Fetcher {
   /**
    * A file of any type. Redirects within the site are followed, five at most.
    * @param {string} url
-   * @param {{bytesMax: number, gzip?: boolean, onRequest: () => void}} options `bytesMax`: what is
-   *   longer is cut; `gzip`: a file may be compressed by itself; `onRequest` is called before each
+   * @param {{bytesMax: number, gzip?: boolean, onRequest: () => void}} options `bytesMax`: longer files
+   *   are cut; `gzip`: a file may be compressed by itself; `onRequest` is called before each
    *   request
    * @returns {Promise<Outcome | {type: 'file', bytes: Buffer, cut: boolean}>}
    */
@@ -276,7 +276,7 @@ export class Fetcher {
 }
 
 /**
- * The text of a header's octets: of UTF-8 where they are, else of latin1.
+ * The text of a header's octets: decoded as UTF-8 if valid, else as latin1.
  * @param {string} value one character per octet
  */
 function textOfHeader(value) {

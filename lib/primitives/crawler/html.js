@@ -1,8 +1,8 @@
 /**
  * Title, visible text and links of an HTML page.
  *
- * Reads parse5's tokens and builds no tree: time and memory grow with the length of the page alone,
- * however it is nested. Style sheets are ignored: text that they hide is part of the result.
+ * Reads parse5's tokens and builds no tree: time and memory depend only on the length of the page,
+ * not on its nesting. Style sheets are ignored: the result includes text that they hide.
  */
 import { Tokenizer, TokenizerMode } from 'parse5';
 import { forbidsFollowing } from './robots-rules.js';
@@ -13,9 +13,9 @@ import { HREF_LENGTH_MAX } from './url.js';
  * @typedef {object} Extract
  * @property {string} title
  * @property {string} text a line per block, white space collapsed
- * @property {string[]} links as written, each once; at most 5000
+ * @property {string[]} links as written, without duplicates; at most 5000
  * @property {string | undefined} base `<base href>` as written
- * @property {boolean} follow false: the page asks that its links not be followed
+ * @property {boolean} follow false: the page forbids to follow its links
  */
 
 /** Characters handed to the tokenizer before other events get a turn. */
@@ -103,7 +103,7 @@ class Extractor {
   #title = new TextCollector();
   #titles = 0;
   #inTitle = false;
-  /** The outermost hidden element that is open, and the open elements of its name. */
+  /** The outermost open hidden element, and the number of open elements of its name. */
   #hidden = '';
   #hiddenDepth = 0;
 
@@ -119,7 +119,7 @@ class Extractor {
   /** @param {TagToken} token */
   onStartTag(token) {
     const { tagName: name } = token;
-    // In XML, and inside of SVG, a slash ends an element; in HTML it means nothing.
+    // In XML, and inside SVG, a slash ends an element; in HTML it has no meaning.
     const empty = token.selfClosing && (this.#xml || this.#hidden === 'svg' || name === 'svg');
     if (!empty && Object.hasOwn(MODES, name) && this.#hidden !== 'svg') {
       /** @type {any} */ (this.tokenizer).state = MODES[name];

@@ -1,5 +1,5 @@
 /**
- * Types of what a crawl gives for each URL, and of its counts. This file has no code.
+ * Types of the outcomes of a crawl and of its counts. This file has types only.
  */
 
 /**
@@ -17,27 +17,27 @@
  */
 
 /**
- * A page that was read.
+ * A page.
  * @typedef {object} CrawlPage
- * @property {string} url where the page is, after any redirects
+ * @property {string} url final URL of the page, after any redirects
  * @property {number} status HTTP status
  * @property {string} title of an HTML page; '' if it has none
  * @property {string} text a line per block, white space collapsed
  * @property {number} depth links from the first page
- * @property {string} [redirectedFrom] the link that led here, if it redirects
+ * @property {string} [redirectedFrom] the original link, if it was redirected
  * @property {undefined} [skipped]
  * @property {undefined} [error]
  */
 
 /**
- * A URL that was not read for a reason that is no fault.
+ * A URL that was not read, without an error.
  * @typedef {object} CrawlSkipped
  * @property {string} url
  * @property {'robots' | 'content_type' | 'too_large' | 'off_site' | 'duplicate' | 'excluded' | 'limit'
  *   } skipped `robots`: robots.txt forbids it. `content_type`: neither HTML nor plain text.
- *   `too_large`: over `maxBodyBytes`, or a sitemap over 10 MiB. Of a redirect: `off_site` leads to
- *   another scheme, host or port, `duplicate` to a URL with an outcome of its own, `excluded` to one that
- *   `include` and `exclude` leave out, `limit` to a new URL when no more are taken. `off_site` also:
+ *   `too_large`: over `maxBodyBytes`, or a sitemap over 10 MiB. For a redirect: `off_site` leads to
+ *   another scheme, host or port, `duplicate` to a URL with its own outcome, `excluded` to one that
+ *   `include` and `exclude` exclude, `limit` to a new URL after the limit was reached. `off_site` also:
  *   a sitemap on another site
  * @property {number} depth links from the first page
  * @property {string} [contentType] of `content_type`, if the server sent one
@@ -55,7 +55,7 @@
  */
 
 /**
- * The outcome of a URL. `item.error` tells a failed one, `item.skipped` a skipped one; the others are
+ * The outcome of a URL. `item.error` marks a failed one, `item.skipped` a skipped one; the others are
  * pages.
  * @typedef {CrawlPage | CrawlSkipped | CrawlFailed} CrawlItem
  */
@@ -63,12 +63,12 @@
 /**
  * Counts of a crawl.
  * @typedef {object} CrawlStats
- * @property {number} pages handed out or waiting to be read, like `skipped` and `errors`
+ * @property {number} pages read or waiting to be read, like `skipped` and `errors`
  * @property {number} skipped
  * @property {number} errors
  * @property {number} requests sent, those for robots.txt and sitemaps included
- * @property {number} waiting URLs that are known and were not requested
- * @property {'complete' | 'limit' | 'cancelled' | undefined} ended undefined: it runs. `limit`: there
+ * @property {number} waiting known URLs that were not requested
+ * @property {'complete' | 'limit' | 'cancelled' | undefined} ended undefined: it is running. `limit`: there
  *   was more to fetch
  */
 

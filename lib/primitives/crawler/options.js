@@ -19,28 +19,28 @@ import { URL_LENGTH_MAX, canonical } from './url.js';
  * Options of `crawl`.
  * @typedef {object} CrawlOptions
  * @property {string} startUrl http or https, without credentials
- * @property {number} [limit] pages, 1 to 10,000; default 100. At most ten times as many URLs and 100
- *   more are looked at, and at most 16 MiB of URLs
+ * @property {number} [limit] pages, 1 to 10,000; default 100. At most ten times as many URLs plus 100
+ *   are considered, and at most 16 MiB of URLs
  * @property {number} [depth] links between the first page and the last, 0 to 1000; default 10
  * @property {number} [concurrency] requests at once, 1 to 64; default 4
  * @property {number} [perHostPerSecond] requests per second, evenly spaced, 0.01 to 1000; default 5. A
- *   host that is overloaded, or asks for it in its robots.txt, gets fewer
+ *   host that is overloaded, or sets a `Crawl-delay` in its robots.txt, gets fewer
  * @property {number} [timeoutMs] for one page, from the connection to the last byte, 1 to 600,000;
  *   default 10,000
- * @property {boolean} [sitemaps] whether to read the sitemaps that robots.txt names, or
- *   `/sitemap.xml` if it names none; their pages have depth 0. Default false
+ * @property {boolean} [sitemaps] whether to read the sitemaps listed in robots.txt, or
+ *   `/sitemap.xml` if it lists none; their pages have depth 0. Default false
  * @property {string[]} [include] patterns of the pages to fetch; default: all. At most 100, of 1024
- *   characters. A pattern is one of robots.txt: it begins with `/` or `*` and holds for each path
- *   (with its query) that it is a prefix of; `*` stands for any characters, `$` at the end for the end.
+ *   characters. Patterns have the syntax of robots.txt: a pattern begins with `/` or `*` and matches each path
+ *   (with its query) of which it is a prefix; `*` stands for any characters, `$` at the end for the end.
  *   `startUrl` is fetched in any case
- * @property {string[]} [exclude] patterns of pages that are not fetched, also where `include` has them
+ * @property {string[]} [exclude] patterns of pages not to fetch, even if `include` matches them
  * @property {Record<string, string>} [headers] sent with each request, robots.txt included; at most 64,
- *   and 8192 characters. They go to the site of `startUrl` alone. Not those of the connection and of
- *   the body, nor `accept-encoding` and `user-agent`
+ *   and 8192 characters. They are sent only to the site of `startUrl`. Not allowed: headers of the connection and
+ *   of the body, `accept-encoding` and `user-agent`
  * @property {boolean} [allowPrivateAddresses] whether the crawl may connect to private, loopback,
  *   link-local and other non-public addresses; default false
- * @property {string} [userAgent] default `sluice/<version>`. The letters, `_` and `-` that it begins
- *   with are the name that robots.txt goes by
+ * @property {string} [userAgent] default `sluice/<version>`. The letters, `_` and `-` at its
+ *   beginning are the name used in robots.txt
  * @property {number} [maxBodyBytes] of a page, unpacked, at most 64 MiB; larger ones are skipped;
  *   default 2 MiB
  * @property {import('./addresses.js').Lookup} [lookup] resolves names; default `dns.lookup`
@@ -148,7 +148,7 @@ function checkPatterns(name, value) {
 function checkSelection(include, exclude) {
   const included = checkPatterns('include', include);
   const excluded = checkPatterns('exclude', exclude);
-  // A URL whose check would cost too many comparisons is false in both, so it is not fetched.
+  // A URL whose check would cost too many comparisons counts as not allowed.
   return (url) =>
     (included === undefined || included.decide(url) === true) &&
     (excluded === undefined || excluded.decide(url) === undefined);
@@ -170,7 +170,7 @@ function checkHeaders(value) {
   let chars = 0;
   for (const [name, given] of entries) {
     const lower = name.toLowerCase();
-    // Such a name is quoted: it may hold any character.
+    // Quote the name: it may hold any character.
     if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) {
       throw rangeError(
         `headers takes names of HTTP headers, not ${JSON.stringify(name.slice(0, 80))}`,

@@ -1,11 +1,11 @@
 /**
- * Reads pages and sitemaps without holding up the main thread: short ones at once, long ones in a
+ * Reads pages and sitemaps without blocking the main thread: short ones at once, long ones in a
  * worker thread that all crawls of the process share. The thread starts with the first long page
- * and ends after a while without one; it keeps no process alive.
+ * and ends after a while without one; it does not keep the process alive.
  */
 import { Worker } from 'node:worker_threads';
 
-/** Bytes of a page that are read on the main thread: some milliseconds' work. */
+/** Bytes of a page that are read on the main thread: a few milliseconds of work. */
 const INLINE_BYTES_MAX = 32 * 1024;
 const IDLE_MS = 30_000;
 
@@ -32,7 +32,7 @@ function startWorker() {
   const fail = (/** @type {Error} */ error) => {
     if (worker !== started) return;
     worker = undefined;
-    // The page that ended the thread is lost, and no other one.
+    // Only the page that ended the thread is lost.
     requests.shift()?.reject(error);
     sendFirst();
   };
@@ -45,7 +45,7 @@ function startWorker() {
   return started;
 }
 
-/** Sends the first request, or lets the thread rest. */
+/** Sends the first request, or schedules the end of the idle thread. */
 function sendFirst() {
   clearTimeout(idleTimer);
   if (requests.length === 0) {
@@ -82,8 +82,8 @@ function inWorker(task, source) {
 }
 
 /**
- * @param {import('./page.js').PageSource} source its bytes may be gone afterwards
- * @returns {Promise<import('./page.js').Page | undefined>} undefined: the bytes are no text
+ * @param {import('./page.js').PageSource} source its buffer may be detached afterwards
+ * @returns {Promise<import('./page.js').Page | undefined>} undefined: the bytes are not text
  */
 export async function readPage(source) {
   if (source.bytes.length > INLINE_BYTES_MAX) return inWorker('page', source);
@@ -91,7 +91,7 @@ export async function readPage(source) {
 }
 
 /**
- * @param {{bytes: Uint8Array, url: string, origin: string}} source its bytes may be gone afterwards
+ * @param {{bytes: Uint8Array, url: string, origin: string}} source its buffer may be detached afterwards
  * @returns {Promise<import('./sitemap.js').Sitemap>}
  */
 export async function readSitemap(source) {

@@ -12,14 +12,14 @@ const HTML = new Set(['text/html', 'application/xhtml+xml']);
  * @typedef {object} Page
  * @property {string} title
  * @property {string} text a line per block, white space collapsed
- * @property {string[]} links URLs of pages of the same site, each once; none if the page asks for
- *   that
+ * @property {string[]} links URLs of pages of the same site, without duplicates; none if the page has
+ *   `nofollow`
  */
 
 /**
  * @typedef {object} PageSource
  * @property {Uint8Array} bytes
- * @property {string} type media type; '': to be found by the first bytes
+ * @property {string} type media type; '': detected from the first bytes
  * @property {string | undefined} charset of the content-type
  * @property {string} url of the page
  * @property {string} origin of the site
@@ -27,7 +27,7 @@ const HTML = new Set(['text/html', 'application/xhtml+xml']);
 
 /**
  * @param {PageSource} source
- * @returns {Promise<Page | undefined>} undefined: the bytes are no text
+ * @returns {Promise<Page | undefined>} undefined: the bytes are not text
  */
 export async function readPage({ bytes, type: declared, charset, url, origin }) {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -50,7 +50,7 @@ export async function readPage({ bytes, type: declared, charset, url, origin }) 
  */
 function resolved(hrefs, url, base, origin) {
   const from = base !== undefined && URL.canParse(base, url) ? new URL(base, url).href : url;
-  // Each link would cost as much as the base is long.
+  // The cost of each link would grow with the length of the base.
   if (from.length > URL_LENGTH_MAX) return [];
   const urls = new Set();
   for (const href of hrefs) {

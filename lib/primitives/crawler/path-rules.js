@@ -1,6 +1,6 @@
 /**
- * Patterns of paths as robots.txt has them (RFC 9309, sections 2.2.2 and 2.2.3): a pattern holds for
- * each path that it is a prefix of; `*` stands for any characters, a `$` at the end for the end of
+ * Path patterns of robots.txt (RFC 9309, sections 2.2.2 and 2.2.3): a pattern matches
+ * each path of which it is a prefix; `*` stands for any characters, a `$` at the end for the end of
  * the path. The query belongs to the path.
  *
  * The cost of a check is a binary search among the patterns without wildcards, and a bounded number
@@ -35,7 +35,7 @@ const ESCAPES = Array.from(
 
 /**
  * One spelling for equal paths (RFC 9309, section 2.2.2): unreserved characters stand for
- * themselves, other characters are percent-encoded in capitals. The delimiters that mean nothing
+ * themselves, other characters are percent-encoded in capitals. Delimiters without a meaning
  * at their place (`:` and `@` anywhere; `/` and `?` in a query) equal their percent-encoding.
  * @param {string} path one character per octet
  * @returns {string}
@@ -70,7 +70,7 @@ function pathOf(url) {
 class PrefixRules {
   /** @type {string[]} */
   #patterns;
-  /** For each pattern, the index of the longest other one that it begins with; -1: none. */
+  /** For each pattern, the index of the longest other pattern that is a prefix of it; -1: none. */
   #parents;
   #allowed;
 
@@ -92,7 +92,7 @@ class PrefixRules {
 
   /**
    * @param {string} path
-   * @returns {{length: number, allow: boolean} | undefined} the longest that `path` begins with
+   * @returns {{length: number, allow: boolean} | undefined} the longest pattern that is a prefix of `path`
    */
   longest(path) {
     let low = 0;
@@ -122,7 +122,7 @@ function matchWildcards({ prefix, middle, last }, path) {
   let cost = 1;
   if (!path.startsWith(prefix)) return { matches: false, cost };
   let at = prefix.length;
-  // The leftmost place of each piece leaves most room for the next one.
+  // The leftmost match of each piece leaves the most room for the next one.
   for (const piece of middle) {
     const found = path.indexOf(piece, at);
     cost += ((found < 0 ? path.length : found + 1) - at) * piece.length + 1;
@@ -134,8 +134,8 @@ function matchWildcards({ prefix, middle, last }, path) {
 }
 
 /**
- * Patterns, each of which allows or does not. The longest pattern that holds for a path decides; of
- * two as long, the one that allows.
+ * Patterns that allow or forbid. The longest pattern that matches a path decides; of
+ * two with equal length, the one that allows.
  */
 export class PathRules {
   /** @type {Map<string, boolean>} */
@@ -174,8 +174,8 @@ export class PathRules {
 
   /**
    * @param {string} url absolute
-   * @returns {boolean | undefined} whether the pattern that decides allows; undefined: no pattern
-   *   holds. False, too, for a URL whose check would cost too many comparisons.
+   * @returns {boolean | undefined} whether the deciding pattern allows; undefined: no pattern
+   *   matches. Also false for a URL whose check would cost too many comparisons.
    */
   decide(url) {
     const path = pathOf(url);
@@ -194,7 +194,7 @@ export class PathRules {
     return best?.allow;
   }
 
-  /** Sorts the patterns. `decide()` does so, too, when patterns were added. */
+  /** Sorts the patterns. `decide()` also does this after patterns were added. */
   sort() {
     if (this.#sorted === undefined) {
       this.#wildcards.sort((a, b) => b.length - a.length || Number(b.allow) - Number(a.allow));

@@ -1,11 +1,11 @@
-/** Where a redirect of a page leads. Pure functions. */
+/** Resolves the target of a page's redirect. Pure functions. */
 import { resolveLink } from './url.js';
 
 const REDIRECTS_MAX = 10;
 
 /**
- * A URL on its way through its redirects.
- * @typedef {{url: string, hops: Set<string>}} Journey `url` is the link that led here, `hops` are the
+ * A URL with its redirects so far.
+ * @typedef {{url: string, hops: Set<string>}} Journey `url` is the original link, `hops` are the
  *   URLs so far
  */
 
@@ -19,7 +19,7 @@ function fault(code, message) {
 
 /**
  * @param {Journey} journey
- * @param {string} location as the server wrote it
+ * @param {string} location as sent by the server
  * @param {object} rules
  * @param {string} rules.base URL that the redirect came from
  * @param {string} rules.origin of the site

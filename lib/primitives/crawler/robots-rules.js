@@ -1,5 +1,5 @@
 /**
- * Parser for robots.txt (RFC 9309). Its cost grows with the length of the file, whatever it holds.
+ * Parser for robots.txt (RFC 9309). Its cost depends only on the length of the file.
  */
 import { PathRules } from './path-rules.js';
 import { nextTurn } from './turns.js';
@@ -12,16 +12,16 @@ const SITEMAPS_MAX = 100;
 const CRAWL_DELAY_S_MAX = 30;
 
 /**
- * What a robots.txt says to one crawler.
+ * The rules of a robots.txt for one crawler.
  * @typedef {object} RobotsRules
  * @property {(url: string) => boolean} allows whether the crawler may request this absolute URL.
- *   False, too, for a URL whose check would cost too many comparisons.
- * @property {number} delayMs the least time between two requests (`Crawl-delay`), 0 to 30,000 ms
+ *   Also false for a URL whose check would cost too many comparisons.
+ * @property {number} delayMs minimum time between two requests (`Crawl-delay`), 0 to 30,000 ms
  * @property {string[]} sitemaps values of the `Sitemap` lines, in order, as written; at most 100
  */
 
 /**
- * Without the spaces and tabs around it. `trim()` would take octets that belong to characters, too.
+ * Without the spaces and tabs around it. `trim()` would also remove octets that belong to characters.
  * @param {string} text
  */
 function stripped(text) {
@@ -35,7 +35,7 @@ function stripped(text) {
 
 /**
  * @param {string} value of a `User-agent` line, or of the header
- * @returns {string} the product token in lower case; '*' for everybody; '' for no token
+ * @returns {string} the product token in lower case; '*': all crawlers; '': no token
  */
 function productOf(value) {
   if (/^\*(\s|$)/.test(value)) return '*';
@@ -48,16 +48,16 @@ class Group {
   rules = new PathRules();
 }
 
-/** Collects what the lines of a robots.txt say to one crawler. */
+/** Collects the rules of a robots.txt for one crawler. */
 class RobotsParser {
   /** @type {string[]} */
   sitemaps = [];
   #product;
-  /** Those that may hold for this crawler, by product token. @type {Map<string, Group>} */
+  /** Groups that may apply to this crawler, by product token. @type {Map<string, Group>} */
   #groups = new Map();
-  /** Those that the rules to come belong to. @type {Set<Group>} */
+  /** Groups to which the next rules belong. @type {Set<Group>} */
   #current = new Set();
-  #ruled = true; // A rule has come since the last User-agent line.
+  #ruled = true; // A rule followed the last User-agent line.
 
   /** @param {string} product */
   constructor(product) {
@@ -105,26 +105,26 @@ class RobotsParser {
     if (seconds > 0) for (const group of this.#current) group.delayS = seconds;
   }
 
-  /** @returns {Group} the one that holds for this crawler */
+  /** @returns {Group} the group that applies to this crawler */
   group() {
     return this.#groups.get(this.#product) ?? this.#groups.get('*') ?? new Group();
   }
 }
 
 /**
- * Reads a robots.txt as one crawler has to. A group lasts from its first `User-agent` line to the
+ * Parses a robots.txt for one crawler. A group lasts from its first `User-agent` line to the
  * first `User-agent` line after an `Allow` or `Disallow`; no other record ends it. All groups that
- * name the crawler count as one; without any, the groups of `*` count. `Crawl-delay` holds for the
- * agents that the group has named so far.
+ * name the crawler are merged; if there are none, the groups of `*` apply. `Crawl-delay` applies to the
+ * agents named by the group so far.
  * @param {Uint8Array | string} content
- * @param {string} userAgent its product token is what stands before the first character that is
- *   not a letter, `_` or `-`; without one, the rules for `*` hold
+ * @param {string} userAgent its product token ends at the first character that is
+ *   not a letter, `_` or `-`; without a token, the rules for `*` apply
  * @returns {Promise<RobotsRules>}
  */
 export async function parseRobots(content, userAgent) {
   const pause = () => (content.length > SLICE_LENGTH ? nextTurn() : undefined);
   await pause();
-  // One character per octet: paths are compared octet by octet, whatever their encoding.
+  // One character per octet: paths are compared octet by octet, independent of their encoding.
   const text = Buffer.from(/** @type {any} */ (content))
     .toString('latin1')
     .replace(/^\xef\xbb\xbf/, '');

@@ -3,7 +3,7 @@ import { parseRobots } from './robots-rules.js';
 
 /** @typedef {import('./robots-rules.js').RobotsRules} RobotsRules */
 
-/** RFC 9309 asks for 500 KiB at least; what lies beyond is not read. */
+/** RFC 9309 requires at least 500 KiB; the rest is not read. */
 const ROBOTS_BYTES_MAX = 500 * 1024;
 
 /** @type {RobotsRules} */

@@ -1,17 +1,17 @@
 /** The sitemap files of a crawl. */
 import { resolveLink } from './url.js';
 
-/** More files than this are not read. */
+/** Maximum number of files to read. */
 const SITEMAPS_MAX = 100;
 
 /**
- * Sitemap files that are known and those still to be read, one after another: those that robots.txt
- * names, those that sitemap indexes name, and `/sitemap.xml` where robots.txt names none.
+ * Known sitemap files, and the queue of files to read one after another: the files listed in robots.txt and
+ * in sitemap indexes, and `/sitemap.xml` if robots.txt lists none.
  */
 export class SitemapList {
-  /** Files on other sites, as robots.txt names them. @type {string[]} */
+  /** Files on other sites, as written in robots.txt. @type {string[]} */
   offSite = [];
-  /** Whether files were left out. */
+  /** Whether files were omitted. */
   cut = false;
   /** @type {Set<string>} */
   #known = new Set();
@@ -54,7 +54,7 @@ export class SitemapList {
   }
 
   /**
-   * @param {string} url of a file that has been requested
+   * @param {string} url of a requested file
    * @param {{type: string, cut?: boolean, location?: string, error?: import('./items.js').CrawlError}}
    *   outcome
    * @returns {import('./items.js').CrawlItem | undefined} undefined: the file was read, or need not exist
@@ -66,14 +66,14 @@ export class SitemapList {
     return { url, error, depth: 0 };
   }
 
-  /** Whether files have not been read. */
+  /** Whether there are unread files. */
   get more() {
     return this.cut || this.#waiting.length > 0;
   }
 
   /**
-   * Queues the next file. A URL that is a page of the crawl already stays one.
-   * @param {(url: string) => boolean} queue false: it is known
+   * Queues the next file. A URL that is already a page of the crawl stays a page.
+   * @param {(url: string) => boolean} queue false: the file is already known
    */
   queueNext(queue) {
     let url = this.#waiting.shift();

@@ -7,16 +7,16 @@ import { textOf } from './content.js';
 import { nextTurn } from './turns.js';
 import { HREF_LENGTH_MAX, resolveLink } from './url.js';
 
-/** The limit of the sitemap protocol for one file; further entries are left out. */
+/** The limit of the sitemap protocol for one file; further entries are omitted. */
 const ENTRIES_MAX = 50_000;
 /** Characters handed to the tokenizer before other events get a turn. */
 const SLICE_LENGTH = 64 * 1024;
 
 /**
  * @typedef {object} Sitemap
- * @property {string[]} pages URLs of pages of the same site, each once
- * @property {string[]} sitemaps further sitemaps of the same site, each once
- * @property {boolean} cut whether entries were left out
+ * @property {string[]} pages URLs of pages of the same site, without duplicates
+ * @property {string[]} sitemaps further sitemaps of the same site, without duplicates
+ * @property {boolean} cut whether entries were omitted
  */
 
 /** Collects the text of each `<loc>` in a `<url>` or `<sitemap>`. Called by parse5's tokenizer. */
@@ -49,7 +49,7 @@ class LocationCollector {
 
   /** @param {import('parse5').Token.CharacterToken} token */
   onCharacter({ chars }) {
-    // One character more than the limit tells that it is too long.
+    // One character more than the limit marks it as too long.
     if (this.#location !== undefined && this.#location.length <= HREF_LENGTH_MAX) {
       this.#location += chars.slice(0, 2 * HREF_LENGTH_MAX);
     }
@@ -65,7 +65,7 @@ class LocationCollector {
 /**
  * @param {{bytes: Uint8Array, url: string, origin: string}} source `url` of the sitemap, `origin`
  *   of the site
- * @returns {Promise<Sitemap>} empty for content that is no sitemap
+ * @returns {Promise<Sitemap>} empty for content that is not a sitemap
  */
 export async function readSitemap({ bytes, url, origin }) {
   const text = textOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), undefined);
@@ -80,7 +80,7 @@ export async function readSitemap({ bytes, url, origin }) {
   } else {
     const lines = text.split(/[\r\n]+/, ENTRIES_MAX + 1);
     found.cut = lines.length > ENTRIES_MAX;
-    // A relative reference in a text file is more likely a line of something else.
+    // A relative reference in a text file is probably a line of other text.
     for (const line of lines) if (/^\s*https?:/i.test(line)) found.pages.add(line.trim());
   }
   const onSite = (/** @type {Set<string>} */ locations) => {

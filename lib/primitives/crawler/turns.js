@@ -4,8 +4,8 @@ import { setImmediate as nextLoop } from 'node:timers/promises';
 let last = Promise.resolve();
 
 /**
- * Resolves in a later turn of the event loop. All callers of the process form one line, and each
- * turn lets one of them go on: a thousand long tasks hold up other events no longer than one does.
+ * Resolves in a later turn of the event loop. All callers of the process form one queue, and each
+ * turn resumes one of them: a thousand long tasks delay other events no longer than one task.
  */
 export function nextTurn() {
   last = last.then(() => nextLoop());

@@ -1,12 +1,12 @@
 /**
- * Runs a transaction, and again after a conflict, in the steps of `internal/util/steps.js`.
+ * Runs a transaction, with retries after conflicts, as steps of `internal/util/steps.js`.
  * @template Tx, T
  * @param {object} how
- * @param {number} how.retries how often it is tried again
+ * @param {number} how.retries number of retries
  * @param {() => Tx} how.begin
  * @param {{isConflict: (tx: Tx, error: unknown) => boolean, end: (tx: Tx) => void}} how.control
- * @param {(failed: number) => unknown} [how.pause] after so many conflicts; default: none
- * @param {(tx: Tx) => T | Promise<T>} run with the commit
+ * @param {(failed: number) => unknown} [how.pause] wait after this many conflicts; default: none
+ * @param {(tx: Tx) => T | Promise<T>} run runs the transaction, commit included
  * @returns {Generator<any, T, any>}
  */
 export function* attempts({ retries, begin, control, pause = () => {} }, run) {

@@ -2,7 +2,7 @@
 import { nativeNumbers } from '../../internal/native/numbers.js';
 import { SluiceError, rangeError } from '../../internal/util/errors.js';
 
-/** In place of a version the native side answers -1 - status. */
+/** Instead of a version the native side returns -1 - status. */
 const Status = nativeNumbers('enums.KvStatus', [
   'CONFLICT',
   'KEY_TOO_LONG',
@@ -49,7 +49,7 @@ export function conflictAt(key, version) {
   return new SluiceError('ERR_CONFLICT', message, { key, version });
 }
 
-/** Of a transaction. */
+/** Conflict of a transaction. */
 export function conflictOfReads() {
   const message = 'data that the transaction read has changed before its commit';
   return new SluiceError('ERR_CONFLICT', message);
@@ -83,7 +83,7 @@ export function valueTooLong({ maxValueBytes }) {
 }
 
 /**
- * @param {number} answer below 0, and no conflict
+ * @param {number} answer below 0, but not a conflict
  * @param {KvLimits} limits
  * @param {KvShare} [share]
  */

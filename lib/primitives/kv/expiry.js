@@ -10,7 +10,7 @@ export class ExpiryTimer {
   #nowMs;
   #deadlines;
   #watches;
-  /** When it fires next. */
+  /** Time at which it fires next. */
   #atMs = Infinity;
   #cancel = () => {};
 

@@ -62,7 +62,7 @@ export let storeControl;
  * An ordered key-value store in memory, with versions, times to live, snapshots, watches and
  * optimistic transactions. `V` is the type of its values.
  *
- * All methods but `transaction` are synchronous, and may be awaited as well. Main thread only; ends
+ * All methods except `transaction` are synchronous, and may also be awaited. Main thread only; ends
  * with garbage collection.
  * @template [V=import('./values.js').KvValue]
  */
@@ -70,7 +70,7 @@ export class KvStore {
   #native;
   #limits;
   #nowMs;
-  /** Added to the store's time, makes Unix time of it. */
+  /** Difference between Unix time and the store's time. */
   #toUnixMs;
   #expiry;
   #watches = new Watches();
@@ -166,7 +166,7 @@ export class KvStore {
   }
 
   /**
-   * As `set` with `ifVersion`, for callers that expect conflicts.
+   * Like `set` with `ifVersion`, for callers that expect conflicts.
    * @param {string} key
    * @param {number} expectedVersion 0: the key is absent
    * @param {V} value
@@ -197,7 +197,7 @@ export class KvStore {
       const entry = this.get(key);
       const sum = nextNumber(key, entry, step.by);
       const ttlMs = entry === undefined ? step.ttlMs : KEEP_TTL;
-      // It may have expired in between.
+      // The key may have expired in between.
       if (!isConflict(this.#set(key, sum, ttlMs, entry?.version ?? 0))) return sum;
     }
   }
@@ -207,7 +207,7 @@ export class KvStore {
    * @param {string} key
    * @param {import('./options.js').KvTouchOptions} [options]
    * @returns {number | undefined} the new version; undefined: the key is absent
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   touch(key, options) {
     checkKey('key', key);
@@ -225,7 +225,7 @@ export class KvStore {
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
    * @returns {boolean} whether the key existed
-   * @throws {SluiceError} ERR_CONFLICT, as `set`
+   * @throws {SluiceError} ERR_CONFLICT, see `set`
    */
   delete(key, options) {
     checkKey('key', key);
@@ -282,13 +282,13 @@ export class KvStore {
    */
   async transaction(work, options) {
     checkFunction('work', work);
-    const how = { retries: checkRetries(options), begin: () => this.#begin(), control };
+    const attemptOptions = { retries: checkRetries(options), begin: () => this.#begin(), control };
     const run = async (/** @type {KvTransaction<V>} */ tx) => {
       const result = await work(tx);
       this.#commit(tx);
       return result;
     };
-    return finish(attempts(how, run));
+    return finish(attempts(attemptOptions, run));
   }
 
   /**
@@ -298,14 +298,14 @@ export class KvStore {
    * @returns {T}
    */
   #transactNow(work, { done, share } = {}) {
-    const how = { retries: NOW_RETRIES, begin: () => this.#begin(), control };
+    const attemptOptions = { retries: NOW_RETRIES, begin: () => this.#begin(), control };
     const run = (/** @type {KvTransaction<any>} */ tx) => {
       const result = work(tx);
       this.#commit(tx, share);
       done?.(result, tx);
       return result;
     };
-    return finishNow(attempts(how, run));
+    return finishNow(attempts(attemptOptions, run));
   }
 
   #begin() {

@@ -11,7 +11,7 @@ import { jsonOf } from './values.js';
 const NAME_MAX = 128;
 /** A prefix consists of the partition, `/`, the name with an optional `#`, and `/`. */
 const PREFIX_MAX = NAME_MAX + 32;
-/** Limits of the store as a whole: so large that those of the partitions apply first. */
+/** Limits of the whole store, so large that the limits of the partitions apply first. */
 export const STORE_LIMITS = Object.freeze({
   maxKeys: 2 ** 31,
   maxBytes: Number.MAX_SAFE_INTEGER,
@@ -23,7 +23,7 @@ export const STORE_LIMITS = Object.freeze({
 const LAST = '\u{10ffff}';
 /** Bytes of JSON of the values in one answer; a larger page is cut, and continues after its cursor. */
 export const ANSWER_BYTES_MAX = 4 * 2 ** 20;
-/** Items read at once where each may be large. */
+/** Items read at once if each may be large. */
 const PART = 16;
 /** Keys deleted in one transaction. */
 const CLEARED_AT_ONCE = 1000;
@@ -62,9 +62,9 @@ export function jsonBytesOf(value) {
 
 /**
  * The key-value store of a gateway: one store for all uses and all principals. Each use has a
- * partition of it, with limits of its own, and in that each principal has a namespace: the keys below
- * a prefix that callers never see. With a data file it is as it was left, and every change is written
- * in the order in which it was made. Main thread only; ends with garbage collection.
+ * partition with its own limits, in which each principal has a namespace: the keys with
+ * a prefix that callers never see. With a data file it survives restarts, and every change is written
+ * in order. Main thread only; ends with garbage collection.
  */
 export class KvNamespaces {
   #store;
@@ -112,7 +112,7 @@ export class KvNamespaces {
   /**
    * All later changes of a principal's keys. Ends when the gateway closes.
    * @param {{prefix: string}} namespace
-   * @param {{prefix: string, signal: AbortSignal}} options `signal` ends it as well
+   * @param {{prefix: string, signal: AbortSignal}} options `signal` also ends it
    * @returns {AsyncGenerator<import('./watch.js').KvChange<any>>} with a data file, each change is on
    *   the disk
    */
@@ -258,7 +258,7 @@ export class KvNamespace {
    * @param {KvStore<any>} store
    * @param {string} prefix
    * @param {import('./options.js').KvPartitionLimits} limits
-   * @param {string} partitionPrefix which its own begins with
+   * @param {string} partitionPrefix beginning of the namespace's prefix
    */
   constructor(store, prefix, limits, partitionPrefix) {
     this.#store = store;
@@ -322,7 +322,7 @@ export class KvNamespace {
    * Adds to a number, changes the time to live of an existing key, or both.
    * @param {string} key
    * @param {{increment?: number, ttlMs?: number, ifVersion?: number}} change with `increment`, `ttlMs`
-   *   applies to a new key alone
+   *   applies to a new key only
    * @returns {import('./port.js').Changed}
    */
   change(key, { increment, ttlMs, ifVersion }) {
@@ -398,7 +398,7 @@ export class KvNamespace {
    * @template T
    * @param {(tx: NamespaceTransaction) => T} work
    * @param {(result: T, tx: NamespaceTransaction) => void} [done] called after the commit
-   * @param {{limited?: boolean}} [options] `limited: false`: whatever the limits are
+   * @param {{limited?: boolean}} [options] `limited: false`: ignores the limits
    * @returns {T}
    */
   transactNow(work, done, { limited = true } = {}) {
@@ -416,7 +416,7 @@ export class KvNamespace {
   }
 
   /**
-   * As `KvSpace.transact`.
+   * See `KvSpace.transact`.
    * @template T
    * @param {(tx: import('./port.js').SpaceTransaction) => Generator<any, T, any>} work
    * @param {(result: T, versionOf: (key: string) => number) => void} done called after the commit
@@ -463,7 +463,7 @@ export class KvNamespace {
 /**
  * @typedef {object} NamespaceTransaction
  * @property {(key: string) => import('./values.js').KvEntry<any> | undefined} get
- * @property {(key: string) => import('./values.js').KvHead | undefined} head as `get`, without the value
+ * @property {(key: string) => import('./values.js').KvHead | undefined} head like `get`, without the value
  * @property {(key: string, value: any, options?: import('./options.js').KvSetOptions) => void} set
  * @property {(key: string, by: number, options?: import('./options.js').KvIncrementOptions) => number}
  *   increment

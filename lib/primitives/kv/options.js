@@ -17,13 +17,13 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  * @typedef {object} KvStoreOptions
  * @property {number} [maxKeys] default 1,000,000; expired keys do not count
  * @property {number} [maxKeyBytes] of one key as UTF-8; default 1024
- * @property {number} [maxValueBytes] of one value, as UTF-8 or JSON where it is no buffer; default
+ * @property {number} [maxValueBytes] of one value, as UTF-8 or JSON unless it is a buffer; default
  *   1 MiB
  * @property {number} [maxBytes] of all keys and values in the store; default 256 MiB
  * @property {number} [maxPinnedBytes] of replaced values that open snapshots reference; default as
  *   `maxBytes`. Beyond it writes are refused until a snapshot is released
- * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: Unix time as of the
- *   start of the process, going on monotonically
+ * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: Unix time at the
+ *   start of the process, advanced monotonically
  */
 /**
  * @typedef {object} KvSetOptions
@@ -35,7 +35,7 @@ const TTL_MS_MAX = 100 * 365 * 24 * 3600 * 1000;
  */
 /**
  * @typedef {object} KvTouchOptions
- * @property {number} [ttlMs] time to live from now on, in milliseconds; default Infinity
+ * @property {number} [ttlMs] new time to live, in milliseconds; default Infinity
  * @property {number} [ifVersion] only if the key has this version
  */
 /**
@@ -74,7 +74,7 @@ export const KV_LIMIT_ROWS = Object.freeze([
     unit: 'bytes',
     max: 256 * MIB,
     default: MIB,
-    help: 'size of one value, as UTF-8 or JSON where it is no buffer',
+    help: 'size of one value, as UTF-8 or JSON unless it is a buffer',
   },
   {
     path: 'maxBytes',
@@ -89,7 +89,7 @@ export const KV_LIMIT_ROWS = Object.freeze([
     unit: 'bytes',
     min: 0,
     defaultText: 'as `maxBytes`',
-    help: 'replaced values that open snapshots still show; beyond it nothing is set',
+    help: 'size of replaced values that open snapshots still need; beyond this no value can be set',
   },
 ]);
 
@@ -211,7 +211,7 @@ export function checkRetries(options) {
 }
 
 /**
- * @param {unknown} value undefined: any
+ * @param {unknown} value undefined: any version
  * @returns {number} for the native side
  */
 function checkVersion(value) {

@@ -1,10 +1,10 @@
-/** The interface between the routes of `/v1/kv` and a store of keys and values. This file has no code. */
+/** The interface between the routes of `/v1/kv` and a store of keys and values. This file has types only. */
 
 /** @typedef {import('./values.js').KvEntry<any>} KvEntry */
 
 /**
- * The keys of one principal. Methods return their result or a promise, and fail as those of a KvStore.
- * `ifVersion` is a condition: ERR_CONFLICT if the key has another version (0: it is absent).
+ * The keys of one principal. Methods return their result or a promise, and throw the errors of a KvStore.
+ * `ifVersion` is a condition: ERR_CONFLICT if the key has another version (0: the key is absent).
  * @typedef {object} KvSpace
  * @property {string} prefix unique; watches find their changes by it
  * @property {(key: string) => KvEntry | undefined | Promise<KvEntry | undefined>} get
@@ -15,7 +15,7 @@
  *   returns whether the key existed
  * @property {(key: string, change: {increment?: number, ttlMs?: number, ifVersion?: number}) =>
  *   Changed | Promise<Changed>} change adds to a number, changes the time to live of an existing key, or
- *   both; with `increment`, `ttlMs` applies to a new key alone
+ *   both; with `increment`, `ttlMs` applies only to a new key
  * @property {(options: {prefix: string, limit: number, cursor?: string, reverse?: boolean,
  *   keysOnly?: boolean}) => import('./scan.js').KvPage<any> | Promise<import('./scan.js').KvPage<any>>} scan
  *   returns a page of up to `limit` items and 4 MiB of JSON; a single item may be larger
@@ -32,10 +32,10 @@
  */
 
 /**
- * Methods of a transaction; each gives a result or a promise.
+ * Methods of a transaction; each returns a result or a promise.
  * @typedef {object} SpaceTransaction
  * @property {(key: string) => unknown} get
- * @property {(key: string) => unknown} head as `get`, without the value
+ * @property {(key: string) => unknown} head like `get`, without the value
  * @property {(key: string, value: any, options?: import('./options.js').KvSetOptions) => unknown} set
  * @property {(key: string, by: number, options?: import('./options.js').KvIncrementOptions) => unknown} increment
  * @property {(key: string, options?: import('./options.js').KvTouchOptions) => unknown} touch
@@ -56,7 +56,7 @@
  * @property {() => Promise<void>} watching resolves once the watches receive changes. Rejects with an HttpError 503
  * @property {(principal: string) => void} checkRoom must be called before a request adds data. Throws an HttpError:
  *   507, 503
- * @property {() => void} checkWritable must be called before a request removes data. Throws as `checkRoom`
+ * @property {() => void} checkWritable must be called before a request removes data. For errors see `checkRoom`
  * @property {(version?: number) => Promise<void>} synced resolves when the changes up to a version, or all so far,
  *   are durable. Rejects with an HttpError 507 or 503
  * @property {(entry: {expiresAt: number | undefined}) => number | null} expiryOf Unix seconds; null: never

@@ -11,30 +11,30 @@ import { checkKey, decodeValue, versionOf } from './values.js';
 
 const LIMIT_DEFAULT = 1000;
 const LIMIT_MAX = 10_000;
-/** First character of a cursor: the direction, which pages of one scan share. */
+/** First character of a cursor: the direction, common to all pages of one scan. */
 const ASCENDING = '1';
 const DESCENDING = '2';
 
 /**
- * @typedef {object} KvScanOptions all may be left out
- * @property {string} [prefix] keys that begin with it
- * @property {string} [start] keys from this one on
- * @property {string} [end] keys before this one
+ * @typedef {object} KvScanOptions all are optional
+ * @property {string} [prefix] only keys with this prefix
+ * @property {string} [start] first key (inclusive)
+ * @property {string} [end] end of the range (exclusive)
  * @property {boolean} [reverse] from the last key of the range to the first; default false
  * @property {boolean} [keysOnly] items without their values; default false
- * @property {number} [limit] how many at most; default 1000, up to 10000
- * @property {string} [cursor] of the page before: goes on behind it, in the same direction
+ * @property {number} [limit] maximum number of items; default 1000, at most 10000
+ * @property {string} [cursor] of the previous page: continues after it, in the same direction
  */
 /**
  * @template [V=import('./values.js').KvValue]
  * @typedef {object} KvPage
  * @property {{key: string, value: V, version: number}[]} items in the order of the keys' UTF-8
- *   bytes, which is that of their code points; with `keysOnly` there is no `value`
- * @property {string | undefined} cursor for the next page; undefined: this was the last one
+ *   bytes, the same as that of their code points; with `keysOnly` there is no `value`
+ * @property {string | undefined} cursor for the next page; undefined after the last page
  */
 
 /**
- * @param {string} key the last one of a page
+ * @param {string} key the last key of a page
  * @param {boolean} [reverse]
  */
 export function cursorBehind(key, reverse = false) {
@@ -44,7 +44,7 @@ export function cursorBehind(key, reverse = false) {
 /**
  * @param {unknown} cursor
  * @param {boolean} reverse
- * @returns {string} the key that it is behind
+ * @returns {string} the last key of the previous page
  */
 function keyOfCursor(cursor, reverse) {
   const text = checkString('cursor', cursor);
@@ -60,7 +60,7 @@ function keyOfCursor(cursor, reverse) {
  * @typedef {object} CheckedScan
  * @property {boolean} reverse
  * @property {boolean} keysOnly
- * @property {unknown[]} request as the native side takes it: limit, reverse, keysOnly, prefix, start,
+ * @property {unknown[]} request in the format of the native side: limit, reverse, keysOnly, prefix, start,
  *   end, after
  */
 
@@ -83,7 +83,7 @@ export function checkScan(options) {
 }
 
 /**
- * @param {unknown[]} page as the native side gives it: whether there is more, then key, version,
+ * @param {unknown[]} page in the format of the native side: whether there is more, then key, version,
  *   data and kind of each entry, without the last two for `keysOnly`
  * @param {CheckedScan} scan
  * @returns {KvPage<any>}

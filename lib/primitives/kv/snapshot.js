@@ -3,7 +3,7 @@ import { checkScan, decodePage } from './scan.js';
 import { checkKey, decodeEntry } from './values.js';
 
 /**
- * The state of a KvStore at one moment, made by `store.snapshot()`. Its time stands still: entries do
+ * The state of a KvStore at one moment, made by `store.snapshot()`. Its time is frozen: entries do
  * not expire in it. Replaced values stay in memory until `release`, or until the snapshot is garbage
  * collected. Main thread only.
  * @template [V=import('./values.js').KvValue]
@@ -50,7 +50,7 @@ export class KvSnapshot {
     return decodePage(this.#open().scan(scan.request), scan);
   }
 
-  /** Frees at once the memory that only this snapshot holds. Does nothing the second time. */
+  /** Frees at once the memory used only by this snapshot. A second call does nothing. */
   release() {
     const released = this.#native;
     if (released === undefined) return;

@@ -65,12 +65,12 @@ export class KvTransaction {
   }
 
   /**
-   * The entry of the store, or as this transaction has written it. The key is watched from the first
-   * read on, also if it is not there, and every later read gives the same.
+   * The entry of the store, or the one written by this transaction. The key is watched from the first
+   * read on, even if it is absent, and every later read returns the same.
    * @template [T=V]
    * @param {string} key
    * @returns {import('./values.js').KvEntry<T> | undefined} `version` is undefined for own writes
-   * @throws {SluiceError} ERR_CONFLICT when data of an earlier read has changed: the two reads would
+   * @throws {SluiceError} ERR_CONFLICT if data of an earlier read has changed: the two reads would
    *   show different states, and the transaction could not commit
    */
   get(key) {
@@ -79,10 +79,10 @@ export class KvTransaction {
   }
 
   /**
-   * As `get`, without the value, which is not copied.
+   * Like `get`, without the value, which is not copied.
    * @param {string} key
    * @returns {import('./values.js').KvHead | undefined}
-   * @throws {SluiceError} ERR_CONFLICT, as `get`
+   * @throws {SluiceError} ERR_CONFLICT, see `get`
    */
   head(key) {
     checkKey('key', key);
@@ -94,12 +94,12 @@ export class KvTransaction {
   }
 
   /**
-   * As `store.scan`, own writes included. The whole range counts as read: a key added to it later is a
-   * conflict as well.
+   * Like `store.scan`, own writes included. The whole range counts as read: a key added to it later is a
+   * conflict, too.
    * @template [T=V]
    * @param {import('./scan.js').KvScanOptions} [options]
    * @returns {import('./scan.js').KvPage<T>} `version` is undefined for own writes
-   * @throws {SluiceError} ERR_CONFLICT, as `get`
+   * @throws {SluiceError} ERR_CONFLICT, see `get`
    */
   scan(options) {
     const scan = checkScan(options);
@@ -110,12 +110,12 @@ export class KvTransaction {
   }
 
   /**
-   * Sets a key at the commit, from which its time to live counts. Reads the key only for a condition
+   * Sets a key at the commit, when its time to live starts. Reads the key only for a condition
    * or `keepTtl`.
    * @param {string} key
    * @param {V} value copied during the call
    * @param {import('./options.js').KvSetOptions} [options]
-   * @throws {SluiceError} ERR_CONFLICT when the condition fails; ERR_KV_FULL
+   * @throws {SluiceError} ERR_CONFLICT if the condition fails; ERR_KV_FULL
    */
   set(key, value, options) {
     checkKey('key', key);
@@ -132,7 +132,7 @@ export class KvTransaction {
    * @param {number} [by] default 1; may be negative
    * @param {import('./options.js').KvIncrementOptions} [options]
    * @returns {number} the sum
-   * @throws {SluiceError} ERR_CONFLICT, as `get`; ERR_NOT_A_NUMBER; ERR_KV_FULL
+   * @throws {SluiceError} ERR_CONFLICT, see `get`; ERR_NOT_A_NUMBER; ERR_KV_FULL
    */
   increment(key, by = 1, options) {
     const step = checkIncrement(by, options);
@@ -147,7 +147,7 @@ export class KvTransaction {
    * @param {string} key
    * @param {import('./options.js').KvTouchOptions} [options]
    * @returns {boolean} whether the key exists
-   * @throws {SluiceError} ERR_CONFLICT, as `get`, and when the condition fails
+   * @throws {SluiceError} ERR_CONFLICT, see `get`; also if the condition fails
    */
   touch(key, options) {
     checkKey('key', key);
@@ -162,7 +162,7 @@ export class KvTransaction {
    * Deletes a key at the commit; an absent key is ignored. Reads the key only for a condition.
    * @param {string} key
    * @param {import('./options.js').KvDeleteOptions} [options]
-   * @throws {SluiceError} ERR_CONFLICT when the condition fails
+   * @throws {SluiceError} ERR_CONFLICT if the condition fails
    */
   delete(key, options) {
     checkKey('key', key);

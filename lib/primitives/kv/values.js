@@ -1,5 +1,5 @@
 /**
- * Keys and values of a KvStore, as the native side keeps them: keys as UTF-8, values as the bytes of
+ * Keys and values of a KvStore, in the format of the native side: keys as UTF-8, values as the bytes of
  * a text or of a buffer, with their kind. No object of the caller is kept. Pure functions.
  */
 import { randomUUID } from 'node:crypto';
@@ -16,20 +16,20 @@ const BUFFER = 3;
 /** @param {string} name */
 const takes = (name) =>
   `${name} takes ${name === 'value' ? 'a string, a Uint8Array, or ' : ''}a JSON value`;
-/** Stands for -0, which JSON.stringify writes as 0, until the text is complete. */
+/** Temporary substitute for -0, which JSON.stringify would write as 0. */
 const NEGATIVE_ZERO = `-0 ${randomUUID()}`;
 
 /**
  * A JSON value: null, true and false, finite numbers, arrays and plain objects of such. Members that
- * are undefined are left out.
+ * are undefined are omitted.
  * @typedef {null | boolean | number | string | KvJson[] | {[member: string]: KvJson | undefined}} KvJson
  */
-/** @typedef {KvJson | Uint8Array} KvValue a Buffer stays one */
+/** @typedef {KvJson | Uint8Array} KvValue a Buffer stays a Buffer */
 
 /**
  * @param {string} name
  * @param {unknown} value
- * @returns {string} of whole characters: half of one has no UTF-8
+ * @returns {string} whether it has only whole characters: UTF-8 cannot encode lone surrogates
  */
 export function checkKey(name, value) {
   const key = checkString(name, value);
@@ -39,7 +39,7 @@ export function checkKey(name, value) {
 
 /**
  * @param {unknown} value
- * @returns {boolean} whether its members are all there is to it, in any realm
+ * @returns {boolean} whether it is a plain object of any realm
  */
 function isPlain(value) {
   const prototype = Object.getPrototypeOf(value);
@@ -76,7 +76,7 @@ function checkMember(name, holder, member, value) {
 }
 
 /**
- * Refuses members that JSON would drop without a word.
+ * Refuses members that JSON would drop silently.
  * @param {string} name of the argument
  * @param {object} value an array or a plain object
  * @param {string} where
@@ -94,14 +94,14 @@ function checkMemberNames(name, value, where) {
 /**
  * @param {unknown} value
  * @param {string} [name] of the argument
- * @returns {string} JSON that gives an equal value, -0 included
+ * @returns {string} JSON of an equal value, -0 included
  * @throws {SluiceError} ERR_INVALID_TYPE or ERR_INVALID_VALUE for a value that JSON cannot hold
  */
 export function jsonOf(value, name = 'value') {
   let negativeZeros = false;
   try {
     const text = JSON.stringify(value, function check(member) {
-      // As it is, not as a toJSON of it shows it.
+      // The object itself, not the result of its toJSON.
       const own = /** @type {Record<string, unknown>} */ (this)[member];
       checkMember(name, this, member, own);
       if (!Object.is(own, -0)) return own;
@@ -111,7 +111,7 @@ export function jsonOf(value, name = 'value') {
     return negativeZeros ? text.replaceAll(`"${NEGATIVE_ZERO}"`, '-0') : text;
   } catch (error) {
     if (error instanceof SluiceError) throw error;
-    // A stack that overflowed, in any realm.
+    // A stack overflow, in any realm.
     if (/** @type {any} */ (error)?.name === 'RangeError') {
       throw rangeError(`${takes(name)}: this is nested too deep`);
     }
@@ -159,7 +159,7 @@ export function decodeValue(data, kind) {
 /**
  * An entry without its value.
  * @typedef {object} KvHead
- * @property {number} bytes of the value, as they are stored
+ * @property {number} bytes of the value, as stored
  * @property {number} version undefined for an uncommitted write
  * @property {number | undefined} expiresAt as in `KvEntry`
  */
@@ -201,13 +201,13 @@ export function versionOf(version) {
  * @param {{value: unknown} | undefined} entry of the key; undefined: it is absent
  * @param {number} by
  * @returns {number}
- * @throws {SluiceError} ERR_NOT_A_NUMBER; ERR_INVALID_VALUE where the sum would not be exact, or not
+ * @throws {SluiceError} ERR_NOT_A_NUMBER; ERR_INVALID_VALUE if the sum would not be exact or not
  *   finite
  */
 export function nextNumber(key, entry, by) {
   const value = entry === undefined ? 0 : entry.value;
   if (typeof value !== 'number') {
-    throw new SluiceError('ERR_NOT_A_NUMBER', 'the key has a value that is no number', { key });
+    throw new SluiceError('ERR_NOT_A_NUMBER', 'the value of the key is not a number', { key });
   }
   const sum = value + by;
   const whole = Number.isInteger(value) && Number.isInteger(by);

@@ -8,13 +8,13 @@ import { checkKey, decodeEntry } from './values.js';
 const CAPACITY_DEFAULT = 1024;
 const CAPACITY_BYTES_DEFAULT = 64 * 2 ** 20;
 const TYPES = nativeNames('enums.KvChangeKind', ['set', 'delete', 'expire']);
-/** Fields of a change as the native side gives it: type, version, key, data, kind, expiresAtMs. */
+/** Fields of a change in the format of the native side: type, version, key, data, kind, expiresAtMs. */
 const FIELDS = 6;
 
 /**
  * @typedef {object} KvWatchOptions
- * @property {string} [key] changes of this key alone
- * @property {string} [prefix] changes of keys that begin with it; default: all
+ * @property {string} [key] only changes of this key
+ * @property {string} [prefix] only changes of keys with this prefix; default: all
  * @property {number} [capacity] unread changes that the watch holds; default 1024. One more ends it
  *   with ERR_WATCH_OVERFLOW, after the unread changes
  * @property {number} [capacityBytes] unread bytes of keys and values, counted as stored; default
@@ -23,7 +23,7 @@ const FIELDS = 6;
  */
 /**
  * A change. `set` has the new `value` and its expiry. `expire` has the version of the expired entry,
- * and is reported when its memory is freed, soon after its expiry; it is left out for a key that is set
+ * and is reported when its memory is freed, soon after its expiry; it is omitted for a key that is set
  * again before that.
  * @template [V=import('./values.js').KvValue]
  * @typedef {{type: 'set', key: string, value: V, version: number, expiresAt: number | undefined} |
@@ -105,7 +105,7 @@ export class Watches {
       const bytes = name === 'set' ? key.length + (data.length ?? data.byteLength) : key.length;
       for (const watch of this.#open) {
         if (!watch.matches(key)) continue;
-        // Each reader gets a copy of its own.
+        // Each reader gets its own copy.
         const change =
           name === 'set' ? decodeEntry([data, kind, version, expiresAtMs]) : { version };
         watch.push({ type: name, key, ...change }, bytes);
@@ -115,7 +115,7 @@ export class Watches {
 }
 
 /**
- * The changes of a KvStore from `store.watch()` on, in their order: an async iterator. `return()`, or
+ * The changes of a KvStore from `store.watch()` on, in order: an async iterator. `return()`, or
  * leaving a `for await`, ends it.
  * @template [V=import('./values.js').KvValue]
  * @implements {AsyncIterableIterator<KvChange<V>>}
@@ -129,7 +129,7 @@ class KvWatch {
   #onEnd;
   #unlisten;
   #ended = false;
-  /** What reads reject with once the queue is empty. @type {unknown} */
+  /** Error with which reads reject once the queue is empty. @type {unknown} */
   #error;
   /** @type {{change: KvChange<V>, bytes: number}[]} */
   #queue = [];
@@ -191,7 +191,7 @@ class KvWatch {
   }
 
   /**
-   * Ends the watch behind the changes that wait to be read.
+   * Ends the watch after the unread changes.
    * @param {unknown} error of the next read
    */
   fail(error) {
@@ -232,7 +232,7 @@ class KvWatch {
     return this;
   }
 
-  /** @param {unknown} error of the first read; those after it are done */
+  /** @param {unknown} error of the first read; later reads return `done` */
   #end(error) {
     if (this.#ended) return;
     this.#ended = true;

@@ -5,18 +5,18 @@ import { codeOf, eventOf, ledgerError } from './events.js';
 
 /**
  * In micro-credits. `available` is `posted - held`, negative in an overdraft; the overdraft's limit
- * does not count as available. Only `balance()` gives `closed`.
+ * does not count as available. Only `balance()` returns `closed`.
  * @typedef {{available: bigint, held: bigint, posted: bigint, closed?: true}} LedgerBalance
  */
 /**
- * `balance`: of the payer right after the event; of the payee where the payer is one of the ledger's
+ * `balance`: of the payer right after the event; of the payee if the payer is one of the ledger's
  * own accounts.
  * @typedef {{event: LedgerEvent, balance: LedgerBalance}} LedgerAnswer
  */
 
 /**
- * The number of a code, 0 for none; posted and held amounts; the fields of the event, as `eventOf` takes
- * them, unless there is none.
+ * The number of a code, 0 for none; posted and held amounts; the fields of the event, in the format of
+ * `eventOf`, unless there is no event.
  * @typedef {[code: number, posted: bigint, held: bigint, fields?: any[]]} RawAnswer
  */
 

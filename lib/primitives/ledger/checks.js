@@ -5,7 +5,7 @@ import { AMOUNT_MAX, metadataOf } from './events.js';
 import { checkBigInt, checkId, checkInteger, checkOptions } from '../../internal/util/validate.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
-/** Of names and keys, in UTF-16. */
+/** Maximum length of names and keys, in UTF-16 units. */
 export const NAME_MAX = 256;
 
 /**
@@ -39,7 +39,7 @@ export function checkAmount(value, min = 1n) {
   return checkBigInt('amount', value, { min, max: AMOUNT_MAX });
 }
 
-/** Of linked transfers. */
+/** Maximum number of linked transfers. */
 export const TRANSFERS_MAX = 1000;
 
 /**

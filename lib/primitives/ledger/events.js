@@ -1,5 +1,5 @@
 /**
- * The events of a ledger, as JavaScript has them and as the native side does (an array of fields,
+ * The events of a ledger in JavaScript and on the native side (an array of fields,
  * native/addon/bindings/ledger/ledger_wrap.h), and its refusals as errors.
  */
 import { nativeNames } from '../../internal/native/numbers.js';
@@ -77,10 +77,10 @@ const CODES = nativeNames(
  * @property {number} id from 1, without gaps
  * @property {LedgerEventType} type
  * @property {number} atMs time of the event
- * @property {string} [key] idempotency key; absent from events without a request, and from linked
- *   transfers but the first
- * @property {LedgerMetadata} [metadata] as the request gave it, frozen
- * @property {number} [linked] of linked transfers: how many follow this one
+ * @property {string} [key] idempotency key; absent for events without a request, and for linked
+ *   transfers except the first
+ * @property {LedgerMetadata} [metadata] as given in the request, frozen
+ * @property {number} [linked] for linked transfers: the number that follow this one
  * @property {string} [account]
  * @property {bigint | number} [overdraft] Infinity: no limit
  * @property {string} [from] the paying account
@@ -99,7 +99,7 @@ const CODES = nativeNames(
 /** @typedef {import('../kv/values.js').KvJson} KvJson */
 /** @typedef {{readonly [member: string]: KvJson | undefined}} LedgerMetadata plain JSON, at most 4 KiB */
 
-/** The property that holds the id of the event that another one refers to, by type. */
+/** The property with the id of the referenced event, by type. */
 const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undefined>} */ ({
   settle: 'hold',
   void: 'hold',
@@ -109,14 +109,14 @@ const TARGETS = /** @type {Record<string, 'hold' | 'event' | 'scheduled' | undef
   cancel_scheduled: 'scheduled',
   schedule_failed: 'scheduled',
 });
-/** Operations without an amount; their refusals have none either. */
+/** Operations without an amount; their refusals have none, too. */
 const WITHOUT_AMOUNT = ['void', 'reverse', 'cancel_scheduled'];
-/** As the amount of a settlement: the whole held amount. */
+/** The amount of a settlement that means the whole hold. */
 export const IN_FULL = -1n;
 
 /**
  * @param {LedgerEventType} type
- * @returns {number} as the native side has it
+ * @returns {number} in the format of the native side
  */
 export function numberOf(type) {
   return TYPES.indexOf(type);
@@ -213,13 +213,13 @@ export function fieldsOf(name, event) {
   ];
 }
 
-/** The largest time, or span, of a ledger: some 270 years. */
+/** The largest time or duration in a ledger: about 270 years. */
 export const TIME_MS_MAX = 8.5e12;
 
 /**
  * @param {string} name
  * @param {unknown} amount
- * @param {boolean} mayBeFull whether none stands for all that is held
+ * @param {boolean} mayBeFull whether an absent amount means the whole hold
  */
 function amountOf(name, amount, mayBeFull) {
   if (amount === undefined) return mayBeFull ? IN_FULL : 0n;
@@ -229,7 +229,7 @@ function amountOf(name, amount, mayBeFull) {
 const METADATA_BYTES_MAX = 4096;
 
 /**
- * The same metadata is the same request, whatever the order of its members.
+ * Requests are equal if their metadata is, in any order of members.
  * @param {any} value JSON
  * @returns {any}
  */
@@ -255,7 +255,7 @@ export function metadataOf(name, metadata) {
 }
 
 /**
- * How far an account may go below zero.
+ * Limit below zero of an account.
  * @param {string} name
  * @param {unknown} overdraft a BigInt; Infinity or true: without limit; false: not at all
  * @returns {bigint}
@@ -276,7 +276,7 @@ export function codeOf(number) {
 
 /**
  * @param {LedgerCode} code
- * @param {string} about what was called
+ * @param {string} about name of the method
  * @param {Record<string, unknown>} details
  */
 export function ledgerError(code, about, details) {

@@ -51,7 +51,7 @@ export class Ledger {
   #native = new native.Ledger();
   #deadlines;
   #nowMs;
-  /** When the timer fires. It may fire early, and is then armed again. */
+  /** Time at which the timer fires. It may fire early, and is then set again. */
   #armedMs = Infinity;
   #disarm = () => {};
 
@@ -68,8 +68,8 @@ export class Ledger {
   }
 
   /**
-   * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: default: Unix time, taken
-   *   when the process began and going on with the monotonic clock
+   * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: default: Unix time,
+   *   read at the start of the process and advanced by the monotonic clock
    */
   constructor(options) {
     const clock = checkClock('clock', checkOptions('options', options, ['clock']).clock);
@@ -80,9 +80,9 @@ export class Ledger {
   /**
    * Rebuilds a ledger from its journal: balances, keys, open holds and scheduled transfers. Holds and
    * transfers that fell due meanwhile are processed at once.
-   * @param {Iterable<LedgerEvent>} events the whole journal of a ledger, from its first event on
-   * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: as for the constructor. A
-   *   journal in a ManualClock's time that is replayed without a clock continues from its last event
+   * @param {Iterable<LedgerEvent>} events the whole journal of a ledger, from its first event
+   * @param {{clock?: import('../../internal/time/clock.js').ManualClock}} [options] `clock`: as for the
+   *   constructor. A journal in a ManualClock's time that is replayed without a clock continues from its last event
    * @throws {SluiceError} ERR_JOURNAL_INVALID, with the invalid `event`
    */
   static replay(events, options) {
@@ -118,7 +118,7 @@ export class Ledger {
     return ledger;
   }
 
-  /** @param {number} lastMs the ledger's time from now on */
+  /** @param {number} lastMs new time of the ledger */
   #goOnFrom(lastMs) {
     const clockMs = this.#nowMs;
     const offsetMs = lastMs - clockMs();
@@ -156,7 +156,7 @@ export class Ledger {
    * Moves money out of the ledger, to `@external`.
    * @param {{key: string, account: string, amount: bigint, metadata?: LedgerMetadata}} options
    * @returns {LedgerAnswer}
-   * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS and as `deposit`
+   * @throws {SluiceError} ERR_INSUFFICIENT_FUNDS see also `deposit`
    */
   withdraw(options) {
     return this.#execute(requests.withdraw(options));
@@ -166,7 +166,7 @@ export class Ledger {
    * @param {{key: string, from: string, to: string, amount: bigint, metadata?: LedgerMetadata}}
    *   options
    * @returns {LedgerAnswer}
-   * @throws {SluiceError} ERR_SAME_ACCOUNT and as `withdraw`
+   * @throws {SluiceError} ERR_SAME_ACCOUNT see also `withdraw`
    */
   transfer(options) {
     return this.#execute(requests.transfer(options));
@@ -175,13 +175,13 @@ export class Ledger {
   /**
    * Makes transfers in order, all of them or none. Each sees the balances after the previous one.
    * @param {object} options
-   * @param {string} options.key of all of them
+   * @param {string} options.key one key for all
    * @param {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}[]}
    *   options.transfers up to 1000; without `from` a deposit, without `to` a withdrawal
    * @returns {{events: LedgerEvent[], balances: LedgerBalance[]}} for each transfer the event and the
-   *   balance as of `transfer`. The first event has the key; `linked` is the number of events that
+   *   balance see `transfer`. The first event has the key; `linked` is the number of events that
    *   follow
-   * @throws {SluiceError} as `transfer`, with the `index` of the refused transfer; nothing has moved
+   * @throws {SluiceError} see `transfer`, with the `index` of the refused transfer; nothing has moved
    */
   linked(options) {
     const { key, transfers } = linkedRequest(options);
@@ -215,7 +215,7 @@ export class Ledger {
    * @param {number} [options.timeoutMs] default 600000; Infinity: never
    * @param {LedgerMetadata} [options.metadata]
    * @returns {{hold: LedgerEvent, balance: LedgerBalance}}
-   * @throws {SluiceError} as `withdraw`
+   * @throws {SluiceError} see `withdraw`
    */
   hold(options) {
     const { event, balance } = this.#execute(requests.hold(options));
@@ -269,8 +269,8 @@ export class Ledger {
    * when it is due fails with an event, and is not retried.
    * @param {object} options
    * @param {string} options.key
-   * @param {number} options.atMs in the ledger's time, which is Unix time without a clock; a past time
-   *   is due at once
+   * @param {number} options.atMs in the ledger's time, which is Unix time if there is no `clock` option; a past
+   *   time is due at once
    * @param {string} options.from
    * @param {string} options.to
    * @param {bigint} options.amount
@@ -311,10 +311,10 @@ export class Ledger {
 
   /**
    * The events of an account: its own holds, and other events of which it is payer or payee. Refusals
-   * are in the journal alone.
+   * are only in the journal.
    * @param {object} options
    * @param {string} [options.account] also one of the ledger's own; default: the whole journal
-   * @param {LedgerEvent | number} [options.after] an event, or its id: from the next one on
+   * @param {LedgerEvent | number} [options.after] an event, or its id: starts after it
    * @param {number} [options.limit] default 100, at most 10,000
    * @returns {LedgerEvent[]}
    * @throws {SluiceError} ERR_NO_SUCH_ACCOUNT
@@ -328,7 +328,7 @@ export class Ledger {
   }
 
   /**
-   * All events, refusals included, as `Ledger.replay` takes them.
+   * All events, refusals included, in the format of `Ledger.replay`.
    * @returns {LedgerEvent[]}
    */
   journal() {
@@ -370,7 +370,7 @@ export class Ledger {
     return answerOf(operation, answer, { key });
   }
 
-  /** Starts the timer of the next hold or scheduled transfer that is due. */
+  /** Starts the timer of the next due hold or scheduled transfer. */
   #arm() {
     const dueMs = this.#native.nextDeadlineMs();
     if (dueMs >= this.#armedMs) return;

@@ -73,7 +73,7 @@ function ofAccount(operation, options) {
   return requestOf(operation, { key, metadata, one, amount: checkAmount(amount) });
 }
 
-/** A function per method of a ledger that has a key, for its options. */
+/** A function for each keyed method of a ledger, which converts its options. */
 export const requests = Object.freeze({
   /** @param {unknown} options */
   deposit: (options) => ofAccount('deposit', options),

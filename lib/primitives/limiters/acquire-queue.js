@@ -6,35 +6,35 @@ import { whenAborted } from '../../internal/util/abort.js';
 
 /**
  * @typedef {object} LimitResult
- * @property {boolean} allowed whether the cost was taken; if not, nothing was
- * @property {number} remaining what could be taken now, after this request
- * @property {number} limit the most that can be taken at once
- * @property {number} retryAfter seconds after which the same request is granted, provided that no
- *   other request comes before it; 0 when it was granted, Infinity when it can never be
- * @property {number} resetAfter seconds after which nothing of what was taken counts any more
+ * @property {boolean} allowed whether the cost was taken; if not, nothing was taken
+ * @property {number} remaining amount available now, after this request
+ * @property {number} limit maximum that can be taken at once
+ * @property {number} retryAfter seconds after which the same request is granted if no
+ *   other request comes before it; 0: granted; Infinity: can never be granted
+ * @property {number} resetAfter seconds after which all usage has expired
  */
 
 /**
  * @typedef {object} Waiter
  * @property {number} cost
  * @property {(result: LimitResult) => void} resolve
- * @property {() => void} release takes its listener off the signal
+ * @property {() => void} release removes its listener from the signal
  */
 /**
  * @typedef {object} KeyQueue the waiters of one key; only the first one's request is tried
- * @property {Set<Waiter>} waiters first come, first served
+ * @property {Set<Waiter>} waiters in order of arrival
  * @property {() => void} stopTimer
  */
 /**
  * @typedef {object} AcquireQueueOptions
  * @property {(key: string, cost: number) => {result: LimitResult, waitMs: number}} attempt takes the
- *   cost, or says how long to wait before the next attempt
+ *   cost, or returns the wait before the next attempt
  * @property {import('../../internal/time/timers.js').Deadlines} timers
  * @property {number} maxWaiting waiters of all keys
  */
 
 /**
- * Grants requests in the order in which they came, one queue per key. A pending wait keeps the
+ * Grants requests in order of arrival, one queue per key. A pending wait keeps the
  * process alive.
  */
 export class AcquireQueue {

@@ -15,7 +15,7 @@ import { waitSeconds, writeTime } from './time.js';
 
 const NS_PER_MS = 1e6;
 const KEYS_MAX = 2 ** 31;
-/** What the native side reads and writes: native/addon/bindings/limits/limiter_wrap.h. */
+/** Layout of the numbers shared with the native side: native/addon/bindings/limits/limiter_wrap.h. */
 const NUMBERS = 5;
 
 /** Options that every limiter takes. */
@@ -26,14 +26,14 @@ const ACQUIRE_OPTIONS = Object.freeze(['cost', 'signal']);
 /** @typedef {import('./acquire-queue.js').LimitResult} LimitResult */
 /**
  * @typedef {object} AllowOptions
- * @property {number} [cost] an integer from 0; default 1. 0 peeks: it is allowed and takes nothing
- * @property {number | bigint} [now] seconds, or nanoseconds as a BigInt, of the one clock that all
- *   calls with a `now` share; default: the limiter's own clock
+ * @property {number} [cost] an integer from 0; default 1. 0 only reads: always allowed
+ * @property {number | bigint} [now] seconds, or nanoseconds as a BigInt, of the clock shared by all
+ *   calls with a `now`; default: the limiter's own clock
  */
 /**
  * @typedef {object} AcquireOptions
  * @property {number} [cost] an integer from 0 to the limit; default 1
- * @property {AbortSignal} [signal] takes the caller out of the line
+ * @property {AbortSignal} [signal] removes the caller from the queue
  */
 /**
  * @typedef {object} NativeLimiter
@@ -44,7 +44,7 @@ const ACQUIRE_OPTIONS = Object.freeze(['cost', 'signal']);
 /**
  * @typedef {object} LimiterOptions
  * @property {number} [maxKeys] default 1,000,000
- * @property {number} [maxWaiting] callers of `acquire` that may wait at once, of all keys; default
+ * @property {number} [maxWaiting] maximum waiting callers of `acquire`, over all keys; default
  *   100,000
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */
@@ -57,7 +57,7 @@ export function maxKeysOf(options) {
   return checkInteger('maxKeys', options.maxKeys, { max: KEYS_MAX, fallback: 1_000_000 });
 }
 
-/** What TokenBucketLimiter, FixedWindowLimiter and SlidingWindowLimiter have in common. */
+/** Base class of TokenBucketLimiter, FixedWindowLimiter and SlidingWindowLimiter. */
 export class KeyedLimiter {
   #native;
   #clock;
@@ -94,7 +94,7 @@ export class KeyedLimiter {
   }
 
   /**
-   * Callers of `acquire` that wait.
+   * Number of waiting callers of `acquire`.
    * @returns {number}
    */
   get waiting() {
@@ -102,8 +102,8 @@ export class KeyedLimiter {
   }
 
   /**
-   * Takes `cost` for `key` if it can be taken in full, and else nothing: a denial costs nothing.
-   * Callers that wait in `acquire` have no precedence over it.
+   * Takes `cost` for `key` in full or not at all: a denial costs nothing.
+   * Waiting callers of `acquire` have no precedence.
    * @param {string} key compared as UTF-8
    * @param {AllowOptions} [options]
    * @returns {LimitResult}
@@ -117,7 +117,7 @@ export class KeyedLimiter {
 
   /**
    * Takes `cost` for `key` as soon as it can be taken in full. Callers with the same key are served
-   * in the order in which they came; a pending call keeps the process alive.
+   * in order of arrival; a pending call keeps the process alive.
    * @param {string} key
    * @param {AcquireOptions} [options]
    * @returns {Promise<LimitResult>} with `allowed: true`
@@ -137,10 +137,10 @@ export class KeyedLimiter {
   }
 
   /**
-   * Forgets what `key` has taken, so that it is as good as new, and serves its callers in `acquire`.
+   * Resets the usage of `key`, and serves its callers of `acquire`.
    * @param {string} key
-   * @param {{now?: number | bigint}} [options] as of `allow`
-   * @returns {boolean} whether any of what it had taken still counted
+   * @param {{now?: number | bigint}} [options] see `allow`
+   * @returns {boolean} whether the key had unexpired usage
    */
   reset(key, options) {
     checkString('key', key);

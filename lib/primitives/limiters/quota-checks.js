@@ -1,4 +1,4 @@
-/** The checks that a Quota in memory and one in Redis make of their arguments. */
+/** Checks of arguments, for quotas in memory and in Redis. */
 import { rangeError, typeError } from '../../internal/util/errors.js';
 import { checkInteger, checkMs, checkOptions, checkString } from '../../internal/util/validate.js';
 import { maxKeysOf } from './keyed-limiter.js';
@@ -22,9 +22,9 @@ export const YEAR_MS = 366 * 24 * 3600 * 1000;
 const LEASES_MAX = 2 ** 31;
 /** Members of an ask. */
 const ASK = Object.freeze(['dimension', 'key', 'cost']);
-/** Entries of one reservation; the numbers shared with the native side have room for as many. */
+/** Maximum entries of one reservation, and size of the numbers shared with the native side. */
 export const ENTRIES_MAX = 16;
-/** Stands among the failed dimensions when there are too many leases. */
+/** Name among the failed dimensions for too many open leases. */
 export const LEASES = 'leases';
 
 /**
@@ -92,7 +92,7 @@ export class Dimensions {
   }
 
   /**
-   * @param {string} what names it
+   * @param {string} what name of the argument
    * @param {unknown} name
    * @returns {D}
    */
@@ -145,7 +145,7 @@ export class Dimensions {
     const { dimension, key: own, cost } = given;
     const known = dimension === undefined ? undefined : this.#byName.get(dimension);
     const isPlain = typeof own === 'string' && Number.isSafeInteger(cost) && Number(cost) >= 0;
-    // The names for errors below cost more than the checks.
+    // Build the names for errors only after a failed check: they cost more than the checks.
     if (known !== undefined && isPlain) return { dimension: known, key: own, cost: Number(cost) };
     return {
       dimension: this.of(`${name}.dimension`, given.dimension),

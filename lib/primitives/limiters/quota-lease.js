@@ -6,14 +6,14 @@ import { checkInteger, checkOptions, checkString } from '../../internal/util/val
  * @typedef {object} QuotaEntry
  * @property {string} dimension
  * @property {string} key
- * @property {number} cost what was asked for
+ * @property {number} cost the requested amount
  * @property {boolean} allowed whether this entry alone would have been granted
  * @property {number} limit
  * @property {number | undefined} windowMs undefined for a concurrent one
- * @property {number} remaining what could be taken now, after this request
+ * @property {number} remaining amount available now, after this request
  * @property {number} retryAfter 0 if it did not fail; Infinity if it can never be granted; for a
  *   concurrent dimension, until enough leases have expired, or less if they end before
- * @property {number} resetAfter until nothing of what was taken counts any more
+ * @property {number} resetAfter until all usage has expired
  */
 
 /**
@@ -25,13 +25,13 @@ import { checkInteger, checkOptions, checkString } from '../../internal/util/val
  * @property {number | null} id
  * @property {number | null} expiresAt
  * @typedef {object} LeaseEnder
- * @property {(used: number[], now?: number | bigint) => boolean} settle negative: as reserved
- * @property {(now?: number | bigint) => boolean} release
- * @property {(leaseMs?: number, now?: number | bigint) => boolean} renew
+ * @property {(id: number, used: number[], now?: number | bigint) => boolean} settle negative: as reserved
+ * @property {(id: number, now?: number | bigint) => boolean} release
+ * @property {(id: number, leaseMs?: number, now?: number | bigint) => boolean} renew
  */
 
 /**
- * A quota's answer to a reservation and, if it was allowed, the lease on what was reserved. It is
+ * A quota's answer to a reservation and, if it was allowed, the lease on the reserved amounts. The lease is
  * ended once: by `settle`, by `release`, or by expiry.
  */
 export class QuotaLease {
@@ -39,12 +39,12 @@ export class QuotaLease {
 
   /**
    * @param {Answer} answer
-   * @param {LeaseEnder} end
+   * @param {LeaseEnder} end of all leases of the quota
    */
   constructor(answer, end) {
-    /** Whether everything was reserved; if not, nothing was. */
+    /** Whether everything was reserved; if not, nothing was reserved. */
     this.allowed = answer.allowed;
-    /** The longest `retryAfter` of the entries that failed, in seconds; 0 when allowed. */
+    /** The longest `retryAfter` of the failed entries, in seconds; 0 when allowed. */
     this.retryAfter = answer.retryAfter;
     /**
      * Names of the dimensions that failed; `leases` when too many leases are open.
@@ -52,17 +52,17 @@ export class QuotaLease {
      */
     this.failed = answer.failed;
     /**
-     * One for each cost, in the order given.
+     * One entry per cost, in the given order.
      * @type {QuotaEntry[]}
      */
     this.entries = answer.entries;
     /**
-     * The lease's; null when denied.
+     * Id of the lease; null if denied.
      * @type {number | null}
      */
     this.id = answer.id;
     /**
-     * Seconds of the quota's clock, or of the `now` that was given; null when denied.
+     * Expiry in seconds of the quota's clock, or of the given `now`; null if denied.
      * @type {number | null}
      */
     this.expiresAt = answer.expiresAt;
@@ -70,7 +70,7 @@ export class QuotaLease {
   }
 
   /**
-   * The entries by dimension. Of several of one dimension, the one that is closest to its limit.
+   * The entries by dimension. Of several entries of one dimension, the one closest to its limit.
    * @returns {Record<string, QuotaEntry>}
    */
   get dimensions() {
@@ -90,10 +90,10 @@ export class QuotaLease {
   /**
    * Ends the lease and charges actual use. The unused part of a cost is given back at once; use
    * beyond the cost is charged too, so that the balance may be negative until it refills. Concurrent
-   * dimensions are freed whole, whatever `actual` says of them.
+   * dimensions are always freed in full.
    * @param {number | Record<string, number> | {dimension: string, key?: string, cost: number}[]
-   *   } [actual] by dimension, for every key of it in this lease; or a list; or a number, where one
-   *   windowed dimension was reserved. A dimension that is not named is charged what was reserved
+   *   } [actual] by dimension, for all of its keys in this lease; or a list; or a number if one
+   *   windowed dimension was reserved. An omitted dimension is charged as reserved
    * @param {{now?: number | bigint}} [options]
    * @returns {boolean} false, without effect, when the lease has ended already (settled, released or
    *   expired) or was denied
@@ -101,32 +101,32 @@ export class QuotaLease {
   settle(actual, options) {
     const { now } = checkOptions('options', options, ['now']);
     const used = this.#usedOf(actual);
-    return this.id !== null && this.#end.settle(used, now);
+    return this.id !== null && this.#end.settle(this.id, used, now);
   }
 
   /**
-   * Ends the lease and gives everything back, requests too: for work that never began.
+   * Ends the lease and returns everything, requests included: for work that never began.
    * @param {{now?: number | bigint}} [options]
-   * @returns {boolean} as `settle`
+   * @returns {boolean} see `settle`
    */
   release(options) {
     const { now } = checkOptions('options', options, ['now']);
-    return this.id !== null && this.#end.release(now);
+    return this.id !== null && this.#end.release(this.id, now);
   }
 
   /**
    * Moves the lease's expiry to `leaseMs` (default: the quota's) from now.
    * @param {{leaseMs?: number, now?: number | bigint}} [options]
-   * @returns {boolean} as `settle`
+   * @returns {boolean} see `settle`
    */
   renew(options) {
     const { leaseMs, now } = checkOptions('options', options, ['leaseMs', 'now']);
-    return this.id !== null && this.#end.renew(leaseMs, now);
+    return this.id !== null && this.#end.renew(this.id, leaseMs, now);
   }
 
   /**
    * @param {Parameters<QuotaLease['settle']>[0]} actual
-   * @returns {number[]} for each entry, -1 for what was reserved
+   * @returns {number[]} amount for each entry; -1: as reserved
    */
   #usedOf(actual) {
     const used = this.entries.map(() => -1);
@@ -159,7 +159,7 @@ export class QuotaLease {
     return used;
   }
 
-  /** @returns {string} the only windowed dimension that was reserved, which a number stands for */
+  /** @returns {string} the only windowed dimension that was reserved, to which a plain number refers */
   #onlyDimension() {
     const windowed = this.entries.filter(({ windowMs }) => windowMs !== undefined);
     const [name, ...others] = new Set(windowed.map(({ dimension }) => dimension));

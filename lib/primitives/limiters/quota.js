@@ -17,7 +17,7 @@ function failedOf(entries) {
   return [...new Set(failed.map(({ dimension }) => dimension))];
 }
 
-/** Places in those numbers, as in native/addon/bindings/limits/quota_wrap.h. */
+/** Positions in these numbers, see native/addon/bindings/limits/quota_wrap.h. */
 const ARGUMENTS = 2;
 const HEAD = 5;
 const PER_ENTRY = 5;
@@ -32,18 +32,18 @@ const OPTIONS = Object.freeze(['limits', 'leaseMs', 'maxKeys', 'maxLeases', 'clo
 /** @typedef {import('./quota-checks.js').Dimension & {id: number}} NativeDimension `id`: the native one */
 
 /**
- * Several limits that a request takes all at once or not at all: requests and tokens per window, jobs
+ * Several limits that a request reserves all together or not at all: requests and tokens per window, jobs
  * at a time; by key, organisation or model.
  *
  * Reserve, work, settle: a reservation is a lease, ended exactly once. `settle` charges actual use,
- * `release` gives everything back, and an abandoned lease expires at what it reserved. State is
+ * `release` returns everything, and an abandoned lease expires and is charged as reserved. State is
  * native; ends with garbage collection.
  */
 export class Quota {
   #native;
   #clock;
   #leaseMs;
-  /** In and out of the native calls. */
+  /** Arguments and results of the native calls. */
   #numbers;
   /** @type {Dimensions<NativeDimension>} */
   #dimensions = new Dimensions();
@@ -70,10 +70,10 @@ export class Quota {
    * Takes all costs or none.
    * @param {Record<string, number> | QuotaAsk[]} costs by dimension; or a list, for dimensions with
    *   different keys. At most 16, each dimension and key at most once. A cost of 0 takes nothing
-   *   and never fails, and can be settled at more
+   *   and never fails, but can be settled at more
    * @param {{key?: string, leaseMs?: number, now?: number | bigint}} [options] `key` default `''`;
-   *   `now` as in the limiters
-   * @returns {QuotaLease} a denied one holds nothing
+   *   `now` see the limiters
+   * @returns {QuotaLease} a denied lease holds nothing
    */
   reserve(costs, options) {
     const given = checkOptions('options', options, ['key', 'leaseMs', 'now']);
@@ -100,17 +100,17 @@ export class Quota {
         id: allowed ? numbers[1] : null,
         expiresAt: allowed ? secondsAt(numbers[2], numbers[3]) : null,
       },
-      this.#enderOf(numbers[1]),
+      this.#ender,
     );
   }
 
   /**
    * Changes a limit while it is in use. Usage is kept: 70 used requests count as 70 against a larger
-   * limit; a smaller limit starts at nothing left where it would start in debt.
+   * limit; a smaller limit starts empty, never in debt.
    * @param {string} name of a dimension
    * @param {Partial<WindowedLimit & ConcurrentLimit> | null} limit of the dimension's kind, whose
-   *   `windowMs` may be left out; null, with a key, restores the common limit
-   * @param {{key?: string, now?: number | bigint}} [options] `key`: sets a limit for this key alone,
+   *   `windowMs` may be omitted; null, with a key, restores the common limit
+   * @param {{key?: string, now?: number | bigint}} [options] `key`: sets a limit for this key only,
    *   over the dimension's window, until it is restored
    */
   setLimit(name, limit, options) {
@@ -159,27 +159,21 @@ export class Quota {
     };
   }
 
-  /**
-   * The calls by which a lease ends itself.
-   * @param {number} id 0: none
-   * @returns {import('./quota-lease.js').LeaseEnder}
-   */
-  #enderOf(id) {
-    return {
-      settle: (used, now) => {
-        writeTime(this.#numbers, now, this.#clock);
-        this.#numbers.set(used, ARGUMENTS);
-        return this.#native.settle(id, used.length);
-      },
-      release: (now) => {
-        writeTime(this.#numbers, now, this.#clock);
-        return this.#native.release(id);
-      },
-      renew: (leaseMs = this.#leaseMs, now) => {
-        checkLeaseMs(leaseMs);
-        writeTime(this.#numbers, now, this.#clock);
-        return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
-      },
-    };
-  }
+  /** The calls by which a lease ends itself. @type {import('./quota-lease.js').LeaseEnder} */
+  #ender = {
+    settle: (id, used, now) => {
+      writeTime(this.#numbers, now, this.#clock);
+      this.#numbers.set(used, ARGUMENTS);
+      return this.#native.settle(id, used.length);
+    },
+    release: (id, now) => {
+      writeTime(this.#numbers, now, this.#clock);
+      return this.#native.release(id);
+    },
+    renew: (id, leaseMs = this.#leaseMs, now) => {
+      checkLeaseMs(leaseMs);
+      writeTime(this.#numbers, now, this.#clock);
+      return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
+    },
+  };
 }

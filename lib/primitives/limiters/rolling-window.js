@@ -1,7 +1,7 @@
 import native from '../../internal/native/addon.js';
 import { checkInteger, checkNumber, checkOptions } from '../../internal/util/validate.js';
 
-/** The most that a Date takes, in either direction. */
+/** The largest time of a Date, in both directions. */
 const TIME_MS_MAX = 8.64e15;
 const FINITE = { min: -Number.MAX_VALUE, max: Number.MAX_VALUE, unit: 'a number' };
 
@@ -17,10 +17,10 @@ function checkTime(name, value, fallback) {
 /**
  * Counts and sums events in a window of `windowMs` that moves with the events' own time. An event at
  * `t` lies in the window of `now` when `now - windowMs < t <= now`. Events may come out of order; one
- * outside of the newest event's window is not taken.
+ * outside the newest event's window is ignored.
  *
  * Counts are exact while the window holds at most `maxEntries` different milliseconds. Beyond that,
- * neighbouring milliseconds are merged, which blurs the window's edge by a few of them. State is
+ * neighbouring milliseconds are merged, which makes the window's edge inexact by a few of them. State is
  * native, and every call is synchronous; ends with garbage collection.
  */
 export class RollingWindow {
@@ -40,9 +40,9 @@ export class RollingWindow {
   }
 
   /**
-   * @param {number} timestampMs an integer, since any one origin
+   * @param {number} timestampMs an integer, since a fixed origin
    * @param {number} [value] added to the sum; default 1
-   * @returns {boolean} false: the event is too old and was not taken
+   * @returns {boolean} false: the event was too old and was ignored
    */
   add(timestampMs, value = 1) {
     if (!Number.isFinite(value)) checkNumber('value', value, FINITE);
@@ -51,7 +51,7 @@ export class RollingWindow {
 
   /**
    * Events in (nowMs - windowMs, nowMs].
-   * @param {number} [nowMs] default: the newest event's time. For an earlier time, events outside of
+   * @param {number} [nowMs] default: the newest event's time. For an earlier time, events outside
    *   the newest event's window may be missing
    * @returns {number}
    */

@@ -2,16 +2,16 @@
  * Times and waits of the limiters, between JavaScript and the native side.
  *
  * The native side counts in integer nanoseconds. Seconds since 1970 as nanoseconds are beyond 2^53,
- * so a time crosses as whole seconds and the nanoseconds after them, and nothing is rounded away.
+ * so a time is passed as whole seconds and remaining nanoseconds, without rounding.
  */
 import { checkBigInt, checkNumber } from '../../internal/util/validate.js';
 
 const NS_PER_S = 1e9;
 const NS_PER_S_BIG = 1_000_000_000n;
-/** Nanoseconds up to here fit 63 bits, differences of two of them as well. */
+/** Nanoseconds up to this value, and differences of two, fit 63 bits. */
 const NOW_S_MAX = 4e9;
 const NOW_NS_MAX = BigInt(NOW_S_MAX) * NS_PER_S_BIG;
-/** Below it doubles of seconds lie closer than a nanosecond. */
+/** Below this value, doubles of seconds are exact to a nanosecond. */
 const FINE_S_MAX = 2 ** 20;
 
 /**
@@ -49,9 +49,9 @@ function checkNowNs(now) {
 /**
  * A wait in seconds, such that the request is granted at `now + wait`, computed in doubles. From a
  * million seconds on, where doubles are coarser than nanoseconds (238 ns for seconds since 1970),
- * it is longer by up to two of their steps: `now` may itself be a rounded number of milliseconds.
+ * it is longer by up to two steps of a double: `now` may itself be a rounded number of milliseconds.
  * @param {number} waitNs Infinity: never
- * @param {number | bigint | undefined} now as the caller gave it
+ * @param {number | bigint | undefined} now as given by the caller
  * @returns {number}
  */
 export function waitSeconds(waitNs, now) {

@@ -10,14 +10,14 @@ const OPTIONS = Object.freeze(['capacity', 'refillPerSecond', ...LIMITER_OPTIONS
 
 /**
  * @typedef {object} TokenBucketOptions
- * @property {number} capacity an integer from 1: tokens in a full bucket, with which a key starts
- * @property {number} refillPerSecond tokens, fractions allowed; taken as the simplest fraction that
- *   the number stands for, so 0.1 is one in ten seconds exactly
- * @property {number} [maxKeys] default 1,000,000. Keys whose bucket is full are forgotten. Beyond
- *   `maxKeys` with buckets that are not full, the fullest of a few is forgotten too, and from then
- *   on an unknown key is taken to lack as many tokens as that one did: it may have to wait for
- *   tokens that it had left, but no key is ever granted more
- * @property {number} [maxWaiting] callers of `acquire` that may wait at once, of all keys; default
+ * @property {number} capacity an integer from 1: tokens in a full bucket, the initial state of a key
+ * @property {number} refillPerSecond tokens, fractions allowed; interpreted as the simplest fraction that
+ *   equals the number, so 0.1 is exactly one in ten seconds
+ * @property {number} [maxKeys] default 1,000,000. Keys with a full bucket are removed. Beyond
+ *   `maxKeys` with partly used buckets, the fullest of a few is also removed, and from then
+ *   on an unknown key starts with as many tokens missing as that one: it may have to wait for
+ *   tokens that it still had, but no key ever gets more
+ * @property {number} [maxWaiting] maximum waiting callers of `acquire`, over all keys; default
  *   100,000
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */

@@ -12,20 +12,20 @@ const SLIDING_OPTIONS = Object.freeze([...FIXED_OPTIONS, 'variant']);
 
 /**
  * @typedef {object} FixedWindowOptions
- * @property {number} limit an integer from 1: the most that is taken in one window
+ * @property {number} limit an integer from 1: maximum per window
  * @property {number} windowMs windows begin at its multiples on the limiter's clock
- * @property {number} [maxKeys] default 1,000,000. Keys without usage that counts are forgotten.
- *   Beyond `maxKeys` with usage that counts, the one of a few that expires first is forgotten too,
- *   and from then on an unknown key is taken to have used as much as that one: no key is ever
- *   granted more for being forgotten
- * @property {number} [maxWaiting] callers of `acquire` that may wait at once, of all keys; default
+ * @property {number} [maxKeys] default 1,000,000. Keys without unexpired usage are removed.
+ *   Beyond `maxKeys` with unexpired usage, the one of a few that expires first is also removed,
+ *   and from then on an unknown key starts with the usage of that one: no key ever
+ *   gets more through a removal
+ * @property {number} [maxWaiting] maximum waiting callers of `acquire`, over all keys; default
  *   100,000
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */
 /**
  * @typedef {FixedWindowOptions & {variant?: 'log' | 'counter'}} SlidingWindowOptions `log`, the
  *   default, is exact and keeps up to `limit` (then at most 1,000,000) times for each key. `counter`
- *   keeps two numbers: it takes the requests of the previous window to be spread evenly over it
+ *   keeps two numbers: it assumes that the requests of the previous window were spread evenly
  */
 
 /** @param {FixedWindowOptions} given @param {number} [max] */

@@ -7,8 +7,8 @@ export const CHUNK_BYTES = 1024 * 1024;
 const GZIP_MAGIC = [0x1f, 0x8b];
 
 /**
- * Reads a file in large pieces, the next one while the caller uses the current one. Two buffers take
- * turns: a piece is valid until the next one is requested.
+ * Reads a file in large pieces, the next one while the caller uses the current one. Two buffers
+ * alternate: a piece is valid until the next one is requested.
  * @param {import('node:fs/promises').FileHandle} handle at its beginning; stays open
  * @returns {AsyncGenerator<Buffer, void, void>}
  */
@@ -34,7 +34,7 @@ export async function* fileChunks(handle) {
 
 /**
  * @param {AsyncIterable<Buffer>} chunks
- * @returns {AsyncGenerator<Buffer, void, void>} the first piece has at least two bytes, if there are
+ * @returns {AsyncGenerator<Buffer, void, void>} the first piece has at least two bytes, unless the input is shorter
  */
 async function* withWholeMagic(chunks) {
   /** @type {Buffer | undefined} */

@@ -10,15 +10,15 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} LogEvent
  * @property {number | null} timestamp milliseconds since 1970; null without a date (a time of day
- *   alone is none)
+ *   only does not count)
  * @property {LogLevel | null} level of its header, its stack trace or its envelope; null without one
  * @property {string} source as given to `push`
- * @property {string} message the text behind the header, or the message of a structured line
+ * @property {string} message the text after the header, or the message of a structured line
  * @property {string[]} lines as read, without line ends, colours and container envelopes; U+FFFD for
  *   invalid UTF-8
  * @property {string} [container] the name in a prefix of Compose or kubectl, the unit of journald
  * @property {true} [malformed] one of its lines is invalid UTF-8 or broken JSON. With
- *   `formats: ['json']` every line counts as broken that is neither JSON nor part of a stack trace
+ *   `formats: ['json']` every line that is not JSON or part of a stack trace counts as broken
  * @property {true} [truncated] lines or bytes beyond `maxLines` and `maxBytes` were dropped
  */
 
@@ -78,7 +78,7 @@ class Source {
  * @returns {string | Uint8Array}
  */
 function checkChunk(chunk) {
-  // Not instanceof: the array may come from another realm.
+  // `instanceof` would fail for an array of another realm.
   if (
     typeof chunk !== 'string' &&
     Object.prototype.toString.call(chunk) !== '[object Uint8Array]'
@@ -94,8 +94,8 @@ function checkChunk(chunk) {
  *
  * A line with a header (a date, a level, a JSON object, ...) begins an event; a stack trace and
  * indented lines belong to the event before them. An event ends when the next one begins, or after a
- * pause of `flushMs`: call `flush()` at `nextFlushMs()` where no input may come. After `end()` a
- * parser takes new input.
+ * pause of `flushMs`: call `flush()` at `nextFlushMs()` if there may be no more input. After `end()` a
+ * parser accepts new input.
  */
 export class LogParser {
   #native;
@@ -137,7 +137,7 @@ export class LogParser {
   }
 
   /**
-   * Parses like `push`, but returns nothing: events only count in `stats` and `topErrors`. Much
+   * Parses like `push`, but returns nothing: events are only counted in `stats` and `topErrors`. Much
    * faster, since no objects are made.
    * @param {string | Uint8Array} chunk
    * @param {{source?: string}} [options]
@@ -202,7 +202,7 @@ export class LogParser {
   }
 
   /**
-   * Ends the source without input for longest, if there are too many.
+   * If there are too many sources, ends the one with the oldest input.
    * @param {number} least
    */
   #evict(least) {
@@ -223,8 +223,8 @@ export class LogParser {
   }
 
   /**
-   * When the next pause ends.
-   * @returns {number} milliseconds of the clock, or of `performance.now()`; Infinity for never
+   * End of the next pause.
+   * @returns {number} milliseconds of the clock, or of `performance.now()`; Infinity: never
    */
   nextFlushMs() {
     return this.#native.nextDeadlineMs();
@@ -261,7 +261,7 @@ export class LogParser {
   }
 
   /**
-   * @param {{source?: string}} [options] default: all sources, including those that are gone
+   * @param {{source?: string}} [options] default: all sources, including removed ones
    * @returns {LogStats}
    */
   stats(options) {
@@ -279,7 +279,7 @@ export class LogParser {
    * An error without a date takes the time of the last event of its source, else the newest time of
    * any event, else the time of its reading.
    * @param {object} [options]
-   * @param {number} [options.k] the most to return; default 10
+   * @param {number} [options.k] maximum number to return; default 10
    * @param {number} [options.windowMs] counts errors in (nowMs - windowMs, nowMs]; default: all
    * @param {number} [options.nowMs] default: the newest time of any event
    * @returns {TopError[]}

@@ -10,9 +10,9 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} LogParserOptions
  * @property {LogFormat[]} [formats] the formats to look for; default: all
- * @property {LogPattern | LogPattern[]} [start] a line that matches begins an event. Patterns match
+ * @property {LogPattern | LogPattern[]} [start] a matching line begins an event. Patterns match
  *   in linear time: no lookaround, no back-references
- * @property {LogPattern | LogPattern[]} [continuation] a line that matches belongs to the event
+ * @property {LogPattern | LogPattern[]} [continuation] a matching line belongs to the event
  *   before it. A line that matches no pattern begins an event if there are continuation patterns,
  *   else it belongs to the event before it. Either option turns the grouping of stack traces off;
  *   dates and levels are still read
@@ -20,10 +20,10 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
  *   `flush`; default 1000, may be Infinity
  * @property {number} [maxLines] lines kept of an event; default 1000
  * @property {number} [maxBytes] bytes kept of an event; default 262144
- * @property {number} [maxSources] sources at a time; beyond it the one without input for longest is
+ * @property {number} [maxSources] maximum open sources; beyond this the one with the oldest input is
  *   ended; default 1024
- * @property {number} [maxTemplates] templates kept by `topErrors`; beyond it the one with the fewest
- *   errors is forgotten; default 1000
+ * @property {number} [maxTemplates] templates kept by `topErrors`; beyond this the one with the fewest
+ *   errors is removed; default 1000
  * @property {number} [maxWindowMs] the longest window of `topErrors`; default 86400000, a day
  * @property {number} [utcOffsetMinutes] minutes east of UTC of times without a zone; default 0
  * @property {number} [referenceMs] a time without a year is the latest one at most a day after this;
@@ -87,7 +87,7 @@ function checkPatterns(name, value) {
   const patterns = value === undefined ? [] : [value].flat();
   return patterns.flatMap((pattern) => {
     if (typeof pattern === 'string') return [pattern, false];
-    // Not instanceof: the RegExp may come from another realm.
+    // `instanceof` would fail for a RegExp of another realm.
     if (Object.prototype.toString.call(pattern) !== '[object RegExp]') {
       throw typeError(`${name} takes a RegExp, the source of one, or an array of them`);
     }

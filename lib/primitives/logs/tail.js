@@ -24,9 +24,9 @@ async function ifThere(promise) {
 
 /** An open file and its read position. */
 class OpenFile {
-  /** Whether the bytes up to the next line end are to be skipped. */
+  /** Whether to skip the bytes up to the next line end. */
   #inLine;
-  /** @type {Buffer | undefined} the byte order mark of a UTF-16 file that is read from its midst */
+  /** @type {Buffer | undefined} the byte order mark of a UTF-16 file that is not read from its beginning */
   #mark;
 
   /**
@@ -43,12 +43,12 @@ class OpenFile {
 
   /**
    * @param {import('node:fs/promises').FileHandle} handle
-   * @param {number} tailBytes the lines that begin in the last so many bytes
+   * @param {number} tailBytes size of the tail: lines that begin in it are read
    * @param {Buffer} buffer
    */
   static async openTail(handle, tailBytes, buffer) {
     const { size } = await handle.stat();
-    // The byte before the tail tells whether a line begins there.
+    // The byte before the tail shows whether a line begins there.
     let skipped = size > tailBytes ? size - tailBytes - 1 : 0;
     const head = Buffer.alloc(2);
     const { bytesRead } = skipped > 0 ? await handle.read(head, 0, 2, 0) : { bytesRead: 0 };
@@ -85,7 +85,7 @@ class OpenFile {
   /**
    * @param {Buffer} chunk
    * @param {number} start its position in the file
-   * @returns {number} the offset behind the first line end; -1 without one
+   * @returns {number} the offset after the first line end; -1: there is none
    */
   #lineEnd(chunk, start) {
     if (this.#mark === undefined) return chunk.indexOf(LINE_FEED) + 1 || -1;
@@ -104,13 +104,13 @@ class OpenFile {
  * @param {object} options
  * @param {AbortSignal} options.signal
  * @param {(chunk: Buffer) => unknown} options.onChunk awaited; the chunk is valid until then
- * @param {() => unknown} [options.onRestart] the next chunk is the beginning of another file, or of
- *   this one again
- * @param {() => unknown} [options.onIdle] called at each poll, after all there is has been read
- * @param {number} [options.tailBytes] of a file that exists already, only the lines that begin in
- *   its last so many bytes are read; default: all
+ * @param {() => unknown} [options.onRestart] called if the next chunk is the beginning of another file, or of
+ *   the same file again
+ * @param {() => unknown} [options.onIdle] called at each poll, after the whole file has been read
+ * @param {number} [options.tailBytes] from an existing file, read only lines that begin in
+ *   the last `tailBytes` bytes; default: all
  * @param {number} [options.pollMs] default 200
- * @param {boolean} [options.background] the wait alone does not keep the process alive
+ * @param {boolean} [options.background] the wait does not keep the process alive
  * @returns {Promise<void>} rejects if the file cannot be read
  */
 export async function followFile(path, options) {
@@ -136,7 +136,7 @@ export async function followFile(path, options) {
         const here = await file.handle.stat();
         const there = await ifThere(stat(path));
         if (replaced) {
-          // Its writer had one more interval for its last lines.
+          // The writer of the old file had one more interval for its last lines.
           await file.handle.close();
           file = undefined;
           replaced = false;

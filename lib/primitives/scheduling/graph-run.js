@@ -6,7 +6,7 @@ import { ResultQueue } from './result-queue.js';
 import { retryAfterMs } from './retry-policy.js';
 
 /**
- * A task as it was added, checked.
+ * A checked task.
  * @typedef {object} Task
  * @property {string} id
  * @property {string[]} after
@@ -18,8 +18,8 @@ import { retryAfterMs } from './retry-policy.js';
  */
 
 /**
- * `started` comes with each attempt. `retry` comes with the decision for another one: `attempt` is
- * the one to come, `delayMs` the wait before it. `reason` of a skipped task is the id of the task
+ * `started` marks each attempt. `retry` marks the decision for another one: `attempt` is
+ * the next attempt, `delayMs` the wait before it. `reason` of a skipped task is the id of the task
  * that failed.
  * @template {Record<string, unknown>} [Values=Record<string, unknown>]
  * @typedef {{type: 'started', id: keyof Values & string, attempt: number}
@@ -31,8 +31,8 @@ import { retryAfterMs } from './retry-policy.js';
  */
 
 /**
- * Unread events beyond which no further attempt is started. Events of attempts that run already are
- * queued all the same: none is dropped.
+ * Unread events beyond which no further attempt is started. Events of running attempts are
+ * queued in any case: none is dropped.
  */
 const UNREAD_MAX = 1024;
 
@@ -41,7 +41,7 @@ const UNREAD_MAX = 1024;
  * @property {Task[]} tasks
  * @property {import('../../internal/native/reactor.js').Reactor} reactor
  * @property {import('../../internal/time/timers.js').Deadlines} timers
- * @property {(machine: number) => any} makeGraph throws for a graph that cannot be run
+ * @property {(machine: number) => any} makeGraph throws for an invalid graph
  * @property {number} concurrency
  * @property {AbortSignal | undefined} signal
  * @property {boolean} throwOnFailure
@@ -62,7 +62,7 @@ export class GraphRun {
   /** @type {ResultQueue<TaskEvent>} */
   #events = new ResultQueue(UNREAD_MAX);
   #reader = this.#events.iterate();
-  /** @type {Map<string, unknown>} of completed tasks on which others still depend */
+  /** @type {Map<string, unknown>} values of completed tasks on which others still depend */
   #values = new Map();
   /** @type {Map<string, number>} by id, the tasks without an ending that depend on it */
   #dependants = new Map();
@@ -90,7 +90,7 @@ export class GraphRun {
     return END;
   }
 
-  /** Aborts the tasks that run, and drops unread events. Idempotent. */
+  /** Aborts the running tasks, and drops unread events. Idempotent. */
   cancel() {
     this.#stop(this.#thrown?.error);
     this.#events.end();
@@ -131,7 +131,7 @@ export class GraphRun {
     reactor.settle();
   }
 
-  /** @param {unknown} reason for the tasks that run; their outcomes are ignored from here on */
+  /** @param {unknown} reason for the running tasks; their outcomes are then ignored */
   #stop(reason) {
     if (this.#phase === 'running') {
       this.#native.cancel();
@@ -207,7 +207,7 @@ export class GraphRun {
   }
 
   /**
-   * Drops the values that no other task needs after this one.
+   * Drops the values that no other task needs any more.
    * @param {number} index
    * @param {Task} task
    */
@@ -268,7 +268,7 @@ export class GraphRun {
         controller.abort(error);
       });
       signal.addEventListener('abort', stopTimer, { once: true });
-      // Within a promise, so that a `run` that throws at once is a rejection too.
+      // Within a promise, so that a synchronous error of `run` becomes a rejection.
       new Promise((done) => done(run({ inputs, attempt, signal })))
         .then(resolve, reject)
         .finally(stopTimer);

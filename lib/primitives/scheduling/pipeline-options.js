@@ -28,13 +28,13 @@ const OPTIONS = Object.freeze([
 ]);
 
 /**
- * The request's own `request_id`, or the string that is made up where it has none.
+ * The request's own `request_id`, or a generated string.
  * @template Request
  * @typedef {Request extends {request_id: infer Id} ? Id : string} RequestId
  */
 
 /**
- * What `process` gives for one request. A string stands for `{text}`, an Error for `{error}`.
+ * The result of `process` for one request. A string means `{text}`, an Error `{error}`.
  * @template Request
  * @template {{text: string}} Result
  * @typedef {string | Error | (Result & {request_id?: RequestId<Request>})
@@ -49,22 +49,22 @@ const OPTIONS = Object.freeze([
  *   Awaitable<ProcessResult<Request, Result>[] | AsyncIterable<ProcessResult<Request, Result>>>
  *   } process takes a batch; returns (a promise of) an array with one result for each request, in the
  *   same order, or an async iterable of results in any order, in which a result without `request_id`
- *   is for the first request that has none yet. An Error, or an object with `error`, fails its
- *   request alone. `signal` is aborted once the signals of all requests of the batch are
- * @property {number} [maxBatchSize] requests in a batch; default 8
- * @property {number} [idleFlushMs] an open batch leaves when no new request came for this long;
+ *   belongs to the first request without a result. An Error, or an object with `error`, fails its
+ *   request only. `signal` is aborted once the signals of all requests of the batch are
+ * @property {number} [maxBatchSize] maximum requests in a batch; default 8
+ * @property {number} [idleFlushMs] an open batch is dispatched after this time without a new request;
  *   default 100
- * @property {number} [maxWaitMs] the longest that the first request of a batch waits for others;
+ * @property {number} [maxWaitMs] longest wait of the first request of a batch for others;
  *   default Infinity
- * @property {number} [maxConcurrency] calls of `process` at once; default 5
- * @property {number} [incomingCapacity] requests in the incoming queue; default 100
- * @property {number} [processingCapacity] batches in the processing queue; default 10
- * @property {number} [resultsCapacity] results waiting to be read; default 16384. Beyond it, finished
+ * @property {number} [maxConcurrency] maximum concurrent calls of `process`; default 5
+ * @property {number} [incomingCapacity] maximum requests in the incoming queue; default 100
+ * @property {number} [processingCapacity] maximum batches in the processing queue; default 10
+ * @property {number} [resultsCapacity] maximum unread results; default 16384. Beyond this, finished
  *   batches keep their slot until a reader of `results()` catches up: a pipeline whose results are
- *   never read comes to a standstill, some 200 requests later with the defaults. `stats().blocked`
+ *   never read stops, with the defaults about 200 requests later. `stats().blocked`
  *   counts these batches
- * @property {boolean} [discardResults] keeps no results, for a pipeline whose `results()` is never
- *   read; default false. Failures are dropped too: `process` or `stats()` has to see them
+ * @property {boolean} [discardResults] stores no results, for a pipeline whose `results()` is never
+ *   read; default false. Failures are dropped too: handle them in `process` or watch `stats()`
  * @property {import('./retry-policy.js').RetryOptions<Request>} [retry]
  * @property {import('../../internal/time/clock.js').ManualClock} [clock] default: the monotonic clock
  */
@@ -86,15 +86,15 @@ const OPTIONS = Object.freeze([
 
 /**
  * @typedef {object} SubmitOptions
- * @property {AbortSignal} [signal] takes the request out until it is in a call of `process`
+ * @property {AbortSignal} [signal] withdraws the request until it is in a call of `process`
  * @property {() => void} [onAccepted] called when the request is in the incoming queue, always before
- *   `process` gets it
+ *   `process` receives it
  */
 
 /**
- * Counts as of now; those of the native stages include every event delivered so far.
+ * Current counts; those of the native stages include every event delivered so far.
  * @typedef {object} PipelineStats
- * @property {number} waiting requests in line for the incoming queue
+ * @property {number} waiting requests that wait for the incoming queue
  * @property {number} incoming requests in the incoming queue
  * @property {number} batching requests in the open batch
  * @property {number} processing requests in the processing queue
@@ -103,12 +103,12 @@ const OPTIONS = Object.freeze([
  * @property {number} inFlight batches that hold a slot
  * @property {number} running requests in a call of `process`
  * @property {number} blocked batches that hold a slot only because `results` is over
- *   `resultsCapacity`: nothing moves before results are read
+ *   `resultsCapacity`: the pipeline stops until results are read
  * @property {number} results results waiting to be read
  * @property {number} resultsCapacity
  * @property {number} accepted requests accepted so far
- * @property {number} completed accepted requests that gave a text
- * @property {number} failed accepted requests that gave an error, aborts included
+ * @property {number} completed accepted requests with a text
+ * @property {number} failed accepted requests with an error, aborts included
  */
 
 /**
@@ -121,12 +121,12 @@ const OPTIONS = Object.freeze([
  * @property {RequestId<Request>} id
  * @property {number} attempt the current or next one, from 1
  * @property {AbortSignal | undefined} signal
- * @property {() => void} release takes its listener off the signal
+ * @property {() => void} release removes its listener from the signal
  * @property {(() => void) | undefined} onAbortRunning called on an abort during a call of `process`
  * @property {EntryHandler<Request, Result>} handler
  */
 /**
- * What a request's caller is told. `onSettled` is called once for an accepted request, and
+ * Callbacks for a request's caller. `onSettled` is called once for an accepted request, and
  * `onRefused` once for any other.
  * @template Request
  * @template {{text: string}} Result
@@ -168,8 +168,8 @@ export function checkPipelineOptions(options) {
 }
 
 /**
- * The request as `process` sees it. A request without an id gets one, a plain object in a copy; other
- * objects are passed on as they are.
+ * The request passed to `process`. A request without an id gets one; a plain object is copied for this; other
+ * objects are passed on unchanged.
  * @template {object | string} Request
  * @param {Request} request
  * @returns {{request: Request, id: RequestId<Request>}}

@@ -14,7 +14,7 @@ import { ResultQueue } from './result-queue.js';
  * @import {Outcome} from './process-call.js'
  */
 
-/** Handler of a request whose result nobody waits for. */
+/** Handler of a request without a waiting caller. */
 const NOBODY = Object.freeze({ onAccepted() {}, onRefused() {}, onSettled() {} });
 
 function closedError() {
@@ -22,14 +22,14 @@ function closedError() {
 }
 
 /**
- * Takes requests, calls `process` with batches of them, and gives results. A bounded incoming queue,
+ * Accepts requests, calls `process` with batches of them, and returns results. A bounded incoming queue,
  * a debounce batcher, a bounded processing queue and a limit on concurrent calls each wait for the
  * next stage.
  *
  * Queues, batches, slots and timers are native and run on a reactor; JavaScript calls `process` and
- * keeps the promises. With batches of one and a free slot, a request that would wait for nothing skips
- * the way through the reactor: it is dispatched once the current callback has returned. Main thread only. Ends with `close()`; pending requests keep
- * the process alive.
+ * keeps the promises. With batches of one and a free slot, a request without a reason to wait skips
+ * the reactor: it is dispatched once the current callback has returned. Main thread only. Ends with `close()`;
+ * pending requests keep the process alive.
  * @template {object | string} [Request=object | string]
  * @template {{text: string}} [Result={text: string}] what `process` gives for a request
  */
@@ -48,9 +48,9 @@ export class Pipeline {
   #lastItem = 0;
   #slots;
   #processOne;
-  /** Entries in the native stages, including those whose dispatch is on its way here. */
+  /** Entries in the native stages, including those whose dispatch is in transit. */
   #waiting = 0;
-  /** Batches in a call of `process`, and direct ones that are about to begin it. */
+  /** Batches in a call of `process`, and direct batches about to begin one. */
   #inFlight = 0;
   /** Accepted or waiting requests; they keep the process alive. */
   #open = 0;
@@ -65,9 +65,9 @@ export class Pipeline {
 
   /**
    * @param {PipelineOptions<Request, Result>} options
-   * @param {{processOne?: (request: Request) => Promise<unknown> | undefined}} [internal] `processOne`: as `process`,
-   *   of a pipeline without results, for requests of `place` that are dispatched at once. Resolves with an
-   *   error, or undefined
+   * @param {{processOne?: (request: Request) => Promise<unknown> | undefined}} [internal] `processOne`: like
+   *   `process`, of a pipeline without results, for requests of `place` that are dispatched at once. Resolves with
+   *   an error, or undefined
    */
   constructor(options, { processOne } = {}) {
     const { process, retry, discardResults, resultsCapacity, clock, stages } =
@@ -80,17 +80,17 @@ export class Pipeline {
     this.#reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
     this.#machine = this.#reactor.register((kind, a, b) => this.#onEvent(kind, a, b));
     this.#native = new native.Pipeline(this.#reactor.native, this.#machine, stages);
-    // Under a manual clock every effect has its place in the order of the reactor.
+    // Under a manual clock all effects happen in the order of the reactor.
     const isDirect = stages.maxBatchSize === 1 && clock === undefined;
     this.#slots = new DirectSlots(isDirect ? stages.maxConcurrency : 0, this.#native);
     this.#processOne = processOne;
   }
 
   /**
-   * Hands in a request, whose result comes out of `results()`. An abort before the request is in a
-   * call of `process` takes it out, and its result is `{request_id, error}` with the signal's reason.
-   * @param {Request} request `request_id` names its result; without one a unique one is made up, and
-   *   `process` sees it in a copy of a plain object
+   * Submits a request, whose result appears in `results()`. An abort before the request is in a
+   * call of `process` withdraws it, and its result is `{request_id, error}` with the signal's reason.
+   * @param {Request} request `request_id` names its result; by default a unique one is generated, and
+   *   for a plain object `process` gets a copy with it
    * @param {SubmitOptions} [options]
    * @returns {Promise<{request_id: RequestId<Request>}>} resolves when the request is in the incoming
    *   queue
@@ -117,12 +117,12 @@ export class Pipeline {
   }
 
   /**
-   * As `submit`, with the fewest steps for a request that waits for nothing. Of a pipeline with `processOne`.
+   * Fast path of `submit` for a request that need not wait. For a pipeline with `processOne`.
    * @param {Request} request with a `request_id`
    * @param {{signal: import('../../internal/util/abort.js').Abortable, onAccepted: () => void}} options
    * @returns {Promise<unknown> | undefined} undefined: it is accepted, and `processOne` gets it once the current
    *   callback has returned, unless the signal aborts before
-   * @throws what `onAccepted` throws
+   * @throws the errors of `onAccepted`
    */
   place(request, { signal, onAccepted }) {
     const isRefused = this.#closing !== undefined || signal.aborted;
@@ -172,7 +172,7 @@ export class Pipeline {
   }
 
   /**
-   * Ends a request of `place`, or has it wait for its next attempt as every other request does.
+   * Ends a request of `place`, or makes it wait for its next attempt like any other request.
    * @param {Request} request
    * @param {AbortSignal} signal
    * @param {unknown} error
@@ -185,10 +185,10 @@ export class Pipeline {
   }
 
   /**
-   * Hands in a request and waits for its result, which does not come out of `results()`.
+   * Submits a request and waits for its result, which does not appear in `results()`.
    * @param {Request} request as in `submit`
    * @param {{signal?: AbortSignal}} [options] an abort rejects at once in any phase; a request in a
-   *   call of `process` is not taken out of that call
+   *   call of `process` stays in that call
    * @returns {Promise<Success<Request, Result>>}
    * @throws {SluiceError} ERR_PIPELINE_CLOSED
    * @throws the signal's reason
@@ -213,7 +213,7 @@ export class Pipeline {
    * The results of submitted requests, one each, in order of completion. Readers compete; leaving a
    * loop ends that reader only. Ends when the pipeline is closed and every result is read.
    *
-   * Somebody has to read them: see `resultsCapacity`, and `discardResults` and `run` for pipelines
+   * The results must be read: see `resultsCapacity`, and `discardResults` and `run` for pipelines
    * without a reader.
    * @returns {AsyncIterableIterator<Success<Request, Result> | Failure<Request>>}
    */
@@ -222,7 +222,7 @@ export class Pipeline {
   }
 
   /**
-   * Refuses new requests and those that are not accepted yet, dispatches the open batch at once, and
+   * Refuses new and not yet accepted requests, dispatches the open batch at once, and
    * waits for all accepted requests.
    * @returns {Promise<void>} the same promise every time
    */
@@ -230,7 +230,7 @@ export class Pipeline {
     this.#closing ??= new Promise((resolve) => {
       this.#onClosed = resolve;
       this.#reactor.ref();
-      // What the stages hold bounds the results still to come, so close needs no reader.
+      // The content of the stages bounds the number of further results, so close needs no reader.
       this.#results.unbound();
       this.#slots.count();
       this.#native.close();
@@ -308,12 +308,12 @@ export class Pipeline {
     return entry;
   }
 
-  /** Counts a request that has not ended. */
+  /** Counts an open request. */
   #begin() {
     if (this.#open++ === 0) this.#reactor.ref();
   }
 
-  /** The end of such a request. */
+  /** Counts the end of such a request. */
   #end() {
     if (--this.#open === 0) this.#reactor.unref();
   }
@@ -324,14 +324,14 @@ export class Pipeline {
     if (this.#slots.free(batch)) this.#reactor.settle();
   }
 
-  /** Runs a request that a slot is free for. @type {(batch: number, entry: Entry<Request, Result>) => void} */
+  /** Runs a request for which a slot is free. @type {(batch: number, entry: Entry<Request, Result>) => void} */
   #runEntry = (batch, entry) => {
-    // It is counted already.
+    // The request is already counted.
     this.#inFlight -= 1;
     void this.#run(batch, [entry]);
   };
 
-  /** @returns {number | undefined} a batch of one request that waits for nothing; undefined: it has to wait */
+  /** @returns {number | undefined} a batch of one request that need not wait; undefined: it must wait */
   #takeSlot() {
     const batch = this.#waiting === 0 ? this.#slots.take(this.#inFlight) : undefined;
     if (batch !== undefined) this.#inFlight += 1;
@@ -418,7 +418,7 @@ export class Pipeline {
    */
   async #run(batch, dispatched) {
     this.#inFlight += 1;
-    // A request aborted while its dispatch was on the way is not sent either.
+    // A request aborted while its dispatch was in transit is not sent, too.
     const entries = dispatched.filter((entry) => !entry.signal?.aborted);
     for (const entry of dispatched) {
       if (entry.signal?.aborted) this.#settle(entry, { error: abortReason(entry.signal) });
@@ -464,7 +464,7 @@ export class Pipeline {
   }
 
   /**
-   * The final outcome, or undefined when the request is to be tried again.
+   * The final outcome, or undefined if the request is retried.
    * @param {Entry<Request, Result>} entry
    * @param {Outcome} outcome
    */
@@ -479,7 +479,7 @@ export class Pipeline {
   }
 
   /**
-   * Requests that failed together are tried again together, after one delay.
+   * Requests that failed together are retried together, after one delay.
    * @param {{entry: Entry<Request, Result>, error: unknown}[]} retries
    */
   #retryLater(retries) {
@@ -502,7 +502,7 @@ export class Pipeline {
         this.#settle(entry, { error: thrown });
       }
     }
-    // Before batchDone, or else a close in between would find all work done.
+    // Before batchDone: otherwise a close in between would find all work done.
     if (items.length === 0) return;
     this.#slots.count();
     this.#waiting += items.length;

@@ -1,5 +1,5 @@
 /**
- * One call of a user's `process`. What it returns, yields or throws becomes one outcome for each
+ * One call of a user's `process`. Converts its return value, yielded values or error to one outcome for each
  * request of the batch. Main thread only; ends with the call.
  */
 import { types } from 'node:util';
@@ -13,12 +13,12 @@ import { SluiceError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} BatchCall
  * @property {(batch: any[], options: {signal: AbortSignal}) => any} process
- * @property {any[]} requests handed over: `process` may change the array
+ * @property {any[]} requests passed to `process`, which may change the array
  * @property {unknown[]} ids of the requests, in the same order
  * @property {() => AbortSignal} signal called when `process` first reads it: an AbortSignal costs a
  *   kilobyte for as long as the call lasts
  * @property {(index: number, outcome: Outcome) => void} settle called once for each request
- * @property {() => Promise<void> | undefined} room awaited before a next result is asked for
+ * @property {() => Promise<void> | undefined} room awaited before the next result is requested
  */
 
 /** @param {unknown} value */
@@ -33,7 +33,7 @@ function kindOf(value) {
 }
 
 /**
- * @param {any} value what `process` gave for one request
+ * @param {any} value result of `process` for one request
  * @returns {Outcome} its result is a copy, so reading it later cannot throw
  */
 function toOutcome(value) {
@@ -45,21 +45,21 @@ function toOutcome(value) {
   return {
     error: new SluiceError(
       'ERR_RESULT_TYPE',
-      `process gave ${got} where a string, {text} or an Error belongs`,
+      `process returned ${got}, not a string, {text} or an Error`,
     ),
   };
 }
 
-/** @param {any} value a result whose request_id is not that of a pending request, or not the due one */
+/** @param {any} value a result whose request_id is not pending, or is not the next one */
 function unexpected(value) {
   const id = String(value?.request_id).slice(0, 100);
   return new SluiceError(
     'ERR_RESULT_UNEXPECTED',
-    `process gave a result for ${id}, which is not the request that is due or still open`,
+    `process returned a result for ${id}, which is not the next pending request`,
   );
 }
 
-/** The requests of one call that have no outcome yet. */
+/** The requests of one call without an outcome. */
 class Unsettled {
   #call;
   #settled;
@@ -93,7 +93,7 @@ class Unsettled {
 
   /**
    * @param {unknown} id
-   * @returns {number} the first unsettled request of that id, or -1
+   * @returns {number} the first unsettled request with this id, or -1
    */
   indexOf(id) {
     return this.#call.ids.findIndex((own, index) => own === id && !this.#settled[index]);
@@ -108,10 +108,10 @@ class Unsettled {
 function outcomeFor(id, value) {
   try {
     const isOther = value?.request_id !== undefined && value.request_id !== id;
-    // Results in another order must not reach the wrong requester.
+    // Results in the wrong order must not reach other callers.
     return isOther ? { error: unexpected(value) } : toOutcome(value);
   } catch (error) {
-    // A getter that throws fails this request alone.
+    // An error of a getter fails only this request.
     return { error };
   }
 }
@@ -124,11 +124,11 @@ function outcomeFor(id, value) {
 function settleArray(call, left, results) {
   const expected = call.ids.length;
   if (results.length !== expected) {
-    const message = `process gave ${results.length} results for a batch of ${expected}`;
+    const message = `process returned ${results.length} results for a batch of ${expected}`;
     left.fail(new SluiceError('ERR_RESULT_COUNT', message));
     return;
   }
-  // Not forEach, which skips the holes of a sparse array: they are wrong results too.
+  // Not forEach, which skips the holes of a sparse array: holes are wrong results, too.
   for (let index = 0; index < expected; index++) {
     left.settle(index, outcomeFor(call.ids[index], results[index]));
   }
@@ -148,7 +148,7 @@ async function settleStream(call, left, results) {
     left.settle(index, toOutcome(value));
     await call.room();
   }
-  left.fail(new SluiceError('ERR_RESULT_MISSING', 'process gave no result for this request'));
+  left.fail(new SluiceError('ERR_RESULT_MISSING', 'process returned no result for this request'));
 }
 
 /**
@@ -173,7 +173,7 @@ export async function callProcess(call) {
     } else {
       throw new SluiceError(
         'ERR_RESULT_TYPE',
-        `process gave ${kindOf(returned)} where an array or an async iterable belongs`,
+        `process returned ${kindOf(returned)}, not an array or an async iterable`,
       );
     }
   } catch (error) {

@@ -1,8 +1,8 @@
 import { END, asyncIterator } from '../../internal/util/async-iterator.js';
 
 /**
- * Results on their way from producers to readers. `push` always takes a result: a producer asks for
- * `room()` before it goes on producing. Main thread only; ends with `end()`.
+ * Queue of results from producers to readers. `push` always accepts a result: a producer waits for
+ * `room()` before it continues. Main thread only; ends with `end()`.
  * @template T
  */
 export class ResultQueue {
@@ -16,7 +16,7 @@ export class ResultQueue {
   /** @type {(() => void)[]} */
   #producers = [];
 
-  /** @param {number} capacity results beyond which there is no room; Infinity for no bound */
+  /** @param {number} capacity maximum unread results; Infinity: no bound */
   constructor(capacity) {
     this.#capacity = capacity;
   }
@@ -42,20 +42,20 @@ export class ResultQueue {
   }
 
   /**
-   * @returns {Promise<void> | undefined} undefined: there is room; else resolves when there is
+   * @returns {Promise<void> | undefined} undefined: there is room; else resolves when there is room
    */
   room() {
     if (this.size <= this.#capacity) return undefined;
     return new Promise((resolve) => this.#producers.push(resolve));
   }
 
-  /** Lifts the bound: what is still to come is itself bounded. */
+  /** Removes the bound, because the number of further results is bounded. */
   unbound() {
     this.#capacity = Infinity;
     this.#wakeProducers();
   }
 
-  /** No result comes after this; readers drain what is left. */
+  /** Marks the end: readers receive the remaining results. */
   end() {
     this.#ended = true;
     for (const reader of this.#readers) reader(END);
@@ -63,7 +63,7 @@ export class ResultQueue {
   }
 
   /**
-   * Readers compete, first come first served. `return()` ends that reader only and loses no result,
+   * Readers compete, in order of arrival. `return()` ends that reader only and loses no result,
    * since a result is assigned to a reader only when it is read.
    * @returns {AsyncIterableIterator<T, undefined, undefined>}
    */
@@ -84,7 +84,7 @@ export class ResultQueue {
   #shift() {
     const result = /** @type {T} */ (this.#results[this.#head]);
     this.#results[this.#head++] = undefined;
-    // Cut off what was read once it is half of the array, so that each result is moved O(1) times.
+    // Remove read results once they are half of the array, so that each result is moved O(1) times.
     if (this.#head * 2 >= this.#results.length) {
       this.#results = this.#results.slice(this.#head);
       this.#head = 0;

@@ -1,5 +1,5 @@
 /**
- * Retries: whether a failed request is tried again, and after which delay.
+ * Retries: decides whether a failed request is retried, and after which delay.
  */
 import native from '../../internal/native/addon.js';
 import { SluiceError } from '../../internal/util/errors.js';
@@ -15,14 +15,14 @@ const OPTIONS = Object.freeze(['attempts', 'baseMs', 'capMs', 'isRetryable', 'on
 /**
  * @template [Request=unknown]
  * @typedef {object} RetryOptions
- * @property {number} [attempts] in all, the first included; default 1: no retry
+ * @property {number} [attempts] total, including the first; default 1: no retry
  * @property {number} [baseMs] default 500
  * @property {number} [capMs] default 30000
- * @property {(error: unknown) => boolean} [isRetryable] default: `error.retryable` where that is a
- *   boolean; else any error but Sluice's own. An error whose `retryAfterMs` is Infinity is never
+ * @property {(error: unknown) => boolean} [isRetryable] default: `error.retryable` if this is a
+ *   boolean; else true for all errors except Sluice's own. An error whose `retryAfterMs` is Infinity is never
  *   retried
  * @property {(request: Request, next: {attempt: number, delayMs: number, error: unknown}) => void}
- *   [onRetry] called when a retry is decided; `attempt` is the one to come, 2 for the first retry
+ *   [onRetry] called before each retry; `attempt` is the number of the next attempt, 2 for the first retry
  * @property {() => number} [random] uniform in [0, 1); default Math.random
  */
 
@@ -34,7 +34,7 @@ function retryableByDefault(error) {
 
 /**
  * @param {unknown} error
- * @returns {number} the least delay that its `retryAfterMs` asks for; Infinity: no other attempt
+ * @returns {number} the minimum delay by its `retryAfterMs`; Infinity: no further attempt
  */
 export function retryAfterMs(error) {
   const { retryAfterMs: asked } = /** @type {{retryAfterMs?: unknown}} */ (error ?? {});
@@ -65,7 +65,7 @@ export class RetryPolicy {
   }
 
   /**
-   * @param {number} attempt the one that failed, from 1
+   * @param {number} attempt number of the failed attempt, from 1
    * @param {unknown} error
    * @returns {boolean}
    */
@@ -75,7 +75,7 @@ export class RetryPolicy {
 
   /**
    * @param {unknown} error
-   * @returns {boolean} whether another attempt may help, however many there were
+   * @returns {boolean} whether another attempt may help, regardless of their number
    */
   isRetryable(error) {
     return retryAfterMs(error) !== Infinity && Boolean(this.#isRetryable(error));
@@ -89,7 +89,7 @@ export class RetryPolicy {
   /**
    * One delay for requests that failed together: uniform in [0, min(cap, base * 2^n)) for the n-th
    * retry from 0, but never less than any error's `retryAfterMs`.
-   * @param {number} attempt the one that failed, from 1
+   * @param {number} attempt number of the failed attempt, from 1
    * @param {unknown[]} errors
    * @returns {number} milliseconds
    */

@@ -9,16 +9,16 @@ import {
   checkString,
 } from '../../internal/util/validate.js';
 
-/** Answers of a native write that are not tickets. */
+/** Results of a native write that are not tickets. */
 const { STORED, REFUSED } = native.StreamBuffer;
 
 /** @typedef {{text: string, isFinal: boolean}} Read */
 
 /**
- * A write or read in line.
+ * A waiting write or read.
  * @typedef {object} Waiter
- * @property {() => boolean} claim settles it if its turn has come; false if not
- * @property {() => void} release takes its listener off the signal
+ * @property {() => boolean} claim settles it if it is its turn; false if not
+ * @property {() => void} release removes its listener from the signal
  */
 
 /**
@@ -41,19 +41,19 @@ function signalOf(options) {
 }
 
 /**
- * A bounded buffer of text chunks between writers and readers. Text comes out as it went in, lone
- * surrogates included; `''` is a chunk like any other.
+ * A bounded buffer of text chunks between writers and readers. Text is unchanged, lone
+ * surrogates included; `''` is a valid chunk.
  *
- * A call that can be served at once is served synchronously. Otherwise it waits in line, and when its
- * turn comes it takes its chunk or place in a microtask. An abort before that passes the turn on: no
- * chunk is lost with an aborted reader, and none is left behind by an aborted writer.
+ * A call that can be served at once is served synchronously. Otherwise it waits in a queue, and when its
+ * turn comes it takes its chunk or place in a microtask. An abort before that passes the turn to the next call: no
+ * chunk is lost by an aborted reader or left by an aborted writer.
  */
 export class StreamBuffer {
   #native;
   #capacity;
   /** @type {Map<number, Waiter>} */
   #waiters = new Map();
-  /** @type {{error: unknown} | undefined} what readers get once the buffer is drained */
+  /** @type {{error: unknown} | undefined} error for readers once the buffer is drained */
   #failure;
 
   /**
@@ -66,7 +66,7 @@ export class StreamBuffer {
   }
 
   /**
-   * Chunks stored, without those that waiting readers are about to take.
+   * Number of stored chunks, without those assigned to waiting readers.
    * @returns {number}
    */
   get size() {
@@ -88,7 +88,7 @@ export class StreamBuffer {
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<void>} resolves once the chunk is stored
    * @throws {SluiceError} ERR_BUFFER_CLOSED: the buffer is or was closed, the chunk is not stored;
-   *   `cause` is the error that `close` was given
+   *   `cause` is the error passed to `close`
    * @throws the signal's reason: the chunk is not stored
    */
   async write(chunk, options) {
@@ -125,11 +125,11 @@ export class StreamBuffer {
 
   /**
    * Takes the oldest chunk, waiting while there is none. Readers compete: each chunk goes to exactly
-   * one of them, first come first served.
+   * one of them, in order of arrival.
    * @param {{signal?: AbortSignal}} [options]
    * @returns {Promise<Read>} `{text: '', isFinal: true}`, every time, once the buffer is closed and
    *   drained
-   * @throws the error that `close` was given, every time, once the buffer is drained
+   * @throws the error passed to `close`, every time, once the buffer is drained
    * @throws the signal's reason: no chunk was taken
    */
   async read(options) {
@@ -139,9 +139,9 @@ export class StreamBuffer {
   }
 
   /**
-   * Takes the oldest chunk if a read would not have to wait for it.
-   * @returns {Read | undefined} undefined: a read would wait; else as of `read`
-   * @throws the error that `close` was given, every time, once the buffer is drained
+   * Takes the oldest chunk if there is one.
+   * @returns {Read | undefined} undefined: a read would wait; else see `read`
+   * @throws the error passed to `close`, every time, once the buffer is drained
    */
   tryRead() {
     /** @type {string | null | undefined} */
@@ -151,8 +151,8 @@ export class StreamBuffer {
   }
 
   /**
-   * Ends writing: waiting and later writes reject, and readers drain what is stored. After that they
-   * see the end, or `error` if there is one. A second close does nothing.
+   * Ends writing: waiting and later writes reject, and readers drain the stored chunks. After that they
+   * get the end, or `error` if given. A second close does nothing.
    * @param {unknown} [error] any value but undefined
    */
   close(error) {
@@ -163,9 +163,9 @@ export class StreamBuffer {
   }
 
   /**
-   * The chunks as text, up to the end. Leaving the loop frees this reader only; what it has not
-   * taken stays for others. It throws the signal's reason on abort, and the error that `close` was
-   * given after the last chunk.
+   * The chunks as text, up to the end. Leaving the loop ends only this reader; chunks that it has not
+   * taken stay for others. It throws the signal's reason on abort, and the error passed to
+   * `close` after the last chunk.
    * @param {{signal?: AbortSignal}} [options]
    * @returns {AsyncIterableIterator<string>}
    */
@@ -205,8 +205,8 @@ export class StreamBuffer {
 
   /**
    * @param {AbortSignal | undefined} signal not aborted yet
-   * @param {(giveUp: () => void) => void} [onWait] given, when there is a wait, a function that ends
-   *   it with `undefined`
+   * @param {(giveUp: () => void) => void} [onWait] if the call waits, receives a function that ends
+   *   the wait with `undefined`
    * @returns {Promise<string | null | undefined>} null: closed and drained
    */
   #take(signal, onWait) {
@@ -241,14 +241,14 @@ export class StreamBuffer {
       const reason = () => abortReason(/** @type {AbortSignal} */ (signal));
       const release = whenAborted(signal, () => this.#leave(ticket, () => reject(reason())));
       this.#waiters.set(ticket, { claim: () => claim(resolve, reject), release });
-      // Its turn may have come at once, behind other turns that are still to be claimed.
+      // It may be its turn at once, after other turns that are not claimed yet.
       this.#collectTurns();
       onWait?.(resolve);
     });
   }
 
   /**
-   * Takes a waiter out of its line, unless its claim is under way already.
+   * Removes a waiter from its queue, unless its claim has begun.
    * @param {number} ticket
    * @param {() => void} settle
    */
@@ -261,7 +261,7 @@ export class StreamBuffer {
     this.#collectTurns();
   }
 
-  /** Lets the waiters whose turn has come claim it, in order. */
+  /** Makes the waiters claim their turns, in order. */
   #collectTurns() {
     if (this.#waiters.size === 0) return;
     /** @type {number[] | undefined} */

@@ -19,11 +19,11 @@ import { GraphRun } from './graph-run.js';
 import { RetryPolicy } from './retry-policy.js';
 
 /**
- * What a task is called with.
+ * Argument of a task's `run`.
  * @template {Record<string, unknown>} [Values=Record<string, unknown>]
  * @template {keyof Values} [After=keyof Values]
  * @typedef {object} TaskCall
- * @property {Pick<Values, After>} inputs the values of its dependencies by id; undefined for one that
+ * @property {Pick<Values, After>} inputs the values of its dependencies by id; undefined for a task that
  *   failed and has `onFailure: 'continue'`
  * @property {number} attempt from 1
  * @property {AbortSignal} signal aborted when the run is cancelled, and when `timeoutMs` is over
@@ -35,14 +35,14 @@ import { RetryPolicy } from './retry-policy.js';
  * @template {keyof Values & string} [After=keyof Values & string]
  * @typedef {object} TaskOptions
  * @property {readonly After[]} [after] ids of the tasks that it depends on, which may be added later
- * @property {(call: TaskCall<Values, After>) => Values[Id] | PromiseLike<Values[Id]>} run gives the
+ * @property {(call: TaskCall<Values, After>) => Values[Id] | PromiseLike<Values[Id]>} run returns the
  *   task's value
- * @property {number} [timeoutMs] how long one attempt may take; default: no limit. Beyond it the
+ * @property {number} [timeoutMs] time limit of one attempt; default: none. After it the
  *   attempt's signal is aborted, and the attempt fails with ERR_TASK_TIMEOUT, which may be retried
- * @property {import('./retry-policy.js').RetryOptions} [retry] an error's `retryable: false` rules
- *   another attempt out, and its `retryAfterMs` is the least delay, Infinity none at all. `onRetry`
- *   is not called: the `retry` event takes its place
- * @property {'fail' | 'continue'} [onFailure] what a failure without further attempts does to the
+ * @property {import('./retry-policy.js').RetryOptions} [retry] an error's `retryable: false` prevents
+ *   another attempt, and its `retryAfterMs` is the minimum delay (Infinity: no further attempt). `onRetry`
+ *   is not called: use the `retry` event
+ * @property {'fail' | 'continue'} [onFailure] effect of a final failure on the
  *   tasks that depend on this one: `fail` (default) skips them, `continue` runs them without its
  *   value
  */
@@ -55,20 +55,20 @@ import { RetryPolicy } from './retry-policy.js';
 /**
  * @template {Record<string, unknown>} [Values=Record<string, unknown>]
  * @typedef {object} RunOptions
- * @property {number} [concurrency] tasks at once; default 5
+ * @property {number} [concurrency] maximum concurrent tasks; default 5
  * @property {AbortSignal} [signal] cancels the run; the iterator throws its reason
- * @property {boolean} [throwOnFailure] whether the first task that fails for good, without
- *   `onFailure: 'continue'`, cancels the run and makes the iterator throw that task's error after its
+ * @property {boolean} [throwOnFailure] whether the first final failure of a task without
+ *   `onFailure: 'continue'`, cancels the run, and makes the iterator throw the task's error after its
  *   `failed` event; default false
- * @property {(event: TaskEvent<Values>) => void} [onEvent] called with each event as it happens, and
- *   for `started` before the task is called; the iterator gives the event too
+ * @property {(event: TaskEvent<Values>) => void} [onEvent] called with each event when it occurs, and
+ *   for `started` before the task is called; the iterator yields the event as well
  */
 
 /** @typedef {import('./graph-run.js').Task} Task */
 
 const TASK_OPTIONS = Object.freeze(['after', 'run', 'timeoutMs', 'retry', 'onFailure']);
 const RUN_OPTIONS = Object.freeze(['concurrency', 'signal', 'throwOnFailure', 'onEvent']);
-/** Ids that a message about a cycle shows. */
+/** Maximum ids in a message about a cycle. */
 const CYCLE_SHOWN_MAX = 20;
 
 const Fault = nativeNumbers('enums.PlanFault', ['DUPLICATE', 'UNKNOWN', 'CYCLE']);
@@ -103,8 +103,8 @@ function graphError(tasks, [kind, task, place, ...rest]) {
 }
 
 /**
- * A graph of tasks, each of which runs when the tasks it depends on are done, a few at a time. A
- * graph may be run several times; each run begins anew.
+ * A graph of tasks. A task runs when its dependencies are done, a limited number at a time. A
+ * graph may be run several times; each run starts over.
  *
  * Order, slots, retries and their timers are native and run on a reactor; JavaScript calls the tasks
  * and holds their values. Main thread only. A run ends with its last task, with `return()` of its
@@ -128,7 +128,7 @@ export class TaskGraph {
   }
 
   /**
-   * Adds a task, for runs that begin later. `run` and `check` find out whether its dependencies exist
+   * Adds a task, for runs that begin later. `run` and `check` verify that its dependencies exist
    * and its id is unique.
    * @template {keyof Values & string} Id
    * @template {keyof Values & string} [After=never]
@@ -153,7 +153,7 @@ export class TaskGraph {
   }
 
   /**
-   * Throws the error that `run` would be rejected with.
+   * Throws the error with which `run` would reject.
    * @throws {SluiceError} `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` or `ERR_GRAPH_CYCLE`
    */
   check() {
@@ -166,12 +166,12 @@ export class TaskGraph {
    * the run: the signals of running tasks are aborted, and the iterator settles at once, after an
    * abort by throwing the signal's reason.
    *
-   * No event is lost. A slow consumer holds the run back: no attempt is started while more than 1024
-   * events wait to be read. A task's value is held until every task that depends on it has ended and
+   * No event is lost. A slow consumer slows the run: no attempt is started while more than 1024
+   * events wait to be read. A task's value is kept until every task that depends on it has ended and
    * its `complete` event is read.
    * @param {RunOptions<Values>} [options]
-   * @returns {AsyncIterableIterator<TaskEvent<Values>>} its first `next()` rejects for a graph that
-   *   cannot be run: with `ERR_GRAPH_DUPLICATE` (`node`), `ERR_GRAPH_UNKNOWN` (`node`, `dependency`)
+   * @returns {AsyncIterableIterator<TaskEvent<Values>>} its first `next()` rejects for an invalid
+   *   graph: with `ERR_GRAPH_DUPLICATE` (`node`), `ERR_GRAPH_UNKNOWN` (`node`, `dependency`)
    *   or `ERR_GRAPH_CYCLE` (`path`: the ids of the cycle, each before one that depends on it, and the
    *   last before the first)
    */

@@ -32,9 +32,9 @@ const STATUSES = {
 };
 
 /**
- * An error that the API reports within an answer.
+ * An error reported by the API within an answer.
  * @param {any} error
- * @param {readonly string[]} secrets never quoted
+ * @param {readonly string[]} secrets values that are never quoted
  */
 function errorOf(error, secrets) {
   const { message, type } = error ?? {};
@@ -59,20 +59,20 @@ function chatUsage(usage) {
 }
 
 /**
- * Turns the events of one streamed message, or a whole message, into pieces of an answer. Ends with
+ * Converts the events of one streamed message, or a whole message, to pieces of an answer. Ends with
  * `end()`.
  */
 export class MessageDecoder {
   /** Numbers of calls, by the index of their block. @type {Map<number, number>} */
   #calls = new Map();
-  /** Blocks that are given whole, by index: those of tools that the API runs. */
+  /** Blocks passed on as a whole, by index: those of tools run by the API. */
   /** @type {Map<number, {block: Record<string, any>, json: string}>} */
   #others = new Map();
-  /** Blocks of thinking, in their order. @type {Record<string, any>[]} */
+  /** Blocks of thinking, in order. @type {Record<string, any>[]} */
   #thoughts = [];
-  /** Of them, the one of each index that is not over. @type {Map<number, Record<string, any>>} */
+  /** The open ones among them, by index. @type {Map<number, Record<string, any>>} */
   #open = new Map();
-  /** Blocks of thinking that were given whole. */
+  /** Blocks of thinking passed on as a whole. */
   #given = 0;
   /** @type {Record<string, any>} */
   #usage = {};
@@ -89,7 +89,7 @@ export class MessageDecoder {
     this.#secrets = secrets;
   }
 
-  /** Whether the reason of its end is known: nothing is missing. */
+  /** Whether the stop reason is known, so that the answer is complete. */
   get isComplete() {
     return this.#stopReason !== undefined;
   }
@@ -97,7 +97,7 @@ export class MessageDecoder {
   /**
    * @param {any} event parsed
    * @returns {Piece[]}
-   * @throws {import('../shared/errors.js').ProviderError} for an error that the API reports
+   * @throws {import('../shared/errors.js').ProviderError} for an error reported by the API
    */
   take(event) {
     const { type, index } = event ?? {};
@@ -117,13 +117,13 @@ export class MessageDecoder {
       case 'error':
         throw errorOf(event.error, this.#secrets);
       default:
-        // `ping`, `message_stop`, and types to come.
+        // `ping`, `message_stop`, and future types.
         return [];
     }
   }
 
   /**
-   * @param {any} message with all of its content, or its beginning
+   * @param {any} message complete, or its beginning
    * @returns {Piece[]}
    */
   takeMessage(message) {
@@ -142,7 +142,7 @@ export class MessageDecoder {
 
   /**
    * @returns {import('../shared/types.js').ProviderEnd}
-   * @throws {import('../shared/errors.js').ProviderError} for a reason that is none of success
+   * @throws {import('../shared/errors.js').ProviderError} for a stop reason other than success
    */
   end() {
     const rawReason = this.#stopReason ?? '';
@@ -162,7 +162,7 @@ export class MessageDecoder {
     if (typeof sequence === 'string') this.#stopSequence = sequence;
   }
 
-  /** Counts of later events replace those before. @param {any} usage */
+  /** Counts of later events replace earlier ones. @param {any} usage */
   #addUsage(usage) {
     const given = Object.entries(usage ?? {}).filter(([, value]) => value !== null);
     Object.assign(this.#usage, Object.fromEntries(given));
@@ -205,8 +205,8 @@ export class MessageDecoder {
   }
 
   /**
-   * Of one block of thinking the reasoning and the signature say all. Several, and those without a text,
-   * are given whole, too, because the API takes them back only as they were.
+   * A single block of thinking is fully represented by reasoning and signature. Several blocks, and blocks without
+   * text, are also passed on as a whole, because the API accepts them back only unchanged.
    * @param {number} index
    * @returns {Piece[]}
    */

@@ -4,23 +4,23 @@ import { UNNAMED_MODEL } from '../shared/types.js';
 import { resumesWithoutThinking, toAnthropicMessages } from './messages.js';
 
 /**
- * A request whose further members are read by name here.
+ * A request whose `body` is accessed by member name.
  * @typedef {Omit<import('../shared/types.js').ProviderRequest, 'signal' | 'body'> &
  *   {body?: Record<string, any>}} AnthropicRequest
  */
 
 /**
- * Members that a server has refused for a model: they are left out. `budget` and `adaptive` are the two
- * ways to ask for thinking.
+ * Members that a server has refused for a model: they are omitted. `budget` and `adaptive` are the two
+ * ways to request thinking.
  * @typedef {'temperature' | 'top_p' | 'top_k' | 'budget' | 'adaptive'} Refusable
  */
 
-/** The API needs a limit. */
+/** The API requires a limit. */
 const MAX_TOKENS_DEFAULT = 4096;
 
 const BUDGET_MIN = 1024;
 
-/** Tokens of thinking by the effort that a chat request asks for. @type {Record<string, number>} */
+/** Tokens of thinking by the effort of a chat request. @type {Record<string, number>} */
 const BUDGETS = {
   minimal: 1024,
   low: 1024,
@@ -30,12 +30,12 @@ const BUDGETS = {
   max: 32_768,
 };
 
-/** Models that take an effort in place of a budget. */
+/** Models that accept an effort, not a budget. */
 const ADAPTIVE = /claude-(?:(?:opus|sonnet|haiku)-(?:4-[6-9]|[5-9]|\d\d(?!\d))|mythos|fable)/;
 
 /**
- * Members of the chat API without a counterpart: they ask for a way of working, not for another answer,
- * or other code has read them. Every further member is passed on.
+ * Members of the chat API without a counterpart: they change the processing, not the answer,
+ * or other code handles them. All other members are passed on.
  */
 const CHAT_ONLY = new Set([
   ...[
@@ -152,7 +152,7 @@ function thinkingMembers({ model, maxTokens, body = {} }, turns, refused) {
 function samplingMembers({ temperature, body = {} }, refused, thinks) {
   const { top_p: topP, top_k: topK } = body;
   return {
-    // With thinking the API takes no temperature but 1.
+    // With thinking the API accepts only temperature 1.
     ...(temperature !== undefined &&
       !thinks &&
       !refused.has('temperature') && { temperature: Math.min(temperature, 1) }),
@@ -161,7 +161,7 @@ function samplingMembers({ temperature, body = {} }, refused, thinks) {
   };
 }
 
-/** @param {Record<string, any>} body @returns {Record<string, any>} members that the API may know */
+/** @param {Record<string, any>} body @returns {Record<string, any>} members that the API may support */
 function passedMembers(body) {
   const { top_p: _p, top_k: _k, ...rest } = body;
   const members = Object.entries(rest).filter(
@@ -187,7 +187,7 @@ function systemMember(blocks) {
 }
 
 /**
- * A request that came in the format of the API, after the earlier messages of its conversation.
+ * A request in the format of the API, after the earlier messages of its conversation.
  * @param {Record<string, any>} request
  * @param {readonly import('./messages.js').ChatMessage[]} history
  * @returns {Record<string, any>}
@@ -205,11 +205,11 @@ function continued(request, history) {
 }
 
 /**
- * The members that a call asks for and a server may refuse.
+ * The members of a call that a server may refuse.
  * @param {AnthropicRequest} request
  * @param {ReadonlySet<Refusable>} [refused]
  * @returns {{body: Record<string, any>, asks?: 'budget' | 'adaptive'}} `asks`: the way in which the
- *   gateway asked for thinking
+ *   gateway requested thinking
  * @throws {import('../shared/errors.js').ProviderError} for a request that the API cannot express
  */
 export function messagesBody(request, refused = new Set()) {
@@ -217,7 +217,7 @@ export function messagesBody(request, refused = new Set()) {
   const { stop = [], n = 1, body = {} } = request;
   const named = model && model !== UNNAMED_MODEL ? { model } : {};
   if (typeof body.anthropic === 'object' && body.anthropic !== null) {
-    // A request that came in the format of the API.
+    // A request in the format of the API.
     const { max_tokens: given = MAX_TOKENS_DEFAULT } = body.anthropic;
     const asked = continued(body.anthropic, history);
     return { body: { ...asked, ...named, max_tokens: maxTokens ?? given, stream: true } };
@@ -250,7 +250,7 @@ export function messagesBody(request, refused = new Set()) {
       ...toolMembers(body),
       ...(thinking.thinking && { thinking: thinking.thinking }),
       ...(Object.keys(config).length > 0 && { output_config: config }),
-      // The API refuses sequences of white space; the gateway looks for each of them itself.
+      // The API refuses sequences of white space; the gateway itself searches for all of them.
       ...(stops.length > 0 && { stop_sequences: stops }),
       ...samplingMembers(request, refused, asks !== undefined || body.thinking?.type === 'enabled'),
       stream: true,
@@ -259,7 +259,7 @@ export function messagesBody(request, refused = new Set()) {
   };
 }
 
-/** How messages of refusals name what the gateway may leave out. @type {Record<Refusable, RegExp>} */
+/** Patterns in refusals for the members that the gateway may omit. @type {Record<Refusable, RegExp>} */
 const NAMED = {
   temperature: /\btemperature\b/,
   top_p: /\btop_p\b/,
@@ -268,14 +268,14 @@ const NAMED = {
   adaptive: /\bthinking\b|\badaptive\b|\beffort\b|\boutput_config\b/,
 };
 
-/** Refusals that hold for every call of the model. */
+/** Refusals that apply to every call of the model. */
 const LASTING =
   /not (?:supported|permitted|allowed|available)|unsupported|deprecated|extra inputs|unknown|unrecogni/i;
 
 /**
  * @param {string} refusal the text of a 400
  * @param {{body: Record<string, any>, asks?: 'budget' | 'adaptive'}} sent
- * @returns {{member: Refusable, lasts: boolean} | undefined} what to leave out; `lasts`: of every
+ * @returns {{member: Refusable, lasts: boolean} | undefined} the member to omit; `lasts`: for every
  *   later call of the model, too
  */
 export function refusedMemberOf(refusal, { body, asks }) {

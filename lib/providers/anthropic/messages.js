@@ -6,10 +6,10 @@ import { parseExact } from '../../internal/util/exact-json.js';
 /** @typedef {Record<string, any>} Block of the content of a message */
 /** @typedef {{role: 'user' | 'assistant', content: Block[]}} Turn */
 
-/** Stands where the API needs a turn of the user, and the caller gave none. */
+/** Placeholder for a user's turn that the API requires and the caller did not give. */
 const PLACEHOLDER = Object.freeze({ type: 'text', text: '.' });
 
-/** @param {string} what @param {string} param where it is in the request */
+/** @param {string} what @param {string} param its path in the request */
 function unsupported(what, param) {
   const message = `An upstream of the dialect anthropic does not take ${what} (${param})`;
   return requestRefusal(message, { code: 'unsupported_feature', param, elsewhere: true });
@@ -18,12 +18,12 @@ function unsupported(what, param) {
 /** @param {any} part @returns {{cache_control?: object}} */
 const cacheOf = (part) => (part?.cache_control ? { cache_control: part.cache_control } : {});
 
-/** The API takes no other characters in the id of a call. @param {unknown} id */
+/** The API accepts only these characters in the id of a call. @param {unknown} id */
 const callId = (id) => String(id ?? '').replace(/[^\w-]/g, '_') || 'call';
 
 /**
  * @param {string} url
- * @returns {{mediaType: string, data: string, isBase64: boolean} | undefined} undefined: no data URL
+ * @returns {{mediaType: string, data: string, isBase64: boolean} | undefined} undefined: not a data URL
  */
 function readDataUrl(url) {
   const found = /^data:([^;,]*)((?:;[^;,]*)*),/i.exec(url);
@@ -60,7 +60,7 @@ function documentOf(part, at) {
   if (typeof id === 'string') return { type: 'document', source: { type: 'file', file_id: id } };
   const text = data ?? url;
   if (typeof text !== 'string') throw unsupported('a file without data', at);
-  // Some clients send the base64 alone.
+  // Some clients send only the base64 text.
   const source =
     readDataUrl(text) || /^https?:/.test(text) ? text : `data:application/pdf;base64,${text}`;
   return { type: 'document', source: sourceOf(source), ...named };
@@ -121,7 +121,7 @@ function blocksOf(content, at) {
 }
 
 /**
- * The thinking that an earlier answer came with. Without its signature the API refuses it.
+ * The thinking of an earlier answer. The API refuses it without its signature.
  * @param {ChatMessage} message
  * @returns {Block[]}
  */
@@ -142,7 +142,7 @@ function inputOf(json) {
     const value = text.trim() === '' ? {} : parseExact(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // A model may have written anything: the next turn shows it to the model as it was.
+    // A model may have written invalid JSON: the next turn passes it to the model unchanged.
   }
   return { input: text };
 }
@@ -201,7 +201,7 @@ function alternate(turns) {
 }
 
 /**
- * The API refuses a beginning of the answer that ends in white space.
+ * The API refuses a prefilled answer that ends with white space.
  * @param {Turn[]} turns
  */
 function trimEnd(turns) {
@@ -213,7 +213,7 @@ function trimEnd(turns) {
   return rest.length === 0 ? turns.slice(0, -1) : [...turns.slice(0, -1), { role, content: rest }];
 }
 
-/** The results of a turn stand before what else it says. @param {Turn} turn @returns {Turn} */
+/** Puts the results of a turn before its other blocks. @param {Turn} turn @returns {Turn} */
 function resultsFirst({ role, content }) {
   const isResult = (/** @type {Block} */ { type }) => type === 'tool_result';
   if (role !== 'user' || !content.some(isResult)) return { role, content };
@@ -225,8 +225,8 @@ function resultsFirst({ role, content }) {
 
 /**
  * @param {readonly ChatMessage[]} messages
- * @returns {{system: Block[], messages: Turn[]}} text of the system apart, wherever it stood
- * @throws {import('../shared/errors.js').ProviderError} for a part that the API has no block for
+ * @returns {{system: Block[], messages: Turn[]}} the system's text separately, from any position
+ * @throws {import('../shared/errors.js').ProviderError} for a part without a corresponding block in the API
  */
 export function toAnthropicMessages(messages) {
   /** @type {Block[]} */
@@ -244,7 +244,7 @@ export function toAnthropicMessages(messages) {
 
 /**
  * @param {readonly Turn[]} turns
- * @returns {boolean} whether the model is to go on after results of calls that it made without thinking
+ * @returns {boolean} whether the model continues after results of calls that it made without thinking
  */
 export function resumesWithoutThinking(turns) {
   const last = turns.at(-1);

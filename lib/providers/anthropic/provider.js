@@ -37,17 +37,17 @@ import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 
 const VERSION = '2023-06-01';
 
-/** Characters of one event, and of a whole answer. */
+/** Maximum characters of one event, and of a whole answer. */
 const EVENT_CHARS_MAX = 16 * 1024 * 1024;
-/** Bytes of the body of a refusal. */
+/** Maximum bytes read of the body of a refusal. */
 const REFUSAL_BYTES_MAX = 64 * 1024;
 
 /**
- * The provider for Anthropic's Messages API. Chat requests are converted; one that came in the format of
- * the API is sent as it is. Yields text, `{reasoning}`, `{tool_call}` and `{extra}`: the signature of
- * thinking, redacted thinking, citations, and the blocks of tools that the API runs.
+ * The provider for Anthropic's Messages API. Chat requests are converted; a request in the format of
+ * the API is sent unchanged. Yields text, `{reasoning}`, `{tool_call}` and `{extra}`: the signature of
+ * thinking, redacted thinking, citations, and the blocks of tools run by the API.
  *
- * If a server refuses a member that the gateway can do without, the call is repeated without it;
+ * If a server refuses a dispensable member, the call is repeated without it;
  * refusals are remembered by model.
  */
 export class AnthropicProvider {
@@ -187,7 +187,7 @@ export class AnthropicProvider {
   }
 
   /**
-   * @param {PulledAnswer} answer with a successful head
+   * @param {PulledAnswer} answer whose head reports success
    * @param {import('./pulled-answer.js').AnswerHead} head
    * @returns {AsyncGenerator<Piece, any, void>}
    */
@@ -252,7 +252,7 @@ export class AnthropicProvider {
 }
 
 /**
- * The betas of the API that a caller asks for; members of its body may need them.
+ * The betas of the API requested by a caller; members of its body may need them.
  * @param {Record<string, any>} [body]
  * @returns {Record<string, string>}
  */
@@ -272,7 +272,7 @@ function parseJson(text) {
 /**
  * @param {PulledAnswer} answer
  * @param {number} bytesMax
- * @returns {Promise<string>} as far as it came
+ * @returns {Promise<string>} the part received so far
  */
 async function readBody(answer, bytesMax) {
   const chunks = [];

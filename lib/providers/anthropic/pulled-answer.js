@@ -3,30 +3,30 @@
 /** @typedef {import('../../internal/native/relay-types.js').TransferEnd} TransferEnd */
 
 /**
- * What a call has brought: its head, a piece of its body, or its end. `closed`: the answer is not wanted
- * any more.
+ * One step of a call: its head, a piece of its body, or its end. `closed`: the answer is no longer
+ * needed.
  * @typedef {{head: AnswerHead, bytes?: undefined, end?: undefined}
  *   | {bytes: Uint8Array, head?: undefined, end?: undefined}
  *   | {end: TransferEnd | 'closed', name: string, head?: undefined, bytes?: undefined}} Step
  */
 
-/** Time in which the rest of a complete answer should have come. */
+/** Time limit for the rest of a complete answer. */
 const REST_MS = 1000;
 
 /**
- * The answer of an HTTP call, step by step: the call reads the next piece once the reader asks for it.
+ * The answer of an HTTP call, step by step: the call reads the next piece when the reader requests it.
  * One reader. `close()` ends the call at once, in any phase.
  * @implements {AnswerFeed}
  */
 export class PulledAnswer {
   over = false;
-  /** Whether `finish` was called: nothing more is wanted, and the call ends by itself. */
+  /** Whether `finish` was called: no more steps are needed, and the call ends by itself. */
   isFinished = false;
   /** @type {Step[]} */
   #steps = [];
   /** @type {((step: Step) => void) | undefined} */
   #reader;
-  /** @type {Step | undefined} the last one */
+  /** @type {Step | undefined} the last step */
   #ended;
   #onOver = () => {};
   #onTaken = () => {};
@@ -58,7 +58,7 @@ export class PulledAnswer {
     this.#push(this.#ended);
   }
 
-  /** @returns {Promise<Step>} the next one; after the end that again */
+  /** @returns {Promise<Step>} the next step; after the end always the end */
   async next() {
     this.#onTaken();
     if (this.over) return { end: 'closed', name: '' };
@@ -71,7 +71,7 @@ export class PulledAnswer {
   }
 
   /**
-   * Ends the reading after a complete answer. What is left of the body is read, for a second at most, so
+   * Ends the reading after a complete answer. The rest of the body is read, for up to a second, so
    * that the connection can be used again.
    */
   finish() {

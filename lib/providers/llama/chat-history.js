@@ -12,13 +12,13 @@ import { textOf } from '../shared/messages.js';
  * @typedef {object} Tools that the model may call
  * @property {import('node-llama-cpp').ChatModelFunctions} functions by name
  * @property {boolean} isForced whether the answer begins with a call
- * @property {number} [callsMax] default: as many as the model makes
+ * @property {number} [callsMax] default: unlimited
  */
 
-/** Names that a grammar may have. */
+/** Valid names in a grammar. */
 const NAME = /^[\w.:/-]{1,128}$/;
 
-/** @param {string} json @returns {unknown} the text itself where it is no JSON */
+/** @param {string} json @returns {unknown} the text itself if it is not JSON */
 function parsed(json) {
   try {
     return JSON.parse(json);
@@ -27,7 +27,7 @@ function parsed(json) {
   }
 }
 
-/** @param {any} call of an assistant's message @returns {HistoryCall} its result comes later */
+/** @param {any} call of an assistant's message @returns {HistoryCall} a call, whose result follows later */
 function historyCall({ function: called }) {
   const { name, arguments: given = '{}' } = called ?? {};
   const params = typeof given === 'string' ? parsed(given || '{}') : given;
@@ -35,7 +35,7 @@ function historyCall({ function: called }) {
 }
 
 /**
- * The response of the model that the next message of the assistant belongs to: the one before, where that
+ * The model's response to which the assistant's next message belongs: the previous one if it
  * ends with calls and their results.
  * @param {HistoryItem[]} items receives a new one
  * @returns {import('node-llama-cpp').ChatModelResponse['response']}
@@ -52,7 +52,7 @@ function responseOf(items) {
 
 /**
  * @param {readonly ChatMessage[]} messages
- * @returns {HistoryItem[]} the last one is the response that the model is to give, or to continue
+ * @returns {HistoryItem[]} the last item is the response that the model starts or continues
  */
 export function historyOf(messages) {
   /** @type {HistoryItem[]} */
@@ -80,7 +80,7 @@ export function historyOf(messages) {
       const call = open.get(key);
       open.delete(key);
       if (call !== undefined) call.result = parsed(text);
-      // The result of a call that the history does not have.
+      // The result of a call that is missing in the history.
       else items.push({ type: 'user', text });
     } else if (role === 'system' || role === 'developer') items.push({ type: 'system', text });
     else items.push({ type: 'user', text });
@@ -107,7 +107,7 @@ function listOf(given, param) {
   throw requestRefusal(`${param} must be an array.`, { code: 'invalid_type', param });
 }
 
-/** @param {any} given @param {string} at @returns {any} the same */
+/** @param {any} given @param {string} at @returns {any} the same value */
 function named(given, at) {
   if (typeof given?.name === 'string' && NAME.test(given.name)) return given;
   const param = `${at}.name`;
@@ -119,7 +119,7 @@ function named(given, at) {
  * @param {any} choice `tool_choice` or `function_call` of a request
  * @param {string} param its name
  * @param {readonly string[]} names of the functions
- * @returns {{names: readonly string[], isForced: boolean}} those that may be called
+ * @returns {{names: readonly string[], isForced: boolean}} the callable functions
  */
 function chosen(choice, param, names) {
   if (choice === undefined || choice === null || choice === 'auto') {
@@ -141,8 +141,8 @@ function chosen(choice, param, names) {
 
 /**
  * @param {Record<string, any>} body members of the request that the gateway does not interpret
- * @returns {Tools | undefined} undefined: the model may call none
- * @throws {import('../shared/errors.js').ProviderError} that names the member
+ * @returns {Tools | undefined} undefined: the model may not call functions
+ * @throws {import('../shared/errors.js').ProviderError} naming the member
  */
 export function toolsOf(body) {
   const { tools, functions, tool_choice: choice, function_call: older } = rounded(body);

@@ -5,7 +5,7 @@
 /** A character has at most four bytes, so at most four byte tokens wait for its end. */
 const CHARACTER_TOKENS_MAX = 4;
 
-/** Turns tokens into text, whole characters only. */
+/** Converts tokens to text, in whole characters only. */
 export class Speller {
   #model;
   /** The last converted tokens: they determine a leading space. @type {Token[]} */
@@ -13,7 +13,10 @@ export class Speller {
   /** @type {Token[]} */
   #held = [];
 
-  /** @param {{detokenize: import('node-llama-cpp').LlamaModel['detokenize']}} model @param {Token[]} before the prompt */
+  /**
+   * @param {{detokenize: import('node-llama-cpp').LlamaModel['detokenize']}} model
+   * @param {Token[]} before the prompt
+   */
   constructor(model, before) {
     this.#model = model;
     this.#before = before.slice(-CHARACTER_TOKENS_MAX);

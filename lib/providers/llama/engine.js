@@ -16,7 +16,7 @@ import { StopFilter } from '../shared/stop-filter.js';
 /** @typedef {import('node-llama-cpp').Token} Token */
 /** @typedef {import('node-llama-cpp').LlamaContextSequence} Sequence */
 
-/** llama.cpp's own defaults; a temperature of 0 always takes the most likely token. */
+/** llama.cpp's own defaults; a temperature of 0 always selects the most likely token. */
 const SAMPLING = Object.freeze({ temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 });
 
 /** A long prompt is evaluated in parts of this many tokens; aborts take effect between two. */
@@ -53,7 +53,7 @@ async function importEngine() {
  * @typedef {object} EngineOptions
  * @property {string} modelPath
  * @property {number} sequences texts generated in parallel
- * @property {number} [contextSize] tokens per sequence; by default as memory allows, at most 4096
+ * @property {number} [contextSize] tokens per sequence; default: limited by memory, at most 4096
  * @property {false | 'auto' | 'cuda' | 'vulkan' | 'metal'} gpu
  * @property {number} [threads] default: number of math cores minus one
  */
@@ -100,7 +100,7 @@ export class LlamaEngine {
         sequences,
         contextSize: contextSize ?? { max: Math.min(4096, model.trainContextSize) },
         // The threads of an evaluation wait for one another in a busy loop. With one thread per
-        // core, each time slice that Node takes would stall all of them.
+        // core, each time slice used by Node would stall all of them.
         threads: threads ?? Math.max(1, llama.cpuMathCores - 1),
       });
       return new LlamaEngine(module, llama, model, context);
@@ -177,9 +177,9 @@ export class LlamaEngine {
   }
 
   /**
-   * A prompt without tools is continued as it is; messages go through the model's own chat template.
+   * A prompt without tools is continued directly; messages go through the model's own chat template.
    * @param {ProviderRequest} request
-   * @param {import('./chat-history.js').Tools} [tools] that the template describes
+   * @param {import('./chat-history.js').Tools} [tools] tools described by the template
    * @returns {{tokens: Token[], stops: string[], history: import('node-llama-cpp').ChatHistoryItem[]}}
    */
   #tokenize({ prompt = '', messages, stop = [] }, tools) {
@@ -225,7 +225,7 @@ function samplingOf({ temperature = SAMPLING.temperature, body = {} }) {
     topK: number('top_k', SAMPLING.topK),
     topP: number('top_p', SAMPLING.topP),
     minP: number('min_p', SAMPLING.minP),
-    // The engine takes 32 bits; without a seed the time is one.
+    // The engine accepts 32 bits; without a seed it uses the time.
     ...(Number.isInteger(body.seed) && { seed: Number(body.seed) >>> 0 }),
   };
 }

@@ -17,10 +17,10 @@ const asError = (error) => (error instanceof Error ? error : new Error(String(er
  * every run has ended, or at once on return() or an abort.
  *
  * Each run is the async generator of one request. The next piece of a run is requested only after
- * the consumer has taken the last, so a consumer that stops pulling stops all runs, one piece ahead.
+ * the consumer has taken the previous one, so a consumer that stops pulling stops all runs, one piece ahead.
  * @param {ProviderRequest[]} requests
  * @param {AbortSignal[]} signals each aborts the whole batch
- * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start makes one run; its
+ * @param {(request: ProviderRequest, signal: AbortSignal) => Generation} start creates one run; its
  *   signal aborts when its request, the batch or the iteration ends, and the run must then settle
  *   all its waits
  * @returns {AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>}
@@ -35,7 +35,7 @@ class MergedRuns {
   #runs;
   /** Events not requested yet, at most one per run. @type {BatchEvent[]} */
   #ready = [];
-  /** Runs whose text was taken, to be pulled at the next next(). @type {number[]} */
+  /** Runs whose text was taken, to pull at the next next(). @type {number[]} */
   #taken;
   /** Pending calls of next(). @type {((result: IteratorResult<BatchEvent>) => void)[]} */
   #waiters = [];

@@ -1,16 +1,16 @@
 /**
- * JSON Schemas of parameters, as node-llama-cpp makes grammars of them. It takes what it does not know for
- * `null`; here that becomes any value. Pure functions.
+ * JSON Schemas of parameters, in the form from which node-llama-cpp makes grammars. It converts unknown keywords to
+ * `null`; this file converts them to any value. Pure functions.
  */
 
 /** @typedef {Record<string, any>} Schema */
 
-/** Sizes that llama.cpp's grammars take; larger ones are left out. */
+/** Maximum sizes in llama.cpp's grammars; larger ones are omitted. */
 const REPETITIONS_MAX = 1000;
 const FORMATS = new Set(['date-time', 'time', 'date']);
 const SCALARS = new Set(['string', 'number', 'integer', 'boolean', 'null']);
 const ANY_OBJECT = Object.freeze({ type: 'object', additionalProperties: true });
-/** Any value. The length of `oneOf` makes no difference to the model's text. @type {Schema} */
+/** Any value. The length of `oneOf` does not affect the model's text. @type {Schema} */
 const ANY = Object.freeze({
   oneOf: [{ type: ['string', 'number', 'boolean', 'null'] }, ANY_OBJECT, { type: 'array' }],
 });
@@ -18,7 +18,7 @@ const ANY = Object.freeze({
 /** @param {unknown} value @returns {value is Schema} */
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** @param {unknown} value @returns {boolean} whether the grammar takes it literally */
+/** @param {unknown} value @returns {boolean} whether the grammar accepts it as a literal */
 const isScalar = (value) =>
   value === null || ['string', 'number', 'boolean'].includes(typeof value);
 
@@ -33,7 +33,7 @@ function objectOf(schema) {
   const { properties, additionalProperties: more } = schema;
   const known = isObject(properties) ? Object.entries(properties) : [];
   const fields = Object.fromEntries(known.map(([name, each]) => [name, converted(each)]));
-  // Without properties any are meant; beside some, further ones are rarely.
+  // Without `properties` any property is allowed; further ones beside given `properties` are rare.
   const others = isObject(more) ? converted(more) : (more ?? known.length === 0);
   return {
     type: 'object',
@@ -76,7 +76,7 @@ function typesOf({ type, properties, items }) {
   return isObject(items) ? ['array'] : [];
 }
 
-/** @param {Schema[]} all of `allOf` @returns {Schema} one that has the members of all */
+/** @param {Schema[]} all of `allOf` @returns {Schema} a schema with the members of all */
 function joined(all) {
   return all.reduce((whole, part) => ({
     ...whole,
@@ -130,7 +130,7 @@ function resolved(node, names) {
 
 /**
  * @param {unknown} parameters of a tool
- * @returns {Schema | undefined} of an object; undefined: the tool has no parameters
+ * @returns {Schema | undefined} schema of an object; undefined: the tool has no parameters
  */
 export function parameterSchema(parameters) {
   if (!isObject(parameters)) return undefined;

@@ -10,7 +10,7 @@ const closedError = () => new SluiceError('ERR_PROVIDER_CLOSED', 'The provider i
  */
 
 /**
- * Lends the sequences of one context, first come, first served. Main thread only; close() ends it.
+ * Lends the sequences of one context, in order of arrival. Main thread only; close() ends it.
  * @template {Disposable} T
  */
 export class SequencePool {

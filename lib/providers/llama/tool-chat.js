@@ -1,6 +1,6 @@
 /**
  * An answer in which the model may call functions: node-llama-cpp's own function calling, whose grammars
- * make each call whole and valid. It gives its pieces by callbacks; this file makes them a generator.
+ * make each call complete and valid. It passes pieces to callbacks; this file converts them to a generator.
  */
 import { linkSignals } from '../../internal/util/abort.js';
 import { StopFilter } from '../shared/stop-filter.js';
@@ -11,7 +11,7 @@ import { StopFilter } from '../shared/stop-filter.js';
 /** @typedef {import('node-llama-cpp').LlamaChatResponseFunctionCallParamsChunk} ParamsChunk */
 /** @typedef {import('node-llama-cpp').LlamaChatResponseChunk} TextChunk */
 
-/** Thrown by the engine's context shift: the answer ends where the context is full. */
+/** Thrown by the engine's context shift: the answer ends when the context is full. */
 class ContextFull extends Error {}
 
 /**
@@ -36,13 +36,13 @@ function forcingCalls({ LlamaText }, wrapper) {
   });
 }
 
-/** Pieces on their way from callbacks to a generator. They are at most as many as the context's tokens. */
+/** Queue of pieces from callbacks to a generator, bounded by the number of the context's tokens. */
 class Pieces {
   /** @type {AnswerPiece[]} */
   #ready = [];
   #wake = () => {};
   #filter;
-  /** The number of the call that is open; -1: none. */
+  /** The number of the open call; -1: none. */
   #call = -1;
   /** White space that may be the end of the open call's arguments. */
   #space = '';
@@ -68,7 +68,7 @@ class Pieces {
     if (said !== '') this.#put(said);
   }
 
-  /** Text that could have become a stop string. */
+  /** Text that could be the beginning of a stop string. */
   flush() {
     const held = this.#filter.flush();
     if (held !== '') this.#put(held);
@@ -92,7 +92,7 @@ class Pieces {
     if (text !== '') this.#put({ tool_call: { index, arguments: text } });
   }
 
-  /** @param {Promise<unknown>} done settles when no further piece comes */
+  /** @param {Promise<unknown>} done settles when there are no further pieces */
   async *drain(done) {
     let isOver = false;
     const end = () => {
@@ -129,7 +129,7 @@ class Pieces {
  * @param {ChatWrapper} wrapper of the model
  * @param {import('node-llama-cpp').LlamaContextSequence} sequence without any tokens
  * @param {ToolWork} work
- * @returns {AsyncGenerator<AnswerPiece, ProviderEnd | undefined, void>} ends early when it is returned
+ * @returns {AsyncGenerator<AnswerPiece, ProviderEnd | undefined, void>} ends early at `return()`
  */
 export async function* answerWithTools(module, wrapper, sequence, work) {
   const { history, tools, tokensMax, stops, sampling, signal } = work;
@@ -148,7 +148,7 @@ export async function* answerWithTools(module, wrapper, sequence, work) {
     documentFunctionParams: true,
     maxParallelFunctionCalls: tools.callsMax,
     maxTokens: tokensMax,
-    // As in answers without tools.
+    // Same as in answers without tools.
     repeatPenalty: false,
     contextShift: {
       strategy() {
@@ -163,7 +163,7 @@ export async function* answerWithTools(module, wrapper, sequence, work) {
     },
     onFunctionCallParamsChunk: (chunk) => pieces.takeParams(chunk),
     onFunctionCall({ functionName }) {
-      // Of a function without parameters nothing came before.
+      // For a function without parameters nothing was sent before.
       pieces.open(calls, functionName);
       calls += 1;
     },
@@ -200,7 +200,7 @@ async function reasonOf(answer, signal) {
     return metadata;
   } catch (error) {
     if (error instanceof ContextFull) return { stopReason: 'maxTokens' };
-    // An abort before the first token.
+    // The abort came before the first token.
     if (signal.aborted) return { stopReason: 'abort' };
     throw error;
   }

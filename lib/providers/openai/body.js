@@ -12,7 +12,7 @@ const SWAPPED_MEMBERS = ['stream_options', 'max_tokens', 'max_completion_tokens'
 
 /**
  * The members of a body that the server may refuse: the call is then repeated without them, or with
- * another one instead.
+ * a replacement.
  * @param {Record<string, unknown>} body
  * @param {ReadonlySet<SwappedMember>} refused so far
  */
@@ -32,8 +32,8 @@ function promptOf({ prompt, promptIds, messages }) {
 }
 
 /**
- * The limit of the answer, under a name that the server has not refused; a server that refuses both
- * gets none.
+ * The limit of the answer, under a name that the server has not refused; for a server that refuses both
+ * there is none.
  * @param {OpenAiRequest} request
  * @param {ReadonlySet<SwappedMember>} refused
  */
@@ -45,7 +45,7 @@ function limitMembers({ maxTokens, limitName = 'max_tokens', body = {} }, refuse
 }
 
 /**
- * @param {Record<string, any>} body as the caller gave it
+ * @param {Record<string, any>} body given by the caller
  * @param {ReadonlySet<SwappedMember>} refused
  * @returns {Record<string, any>} without the members that the server has refused
  */
@@ -63,7 +63,7 @@ function accepted(body, refused) {
  */
 function sharedMembers(request, refused) {
   const { model, temperature, stop = [], n } = request;
-  // A request in Anthropic's form also carries that, for such an upstream.
+  // A request in Anthropic's format also contains the original, for such an upstream.
   const { anthropic: _anthropic, anthropic_beta: _beta, ...own } = request.body ?? {};
   const body = accepted(own, refused);
   return {
@@ -83,7 +83,7 @@ function sharedMembers(request, refused) {
 /**
  * @param {'chat' | 'completions'} mode
  * @param {readonly OpenAiRequest[]} members requests of one call
- * @param {ReadonlySet<SwappedMember>} refused members that the server does not take
+ * @param {ReadonlySet<SwappedMember>} refused members refused by the server
  * @returns {Record<string, unknown>}
  */
 export function callBody(mode, members, refused) {
@@ -95,12 +95,12 @@ export function callBody(mode, members, refused) {
 }
 
 /**
- * The strings that end the text of requests that share a call, also if the server ignores them.
+ * The strings that end the text of requests that share a call, also for servers that ignore them.
  * @param {OpenAiRequest} request
  * @returns {string[]}
  */
 export function stopsOf({ stop = [], body }) {
-  // vLLM then writes the stop string, as the caller wants.
+  // vLLM then writes the stop string, as requested by the caller.
   return body?.include_stop_str_in_output === true ? [] : [...stop];
 }
 
@@ -118,7 +118,7 @@ export function groupRequests(requests, shardOf) {
   const groups = new Map();
   requests.forEach((request, index) => {
     const { promptIds, n = 1 } = request;
-    // One array holds texts or token ids, not both.
+    // An array has either texts or token ids.
     const own = n > 1 ? index : null; // its answers end together
     const parts = [shardOf(index), promptIds === undefined, own, sharedMembers(request, NONE)];
     const key = stringifyExact(parts);

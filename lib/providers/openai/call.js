@@ -13,7 +13,7 @@
  * @property {string} path
  * @property {Record<string, string>} headers
  * @property {string} body
- * @property {number} idleMs longest wait for the next byte, from the start on; time in which the
+ * @property {number} idleMs longest wait for the next byte, from the start; time in which the
  *   relay has no room does not count
  */
 
@@ -25,7 +25,7 @@ function codeOf(error) {
   return typeof code === 'string' && /^\w{1,60}$/.test(code) ? code : '';
 }
 
-/** @param {unknown} error whether it means that the peer does not speak HTTP */
+/** @param {unknown} error whether the peer does not use HTTP */
 function isProtocolError(error) {
   const { name, message } = /** @type {Error} */ (error);
   if (codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW') return true;
@@ -163,7 +163,7 @@ class Call {
     this.#timer = setTimeout(() => {
       if (this.#waits % 2 === 0) return;
       const waits = this.#waits;
-      // A busy event loop runs its timers before it reads its sockets: check once more after that.
+      // A busy event loop runs its timers before it reads its sockets: check again after that.
       setImmediate(() => {
         if (this.#waits !== waits || this.#over) return;
         this.#silent = true;

@@ -1,7 +1,7 @@
 import { undici } from '../../internal/util/packages.js';
 import { SocketInput } from './socket-input.js';
 
-// Clients beyond this many idle ones are dropped; their sockets would soon time out anyway.
+// Clients beyond this many idle ones are dropped; their sockets would soon time out.
 const IDLE_MAX = 256;
 
 // Maximum bytes buffered between the kernel and the decoder while the consumer is not reading.
@@ -71,7 +71,7 @@ class Connection {
   get isSilent() {
     const socket = this.#socket;
     if (socket === undefined || socket.destroyed || socket.readableLength > 0) return false;
-    // Also a byte that the parser skips, such as an empty line, belongs to no answer.
+    // Even bytes that the parser skips, such as empty lines, belong to no answer.
     return socket.bytesRead === this.#bytesReadAtRelease;
   }
 
@@ -119,7 +119,7 @@ export class UpstreamConnections {
 
   /**
    * A connection for one call.
-   * @returns {Connection | Promise<Connection>} the idle one used last that is open and silent, or
+   * @returns {Connection | Promise<Connection>} the most recently used idle connection that is open and silent, or
    *   a new one
    */
   borrow() {

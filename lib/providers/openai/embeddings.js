@@ -12,13 +12,13 @@ import { stringifyExact } from '../../internal/util/exact-json.js';
 /** @typedef {import('../shared/types.js').EmbeddingCall} EmbeddingCall */
 /** @typedef {import('../shared/types.js').EmbeddingAnswer} EmbeddingAnswer */
 
-/** 2048 vectors of 4096 numbers in decimal. */
+/** Size of 2048 vectors of 4096 decimal numbers. */
 const BODY_BYTES_MAX = 256 * 2 ** 20;
 const ERROR_BYTES_MAX = 64 * 1024;
 
 /**
  * @param {unknown} error
- * @returns {string} the system's name of it
+ * @returns {string} the system's error code
  */
 function codeOf(error) {
   const { code } = /** @type {{code?: unknown}} */ (error ?? {});
@@ -55,7 +55,7 @@ function parseAnswer(text, count) {
   }
   const embeddings = Array.from({ length: count });
   const data = Array.isArray(json?.data) ? json.data : [];
-  // Some servers leave the index out.
+  // Some servers omit the index.
   data.forEach((/** @type {any} */ each, /** @type {number} */ i) => {
     embeddings[each?.index ?? i] = each?.embedding;
   });
@@ -79,7 +79,7 @@ function parseAnswer(text, count) {
  * @param {Record<string, unknown>} call.body
  * @param {number} call.count inputs of the call
  * @param {number} call.idleMs longest silence of the upstream
- * @param {readonly string[]} call.secrets never quoted
+ * @param {readonly string[]} call.secrets values that are never quoted
  * @param {AbortSignal} signal closes the connection
  * @returns {Promise<EmbeddingAnswer>}
  * @throws {import('../shared/errors.js').ProviderError}

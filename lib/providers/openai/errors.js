@@ -11,11 +11,9 @@ export function invalidResponse(what) {
 
 /** @param {unknown} [cause] */
 export function protocolError(cause) {
-  return new ProviderError(
-    'upstream_invalid_response',
-    'The upstream does not speak HTTP properly',
-    { cause },
-  );
+  return new ProviderError('upstream_invalid_response', 'The upstream sent invalid HTTP', {
+    cause,
+  });
 }
 
 /**
@@ -23,10 +21,14 @@ export function protocolError(cause) {
  * @param {unknown} [cause]
  */
 export function disconnectedError(cause) {
-  return new ProviderError('upstream_disconnected', 'The upstream broke off its answer', {
-    cause,
-    retryable: true,
-  });
+  return new ProviderError(
+    'upstream_disconnected',
+    'The upstream closed the connection during its answer',
+    {
+      cause,
+      retryable: true,
+    },
+  );
 }
 
 /**
@@ -61,19 +63,19 @@ export function incompleteError(isEmpty) {
 }
 
 /**
- * Every call would give as few.
- * @param {string} given of how many: "1 of 3"
+ * A retry would return the same number.
+ * @param {string} given for example "1 of 3"
  */
 export function choicesError(given) {
   return new ProviderError(
     'upstream_incomplete',
-    `The upstream gave ${given} choices: it does not take n for this model`,
+    `The upstream returned ${given} choices: it does not support n for this model`,
   );
 }
 
 /**
  * @param {string} encoding of the body
- * @param {readonly string[]} secrets never quoted
+ * @param {readonly string[]} secrets values that are never quoted
  */
 export function encodingError(encoding, secrets) {
   return invalidResponse(
@@ -84,7 +86,7 @@ export function encodingError(encoding, secrets) {
 /**
  * A finish reason other than success.
  * @param {string} reason
- * @param {readonly string[]} secrets never quoted
+ * @param {readonly string[]} secrets values that are never quoted
  */
 export function finishError(reason, secrets) {
   return new ProviderError(
@@ -97,7 +99,7 @@ export function finishError(reason, secrets) {
 /**
  * Error for a content type other than an event stream.
  * @param {string} contentType
- * @param {readonly string[]} secrets never quoted
+ * @param {readonly string[]} secrets values that are never quoted
  */
 export function contentTypeError(contentType, secrets) {
   return invalidResponse(`${quoteUpstream(contentType, secrets)} in place of an event stream`);
@@ -117,15 +119,15 @@ const PASSING_TYPES =
 /** Types and codes of refused credentials. */
 const REFUSED_TYPES = /authentication_error|permission_error|invalid_api_key|unauthorized/i;
 
-/** Types and codes of a request that no upstream accepts. */
+/** Types and codes for requests that no upstream accepts. */
 const REQUEST_TYPES =
   /invalid_request|invalid_argument|not_found|context_length|content_filter|content_policy|too_large/i;
 
 /**
- * An error object inside an answer. Without a hint that the request is at fault, another upstream may
+ * An error object inside an answer. Unless it blames the request, another upstream may
  * answer it.
  * @param {{message: unknown, code: unknown, type: unknown}} error
- * @param {readonly string[]} secrets never quoted
+ * @param {readonly string[]} secrets values that are never quoted
  */
 export function reportedError({ message, code, type }, secrets) {
   const said = [message, code, type].map((text) => quoteUpstream(text, secrets)).find(Boolean);
@@ -176,7 +178,7 @@ function messageIn(json) {
 
 /**
  * The message of an error body: an object, an array of one (Gemini), or a line of plain text.
- * @param {string} body as far as it was read
+ * @param {string} body the part that was read
  */
 function messageOf(body) {
   try {
@@ -197,10 +199,10 @@ function redirectTarget(location) {
 }
 
 /**
- * What an upstream says of a refused call, for clients that act on it.
+ * Details of an upstream's refusal, for clients that react to it.
  * @param {number} status
- * @param {string} body as far as it was read
- * @param {readonly string[]} secrets never quoted
+ * @param {string} body the part that was read
+ * @param {readonly string[]} secrets values that are never quoted
  * @returns {import('../shared/errors.js').UpstreamRefusal}
  */
 function saidBy(status, body, secrets) {
@@ -237,8 +239,8 @@ function errorObjectOf(body) {
  * The error for a status other than success, with the upstream's own words.
  * @param {number} status
  * @param {Headers} headers
- * @param {string} body as far as it was read
- * @param {readonly string[]} secrets never quoted
+ * @param {string} body the part that was read
+ * @param {readonly string[]} secrets values that are never quoted
  */
 export function statusError(status, headers, body, secrets) {
   const error = errorOfStatus(status, headers, body, secrets);
@@ -299,7 +301,7 @@ function single(header) {
 }
 
 /**
- * The member of a request that its refusal names.
+ * The member of a request named in its refusal.
  * @template {string} T
  * @param {string} refusal the body of a 400 or 422
  * @param {readonly T[]} members members that may be omitted

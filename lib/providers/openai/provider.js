@@ -53,7 +53,7 @@ const MODELS_MAX = 1000;
  * split back into requests; requests of one batch whose bodies differ in more than the prompt cannot
  * share a call, so a batch makes one call for each distinct body.
  *
- * The members that the gateway does not interpret go into the body as they are.
+ * Members that the gateway does not interpret are copied into the body unchanged.
  *
  * Token counts are requested with `stream_options.include_usage`. If a server refuses that member,
  * the call is repeated without it; if it refuses the caller's name of the limit, `max_tokens` or
@@ -81,7 +81,7 @@ export class OpenAiProvider {
   #secrets;
   #mode;
   #idleMs;
-  /** Models whose embeddings the server gives as numbers alone. @type {Set<string>} */
+  /** Models for which the server returns embeddings only as numbers. @type {Set<string>} */
   #floats = new Set();
   /** @type {RefusedMembers<SwappedMember>} */
   #refused = new RefusedMembers();
@@ -125,7 +125,7 @@ export class OpenAiProvider {
    * @param {readonly OpenAiRequest[]} requests
    * @param {object} to
    * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
-   * @param {readonly number[]} to.handles the requests' jobs; one that ends closes its answer
+   * @param {readonly number[]} to.handles the requests' jobs; the end of a job closes its answer
    * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
    * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
    *   called for each request that failed; its job has not ended
@@ -140,7 +140,7 @@ export class OpenAiProvider {
   }
 
   /**
-   * Asks for base64, which is exact and a third of the bytes; of a server that refuses it, for numbers.
+   * Requests base64, which is exact and needs a third of the bytes; numbers if the server refuses base64.
    * @param {import('../shared/types.js').EmbeddingCall} call
    * @param {{signal: AbortSignal, onCall?: import('../shared/types.js').OnCall}} options
    * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
@@ -176,14 +176,14 @@ export class OpenAiProvider {
   }
 
   /**
-   * The models that the server lists; with the option `model` that one.
+   * The models that the server lists; with the option `model` only that model.
    * @returns {Promise<readonly import('../shared/model-list.js').ListedModel[]>} never rejects
    */
   listModels() {
     return this.#list.models();
   }
 
-  /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: it lists its models */
+  /** @returns {Promise<import('../shared/types.js').UpstreamProblem[]>} empty: the server lists its models */
   check() {
     return this.#list.check(this.name);
   }

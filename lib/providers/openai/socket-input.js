@@ -9,9 +9,9 @@ const PIECE_BYTES = 16 * 1024;
 /**
  * The input of a socket that undici reads. Main thread only; lives as long as its socket.
  *
- * It comes in pieces. Where the reader of an answer pauses, undici puts the rest of what it read back,
- * and reads all that waits when the reader goes on. Such a read makes Node fetch 64 KiB from the kernel,
- * however much waits: what waited grew with each pause, without bound, and was copied at each.
+ * The input arrives in pieces. If the reader of an answer pauses, undici puts the rest of its input back,
+ * and reads everything when the reader continues. Such a read makes Node fetch 64 KiB from the kernel,
+ * regardless of the bytes already waiting, which would grow without bound and be copied at each pause.
  *
  * `100 Continue` is filtered out: any server may send it (RFC 9110, 15.2), but undici then ends the
  * connection.

@@ -1,20 +1,20 @@
-/** Failures in a row after which a circuit opens. */
+/** Consecutive failures after which a circuit opens. */
 const FAILURES_MAX = 3;
 const OPEN_MS = 30_000;
 const OPEN_MS_MAX = 5 * 60_000;
-/** Wait for the outcome of a running trial call: its length is not known. */
+/** Wait for the outcome of a running trial call: its duration is unknown. */
 const TRIAL_MS = 1000;
 
 /**
- * The circuit breaker of one upstream. Three failures in a row open it for 30 s; then it admits one
- * trial call, whose failure opens it for twice as long, up to 5 min, and whose answer closes it. The
- * `Retry-After` of a failure opens it for that long, without a trial call. Main thread.
+ * The circuit breaker of one upstream. Three consecutive failures open it for 30 s; then it admits one
+ * trial call, whose failure opens it again for twice the time, up to 5 min, and whose answer closes it. The
+ * `Retry-After` of a failure opens it for that time, without a trial call. Main thread.
  */
 export class Circuit {
   #nowMs;
   #failures = 0;
   #openMs = OPEN_MS;
-  /** A trial call decides when this is over; undefined: the circuit has not opened by failures. */
+  /** End of the wait before a trial call; undefined: no failures have opened the circuit. */
   /** @type {number | undefined} */
   #trialAtMs;
   #trialRuns = false;
@@ -25,12 +25,12 @@ export class Circuit {
     this.#nowMs = nowMs;
   }
 
-  /** Whether it admits no ordinary calls. */
+  /** Whether it refuses ordinary calls. */
   get isOpen() {
     return this.#trialAtMs !== undefined || this.#nowMs() < this.#pausedUntilMs;
   }
 
-  /** Whether the next call that it admits is a trial call. */
+  /** Whether the next admitted call is a trial call. */
   get needsTrial() {
     return this.#trialAtMs !== undefined;
   }
@@ -43,7 +43,7 @@ export class Circuit {
     return this.#trialRuns ? TRIAL_MS : 0;
   }
 
-  /** Counts a call, which it admits: `waitMs` is 0. */
+  /** Counts an admitted call; requires that `waitMs` is 0. */
   enter() {
     if (this.needsTrial) this.#trialRuns = true;
   }
@@ -57,14 +57,14 @@ export class Circuit {
     if (isTrial) this.#trialRuns = false;
   }
 
-  /** @param {boolean} isTrial @returns {void} a call that ended for a reason of its own */
+  /** @param {boolean} isTrial @returns {void} Call it for a call that ended for another reason */
   onAbandoned(isTrial) {
     if (isTrial) this.#trialRuns = false;
   }
 
   /**
    * @param {boolean} isTrial
-   * @param {{counts: boolean, retryAfterMs?: number}} failure `counts`: among those in a row
+   * @param {{counts: boolean, retryAfterMs?: number}} failure `counts`: whether it counts as a consecutive failure
    */
   onFailure(isTrial, { counts, retryAfterMs = 0 }) {
     if (retryAfterMs > 0) {
@@ -76,7 +76,7 @@ export class Circuit {
       this.#trialAtMs = this.#nowMs() + this.#openMs;
       return;
     }
-    // Calls that were under way when it opened say nothing new.
+    // Ignore results of calls that started before it opened.
     if (this.needsTrial || !counts) return;
     this.#failures += 1;
     if (this.#failures >= FAILURES_MAX) this.#trialAtMs = this.#nowMs() + this.#openMs;

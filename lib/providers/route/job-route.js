@@ -5,15 +5,15 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../shared/types.js').RoutedCall} RoutedCall */
 /** @typedef {import('./model-table.js').Served<import('./upstream.js').Upstream>} ServedHere */
 
-/** As an upstream that answers 503, so that clients of all endpoints get that. */
+/** Treated like a 503 of an upstream, so that clients of all endpoints receive a 503. */
 const UNAVAILABLE = Object.freeze({ status: 503, message: '', type: '', code: '', param: '' });
 
 /**
- * The upstreams of a RouteProvider, as a job sees them.
+ * Port to the upstreams of a RouteProvider for a job.
  * @typedef {object} Upstreams
- * @property {(model: string) => ServedHere[][]} candidates the model's, then those of each fallback
+ * @property {(model: string) => ServedHere[][]} candidates upstreams of the model, then of each fallback
  * @property {(served: ServedHere) => RoutedCall} begin begins a call at an upstream with room
- * @property {(tryAgain: () => void) => () => void} onRoom calls back when an upstream may have room,
+ * @property {(tryAgain: () => void) => () => void} onRoom registers a callback for possible room at an upstream,
  *   until the returned function is called
  * @property {(model: string) => number} unavailableMs milliseconds until an upstream admits a call
  * @property {(model: string) => boolean} serves
@@ -21,14 +21,14 @@ const UNAVAILABLE = Object.freeze({ status: 503, message: '', type: '', code: ''
 
 /**
  * @param {ServedHere} served
- * @returns {string} equal for calls that would be the same
+ * @returns {string} equal for identical calls
  */
 function keyOf({ upstream, model }) {
   return JSON.stringify([upstream.name, model]);
 }
 
 /**
- * The way of one job through the upstreams of a RouteProvider. Lives as long as the job.
+ * The route of one job through the upstreams of a RouteProvider. Lives as long as the job.
  * @implements {Route}
  */
 export class JobRoute {
@@ -43,7 +43,7 @@ export class JobRoute {
 
   /**
    * @param {Upstreams} upstreams
-   * @param {string} model as the job names it
+   * @param {string} model from the job
    */
   constructor(upstreams, model) {
     this.#upstreams = upstreams;

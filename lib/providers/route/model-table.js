@@ -1,14 +1,14 @@
 /**
  * @template T
- * @typedef {object} Served one upstream's way to serve a model
+ * @typedef {object} Served a model served by one upstream
  * @property {T} upstream
- * @property {string} model the upstream's name of it
+ * @property {string} model the upstream's name of the model
  * @property {number} rank lower is preferred: an exact name, an alias, then longer patterns
  */
 
 const EXACT = 0;
 const ALIAS = 1;
-/** Beyond the length of any pattern. */
+/** More than the length of any pattern. */
 const PATTERN_BASE = 2 ** 20;
 
 /** @param {string} pattern `*` stands for any characters */
@@ -30,7 +30,7 @@ export class ModelTable {
 
   /**
    * @param {{upstream: T, models?: string[] | Record<string, string>}[]} entries in order of preference;
-   *   without `models` an upstream serves any
+   *   an upstream without `models` serves all models
    */
   constructor(entries) {
     for (const { upstream, models = ['*'] } of entries) {

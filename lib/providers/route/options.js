@@ -10,18 +10,18 @@ import { ModelTable } from './model-table.js';
 /**
  * One upstream, under the names of the configuration file.
  * @typedef {object} UpstreamConfig
- * @property {string} name unique: in `job_retry`, `x-sluice-upstream`, `owned_by`, logs and metrics
- * @property {string} base_url without a path, `/v1` is added; the URL of a call gives its base URL
- * @property {'openai' | 'anthropic'} [dialect] API that it speaks; default `openai`
- * @property {string} [api_key] key of each call
- * @property {string} [api_key_env] environment variable that holds the key
+ * @property {string} name unique; used in `job_retry`, `x-sluice-upstream`, `owned_by`, logs and metrics
+ * @property {string} base_url without a path, `/v1` is added; the path of a call is removed
+ * @property {'openai' | 'anthropic'} [dialect] its API; default `openai`
+ * @property {string} [api_key] key for each call
+ * @property {string} [api_key_env] environment variable with the key
  * @property {Record<string, string>} [headers] further headers of each call
  * @property {Record<string, string>} [query] members of the query of each call, such as the
  *   `api-version` of Azure
- * @property {string[] | Record<string, string>} [models] models that it serves: names and patterns, in
- *   which `*` stands for any characters; or an object with the upstream's name of each. Default: any
+ * @property {string[] | Record<string, string>} [models] its models: names and patterns, in
+ *   which `*` stands for any characters; or an object with the upstream's name of each. Default: all models
  * @property {number} [weight] share of the calls among upstreams of a model; default 1
- * @property {number} [max_concurrency] calls at once; further ones wait; default 64
+ * @property {number} [max_concurrency] maximum concurrent calls; further ones wait; default 64
  * @property {{idle_ms?: number}} [timeouts] `idle_ms`: silence after which a call has failed; default
  *   60000
  */
@@ -29,7 +29,7 @@ import { ModelTable } from './model-table.js';
 /**
  * @typedef {object} RouteConfig
  * @property {UpstreamConfig[]} upstreams at least one
- * @property {Record<string, string[]>} [fallbacks] by model: models that answer in its place, in this
+ * @property {Record<string, string[]>} [fallbacks] by model: models that replace it, in this
  *   order, when every upstream of the model has failed or is closed
  */
 
@@ -43,7 +43,7 @@ import { ModelTable } from './model-table.js';
 
 /** @typedef {RouteConfig & ClientOptions} RouteOptions */
 
-/** The members of a configuration file that concern upstreams. */
+/** The members of a configuration file for upstreams. */
 export const ROUTE_MEMBERS = Object.freeze(['upstreams', 'fallbacks']);
 
 const NAME_LENGTH_MAX = 256;
@@ -128,7 +128,7 @@ function checkUpstream(upstream, index) {
 
 /**
  * @param {unknown} config a `RouteConfig`
- * @returns {RouteConfig} a copy
+ * @returns {RouteConfig} a checked copy
  * @throws {TypeError | RangeError} naming the member, as in `upstreams[0].base_url`
  */
 export function checkRouteConfig(config) {
@@ -164,7 +164,7 @@ export function checkRouteConfig(config) {
 
 /**
  * @param {Record<string, unknown>} members of a configuration file
- * @returns {string | undefined} what is wrong with its `upstreams` and `fallbacks`
+ * @returns {string | undefined} the fault in its `upstreams` and `fallbacks`
  */
 export function findRouteProblem(members) {
   if (members.upstreams === undefined) {

@@ -12,10 +12,10 @@ import { requestRefusal } from '../shared/errors.js';
 /** @typedef {import('./options.js').UpstreamConfig} UpstreamConfig */
 /** @typedef {import('./job-route.js').ServedHere} ServedHere */
 
-/** Calls of the gateway at once, where its option says nothing: jobs that wait for room count. */
+/** Default of the gateway's concurrent calls: jobs that wait for room are counted. */
 const GATEWAY_CALLS_MAX = 16 * CALLS_MAX;
 
-/** Whether two configurations make the same calls. @param {UpstreamConfig} a @param {UpstreamConfig} b */
+/** Whether two configurations lead to the same calls. @param {UpstreamConfig} a @param {UpstreamConfig} b */
 function makeSameCalls(a, b) {
   const rest = { models: undefined, weight: undefined, max_concurrency: undefined };
   return isDeepStrictEqual({ ...a, ...rest }, { ...b, ...rest });
@@ -25,8 +25,8 @@ function makeSameCalls(a, b) {
  * The provider that sends each job to one of several upstreams.
  *
  * A job goes to an upstream that serves its model: by an exact name, else an alias, else the longest
- * pattern; among several to the one with the fewest calls in flight per weight. A passing failure
- * before the first entry goes on at another upstream, then at the fallback models. Main thread;
+ * pattern; among several to the one with the fewest calls in flight per weight. After a transient failure
+ * before the first entry it continues at another upstream, then with the fallback models. Main thread;
  * `close()` ends it.
  */
 export class RouteProvider {
@@ -44,7 +44,7 @@ export class RouteProvider {
   #table = new ModelTable([]);
   /** @type {Record<string, string[]>} */
   #fallbacks = {};
-  /** Jobs that wait for room; each tries again and returns. @type {Set<() => void>} */
+  /** Jobs that wait for room; each retries and returns. @type {Set<() => void>} */
   #waiters = new Set();
   #pass = 0;
 
@@ -58,27 +58,27 @@ export class RouteProvider {
     this.reload(/** @type {RouteConfig} */ (pickRouteConfig({ ...given }) ?? {}));
   }
 
-  /** The models that the configuration names, without patterns; the first is the default. */
+  /** The models named in the configuration, without patterns; the first is the default. */
   get models() {
     return this.#table.names.map((id) => ({ id }));
   }
 
-  /** The features that one of its upstreams has. */
+  /** The features of at least one upstream. */
   get features() {
     const all = this.#upstreams.map(({ provider }) => provider.features ?? DEFAULT_FEATURES);
     return [...new Set(all.flat())];
   }
 
-  /** Whether one of its upstreams has Anthropic's dialect. */
+  /** Whether at least one upstream has Anthropic's dialect. */
   get takesMessages() {
     return this.#upstreams.some(({ provider }) => provider.takesMessages === true);
   }
 
   /**
-   * Replaces the upstreams. Calls that are under way go on; circuits and connections of upstreams with
+   * Replaces the upstreams. Running calls continue; circuits and connections of upstreams with
    * the same address and credentials stay.
    * @param {RouteConfig} config
-   * @throws {TypeError | RangeError} naming the invalid member; nothing has changed then
+   * @throws {TypeError | RangeError} naming the invalid member; the present upstreams are kept
    */
   reload(config) {
     const { upstreams, fallbacks = {} } = checkRouteConfig(config);
@@ -119,7 +119,7 @@ export class RouteProvider {
 
   /**
    * @param {string} model
-   * @returns {ServedHere[][]} the model's, then those of each fallback
+   * @returns {ServedHere[][]} upstreams of the model, then of each fallback
    */
   candidates(model) {
     const fallbacks = Object.hasOwn(this.#fallbacks, model) ? this.#fallbacks[model] : [];
@@ -136,7 +136,7 @@ export class RouteProvider {
    * @returns {import('../shared/types.js').RoutedCall}
    */
   begin({ upstream, model }) {
-    // Stride scheduling: an upstream that had no calls for a while does not catch up.
+    // Stride scheduling: an upstream without calls for a while does not catch up.
     upstream.pass = Math.max(upstream.pass, this.#pass);
     this.#pass = upstream.pass;
     upstream.pass += 1 / upstream.weight;
@@ -157,7 +157,7 @@ export class RouteProvider {
   }
 
   /**
-   * The names of the configuration, and of what upstreams list the models that they serve.
+   * The models named in the configuration, and those that upstreams list and serve.
    * @returns {Promise<import('../shared/types.js').ModelInfo[]>} never rejects
    */
   async listModels() {
@@ -182,7 +182,7 @@ export class RouteProvider {
   }
 
   /**
-   * Makes embeddings at an upstream that serves the model, as jobs go from one to the next.
+   * Makes embeddings at an upstream with the model; tries one upstream after the other, like a job.
    * @param {import('../shared/types.js').EmbeddingCall} asked
    * @param {{signal: AbortSignal, onCall?: import('../shared/types.js').OnCall}} options
    * @returns {Promise<import('../shared/types.js').EmbeddingAnswer>}
@@ -230,7 +230,7 @@ export class RouteProvider {
     return problems.flat();
   }
 
-  /** @returns {import('../shared/types.js').UpstreamFigures[]} by upstream, those of the past included */
+  /** @returns {import('../shared/types.js').UpstreamFigures[]} by upstream, removed ones included */
   figures() {
     const current = new Map(this.#upstreams.map((upstream) => [upstream.name, upstream]));
     return [...this.#counters].map(([name, { calls, inFlight, failures }]) => {

@@ -6,17 +6,17 @@ import { OpenAiProvider } from '../openai/provider.js';
 /** @typedef {import('../shared/types.js').RoutedCall} RoutedCall */
 /** @typedef {import('../shared/types.js').CallFailure} CallFailure */
 
-/** Calls at once where `max_concurrency` says nothing. */
+/** Default of `max_concurrency`. */
 export const CALLS_MAX = 64;
 
-/** Codes of failures of a request, which do not pass: the upstream works. */
+/** Codes of lasting failures due to the request: the upstream works. */
 const REQUEST_FAILURES = new Set(['upstream_bad_request', 'upstream_unauthorized']);
 
-/** Failures of the gateway or of the job, on the way of a call. */
+/** Failures of the gateway or of the job during a call. */
 const FOREIGN_FAILURES = new Set(['wall_time_exceeded', 'overloaded', 'provider_error']);
 
 /**
- * Counters of an upstream by name: they outlive a change of its configuration.
+ * Counters of an upstream by name: they survive a change of its configuration.
  * @typedef {object} Counters
  * @property {number} calls
  * @property {number} inFlight
@@ -68,7 +68,7 @@ export class Upstream {
    * @param {object} deps
    * @param {() => number} deps.nowMs
    * @param {Counters} deps.counters
-   * @param {() => void} deps.onFree called when an upstream may admit a call that had to wait
+   * @param {() => void} deps.onFree called when the upstream may admit a waiting call
    * @param {'auto' | 'native' | 'undici'} [deps.client]
    */
   constructor(config, { nowMs, counters, onFree, client }) {
@@ -82,7 +82,7 @@ export class Upstream {
     this.provider = createProvider(config, client);
   }
 
-  /** @param {UpstreamConfig} config with other models, weight or `max_concurrency` */
+  /** @param {UpstreamConfig} config with changed models, weight or `max_concurrency` */
   adjust(config) {
     this.config = config;
   }
@@ -108,8 +108,8 @@ export class Upstream {
   }
 
   /**
-   * Begins a call: `waitMs` is 0 and `hasRoom` is true.
-   * @param {string} model the upstream's name of it
+   * Begins a call; requires that `waitMs` is 0 and `hasRoom` is true.
+   * @param {string} model the upstream's name of the model
    * @returns {RoutedCall}
    */
   begin(model) {
@@ -158,7 +158,7 @@ export class Upstream {
       this.#circuit.onSuccess(isTrial);
       return;
     }
-    // A rate limit with a time is no fault of the upstream.
+    // A rate limit with a time is not a fault of the upstream.
     const counts = !(code === 'upstream_rate_limited' && (retryAfterMs ?? 0) > 0);
     this.#circuit.onFailure(isTrial, { counts, retryAfterMs });
   }

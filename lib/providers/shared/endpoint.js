@@ -2,21 +2,21 @@
 import { checkOptions, checkString } from '../../internal/util/validate.js';
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
-/** Paths of calls that users paste in place of the API's base URL. */
+/** Paths of calls that users may paste instead of the API's base URL. */
 const CALL_PATHS = /\/(chat\/completions|completions|responses|embeddings|messages|models)\/*$/;
 
 /**
  * @typedef {object} Endpoint
- * @property {URL} url its origin counts
- * @property {string} path before the path of a call, without a slash at its end
+ * @property {URL} url only its origin is used
+ * @property {string} path prefix of the paths of calls, without a trailing slash
  * @property {Record<string, string>} query of a pasted URL of a call
  */
 
 /**
- * Parses the base URL of an API. The URL of one of its calls gives the base URL, and its query.
- * @param {string} option as the caller wrote it
+ * Parses the base URL of an API. The URL of a call is also accepted; its query is kept.
+ * @param {string} option as written by the caller
  * @param {unknown} value
- * @returns {Endpoint} the path is `/v1` where the URL has none
+ * @returns {Endpoint} the path is `/v1` if the URL has none
  */
 export function parseBaseUrl(option, value) {
   const takes = `${option} takes an http or https URL without credentials, query or fragment`;
@@ -92,7 +92,7 @@ export function secretsOf(apiKey, ...named) {
 
 /**
  * @param {Record<string, string>} query
- * @returns {string} with its question mark; empty for no members
+ * @returns {string} with the question mark; empty without members
  */
 export function queryString(query) {
   const text = new URLSearchParams(query).toString();

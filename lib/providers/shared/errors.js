@@ -1,7 +1,7 @@
 /**
- * Errors between Sluice and a model, with the codes that jobs report on the wire.
+ * Errors between Sluice and a model, with the codes in answers about jobs.
  *
- * A message is short and safe to show to an end user: it contains no address and no key, and of a
+ * A message is short and safe to show to an end user: it contains no address and no key, and from a
  * body only the upstream's error message, truncated. `cause` holds the cause, for logs.
  */
 import { SluiceError } from '../../internal/util/errors.js';
@@ -24,8 +24,8 @@ const typesOfOthers = {
 };
 
 /**
- * An upstream's answer other than a success: its status, and of its error object what is safe to show.
- * Empty where it has no such member.
+ * An upstream's answer other than a success: its status, and the safe parts of its error object.
+ * Missing members are empty.
  * @typedef {{status: number, message: string, type: string, code: string, param: string}}
  *   UpstreamRefusal
  */
@@ -41,7 +41,7 @@ export class ProviderError extends SluiceError {
    * @param {boolean} [details.retryable] whether another attempt may help; default false
    * @param {boolean} [details.elsewhere] whether another upstream may help; default as `retryable`
    * @param {number} [details.retryAfterMs] wait requested by the upstream before a retry
-   * @param {UpstreamRefusal} [details.upstream] how the upstream refused the call
+   * @param {UpstreamRefusal} [details.upstream] details of the upstream's refusal
    * @param {unknown} [details.cause]
    */
   constructor(wireCode, message, details) {
@@ -51,7 +51,7 @@ export class ProviderError extends SluiceError {
     this.name = 'ProviderError';
     /** @type {WireCode} */
     this.wireCode = wireCode;
-    /** @type {string} the wire's `error.type` */
+    /** @type {string} `error.type` in answers */
     this.type = typesOfOthers[wireCode] ?? 'upstream_error';
     /** @type {boolean} */
     this.retryable = retryable;
@@ -65,12 +65,12 @@ export class ProviderError extends SluiceError {
 }
 
 /**
- * A request that the provider itself cannot express to its model: on the faces a 400.
+ * A request that the provider cannot express to its model: a 400 on the faces.
  * @param {string} message
  * @param {object} details
  * @param {string} details.code of the error
  * @param {string} details.param the member at fault
- * @param {boolean} [details.elsewhere] whether another upstream may take it; default false
+ * @param {boolean} [details.elsewhere] whether another upstream may accept it; default false
  */
 export function requestRefusal(message, { code, param, elsewhere }) {
   const type = 'invalid_request_error';
@@ -82,7 +82,7 @@ export function requestRefusal(message, { code, param, elsewhere }) {
 
 const QUOTED_CHARS_MAX = 200;
 
-/** Clients of the faces act on the whole message of a refusal. */
+/** Clients of the faces react to the whole message of a refusal. */
 export const REFUSAL_CHARS_MAX = 2000;
 
 /** Keys by their prefixes, masked ones included, and bearer tokens. */
@@ -103,8 +103,8 @@ function withoutTrace(text) {
 }
 
 /**
- * An upstream's message made safe to pass on: one short line, without credentials. A message with a
- * key in it is not quoted at all.
+ * An upstream's message made safe to pass on: one short line, without credentials. Messages with a
+ * key are not quoted at all.
  * @param {unknown} text
  * @param {readonly string[]} secrets
  * @param {number} [charsMax] default 200

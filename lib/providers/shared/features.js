@@ -3,7 +3,7 @@ import { checkChoice } from '../../internal/util/validate.js';
 import { typeError } from '../../internal/util/errors.js';
 
 /**
- * `tools`: tools, calls and their results; `images`, `audio`, `files`: such parts of messages;
+ * `tools`: tools, calls and their results; `images`, `audio`, `files`: message parts of this kind;
  * `token_prompts`: a prompt as token ids; `choices`: several answers to a request.
  * @typedef {'tools' | 'images' | 'audio' | 'files' | 'token_prompts' | 'choices'} Feature
  */

@@ -1,27 +1,27 @@
 /** Chat messages: their type, and the text in them. Pure functions. */
 
 /**
- * A part of a message, as the chat API has it: `type` and members by its kind.
+ * A part of a message in the chat API: `type` and members by its kind.
  * @typedef {{type: string, [member: string]: unknown}} MessagePart
  */
 
 /**
- * A call of a tool that an assistant made, as the chat API has it.
+ * A tool call by an assistant in the chat API.
  * @typedef {{id: string, type: string, [member: string]: unknown}} MessageToolCall
  */
 
 /**
- * A message of the chat API. Members that are not named here are kept and passed on as they are.
+ * A message of the chat API. Other members are kept and passed on unchanged.
  * @typedef {object} ChatMessage
  * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
- * @property {string | MessagePart[] | null} [content] text, or parts as the chat API has them; absent or null
+ * @property {string | MessagePart[] | null} [content] text, or parts of the chat API; absent or null
  *   in an assistant's message that has only calls
  * @property {MessageToolCall[]} [tool_calls] of an assistant
  * @property {string} [tool_call_id] of a tool's result
  * @property {string | null} [refusal] of an assistant
  * @property {string} [name]
- * @property {{thinking_blocks: object[]}} [sluice] of an assistant: what the gateway keeps of its answer for an
- *   upstream of Anthropic's API, which takes the results of calls only with the signed thinking before them
+ * @property {{thinking_blocks: object[]}} [sluice] of an assistant: data of its answer that the gateway keeps for
+ *   an upstream of Anthropic's API, which accepts results of calls only with the signed thinking before them
  */
 
 /** Part types of media. The values name the feature that a provider needs for them. */
@@ -41,7 +41,7 @@ const MEDIA = Object.freeze({
 
 /**
  * @param {unknown} part of a message's content
- * @returns {'images' | 'audio' | 'files' | undefined} undefined: it is no medium
+ * @returns {'images' | 'audio' | 'files' | undefined} undefined: not a medium
  */
 export function mediumOf(part) {
   const { type } = /** @type {any} */ (part ?? {});
@@ -69,16 +69,16 @@ export function textOf({ content }) {
   return Array.isArray(content) ? content.map(textOfPart).join('') : '';
 }
 
-/** @param {any} block @returns {boolean} whether it is one that Anthropic's API takes back */
+/** @param {any} block @returns {boolean} whether Anthropic's API accepts it back */
 const isWholeThought = ({ type, thinking, signature, data } = {}) =>
   type === 'redacted_thinking'
     ? typeof data === 'string'
     : type === 'thinking' && typeof thinking === 'string' && typeof signature === 'string';
 
 /**
- * The thinking of an answer of Anthropic's API, which needs it with the results of the answer's calls.
+ * The thinking of an answer of Anthropic's API, which requires it with the results of the answer's calls.
  * @param {readonly {kind: string, text?: string, delta?: any}[]} items of the answer's log
- * @returns {object[]} its blocks; none where the answer has no signature
+ * @returns {object[]} its blocks; empty if the answer has no signature
  */
 function thinkingBlocksOf(items) {
   const deltas = items.filter(({ kind }) => kind === 'extra').map(({ delta }) => delta ?? {});
@@ -90,7 +90,7 @@ function thinkingBlocksOf(items) {
 }
 
 /**
- * What the gateway keeps of an earlier answer for the upstream that gave it; others do not get it.
+ * Data of an earlier answer that the gateway keeps for its upstream; other upstreams do not receive it.
  * @param {readonly {kind: string, text?: string, delta?: any}[]} items of the answer's log
  * @returns {{sluice?: {thinking_blocks: object[]}}} a member of the assistant's message
  */
@@ -101,7 +101,7 @@ export function keptMembers(items) {
 
 /**
  * @param {ChatMessage} message
- * @returns {ChatMessage} without what the gateway keeps with it
+ * @returns {ChatMessage} without the gateway's own data
  */
 export function withoutKept(message) {
   if (message.sluice === undefined) return message;

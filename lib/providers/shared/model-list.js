@@ -2,17 +2,17 @@ import { ProviderError } from './errors.js';
 import { undici } from '../../internal/util/packages.js';
 
 /**
- * A model as its upstream lists it.
+ * A model in an upstream's list.
  * @typedef {{id: string, created: number}} ListedModel `created` in Unix seconds; 0 if unknown
  */
 
 /**
- * Why a list cannot be had: `refused`: the credentials; `unreachable`: no usable answer; `absent`: the
+ * The fault of a list: `refused`: the credentials were refused; `unreachable`: no usable answer; `absent`: the
  * upstream has no list.
  * @typedef {'refused' | 'unreachable' | 'absent'} ListProblem
  */
 
-/** How long a list is used before it is asked for again. */
+/** Time that a list is used before it is requested again. */
 const TTL_MS = 60_000;
 /** The same after a failure. */
 const FAILED_TTL_MS = 5000;
@@ -21,7 +21,7 @@ const BYTES_MAX = 8 * 1024 * 1024;
 const MODELS_MAX = 10_000;
 
 /**
- * @param {any} body of `GET /models`: OpenAI's object, or an array as some servers send it
+ * @param {any} body of `GET /models`: OpenAI's object, or an array from some servers
  * @returns {ListedModel[]}
  */
 function modelsIn(body) {
@@ -57,7 +57,7 @@ function codeOf(error) {
   return typeof code === 'string' && /^\w{1,60}$/.test(code) ? code : '';
 }
 
-/** A list that could not be had. */
+/** An unavailable list. */
 class ListError extends ProviderError {
   /**
    * @param {ListProblem} problem
@@ -76,7 +76,7 @@ class ListError extends ProviderError {
 }
 
 /**
- * The models of one upstream by its `GET /models`, kept for 60 s. Calls at the same time share one
+ * The models of one upstream by its `GET /models`, kept for 60 s. Concurrent calls share one
  * request. After a failure the last list stays in use. Main thread; `close()` ends it.
  */
 export class ModelList {
@@ -99,7 +99,7 @@ export class ModelList {
    * @param {string} options.address base URL of the API
    * @param {string} options.query with its question mark, or empty
    * @param {Record<string, string>} options.headers
-   * @param {string} [options.only] the one model that is used; default: all
+   * @param {string} [options.only] the only model to use; default: all
    * @param {() => number} [options.nowMs] monotonic milliseconds
    */
   constructor({ address, query, headers, only, nowMs = () => performance.now() }) {
@@ -111,7 +111,7 @@ export class ModelList {
     this.#nowMs = nowMs;
   }
 
-  /** @returns {Promise<readonly ListedModel[]>} never rejects; empty if no list was ever had */
+  /** @returns {Promise<readonly ListedModel[]>} never rejects; empty if no list was ever received */
   async models() {
     if (this.#only !== undefined) return [{ id: this.#only, created: 0 }];
     await this.#refresh();
@@ -120,7 +120,7 @@ export class ModelList {
 
   /**
    * @param {string} upstream its name
-   * @returns {Promise<import('./types.js').UpstreamProblem[]>} empty: it gave its list, or has none
+   * @returns {Promise<import('./types.js').UpstreamProblem[]>} empty: the upstream returned its list, or has none
    */
   async check(upstream) {
     await this.#refresh();
@@ -157,7 +157,7 @@ export class ModelList {
     const { statusCode, body } = await undici().request(`${this.#address}/models${this.#query}`, {
       headers: this.#headers,
       signal,
-      // Requests are rare: a kept connection would only delay the end of the process.
+      // Requests are rare: an idle connection would only delay the end of the process.
       reset: true,
     });
     if (statusCode < 200 || statusCode > 299) {

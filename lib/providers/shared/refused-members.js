@@ -6,7 +6,7 @@ const MODELS_MAX = 1000;
  * @template {string} T
  */
 export class RefusedMembers {
-  /** @type {Map<string, Set<T>>} the last one refused last */
+  /** @type {Map<string, Set<T>>} the most recently refused last */
   #byModel = new Map();
 
   /** @param {string} model @returns {Set<T>} a copy */

@@ -1,10 +1,10 @@
 /**
- * How many characters at the end of a growing text are a prefix of one stop string
+ * Tracks the longest prefix of one stop string at the end of a growing text
  * (Knuth-Morris-Pratt: linear in the text). The table of borders grows with the longest match, so a
  * long stop string costs nothing until the text follows it.
  */
 class Prefix {
-  /** How many characters of the stop string have been met. */
+  /** Number of matched characters of the stop string. */
   length = 0;
   #stop;
   /** `#borders[n - 1]`: length of the longest proper prefix of `stop[0, n)` that is its suffix, too. */
@@ -43,7 +43,7 @@ class Prefix {
 }
 
 /**
- * Ends a text before the first stop string that becomes complete, even if chunks divide it. The
+ * Ends a text before the first stop string that becomes complete, even across chunks. The
  * result does not depend on the chunks. One per request; main thread only.
  *
  * Holds back only text that may be the start of a stop string.
@@ -52,12 +52,12 @@ export class StopFilter {
   #prefixes;
   #held = '';
   /**
-   * The stop string that was met; everything after it is dropped.
+   * The stop string that was found; all text after it is dropped.
    * @type {string | undefined}
    */
   stopSequence = undefined;
 
-  /** Whether a stop string has been met. */
+  /** Whether a stop string was found. */
   get stopped() {
     return this.stopSequence !== undefined;
   }

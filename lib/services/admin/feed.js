@@ -6,11 +6,11 @@ import { whenAborted } from '../../internal/util/abort.js';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('./jobs.js').JobFilter} JobFilter */
 
-/** Between two samples. */
+/** Interval between two samples. */
 const SAMPLE_MS = 1000;
-/** Samples between two reads of what changes slowly. */
+/** Samples between two reads of slowly changing values. */
 const STATE_EVERY = 5;
-/** Samples that are kept while somebody listens: a quarter of an hour. */
+/** Samples kept while there are listeners: a quarter of an hour. */
 const RATES_MAX = 900;
 const BYTES_PER_MIB = 2 ** 20;
 
@@ -29,11 +29,11 @@ const BYTES_PER_MIB = 2 ** 20;
  */
 
 /**
- * The live feed of the dashboard. While somebody listens it samples the gateway once a second, for all
- * listeners together; without a listener it has no timer and hears no events. A listener that is slow
+ * The live feed of the dashboard. While there are listeners it samples the gateway once a second, for all
+ * listeners together; without a listener it has no timer and no event handlers. A slow listener
  * misses samples. Main thread; `close()` ends it.
  *
- * Events: `hello` first, `series` and `rates` with what there was before, then `sample` each second, `jobs`
+ * Events: `hello` first, `series` and `rates` with the history, then `sample` each second, `jobs`
  * when the listener's page of jobs has changed, `state` every five seconds when it has changed.
  */
 export class AdminFeed {
@@ -41,7 +41,7 @@ export class AdminFeed {
   #listeners = 0;
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
-  /** @type {JobSeries | undefined} while somebody listens */
+  /** @type {JobSeries | undefined} while there are listeners */
   #series;
   /** @type {number[][]} time, tokens per second, running, queued, open streams */
   #rates = [];
@@ -60,13 +60,13 @@ export class AdminFeed {
     this.#deps = deps;
   }
 
-  /** Listeners at present. */
+  /** Current number of listeners. */
   get listeners() {
     return this.#listeners;
   }
 
   /**
-   * @param {JobFilter} filter of the jobs that the listener shows
+   * @param {JobFilter} filter filter of the jobs for the listener
    * @param {AbortSignal} signal ends it
    * @returns {AsyncGenerator<{event: string, data: object}>}
    */
@@ -129,7 +129,7 @@ export class AdminFeed {
   /** @type {(record: JobRecord) => void} */
   #add = (record) => {
     const { part, model, upstream, createdAtMs, final } = record;
-    // The tokens of a shared answer count once.
+    // Count the tokens of a shared answer once.
     if (part !== undefined || isCached(record)) return;
     const { status, metrics } = final;
     const { tokens, ttft_ms: ttftMs, duration_ms: durationMs } = metrics;
@@ -137,7 +137,7 @@ export class AdminFeed {
     this.#series?.add({ model, upstream, status, endedMs, tokens, ttftMs, durationMs });
   };
 
-  /** Takes a sample, and gives it to the listeners. */
+  /** Takes a sample, and passes it to the listeners. */
   #take() {
     const { hub, jobs, unixMs, pipeline, memory, openStreams } = this.#deps;
     const nowMs = performance.now();
@@ -174,7 +174,7 @@ export class AdminFeed {
         rss_mib: Math.round(process.memoryUsage.rss() / BYTES_PER_MIB),
         cpu: Math.round(cpuShare * 1000) / 1000,
       },
-      // The last bucket, which is not full yet, and the one before, which may just have become full.
+      // The last bucket, which is incomplete, and the one before, which may just have become complete.
       groups: this.#series?.points(unixMs() - BUCKET_S * 1000) ?? [],
     };
     this.#rates.push([at, Math.round(tokensPerS), counts.running, counts.queued, openStreams()]);
@@ -195,7 +195,7 @@ export class AdminFeed {
     });
   }
 
-  /** What changes slowly, at most as old as STATE_EVERY samples. */
+  /** Slowly changing values, at most STATE_EVERY samples old. */
   #currentState() {
     const known = this.#state;
     if (known !== undefined && this.#ticks - known.at < STATE_EVERY) return known.read;

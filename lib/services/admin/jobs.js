@@ -15,16 +15,16 @@ import { whenAborted } from '../../internal/util/abort.js';
  * @property {string} [after] id of the last job of the page before
  */
 
-/** Between two descriptions of a job that is watched. */
+/** Interval between two descriptions of a watched job. */
 const DESCRIBE_MS = 1000;
 
 /** @param {number | undefined} ms @param {number} from @returns {number | null} */
 const since = (ms, from) => (ms === undefined ? null : Math.round((ms - from) * 1000) / 1000);
 
 /**
- * A job as administrators see it in lists; names are those of the wire.
+ * A job in administrators' lists, in the JSON format of answers.
  * @param {JobRecord} record
- * @param {JobState | null} state null: it was purged meanwhile
+ * @param {JobState | null} state null: the job was purged meanwhile
  */
 function rowOf(record, state) {
   const { id, principal, model, upstream, createdAtMs, attempts, cache } = record;
@@ -45,8 +45,8 @@ function rowOf(record, state) {
 }
 
 /**
- * The jobs of all callers, those of this process alone, as administrators see them. Watching a job neither
- * holds its provider back nor counts as a reader. Main thread; lives as long as its gateway.
+ * The jobs of all callers in this process, for administrators. Watching a job neither
+ * slows its provider nor counts as a reader. Main thread; lives as long as its gateway.
  */
 export class AdminJobs {
   #jobs;
@@ -116,14 +116,14 @@ export class AdminJobs {
 
   /**
    * @param {JobRecord} record
-   * a row, with what belongs to one job
+   * a row with the details of one job
    */
   async describe(record) {
     const [state, readers] = await Promise.all([
       this.#stateOf(record),
       this.#hub.readers(record.handle),
     ]);
-    // The times of the metrics begin with the acceptance.
+    // The times in the metrics count from the acceptance.
     const beganMs = record.acceptedMs ?? 0;
     // The last call ends with the job.
     const durationMs = record.ended ? (state?.metrics.duration_ms ?? null) : null;
@@ -144,8 +144,8 @@ export class AdminJobs {
   }
 
   /**
-   * The log of a job with the times of its entries, and once a second the job as `describe` has it. Of an
-   * entry from before the call the time is unknown, but for the first and the last one of the job.
+   * The log of a job with the times of its entries, and once a second the result of `describe`. For an
+   * entry from before the call the time is unknown, except for the first and the last entry of the job.
    * @param {JobRecord} record
    * @param {AbortSignal} signal ends it
    * @returns {AsyncGenerator<{event: 'job' | 'entries', data: object}>} `entries`: `{entries: [[id, type,
@@ -180,7 +180,7 @@ function placeOf(id) {
   return [attempt, seq];
 }
 
-/** The log of one job, read by an onlooker. Ends with `close()`. */
+/** A reader of one job's log for administrators. Ends with `close()`. */
 class ObservedLog {
   #hub;
   #record;
@@ -190,7 +190,7 @@ class ObservedLog {
   /** @type {string[] | undefined} id, type, JSON, ... */
   #batch;
   #batchMs = 0;
-  /** The last entry whose time is unknown. */
+  /** The last entry with an unknown time. */
   #known;
   /** @type {string | undefined} */
   #end;
@@ -200,7 +200,7 @@ class ObservedLog {
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
    * @param {JobRecord} record
-   * @param {{signal: AbortSignal, lastId: string}} options `lastId`: the last entry that was there before
+   * @param {{signal: AbortSignal, lastId: string}} options `lastId`: the last entry written before
    */
   constructor(hub, record, { signal, lastId }) {
     this.#hub = hub;
@@ -234,10 +234,10 @@ class ObservedLog {
     );
   }
 
-  /** Whether no entry follows. */
+  /** Whether the log has ended. */
   get ended() {
     if (this.#end !== 'stalled') return this.#end !== undefined;
-    // The client was slow: the rest follows where it has stopped.
+    // The client was slow: continue where it stopped.
     this.#end = undefined;
     this.#subscriber = this.#open();
     return false;
@@ -281,7 +281,7 @@ class ObservedLog {
 
   /**
    * @param {number} waitMs
-   * @returns {Promise<void>} resolves when something may have come, at the latest after `waitMs`
+   * @returns {Promise<void>} resolves when there may be new entries, at the latest after `waitMs`
    */
   change(waitMs) {
     return new Promise((resolve) => {

@@ -3,9 +3,9 @@ export const BUCKET_S = 10;
 const BUCKET_MS = BUCKET_S * 1000;
 /** Fifteen minutes. */
 const BUCKETS_MAX = 90;
-/** Values of each kind that a bucket keeps: beyond it they replace random ones. */
+/** Maximum values of each kind per bucket; further ones replace random ones. */
 const VALUES_MAX = 256;
-/** Pairs of a model and an upstream; the values of all others are one. */
+/** Maximum pairs of a model and an upstream; all others form one group. */
 const GROUPS_MAX = 20;
 /** Buckets of the summary: five minutes. */
 const SUMMARY_BUCKETS = 30;
@@ -63,7 +63,7 @@ class Group {
 
   /**
    * @param {string} model empty: all
-   * @param {string} upstream empty: none has a name
+   * @param {string} upstream empty: the upstreams have no names
    */
   constructor(model, upstream) {
     this.model = model;
@@ -88,19 +88,19 @@ class Group {
     bucket.gap[bucket.gap.length < VALUES_MAX ? bucket.gap.length : place] = gapMs;
   }
 
-  /** @param {number} before start of the oldest bucket that stays */
+  /** @param {number} before start of the oldest bucket to keep */
   drop(before) {
     for (const at of this.#buckets.keys()) if (at < before) this.#buckets.delete(at);
     return this.#buckets.size === 0;
   }
 
-  /** @param {number} from @returns {Point[]} of the buckets from this one on, in order */
+  /** @param {number} from @returns {Point[]} the buckets from this one on, in order */
   points(from) {
     const times = [...this.#buckets.keys()].filter((at) => at >= from).sort((a, b) => a - b);
     return times.map((at) => pointOf(at, /** @type {Bucket} */ (this.#buckets.get(at))));
   }
 
-  /** @param {number} from start of the first bucket @returns {Point} of all buckets from there on */
+  /** @param {number} from start of the first bucket @returns {Point} values of all buckets from there on */
   summary(from) {
     const sum = emptyBucket();
     for (const [at, bucket] of this.#buckets) {
@@ -150,13 +150,13 @@ export class JobSeries {
     for (const [key, group] of this.#groups) if (group.drop(before)) this.#groups.delete(key);
   }
 
-  /** @returns {Group[]} all jobs first */
+  /** @returns {Group[]} groups, that of all jobs first */
   #every() {
     return [this.#all, ...this.#groups.values()];
   }
 
   /**
-   * @param {number} [fromMs] Unix time; default: all that is kept
+   * @param {number} [fromMs] Unix time; default: everything kept
    * @returns {{model: string, upstream: string, points: Point[]}[]} the first group, without a model, is of
    *   all jobs
    */
@@ -170,7 +170,7 @@ export class JobSeries {
 
   /**
    * @param {number} nowMs Unix time
-   * @returns {{model: string, upstream: string, point: Point}[]} of the last five minutes
+   * @returns {{model: string, upstream: string, point: Point}[]} figures of the last five minutes
    */
   summary(nowMs) {
     const from = Math.floor(nowMs / BUCKET_MS) * BUCKET_MS - (SUMMARY_BUCKETS - 1) * BUCKET_MS;

@@ -1,19 +1,19 @@
-/** What administrators see besides jobs. Names are those of the wire. Pure but for what it reads. */
+/** State of the gateway for administrators, besides jobs, in the JSON format of answers. */
 
-/** Budgets, workflows and crawls in one answer; each budget is a question to Redis where there is one. */
+/** Budgets, workflows and crawls in one answer; each budget needs a call of Redis, if there is one. */
 const BUDGETS_MAX = 200;
 const SHARED_BUDGETS_MAX = 50;
 const OPERATIONS_MAX = 20;
 const ERRORS_MAX = 10;
-/** Conversations that are read for a list, and of which the latest are shown. */
+/** Conversations that are read for a list, which shows the latest. */
 const CONVERSATIONS_SCANNED = 5000;
 const CONVERSATIONS_MAX = 50;
 
 /**
- * What is left of each configured limit.
+ * The remaining amount of each configured limit.
  * @param {StateDeps} deps
- * @returns {Promise<{data: object[], omitted: number}>} `omitted`: budgets beyond those shown; all of them
- *   while Redis does not answer
+ * @returns {Promise<{data: object[], omitted: number}>} `omitted`: number of budgets that are not shown; all of
+ *   them while Redis does not answer
  */
 async function limitsOf({ access, reservations, cluster }) {
   const budgets = access.configuredBudgets();
@@ -39,18 +39,18 @@ async function limitsOf({ access, reservations, cluster }) {
 }
 
 /**
- * @param {import('../operations/operations.js').Operations} operations
+ * @param {import('../operations/directory.js').OperationDirectory} directory
  * @param {import('../operations/operation.js').OperationKind} kind
  */
-function operationsOf(operations, kind) {
-  const latest = operations.all(kind).slice(-OPERATIONS_MAX).reverse();
-  return latest.map(({ id, principal, status, attempt, createdAtMs, data }) => ({
+async function operationsOf(directory, kind) {
+  const latest = await directory.latest(kind, OPERATIONS_MAX);
+  return latest.map(({ id, principal, status, attempt, createdAtMs, counts }) => ({
     id,
     key: principal,
     status,
     attempt,
     created_at: createdAtMs / 1000,
-    ...(kind === 'workflow' && { counts: data?.counts() ?? {} }),
+    ...(kind === 'workflow' && { counts }),
   }));
 }
 
@@ -65,8 +65,8 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
  * @typedef {object} StateDeps
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {{peekBudget: import('../../jobs/rate-limits/reservations.js').Reservations['peekBudget']}}
- *   reservations that count
- * @property {import('../operations/operations.js').Operations} operations
+ *   reservations in force
+ * @property {import('../operations/directory.js').OperationDirectory} operationDirectory
  * @property {import('../conversations/service.js').Conversations} conversations
  * @property {import('../error-logs/service.js').LogService} logs
  * @property {import('../webhooks/service.js').Webhooks} webhooks
@@ -76,11 +76,11 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
 
 /** @param {StateDeps} deps */
 export async function stateOf(deps) {
-  const { operations, logs, webhooks, provider, cluster } = deps;
+  const { operationDirectory, logs, webhooks, provider, cluster } = deps;
   return {
     limits: await limitsOf(deps),
-    workflows: operationsOf(operations, 'workflow'),
-    crawls: operationsOf(operations, 'crawl'),
+    workflows: await operationsOf(operationDirectory, 'workflow'),
+    crawls: await operationsOf(operationDirectory, 'crawl'),
     errors: logs.topErrors({ k: ERRORS_MAX }).map(errorOf),
     webhooks: webhooks.figures,
     upstreams: (provider.figures?.() ?? []).map(({ name, calls, inFlight, open, failures }) => ({

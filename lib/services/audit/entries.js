@@ -1,4 +1,4 @@
-/** Entries of the audit log, wherever they are kept. */
+/** Entries of the audit log, in any storage. */
 import { createHash } from 'node:crypto';
 import {
   checkChoice,
@@ -11,7 +11,7 @@ import {
 import { rangeError, typeError } from '../../internal/util/errors.js';
 
 /**
- * Progress of an action: `started` until its answer is known, and for ever if the process ended before;
+ * Progress of an action: `started` until its answer is known, and forever if the process ended before;
  * `denied`: the caller lacked the right.
  * @typedef {'started' | 'success' | 'denied' | 'failure'} AuditOutcome
  */
@@ -35,10 +35,10 @@ import { rangeError, typeError } from '../../internal/util/errors.js';
 /**
  * @typedef {object} AuditQuery
  * @property {number} [limit] default 20
- * @property {string} [after] id of the last entry of the page before
+ * @property {string} [after] id of the last entry of the previous page
  * @property {string} [actor]
  * @property {string} [action]
- * @property {string} [target] name or id, also of something that was erased
+ * @property {string} [target] name or id, also of an erased object
  * @property {AuditOutcome} [outcome]
  * @property {number} [fromMs] Unix time
  * @property {number} [toMs] Unix time, exclusive
@@ -59,7 +59,7 @@ const ANY_TIME = { min: 0, max: Infinity, unit: 'milliseconds since 1970' };
 const QUERY_NAMES = ['limit', 'after', 'actor', 'action', 'target', 'outcome', 'fromMs', 'toMs'];
 const TEXT_MAX = 256;
 const DIGEST_DIGITS = 24;
-/** What the replacement of an erased name begins with. */
+/** Prefix of the replacement of an erased name. */
 export const ERASED = 'erased:';
 
 /** @param {string} text @returns {string} at most TEXT_MAX characters of it */
@@ -70,14 +70,14 @@ export function shortened(text) {
 
 /**
  * @param {string} text name of a caller, or id of an object
- * @returns {string} a replacement that only a person who knows the text can recognize
+ * @returns {string} a replacement that is recognizable only with knowledge of the text
  */
 export function erasedName(text) {
   const hex = createHash('sha256').update(text).digest('hex');
   return `${ERASED}${hex.slice(0, DIGEST_DIGITS)}`;
 }
 
-/** @param {string} id @returns {string} its part behind the prefix that names the kind */
+/** @param {string} id @returns {string} its part after the prefix for the kind */
 export const suffixOf = (id) => id.slice(id.indexOf('_') + 1);
 
 /** @param {number} status @returns {AuditOutcome} */
@@ -104,7 +104,7 @@ function checkDetails(details = {}) {
  * @param {string | null} [subject.target]
  * @param {string} [subject.requestId]
  * @param {number} atMs
- * @returns {Omit<AuditEntry, 'id'>} of an action that begins
+ * @returns {Omit<AuditEntry, 'id'>} entry of an action that begins
  */
 export function startedEntry({ actor, action, target = null, requestId }, atMs) {
   return {
@@ -118,18 +118,18 @@ export function startedEntry({ actor, action, target = null, requestId }, atMs) 
 }
 
 /**
- * An action that has ended.
+ * An ended action.
  * @typedef {object} EndedAction
  * @property {string | null} [actor] null, the default: the process itself
  * @property {string} action for example `user.suspend`
  * @property {string} [target]
  * @property {string} [requestId]
  * @property {Record<string, AuditDetail>} [details]
- * @property {string} [code] of the error; default: it was a success
+ * @property {string} [code] of the error; default: success
  */
 
 /**
- * Records an action that has ended.
+ * Records an ended action.
  * @param {Pick<AuditPort, 'begin'>} log
  * @param {EndedAction} ended
  */
@@ -167,9 +167,9 @@ export function checkQuery(query) {
 /**
  * @template {Pick<AuditEntry, 'actor' | 'target' | 'details'>} T
  * @param {T} entry
- * @param {string} name of a caller, as entries have it
- * @param {boolean} erases whether the target is a digest where it is kept
- * @returns {T | undefined} the entry without the name; undefined: it does not have it
+ * @param {string} name of a caller, in the format of entries
+ * @param {boolean} erases whether the stored target is a digest
+ * @returns {T | undefined} the entry without the name; undefined: the entry does not contain the name
  */
 export function withoutCaller(entry, name, erases) {
   const isActor = entry.actor === name;
@@ -187,13 +187,13 @@ export function withoutCaller(entry, name, erases) {
 }
 
 /**
- * The audit log, as routes use it.
+ * Port of the audit log for routes.
  * @typedef {object} AuditPort
- * @property {number} bytes approximate ones in memory
+ * @property {number} bytes approximate bytes in memory
  * @property {(subject: {actor: string | null, action: string, target?: string | null, requestId?: string,
  *   erases?: boolean}) => AuditTrail} begin records the start of an action; `erases`: it erases its target
  * @property {(ended: EndedAction) => void} record
- * @property {(query?: AuditQuery) => AuditPage | Promise<AuditPage>} list gives a page, newest first
+ * @property {(query?: AuditQuery) => AuditPage | Promise<AuditPage>} list returns a page, newest first
  */
 
 /** @typedef {{data: AuditEntry[], hasMore: boolean}} AuditPage */
@@ -236,7 +236,7 @@ export class AuditTrail {
   }
 
   /**
-   * Adds what became known.
+   * Adds details.
    * @param {{target?: string, details?: Record<string, AuditDetail | undefined>}} fields undefined details
    *   are left out
    */
@@ -255,7 +255,7 @@ export class AuditTrail {
 
   /**
    * @param {object} answer
-   * @param {number} [answer.status] of HTTP; default: none was sent, and it is a success without `code`
+   * @param {number} [answer.status] of HTTP; default: no answer was sent; success unless `code` is set
    * @param {string} [answer.code] of the error
    */
   end({ status, code }) {

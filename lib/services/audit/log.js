@@ -18,8 +18,8 @@ import {
 /**
  * Persistent storage of entries.
  * @typedef {object} AuditJournal
- * @property {() => Iterable<AuditEntry>} all those of earlier processes, oldest first
- * @property {(entry: AuditEntry) => void} write adds an entry, or replaces that of the same id
+ * @property {() => Iterable<AuditEntry>} all entries of earlier processes, oldest first
+ * @property {(entry: AuditEntry) => void} write adds an entry, or replaces the one with the same id
  * @property {(id: string) => void} remove
  */
 
@@ -50,7 +50,7 @@ export class AuditLog {
    * @param {object} deps
    * @param {number} deps.maxEntries
    * @param {() => number} deps.unixMs
-   * @param {AuditJournal} [deps.journal] undefined: entries are in memory alone
+   * @param {AuditJournal} [deps.journal] undefined: entries are in memory only
    * @param {{auditEntries: {inc: (labels: {action: string, outcome: string}) => void},
    *   auditDropped: {inc: () => void}}} deps.metrics
    */
@@ -96,7 +96,7 @@ export class AuditLog {
   }
 
   /**
-   * Records an action that has ended.
+   * Records an ended action.
    * @param {import('./entries.js').EndedAction} ended
    */
   record(ended) {
@@ -120,7 +120,7 @@ export class AuditLog {
 
   /** @param {AuditRecord} record */
   #measure(record) {
-    // A dropped entry takes no room.
+    // A dropped entry uses no memory.
     if (!this.#records.has(record.entry.id)) return;
     const bytes = JSON.stringify(record.entry).length;
     this.#bytes += bytes - record.bytes;

@@ -18,7 +18,7 @@ import {
 /** @typedef {import('../../cluster/shared-audit.js').SharedAudit} SharedAudit */
 /** @typedef {import('../../cluster/shared-audit.js').FoundAudit} FoundAudit */
 
-/** Entries that one script answers. */
+/** Maximum entries in one answer of a script. */
 const PAGE = 200;
 
 /** @param {FoundAudit} found @returns {AuditEntry} */
@@ -41,8 +41,8 @@ function storedOf(content) {
 }
 
 /**
- * The audit log of a deployment of several processes, in Redis: what `AuditLog` is in one process. The target of
- * an action that erases is a digest from the beginning. Main thread; lives as long as its gateway.
+ * The audit log of a deployment of several processes, in Redis; the counterpart of `AuditLog` in one process. The
+ * target of an action that erases is a digest from the beginning. Main thread; lives as long as its gateway.
  * @implements {AuditPort}
  */
 export class SharedAuditLog {
@@ -50,7 +50,7 @@ export class SharedAuditLog {
   #unixMs;
   #entries;
   #metrics;
-  /** Writes under way. @type {Set<Promise<void>>} */
+  /** Writes in progress. @type {Set<Promise<void>>} */
   #pending = new Set();
 
   /**
@@ -76,7 +76,7 @@ export class SharedAuditLog {
   begin({ action, erases = false, ...subject }) {
     const content = startedEntry({ action, ...subject }, Math.floor(this.#unixMs()));
     const token = randomId('entry');
-    const how = { former: '', maxEntries: this.#maxEntries };
+    const options = { former: '', maxEntries: this.#maxEntries };
     let written = Promise.resolve();
     let last = '';
     const write = () => {
@@ -85,9 +85,9 @@ export class SharedAuditLog {
       const stored = storedOf(kept);
       const former = last;
       last = stored.entry;
-      // In their order: each one needs the answer of that before.
+      // In order: each write needs the answer of the previous one.
       const next = written.then(async () => {
-        const dropped = await this.#entries.write(token, stored, { ...how, former });
+        const dropped = await this.#entries.write(token, stored, { ...options, former });
         if (dropped > 0) this.#metrics.auditDropped.inc(dropped);
         this.#pending.delete(next);
       });
@@ -112,7 +112,7 @@ export class SharedAuditLog {
    */
   async list(query) {
     const { limit, after, matches } = checkQuery(query);
-    // What this process has told before is in the answer. While Redis is away, that rejects.
+    // The answer includes earlier records of this process. While Redis is away, the wait rejects.
     if (this.#pending.size > 0) await this.#entries.page('', 0);
     await Promise.all(this.#pending);
     const data = [];
@@ -128,7 +128,7 @@ export class SharedAuditLog {
 
 /**
  * @param {SharedAudit} entries
- * @param {string} before as `SharedAudit.page`
+ * @param {string} before see `SharedAudit.page`
  * @returns {AsyncGenerator<FoundAudit>} newest first
  */
 async function* allBefore(entries, before) {
@@ -141,7 +141,7 @@ async function* allBefore(entries, before) {
 }
 
 /**
- * Replaces the id of an erased job in the log of a deployment, as `AuditLog.eraseJob`.
+ * Replaces the id of an erased job in the log of a deployment, like `AuditLog.eraseJob`.
  * @param {SharedAudit} entries
  * @param {string} id
  */
@@ -153,13 +153,13 @@ export async function eraseJobIn(entries, id) {
       const { actor, entry } = storedOf({ ...content, target });
       await entries.change(each, { actor, about: '', entry });
     }
-    // What was changed meanwhile is still there.
+    // Entries that changed meanwhile still have the old name.
     found = await entries.about(suffixOf(id));
   }
 }
 
 /**
- * Replaces the name of an erased caller in the log of a deployment, as `AuditLog.erasePrincipal`.
+ * Replaces the name of an erased caller in the log of a deployment, like `AuditLog.erasePrincipal`.
  * @param {SharedAudit} entries
  * @param {string} principal
  */
@@ -171,7 +171,7 @@ export async function erasePrincipalIn(entries, principal) {
       const changed = withoutCaller(content, name, isDigest(content.target));
       if (changed === undefined) break;
       if (await entries.change(found, storedOf(changed))) break;
-      // Changed meanwhile, or dropped.
+      // The entry was changed or dropped meanwhile.
       const before = String(Number(found.number) + 1);
       const [again] = await entries.page(before, 1);
       if (again?.token !== found.token) break;

@@ -8,7 +8,7 @@ import { overdraftToBe } from './charges.js';
 export const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
 
 /**
- * The ledger's accounts as `Credits` uses them, in this process or in Redis.
+ * Port of the ledger's accounts for `Credits`, in this process or in Redis.
  * @typedef {object} AccountsPort
  * @property {(account: string, options?: {unopened?: boolean}) => MaybePromise<OpenBalance | undefined>} balance
  * @property {(account: string, page: {after?: number, limit?: number}) => MaybePromise<LedgerEvent[]>} events
@@ -20,9 +20,9 @@ export const NOTHING = Object.freeze({ available: 0n, held: 0n, posted: 0n });
  * @template T
  * @typedef {T | Promise<T>} MaybePromise
  */
-/** @typedef {LedgerBalance & {overdraft: bigint}} OpenBalance `overdraft`: AMOUNT_MAX for no limit */
+/** @typedef {LedgerBalance & {overdraft: bigint}} OpenBalance `overdraft`: AMOUNT_MAX: no limit */
 /**
- * A method of the ledger and its options. Before it `payees` are opened, and those of `named` that the
+ * A method of the ledger and its options. Before the call `payees` are opened, and those of `named` that the
  * configuration names.
  * @typedef {object} Move
  * @property {'deposit' | 'withdraw' | 'transfer' | 'linked' | 'close' | 'reverse'} method
@@ -55,7 +55,7 @@ export class Accounts {
     this.#access = access;
   }
 
-  /** @param {string} account that was renamed */
+  /** @param {string} account a renamed one */
   forget(account) {
     this.#overdrafts.delete(account);
   }
@@ -66,7 +66,7 @@ export class Accounts {
 
   /**
    * @param {string} account
-   * @returns {bigint | undefined} undefined: not open
+   * @returns {bigint | undefined} undefined: the account is not open
    */
   #overdraftOf(account) {
     const known = this.#overdrafts.get(account);
@@ -78,7 +78,7 @@ export class Accounts {
       if (error.code === 'ERR_NO_SUCH_ACCOUNT') return undefined;
       throw error;
     }
-    // The ledger's internal accounts have no opening event, and no limit.
+    // The ledger's internal accounts have no opening event and no limit.
     const overdraft = first?.overdraft ?? (account.startsWith('@') ? Infinity : 0n);
     const whole = overdraft === Infinity ? AMOUNT_MAX : BigInt(overdraft);
     this.#overdrafts.set(account, whole);
@@ -94,7 +94,7 @@ export class Accounts {
    * @param {string} account
    * @param {{unopened?: boolean}} [options] `unopened`: also for an account without any use so far
    * @returns {(LedgerBalance & {overdraft: bigint}) | undefined} `overdraft`: limit below zero,
-   *   AMOUNT_MAX for no limit; undefined: no such account
+   *   AMOUNT_MAX: no limit; undefined: no such account
    */
   balance(account, { unopened = false } = {}) {
     const overdraft = this.#overdraftOf(account);

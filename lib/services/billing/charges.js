@@ -1,4 +1,4 @@
-/** What jobs hold and pay, wherever the ledger is. Pure functions. */
+/** Holds and charges of jobs, for any location of the ledger. Pure functions. */
 import { AMOUNT_MAX } from '../../primitives/ledger/events.js';
 import { HttpError } from '../../internal/util/http-error.js';
 import { accountOf, costOf, isFree } from '../../jobs/policy/prices.js';
@@ -15,11 +15,11 @@ import { tokenLimitOf } from '../../jobs/checked-request.js';
  * Billing data stored with a job, as plain JSON.
  * @typedef {object} Bill
  * @property {string} account
- * @property {number} [hold] id of the hold's event; absent when there was nothing to hold
+ * @property {number} [hold] id of the hold's event; absent if the amount was 0
  * @property {string} held
  * @property {{prompt: string, completion: string}} rates in 1e-9 micro-credits per token
- * @property {{prompt: string, completion: string}} [own] of a job of a deployment that shares an answer: those of
- *   a call of its own
+ * @property {{prompt: string, completion: string}} [own] of a job in a deployment that shares an answer: rates of
+ *   its own call
  */
 
 /**
@@ -63,7 +63,7 @@ export function usageOf({ attempts }, { status, usage }, cached) {
 /**
  * @param {string} account
  * @param {bigint} needed
- * @param {bigint} available its overdraft included
+ * @param {bigint} available available amount, overdraft included
  */
 export function insufficientCredit(account, needed, available) {
   const error = new HttpError(402, {
@@ -72,7 +72,7 @@ export function insufficientCredit(account, needed, available) {
     message:
       `The account ${account} has not enough credit: this request needs ${needed} micro-credits ` +
       `(prompt and max_tokens), and ${available} are available.`,
-    // No Retry-After: waiting does not help.
+    // No Retry-After: a retry cannot succeed.
     headers: { 'x-should-retry': 'false' },
   });
   return Object.assign(error, { account, needed, available });
@@ -80,7 +80,7 @@ export function insufficientCredit(account, needed, available) {
 
 /**
  * @param {AccessControl} access
- * @param {CheckedRequest} request as it came
+ * @param {CheckedRequest} request the original request
  * @param {string} model resolved
  * @returns {CheckedRequest} with a default `max_tokens` if its model is priced, so that its answer ends where its
  *   hold does
@@ -95,7 +95,7 @@ export function boundedRequest(access, request, model) {
 /**
  * @param {AccessControl} access
  * @param {Rates} rates
- * @param {CheckedRequest} request as it came
+ * @param {CheckedRequest} request the original request
  * @returns {bigint} of its prompt's estimated tokens and `max_tokens`
  */
 function maxCostOf({ defaultMaxTokens }, rates, request) {
@@ -108,7 +108,7 @@ function maxCostOf({ defaultMaxTokens }, rates, request) {
 /**
  * @param {JobRecord} record
  * @param {{admissionWaitMs: number, maxWallMs: number}} options
- * @returns {number} how long its hold lasts
+ * @returns {number} time-out of its hold
  */
 export function holdTimeoutMs({ part, request }, { admissionWaitMs, maxWallMs }) {
   const waitMs = part === undefined ? admissionWaitMs : PART_WAIT_MS;
@@ -129,10 +129,10 @@ export function overdraftToBe(access, account) {
  * @param {AccessControl} access
  * @param {object} job
  * @param {string} job.model resolved
- * @param {CheckedRequest} job.request as it came
+ * @param {CheckedRequest} job.request the original request
  * @param {Readonly<import('../../jobs/policy/config.js').Access>} job.access of its caller
  * @param {boolean} job.cached it shares the answer of another job
- * @returns {Bill | undefined} before anything is held; undefined: it costs nothing
+ * @returns {Bill | undefined} the bill before the hold; undefined: free of charge
  */
 export function newBill(access, { model, request, access: caller, cached }) {
   const price = access.priceOf(model);
@@ -147,7 +147,7 @@ export function newBill(access, { model, request, access: caller, cached }) {
 }
 
 /**
- * Counts and logs what an account could not cover.
+ * Counts and logs the amount that an account could not cover.
  * @param {{metrics: BillingCounters, logger: import('../../internal/util/logger.js').Logger}} to
  * @param {{id: string, account: string, missing: bigint}} what `id` of the job
  */
@@ -167,7 +167,7 @@ export const ratesOf = ({ rates, own }, cached) => (cached ? rates : (own ?? rat
  * @param {Bill} bill
  * @param {Usage} usage
  * @param {boolean} cached the job used another job's answer
- * @returns {bigint} what the usage costs
+ * @returns {bigint} cost of the usage
  */
 export function billedCost(bill, usage, cached) {
   const { prompt, completion } = ratesOf(bill, cached);

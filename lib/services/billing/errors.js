@@ -112,7 +112,7 @@ export function refusalOf(error) {
   const { available, index } = error;
   const [status, fields] = refuse(error);
   const { param } = fields;
-  // Of linked transfers: the one that was refused.
+  // Index of the refused transfer among linked ones.
   const at = index === undefined ? {} : { param: within(`transfers[${index}]`, param) };
   const refused = new HttpError(status, { ...fields, ...at, cause: error });
   return available === undefined ? refused : Object.assign(refused, { available });

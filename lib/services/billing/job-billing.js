@@ -28,7 +28,7 @@ const AT_ONCE_MS = 60_000;
  *
  * A hold covers the prompt's estimated tokens and `max_tokens` at current prices. Account, hold and
  * rates are stored with the job (`record.extra.credit`), also in the data file; the charge depends
- * on these alone. Settling is idempotent by job id, so a job that a restart ends again is charged
+ * only on these. Settling is idempotent by job id, so a job that a restart ends again is charged
  * once. It never throws, because a ledger failure must not affect an ended job.
  *
  * The job that began a shared answer pays for it in full when the answer ends, even if that job has
@@ -95,7 +95,7 @@ export class JobBilling {
 
   /**
    * Sets the default `max_tokens` of a priced request, so that its answer ends where its hold does.
-   * @param {CheckedRequest} request as it came
+   * @param {CheckedRequest} request the original request
    * @param {string} model resolved
    * @returns {CheckedRequest}
    */
@@ -106,7 +106,7 @@ export class JobBilling {
   /**
    * Holds the maximum cost of a job, or of the answer that it begins.
    * @param {JobRecord} record
-   * @param {CheckedRequest} request as it came
+   * @param {CheckedRequest} request the original request
    * @param {Readonly<import('../../jobs/policy/config.js').Access>} access of the job's caller
    * @param {{answer?: JobRecord, cached?: boolean}} [how] `answer`: the answer that it begins and
    *   pays for; `cached`: it shares another job's answer

@@ -55,7 +55,7 @@ function checkForeign(name, value) {
 
 /**
  * @param {unknown} value
- * @returns {string} the key; without one a random key
+ * @returns {string} the key; default: a random key
  */
 function checkKey(value) {
   return value === undefined ? `@once:${randomUUID()}` : checkForeign('key', value);
@@ -192,15 +192,15 @@ export class Credits {
   }
 
   /**
-   * Makes transfers in their order, all of them or none. Each sees the balances that those before it
-   * have left.
+   * Makes transfers in order, all of them or none. Each sees the balances after
+   * the previous ones.
    * @param {object} options
-   * @param {string} [options.key] of all of them; as for `transfer`
+   * @param {string} [options.key] one key for all; see `transfer`
    * @param {{from?: string, to?: string, amount: bigint, metadata?: LedgerMetadata}[]}
    *   options.transfers 1 to 1000; without `from` a deposit, without `to` a withdrawal
    * @returns {Promise<LinkedTransfers>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `transfer`, with the refused
-   *   one as `param`; nothing has moved then
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `transfer`, with the refused
+   *   one as `param`; no amount has moved then
    */
   linked(options) {
     const given = checkOptions('linked', options, ['key', 'transfers']);
@@ -221,7 +221,7 @@ export class Credits {
    * it are refused. Its history stays.
    * @param {object} options
    * @param {string} options.account
-   * @param {string} [options.key] as for `transfer`; without one a repetition fails with
+   * @param {string} [options.key] see `transfer`; without a key a repetition fails with
    *   `ERR_ACCOUNT_CLOSED`
    * @param {LedgerMetadata} [options.metadata] kept in the event; at most 4 KiB as JSON
    * @returns {Promise<Transfer>}
@@ -240,7 +240,7 @@ export class Credits {
   /**
    * Reverses a transfer or the settlement of a job, once.
    * @param {object} options
-   * @param {string} [options.key] as above; without one a repetition fails with
+   * @param {string} [options.key] see above; without a key a repetition fails with
    *   `ERR_ALREADY_REVERSED`
    * @param {number} options.event its id
    * @param {boolean} [options.force] also if the funds are spent: the account then goes below its
@@ -323,10 +323,10 @@ export class Credits {
  * @property {(record: JobRecord) => void} settle charges an ended job, or an ended shared answer, and counts its
  *   usage
  * @property {() => void} releaseOrphans see JobBilling
- * @property {(account: string) => void} forgetAccount that was renamed
+ * @property {(account: string) => void} forgetAccount drops the cached data of a renamed account
  * @property {UsageTable['rename']} renameUsage
- * @property {(principal: string) => Promise<void>} [erasePrincipal] of a deployment: gives the account and the
- *   usage of a caller another name, in all events too
+ * @property {(principal: string) => Promise<void>} [erasePrincipal] in a deployment: renames the account and the
+ *   usage of a caller, also in all events
  */
 /**
  * Billing of calls that are charged like a job.
@@ -334,8 +334,8 @@ export class Credits {
  * @property {(record: JobRecord, request: import('../../jobs/checked-request.js').CheckedRequest,
  *   access: Readonly<import('../../jobs/policy/config.js').Access>) => void | Promise<void>} hold throws an
  *   HttpError: 402; with Redis 503 and 507
- * @property {(record: JobRecord) => void | Promise<void>} release what `hold` holds
- * @property {(record: JobRecord) => void | Promise<void>} settle with its `final`
+ * @property {(record: JobRecord) => void | Promise<void>} release releases a hold
+ * @property {(record: JobRecord) => void | Promise<void>} settle settles a record with its `final`
  */
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 

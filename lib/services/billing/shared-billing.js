@@ -22,7 +22,7 @@ import {
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/shared-parts.js').SharedPart} SharedPart */
-/** @typedef {import('../../jobs/shared-parts.js').AdmittedHow} AdmittedHow */
+/** @typedef {import('../../jobs/shared-parts.js').AdmissionDetails} AdmissionDetails */
 /** @typedef {import('../../streams/types.js').JobState} JobState */
 /** @typedef {import('../../cluster/ledger/shared-credit.js').SharedCredit} SharedCredit */
 /** @typedef {import('../../cluster/ledger/shared-credit.js').AskedHold} AskedHold */
@@ -31,7 +31,7 @@ import {
 /** @typedef {import('./charges.js').Bill} Bill */
 /** @typedef {import('./charges.js').Settlement} Settlement */
 
-/** Of a settlement that another call is to make, or that of the heirs of this process. */
+/** Marks a settlement that another call will make, or the heirs of this process. */
 const LATER = Object.freeze({ later: /** @type {const} */ ('1') });
 const FREE = Object.freeze({ prompt: '0', completion: '0' });
 
@@ -40,7 +40,7 @@ const FREE = Object.freeze({ prompt: '0', completion: '0' });
  * one that ends it charges its actual use and counts it. The rules are those of JobBilling. Main thread.
  *
  * A job that began a shared answer and ends before it is settled when the answer ends. If its process dies
- * before that, it pays for what it had used when it ended.
+ * before that, it pays for its usage at its end.
  *
  * Lives as long as its gateway.
  */
@@ -49,18 +49,18 @@ class SharedJobBilling {
   #access;
   #options;
   #metrics;
-  /** The job that began an answer. @type {WeakMap<JobRecord, JobRecord>} */
+  /** The jobs that began answers. @type {WeakMap<JobRecord, JobRecord>} */
   #began = new WeakMap();
   /** Jobs that are settled when their answer ends. @type {WeakSet<JobRecord>} */
   #later = new WeakSet();
-  /** What jobs that are ending are settled with. @type {WeakMap<JobRecord, Settlement | undefined>} */
+  /** Settlements of ending jobs. @type {WeakMap<JobRecord, Settlement | undefined>} */
   #settlements = new WeakMap();
   /**
-   * Costs of jobs that are ending; `isSure`: their holds cover them.
+   * Costs of ending jobs; `isSure`: their holds cover them.
    * @type {WeakMap<JobRecord, {cost: bigint, isSure: boolean}>}
    */
   #costs = new WeakMap();
-  /** Jobs that were taken back after their admission. @type {WeakSet<JobRecord>} */
+  /** Jobs withdrawn after their admission. @type {WeakSet<JobRecord>} */
   #undone = new WeakSet();
   /** Calls and answers that are being settled. */
   open = 0;
@@ -82,7 +82,7 @@ class SharedJobBilling {
   // --- for admission
 
   /**
-   * @param {import('../../jobs/checked-request.js').CheckedRequest} request as it came
+   * @param {import('../../jobs/checked-request.js').CheckedRequest} request the original request
    * @param {string} model resolved
    */
   bounded(request, model) {
@@ -93,18 +93,18 @@ class SharedJobBilling {
 
   releaseHold() {}
 
-  /** @param {JobRecord} record that is taken back: its end costs nothing */
+  /** @param {JobRecord} record a withdrawn one: its end costs nothing */
   voidJob(record) {
     this.#undone.add(record);
   }
 
   // --- the parts of a job
 
-  /** @returns {SharedPart} what a job holds */
+  /** @returns {SharedPart} the part of a job that holds credit */
   holdPart() {
     return {
       name: 'hold',
-      ask: (record, how) => this.#ask(record, how),
+      ask: (record, details) => this.#ask(record, details),
       taken: (record, hold) => this.#setHold(record, hold),
       refused: (record, refusal) => this.#refusalOf(billOf(record), refusal),
       begun: (record, answer) => void this.#began.set(answer, record),
@@ -115,7 +115,7 @@ class SharedJobBilling {
   }
 
   /**
-   * A job that nothing else settles is counted by the script that ends it.
+   * The script that ends a job counts its usage, unless another call settles it.
    * @returns {SharedPart} its usage
    */
   usagePart() {
@@ -124,7 +124,7 @@ class SharedJobBilling {
       ask: ({ model }, { answer }) => ({ model, ...(answer === 'shares' && { shares: '1' }) }),
       settles: () => undefined,
       adopt: (record, { shares }) => {
-        // One that is run by a call of its own shares nothing any more.
+        // A job that runs with its own call no longer shares an answer.
         if (shares === '1') record.cache ??= 'join';
       },
       settle: (record, state) => {
@@ -138,7 +138,7 @@ class SharedJobBilling {
 
   /**
    * @param {JobRecord} record
-   * @param {AdmittedHow} how
+   * @param {AdmissionDetails} details
    * @returns {AskedHold | undefined}
    */
   #ask(record, { request, access, answer }) {
@@ -155,8 +155,8 @@ class SharedJobBilling {
   }
 
   /**
-   * @param {Omit<Parameters<typeof newBill>[1], 'cached'>} job that shares an answer
-   * @returns {Bill | undefined} with the rates of a call of its own, which its heir would make
+   * @param {Omit<Parameters<typeof newBill>[1], 'cached'>} job a job that shares an answer
+   * @returns {Bill | undefined} a bill with the rates of the job's own call, which its heir would make
    */
   #sharedBill(job) {
     const shared = newBill(this.#access, { ...job, cached: true });
@@ -201,7 +201,7 @@ class SharedJobBilling {
   /**
    * @param {JobRecord} record that is ending
    * @param {JobState} state
-   * @returns {Settlement | undefined} undefined: it is settled when its answer ends, or not at all
+   * @returns {Settlement | undefined} undefined: it is settled at the end of its answer, or needs no settlement
    */
   #settlementOf(record, state) {
     if (!this.#settlements.has(record)) this.#settlements.set(record, this.#settle(record, state));
@@ -282,7 +282,7 @@ class SharedJobBilling {
     const job = this.#began.get(record);
     if (record.part !== undefined) record.settling = this.#settlePart(record);
     else if (job !== undefined) void this.#settleAnswer(record, job);
-    // A job that another process has ended was not charged here.
+    // Another process charges a job that it has ended.
     else if (this.#costs.has(record)) void this.#countBilled(record);
   }
 
@@ -349,7 +349,7 @@ class SharedJobBilling {
     reportUncollected(to, { id, account, missing });
   }
 
-  // --- calls that are no jobs
+  // --- calls that are not jobs
 
   /** @type {import('./service.js').CallBilling} */
   calls = {
@@ -379,7 +379,7 @@ class SharedJobBilling {
 /** @param {JobRecord} record @returns {Bill | undefined} */
 const billOf = ({ extra }) => /** @type {Bill | undefined} */ (extra?.credit);
 
-/** @param {JobRecord} record @returns {boolean} whether it may cost something */
+/** @param {JobRecord} record @returns {boolean} whether it may have a cost */
 function isPriced(record) {
   const bill = billOf(record);
   if (bill === undefined) return false;

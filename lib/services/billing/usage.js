@@ -101,7 +101,7 @@ export class UsageTable {
     for (const row of file?.takeUsage() ?? []) this.#add(row);
   }
 
-  /** @param {import('./charges.js').Settlement} settlement of a job not counted yet */
+  /** @param {import('./charges.js').Settlement} settlement settlement of a job not counted yet */
   count(settlement) {
     const { id, principal, model } = settlement.record;
     const hour = Math.floor(this.#nowMs() / HOUR_MS);

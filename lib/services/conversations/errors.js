@@ -6,7 +6,7 @@ export function conversationNotFound() {
   return new HttpError(404, {
     code: 'conversation_not_found',
     param: 'conversation_id',
-    message: 'No such conversation: it never existed, was deleted, or its time is over.',
+    message: 'No such conversation: it never existed, was deleted or has expired.',
   });
 }
 
@@ -50,13 +50,17 @@ function conversationsFull(message, cause) {
 
 /**
  * @param {number} count messages of the conversation to be copied
- * @returns {HttpError} for an `at` beyond them
+ * @returns {HttpError} error for an `at` beyond the last message
  */
 export function beyondMessages(count) {
-  return badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
+  return badRequest(
+    'invalid_value',
+    'at',
+    `at must be at most ${count}, the number of its messages.`,
+  );
 }
 
-/** @returns {HttpError} for a page after a conversation that there is not */
+/** @returns {HttpError} error for a page after an unknown conversation */
 export function unknownAfter() {
   const message = 'after must be the id of a conversation that is kept.';
   return badRequest('invalid_value', 'after', message);
@@ -88,7 +92,7 @@ export function serverFull(cause) {
 }
 
 /**
- * @param {'count' | 'principal' | 'total'} limit that has no room
+ * @param {'count' | 'principal' | 'total'} limit the reached limit
  * @param {{maxPerPrincipal: number, maxBytesPerPrincipal: number}} limits
  * @returns {HttpError}
  */

@@ -5,7 +5,7 @@ import { beyondMessages, conversationBusy, conversationNotFound, unknownAfter } 
 /** @typedef {import('../../primitives/kv/namespaces.js').KvNamespace} KvNamespace */
 
 /**
- * The conversations of a gateway that is alone, in memory or in its data file. Main thread.
+ * The conversations of a gateway with a single process, in memory or in its data file. Main thread.
  * @implements {ConversationStore}
  */
 export class LocalStore {

@@ -5,13 +5,13 @@ import { keptMembers, withoutKept } from '../../providers/shared/messages.js';
 /** @typedef {import('../../providers/shared/messages.js').ChatMessage} ChatMessage */
 
 /**
- * What the conversation knows of a message besides the message itself.
+ * Fields that the conversation adds to a message.
  * @typedef {object} MessageFields
  * @property {number} createdAt Unix seconds
  * @property {string} [jobId] the job of its turn; absent in the conversation's initial messages
  * @property {'stop' | 'length' | 'tool_calls' | 'cancelled'} [finishReason] of an answer
  * @property {boolean} [textTruncated] true when the beginning of the answer was dropped
- * @property {string} [reasoning] of an answer; the model does not get it again
+ * @property {string} [reasoning] of an answer; never sent to the model again
  */
 
 /**
@@ -49,7 +49,7 @@ export function sent({ role, content, members }) {
 
 /**
  * @param {StoredMessage} message
- * @returns {Message} the conversation's own fields hide members of the same name
+ * @returns {Message} the message as shown; the conversation's own fields hide members of the same name
  */
 export function shown({ members, role, content, ...fields }) {
   const message = { role, ...(content !== undefined && { content }), ...members };
@@ -102,7 +102,7 @@ export function wholeRequest(request, history, added) {
   };
 }
 
-/** @param {any} call @returns {boolean} whether its arguments are whole JSON */
+/** @param {any} call @returns {boolean} whether its arguments are complete JSON */
 function isWhole(call) {
   try {
     JSON.parse(call.function.arguments);
@@ -120,15 +120,16 @@ function isWhole(call) {
 export function answerOf({ status, reason, text = '', tool_calls = [], refusal, ...state }) {
   const truncated = state.text_truncated === true && { textTruncated: true };
   const reasoning = state.reasoning && { reasoning: state.reasoning };
-  // Clients have read the text sent before a cancel, so it is kept. Calls are not: nobody answers them.
+  // Clients have read the text sent before a cancel, so it is kept. Calls are not kept, because they would never
+  // get results.
   if (status === 'cancelled') {
     return text === ''
       ? undefined
       : { content: text, finishReason: 'cancelled', ...truncated, ...reasoning };
   }
-  // A filtered answer is none.
+  // A filtered answer does not count as an answer.
   if (status !== 'completed' || reason === 'content_filter') return undefined;
-  // The limit may have cut the last call; servers refuse a history with arguments that are no JSON.
+  // The limit may have cut the last call; servers refuse a history with invalid JSON in arguments.
   const calls = reason === 'length' ? tool_calls.filter(isWhole) : tool_calls;
   // Servers refuse a history with an empty assistant message.
   if (text === '' && calls.length === 0 && !refusal) return undefined;

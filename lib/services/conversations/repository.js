@@ -129,7 +129,7 @@ export class ConversationRepository {
 
   /**
    * Conversations of all principals.
-   * @param {number} max of those that are read
+   * @param {number} max maximum number to read
    * @returns {{heads: {owner: string, head: Head}[], truncated: boolean}} latest activity first;
    *   `truncated`: there are more, which may be later ones
    */
@@ -161,7 +161,7 @@ export class ConversationRepository {
    * @param {KvNamespace} space
    * @param {string} id
    * @param {Partial<Settings>} settings
-   * @param {(count: number) => number} takes number of its messages to copy; may throw
+   * @param {(count: number) => number} takes returns the number of messages to copy; may throw
    * @returns {Head}
    * @throws {import('../../internal/util/http-error.js').HttpError}
    */
@@ -258,9 +258,9 @@ export class ConversationRepository {
         return true;
       }
       const nowMs = this.#nowMs();
-      const { content, ...how } = answer;
+      const { content, ...details } = answer;
       const createdAt = seconds(nowMs);
-      messages.push(...asked, { role: 'assistant', content, createdAt, jobId, ...how });
+      messages.push(...asked, { role: 'assistant', content, createdAt, jobId, ...details });
       this.#write(tx, { ...head, updatedMs: nowMs }, messages);
       return true;
     };
@@ -297,7 +297,7 @@ export class ConversationRepository {
    * @param {NamespaceTransaction} tx
    * @param {Head} head of a conversation without a turn
    * @param {StoredMessage[]} messages all of them
-   * @returns {Head} as it is now
+   * @returns {Head} its current head
    */
   #write(tx, head, messages) {
     const json = JSON.stringify(messages);

@@ -9,12 +9,12 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
 /** @typedef {import('./messages.js').StoredMessage} StoredMessage */
 
 /**
- * A conversation as the JavaScript API shows it.
+ * A conversation in the JavaScript API.
  * @typedef {object} Conversation
  * @property {string} id
  * @property {string} [title]
  * @property {Record<string, unknown>} [metadata]
- * @property {number} createdAt Unix seconds, as the two below
+ * @property {number} createdAt Unix seconds, like the two below
  * @property {number} updatedAt time of the last change of its messages
  * @property {number | null} expiresAt null: never expires, or a turn is running
  * @property {number} messageCount
@@ -28,7 +28,7 @@ import { ANONYMOUS } from '../../jobs/policy/config.js';
 /** @param {{principal?: string}} options @returns {string} */
 const principalOf = ({ principal = ANONYMOUS }) => checkString('principal', principal);
 
-/** Any other value is the id of none. @param {unknown} id @returns {string} */
+/** Any other value is not an id. @param {unknown} id @returns {string} */
 const idOf = (id) => (typeof id === 'string' ? id : '');
 
 /** @param {number} ms */
@@ -120,7 +120,7 @@ export class Conversations {
   /**
    * A page of conversations without messages, latest activity first.
    * @param {{limit?: number, after?: string, principal?: string}} [options] `limit` 1 to 100,
-   *   default 20; `after` the id of the last conversation of the page before
+   *   default 20; `after` the id of the last conversation of the previous page
    * @returns {Promise<{data: Conversation[], hasMore: boolean}>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400
    */

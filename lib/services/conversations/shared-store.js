@@ -41,7 +41,7 @@ export class SharedStore {
     this.#log = log;
   }
 
-  /** The limits as scripts take them. */
+  /** The limits in the format of scripts. */
   get #bounds() {
     const { maxPerPrincipal: count, maxBytesPerPrincipal: ofPrincipal, maxBytes } = this.#limits;
     return { count, ofPrincipal, total: maxBytes };
@@ -112,7 +112,7 @@ export class SharedStore {
   }
 
   /**
-   * @param {string} jobId of a turn whose conversation is gone: it is not added
+   * @param {string} jobId of a turn whose conversation no longer exists: its messages are not stored
    * @param {string} principal
    */
   async #cancel(jobId, principal) {

@@ -8,7 +8,7 @@ import { whenAborted } from '../../internal/util/abort.js';
  * The turns that wait for one conversation.
  * @typedef {object} Queue
  * @property {string} name
- * @property {Place[]} places first come, first served; none only at its end
+ * @property {Place[]} places in order of arrival; empty only at its end
  * @property {() => void} unwatch
  */
 
@@ -36,7 +36,7 @@ class Place {
     this.#timer = setTimeout(() => this.end(late()), waitMs);
   }
 
-  /** Makes it check its turn again; a place that does not wait checks before its next pause. */
+  /** Makes the place check its turn again; if it is not waiting, it checks before its next pause. */
   wake() {
     this.#isWoken = true;
     this.#resume();
@@ -55,7 +55,7 @@ class Place {
   }
 
   /**
-   * Resolves when it is woken, or at once if it was woken since the last pause; rejects when its wait
+   * Resolves at `wake()`, or at once if it was called since the last pause; rejects when the wait
    * ends.
    * @param {number} [ms] the longest pause; default: unlimited
    */
@@ -112,8 +112,8 @@ export class SharedTurnQueues {
    * @param {Abortable} [options.signal] not aborted yet
    * @param {() => unknown} options.late creates the rejection reason after a time-out
    * @param {(wake: () => void) => () => void} options.watch calls `wake` whenever the turn may be free;
-   *   returns a function that ends that
-   * @returns {Place} at the end of the queue
+   *   returns a function that ends the watch
+   * @returns {Place} a place at the end of the queue
    */
   join(name, { signal, late, watch }) {
     let queue = this.#queues.get(name);
@@ -130,7 +130,7 @@ export class SharedTurnQueues {
     return place;
   }
 
-  /** @param {Place} place that has its turn, or whose wait has ended */
+  /** @param {Place} place a place that has its turn, or whose wait has ended */
   leave(place) {
     const { queue } = place;
     place.settle();

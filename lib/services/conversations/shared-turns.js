@@ -15,12 +15,12 @@ import { withHistory } from '../../jobs/checked-request.js';
 /** @typedef {import('./messages.js').StoredMessage} StoredMessage */
 /** @typedef {import('../../cluster/shared-conversations.js').SharedConversations} SharedConversations */
 
-/** A turn that waits looks at least this often whether its conversation is free. */
+/** Maximum interval at which a waiting turn checks whether its conversation is free. */
 const LOOK_MS = 250;
 const TOO_MANY = 'Too many turns wait for this conversation.';
 /** The reason of a wait that took too long. */
 const LATE = new Error('too late');
-/** Wait before the history of a job that was taken over is asked for again. */
+/** Wait before the history of a job that was taken over is read again. */
 const AGAIN_MS = 250;
 
 /**
@@ -28,17 +28,17 @@ const AGAIN_MS = 250;
  * @typedef {object} Turn
  * @property {string} id of the conversation
  * @property {import('./requests.js').Messages} added messages before the answer
- * @property {import('./shared-turn-queues.js').QueuePlace} [place] where it waits, with `on_busy: "queue"`
+ * @property {import('./shared-turn-queues.js').QueuePlace} [place] its place in the queue, with `on_busy: "queue"`
  * @property {{count: number, bytes: number}} [after] the messages of the conversation, and the bytes of
- *   those that are added; undefined: it cannot begin
- * @property {HttpError} [error] why it cannot begin: told unless its idempotency key has an answer
- * @property {boolean} [isBusy] because another turn runs
- * @property {boolean} [asksKey] it does not begin yet: the admission looks for the answer of its key
+ *   the added ones; undefined: the turn cannot begin
+ * @property {HttpError} [error] reason why it cannot begin: thrown unless its idempotency key has an answer
+ * @property {boolean} [isBusy] whether another turn runs
+ * @property {boolean} [asksKey] the turn does not begin yet: the admission looks for the answer of its key
  */
 
 /**
- * Turns of conversations in a deployment: a turn begins in the script that admits its job, and ends in the
- * one that ends it, or takes it back. Main thread; `close()` ends it.
+ * Turns of conversations in a deployment: a turn begins in the script that admits its job, and ends in the script
+ * that ends or withdraws it. Main thread; `close()` ends it.
  *
  * The history is read before the admission, which refuses a turn whose conversation has changed since.
  * @implements {SharedPart}
@@ -48,7 +48,7 @@ export class SharedTurns {
   #conversations;
   #limits;
   #queues;
-  /** Of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
+  /** Turns of jobs that are being admitted. @type {Map<JobRecord, Turn>} */
   #turns = new Map();
   /** Jobs whose keys have no answer. @type {WeakSet<JobRecord>} */
   #unanswered = new WeakSet();
@@ -68,12 +68,12 @@ export class SharedTurns {
   // ---------------------------------------------------------------- before the admission
 
   /**
-   * Prepares the turn of a job that belongs to a conversation; again after each `TurnMoved`. The caller
+   * Prepares the turn of a job that belongs to a conversation; called again after each `TurnMoved`. The caller
    * calls `decided` in the end.
    * @param {JobRecord} record receives its whole request, and the conversation's id in `extra`
    * @param {Abortable} [signal] gives up waiting
-   * @returns {Promise<CheckedRequest>} the request to the provider; as it came, if the turn cannot begin
-   * @throws {HttpError} as `begin` of `Turns`
+   * @returns {Promise<CheckedRequest>} the request to the provider; the original request if the turn cannot begin
+   * @throws {HttpError} see `begin` of `Turns`
    */
   async begin(record, signal) {
     const request = /** @type {CheckedRequest} */ (record.request);
@@ -98,7 +98,7 @@ export class SharedTurns {
   }
 
   /**
-   * A request with the key of a job that exists gets its answer, however many turns wait.
+   * A request with the key of an existing job gets its answer even if the queue is full.
    * @param {JobRecord} record
    * @param {CheckedRequest} request
    */
@@ -133,7 +133,7 @@ export class SharedTurns {
    * @param {string} principal
    * @param {string} id
    * @param {string} [message]
-   * @returns {Promise<HttpError>} with the job of the turn that runs now
+   * @returns {Promise<HttpError>} error with the job of the running turn
    */
   async #busyNow(principal, id, message) {
     const found = await this.#conversations.history(principal, id);
@@ -145,8 +145,8 @@ export class SharedTurns {
    * @param {JobRecord} record
    * @param {Turn} turn
    * @returns {Promise<StoredMessage[] | undefined>} the history; undefined: the turn cannot begin, and the
-   *   admission of the job tells its error, or the answer of its key
-   * @throws {HttpError} that error, where there is no key
+   *   admission of the job returns its error, or the answer of its key
+   * @throws {HttpError} that error, if there is no key
    */
   async #prepare({ principal, usedKey }, turn) {
     const { place, id } = turn;
@@ -169,8 +169,8 @@ export class SharedTurns {
   /**
    * @param {string} principal
    * @param {string} id
-   * @param {Turn} turn receives what is known of it now
-   * @returns {Promise<StoredMessage[] | undefined>} undefined where the turn has an error
+   * @param {Turn} turn receives the current state
+   * @returns {Promise<StoredMessage[] | undefined>} undefined if the turn has an error
    */
   async #look(principal, id, turn) {
     /** @type {Awaited<ReturnType<SharedConversations['history']>>} */
@@ -216,7 +216,7 @@ export class SharedTurns {
     return undefined;
   }
 
-  /** There is nothing to undo: the script that takes the job back ends its turn. */
+  /** Nothing to undo: the script that withdraws the job ends its turn. */
   rollback() {}
 
   /** @param {JobRecord} record whose admission has an outcome */
@@ -276,19 +276,19 @@ export class SharedTurns {
    * @param {import('../../streams/types.js').JobState} state with the answer, and its items if it is more than text
    */
   settle(record, state) {
-    // A turn whose submission was refused is dropped, whatever its job produced.
+    // A turn whose submission was refused is dropped, even if its job has produced an answer.
     if (record.refused) return undefined;
     const answer = answerOf(state);
     if (answer === undefined) return undefined;
-    const { content, ...how } = answer;
-    const message = { role: 'assistant', content, jobId: record.id, ...how };
+    const { content, ...details } = answer;
+    const message = { role: 'assistant', content, jobId: record.id, ...details };
     return { answer: JSON.stringify(message) };
   }
 
   /**
-   * Gives a job of another process its history, which Redis does not keep twice.
+   * Loads the history of another process's job, which Redis stores only in the conversation.
    * @param {JobRecord} record that is to be run
-   * @returns {Promise<boolean>} false: its conversation is gone
+   * @returns {Promise<boolean>} false: its conversation no longer exists
    */
   async complete(record) {
     const id = record.extra?.conversation_id;
@@ -311,10 +311,10 @@ export class SharedTurns {
 
   // ---------------------------------------------------------------- as `Turns`
 
-  /** The script that has ended a job has ended its turn. */
+  /** The script that ends a job also ends its turn. */
   end() {}
 
-  /** At once: a job that has ended has its turn. */
+  /** Resolves at once: the turn of an ended job has ended. */
   async jobSettled() {}
 
   /** @throws {HttpError} 503 once it is closed */
@@ -328,6 +328,6 @@ export class SharedTurns {
     this.#queues.close(draining);
   }
 
-  /** At once, as `jobSettled`. */
+  /** Resolves at once, like `jobSettled`. */
   async idle() {}
 }

@@ -1,4 +1,4 @@
-/** The interface of a store of conversations. This file has no code. */
+/** The interface of a store of conversations. This file has types only. */
 
 /** @typedef {import('./repository.js').Head} Head */
 /** @typedef {import('./repository.js').Settings} Settings */
@@ -10,7 +10,7 @@
  */
 
 /**
- * The conversations of a gateway: of this process, or in Redis. A client that has received a job's
+ * The conversations of a gateway: in this process or in Redis. A client that has received a job's
  * terminal event finds its turn. All methods throw HttpErrors.
  * @typedef {object} ConversationStore
  * @property {(principal: string, what: Settings & {messages: import('./requests.js').Messages}) =>
@@ -23,7 +23,8 @@
  * @property {(options: {limit: number, scanMax: number}) =>
  *   Promise<{heads: {owner: string, head: Head}[], truncated: boolean}>} recent the latest ones of all
  *   principals. `truncated`: only `scanMax` were read, and later ones may be missing
- * @property {(principal: string, id: string) => Promise<void>} remove and cancels the job of a running turn
+ * @property {(principal: string, id: string) => Promise<void>} remove deletes a conversation, and cancels the job
+ *   of its running turn
  */
 
 export {};

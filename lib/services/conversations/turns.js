@@ -14,7 +14,7 @@ import { messagesOfTurn } from './requests.js';
  * `close()` ends it.
  *
  * A conversation has at most one running turn. The turn is stored before its job, and ends in one
- * transaction, exactly once, also when the process dies in between. A client that has read the
+ * transaction, exactly once, even if the process dies in between. A client that has read the
  * job's terminal event finds the turn ended: reads and the next turn wait for the hub's barrier.
  */
 export class Turns {
@@ -148,7 +148,7 @@ export class Turns {
   async #end(record, space, id) {
     // Read the state before a purge can remove it.
     const asked = this.#hub.snapshot(record.handle, { items: true });
-    // A turn whose submission was refused is dropped, whatever its job produced.
+    // A turn whose submission was refused is dropped, even if its job has produced an answer.
     const accepted = await (record.written ?? Promise.resolve()).then(
       () => true,
       () => false,
@@ -211,7 +211,7 @@ export class Turns {
   }
 
   /**
-   * Ends the turns of an earlier process: with the answer of their job, or without an answer where
+   * Ends the turns of an earlier process: with the answer of their job, or without an answer if
    * the job is missing.
    */
   async #recover() {

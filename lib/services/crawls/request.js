@@ -40,7 +40,7 @@ export const crawlProperties = Object.freeze({
 });
 
 /**
- * @param {CrawlRequest} request that has passed the schema
+ * @param {CrawlRequest} request a request that has passed the schema
  * @returns {import('../../primitives/crawler/options.js').CrawlOptions}
  */
 export function crawlOptions(request) {
@@ -79,7 +79,7 @@ export function crawlEvent(found, { text: whole = false } = {}) {
 
 /**
  * Checks beyond the schema.
- * @param {CrawlRequest} request that has passed the schema
+ * @param {CrawlRequest} request a request that has passed the schema
  * @param {string} [at] prefix of its fields in the body, `nodes[0].crawl.`
  * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the field
  */

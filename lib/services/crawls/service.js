@@ -15,7 +15,7 @@ const MAX_WALL_MS = 3_600_000;
  */
 
 /**
- * The state of a crawl, as `gateway.crawls` shows it.
+ * The state of a crawl in `gateway.crawls`.
  * @typedef {object} CrawlView
  * @property {string} id
  * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
@@ -63,7 +63,7 @@ function check(body) {
 
 /** @typedef {import('../../cluster/operations/own-operations.js').OperationWork} OperationWork */
 
-/** @implements {OperationWork} A crawl at work. */
+/** @implements {OperationWork} A running crawl. */
 class CrawlWork {
   #startUrl;
 
@@ -82,7 +82,7 @@ class CrawlWork {
     return { start_url: this.#startUrl, counts };
   }
 
-  /** @returns {[]} it has no nodes */
+  /** @returns {[]} none: a crawl has no nodes */
   takeChanges() {
     return [];
   }
@@ -99,7 +99,7 @@ class CrawlWork {
  */
 function describe(operation) {
   const { id, status, createdAtMs, final, metadata, data } = operation;
-  // The counts of a cancelled crawl go on for a moment; all processes show those of its ending.
+  // The counts of a cancelled crawl change for a moment; all processes show the counts at its ending.
   const { start_url: startUrl, counts } = /** @type {CrawlSummary} */ (
     ('summary' in operation && operation.summary) || data.summary()
   );
@@ -134,14 +134,18 @@ async function run(operation, log) {
   } catch (error) {
     if (operation.signal.aborted) return;
     log.error({ err: error, crawl_id: operation.id }, 'crawl failed');
-    const wire = { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+    const wire = {
+      code: 'internal_error',
+      message: 'Internal error; see the server log.',
+      type: 'server_error',
+    };
     operation.finish({ type: 'error', error: wire });
   }
 }
 
 /**
  * Crawls as operations: the outcome of each URL is an event of the crawl's stream. The slowest reader
- * of the stream sets the pace; without readers a crawl runs to its end. The gateway makes the one
+ * of the stream sets the pace; without readers a crawl runs to its end. The gateway creates one
  * instance.
  * @extends {OperationService<CrawlsRequest, CrawlView, import('../../streams/events.js').CrawlEvent>}
  */
@@ -157,7 +161,7 @@ export class Crawls extends OperationService {
         const { signal } = operation;
         const options = { ...crawlOptions(request), ...settings, clock, signal };
         operation.data = new CrawlWork(request, crawl(options));
-        // Redis needs nothing of it: a crawl is not tried again, and its headers may be secret.
+        // Redis stores nothing of it: a crawl is never retried, and its headers may be secret.
         operation.body = {};
       },
       run: (operation) => void run(operation, logger),

@@ -1,7 +1,7 @@
 /**
- * Content of streams: what a body stores, and what reads make of it. A stream of bytes stores bodies as
- * they are. A JSON stream stores the messages of a body as text, joined by commas: `[1,2]` as `1,2`.
- * Numbers keep their digits, since the text is checked and not written anew. Pure functions.
+ * Content of streams: converts request bodies to stored data, and stored data to answers. A stream of bytes stores
+ * bodies unchanged. A JSON stream stores the messages of a body as text, joined by commas: `[1,2]` as `1,2`.
+ * Numbers keep their digits, because the original text is stored after a check. Pure functions.
  */
 import { isUtf8 } from 'node:buffer';
 import { badRequest } from '../../internal/util/http-error.js';
@@ -63,7 +63,7 @@ function messagesIn(body) {
  * @param {string} type content type of the stream
  * @param {Buffer} body
  * @param {{empty?: boolean}} [options] `empty`: whether `[]` is allowed; default false
- * @returns {Buffer} what to store; empty only for an empty body and an allowed `[]`
+ * @returns {Buffer} the data to store; empty only for an empty body or an allowed `[]`
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */
 export function contentOf(type, body, { empty = false } = {}) {

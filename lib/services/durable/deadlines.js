@@ -6,12 +6,12 @@
  * @property {string} path
  * @property {number | null} ttlMs null: the time is fixed
  * @property {number} unixMs time of expiry
- * @property {number} storedMs the same, as of the last write
+ * @property {number} storedMs the same, at the last write
  */
 
 /** An access is stored when it moves the deadline by this share of the time to live. */
 const STORED_SHARE = 0.1;
-/** How often expired streams are looked for. */
+/** Interval of the search for expired streams. */
 const SWEEP_MS = 1000;
 
 /**
@@ -43,7 +43,7 @@ export class Deadlines {
   /**
    * @param {KvNamespace} space
    * @param {string} path
-   * @param {import('./head.js').Head} head as it is stored
+   * @param {import('./head.js').Head} head as stored
    */
   set(space, path, { ttlMs, deadlineMs }) {
     if (deadlineMs === null) return;
@@ -60,7 +60,7 @@ export class Deadlines {
     this.#all.delete(space.prefix + path);
   }
 
-  /** @param {KvNamespace} space whose streams are gone */
+  /** @param {KvNamespace} space whose streams were deleted */
   clear(space) {
     for (const [key, deadline] of this.#all) {
       if (deadline.space.prefix === space.prefix) this.#all.delete(key);
@@ -81,7 +81,7 @@ export class Deadlines {
    * Moves the deadline of a stream that has a reader, in memory.
    * @param {KvNamespace} space
    * @param {string} path
-   * @returns {Deadline | undefined} undefined: nothing moves it
+   * @returns {Deadline | undefined} undefined: it is fixed
    */
   extend(space, path) {
     const deadline = this.#all.get(space.prefix + path);
@@ -94,7 +94,7 @@ export class Deadlines {
    * Moves the deadline of a stream that is read.
    * @param {KvNamespace} space
    * @param {string} path
-   * @returns {number | undefined} the new deadline, where it should be stored
+   * @returns {number | undefined} the new deadline if it should be stored
    */
   touch(space, path) {
     const deadline = this.extend(space, path);
@@ -105,7 +105,7 @@ export class Deadlines {
     return unixMs;
   }
 
-  /** @returns {Deadline[]} those that are over */
+  /** @returns {Deadline[]} expired streams */
   over() {
     const nowMs = this.#unixMs();
     return [...this.#all.values()].filter(({ unixMs }) => nowMs >= unixMs);

@@ -1,4 +1,4 @@
-/** Refusals of the Durable Streams protocol, with the headers that it asks for. */
+/** Refusals of the Durable Streams protocol, with the required headers. */
 import { HttpError, badRequest } from '../../internal/util/http-error.js';
 import { formatOffset } from './offsets.js';
 
@@ -41,7 +41,7 @@ export function streamExists(message, param = 'path') {
 export function streamClosed({ space, tail }) {
   return new HttpError(409, {
     code: 'stream_closed',
-    message: 'The stream is closed and takes no more data.',
+    message: 'The stream is closed and accepts no more data.',
     headers: { 'Stream-Closed': 'true', 'Stream-Next-Offset': formatOffset(space, tail) },
   });
 }

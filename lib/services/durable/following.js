@@ -1,10 +1,10 @@
 /** @typedef {import('./port.js').Read} Read */
 
 /**
- * A read and all that follow it, up to the end of the stream.
+ * A read and all later ones, up to the end of the stream.
  * @param {Read} first
- * @param {(before: Read) => Promise<Read>} next as `DurablePort.next`
- * @param {() => boolean} isOver whether the reader has left, or the gateway closes
+ * @param {(before: Read) => Promise<Read>} next see `DurablePort.next`
+ * @param {() => boolean} isOver whether the reader has disconnected or the gateway is closing
  * @returns {AsyncGenerator<Read>}
  */
 export async function* following(first, next, isOver) {

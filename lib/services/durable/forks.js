@@ -1,4 +1,4 @@
-/** Where a fork leaves its source. */
+/** The position at which a fork leaves its source. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { bytesOfMessages, isJson, mediaTypeOf } from './content.js';
 import { contentTypeMismatch, streamExists, streamNotFound } from './errors.js';
@@ -15,7 +15,7 @@ import { segmentsBefore } from './head.js';
  * @property {Head} source
  */
 
-/** @typedef {{source: Head, settings: ForkSettings, position: number}} Fork `position` where it was asked for */
+/** @typedef {{source: Head, settings: ForkSettings, position: number}} Fork `position`: the requested one */
 
 /** @param {string} message */
 const badOffset = (message) => badRequest('invalid_value', 'stream-fork-offset', message);
@@ -45,7 +45,7 @@ export function forkPositionOf(source, settings) {
  * @param {Fork} fork
  * @param {object} data of the source
  * @param {boolean} data.isBoundary whether an append begins at the position
- * @param {() => Buffer | undefined} data.chunk the append there; undefined: it is the end
+ * @param {() => Buffer | undefined} data.chunk the append there; undefined: the end of the stream
  * @returns {Origin}
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */

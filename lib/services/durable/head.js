@@ -5,7 +5,7 @@ import { streamExists } from './errors.js';
 /** @typedef {import('./producers.js').Producer} Producer */
 
 /**
- * Settings of a PUT, as asked for.
+ * Requested settings of a PUT.
  * @typedef {object} Settings
  * @property {string} [type] content type; default: the source's, or `application/octet-stream`
  * @property {number} [ttlS] idle time after which the stream expires
@@ -23,21 +23,21 @@ import { streamExists } from './errors.js';
 
 /**
  * @typedef {object} Head
- * @property {number} id names its data; unique within the principal for all time
+ * @property {number} id names its data; unique within the principal, never reused
  * @property {number} space of its offsets: its own id, or that of the stream at the root of its forks
  * @property {string} type content type
  * @property {Omit<Settings, 'closed'>} asked
  * @property {number | null} ttlMs
- * @property {number | null} expiresMs Unix time that no access moves
- * @property {number | null} deadlineMs Unix time at which it expires, as of the last write
- * @property {Segment[]} inherited of a fork, in order
+ * @property {number | null} expiresMs Unix time fixed time, not moved by accesses
+ * @property {number | null} deadlineMs Unix time at which it expires, at the last write
+ * @property {Segment[]} inherited parts that a fork inherits, in order
  * @property {number} base position of its first own byte
  * @property {number} tail position after its last byte
  * @property {{path: string, id: number}} [source] of a fork
- * @property {number} forks streams whose source it is
+ * @property {number} forks number of its forks
  * @property {boolean} closed
  * @property {Producer} [closedBy] the request that closed it
- * @property {boolean} [deleted] kept for its forks
+ * @property {boolean} [deleted] deleted, but kept for its forks
  * @property {string} [seq] the largest Stream-Seq
  */
 
@@ -69,7 +69,7 @@ function unixMsOf(time) {
 }
 
 /**
- * @param {Head} head of the stream that is there
+ * @param {Head} head head of the existing stream
  * @param {Settings} settings
  * @returns {string | undefined} the first setting, by its header, in which a repeated PUT differs;
  *   undefined: none
@@ -90,7 +90,7 @@ function differingSetting({ asked, type, closed }, settings) {
 }
 
 /**
- * @param {Head} head of the stream that is there
+ * @param {Head} head head of the existing stream
  * @param {Settings} settings of a PUT
  * @throws {import('../../internal/util/http-error.js').HttpError} 409
  */
@@ -102,7 +102,7 @@ export function checkSettings(head, settings) {
 }
 
 /**
- * Expiry of a new stream. A fork without settings of its own expires as its source does.
+ * Expiry of a new stream. A fork without its own settings expires like its source.
  * @param {Settings} settings
  * @param {{ttlMs: number | null, expiresMs: number | null}} fallback
  * @returns {{ttlMs: number | null, expiresMs: number | null}}

@@ -1,7 +1,7 @@
 /**
  * Offsets and cursors of the Durable Streams protocol. An offset is `SPACE_POSITION`, 16 digits each,
  * so that offsets sort as text. The space is the id of the stream that began the offsets: forks share it,
- * and a new stream at an old path has another one. The position counts stored bytes. Pure functions.
+ * and a new stream at an old path has a new one. The position counts stored bytes. Pure functions.
  */
 
 const DIGITS = 16;
@@ -11,7 +11,7 @@ const CURSOR = /^\d{1,15}$/;
 /** Cursors count intervals of this length from this time on, as the protocol proposes. */
 const CURSOR_INTERVAL_MS = 20_000;
 const CURSOR_EPOCH_MS = Date.UTC(2024, 9, 9);
-/** An hour: the largest step beyond a cursor that the client has already. */
+/** An hour: the largest step beyond the client's cursor. */
 const CURSOR_STEPS_MAX = 3600_000 / CURSOR_INTERVAL_MS;
 
 /** @param {number} value */
@@ -42,7 +42,7 @@ export function parseOffset(text) {
 
 /**
  * The cursor of a live answer: the number of the current interval. It is always greater than the
- * client's cursor, or a cache would answer the next request with this answer again.
+ * client's cursor, so that no cache answers the next request with this answer.
  * @param {string | undefined} sent the client's cursor
  * @param {number} unixMs
  * @returns {string}

@@ -1,4 +1,4 @@
-/** Durable streams, as the routes of `/v1/durable` use them. This file has no code. */
+/** Port of durable streams for the routes of `/v1/durable`. This file has types only. */
 
 /** @typedef {import('./head.js').Head} Head */
 /** @typedef {import('./head.js').Settings} Settings */
@@ -16,7 +16,7 @@
 /**
  * @typedef {object} Appended
  * @property {Head} head
- * @property {boolean} repeated whether an earlier request has done this
+ * @property {boolean} repeated whether it repeats an earlier request
  * @property {number} [producerSeq] the largest accepted Producer-Seq of the epoch
  */
 
@@ -26,29 +26,29 @@
  * @property {Buffer[]} chunks of one append each; the first and last may be cut
  * @property {number} from
  * @property {number} to position after the chunks
- * @property {boolean} upToDate whether that is the end of the stream
- * @property {boolean} closed whether nothing will follow
+ * @property {boolean} upToDate whether `to` is the end of the stream
+ * @property {boolean} closed whether the stream is closed
  */
 
 /**
- * Streams by principal and path. What a method answers is kept: on the disk, or as safely as Redis keeps it.
+ * Streams by principal and path. Answered changes are durable: on the disk, or in Redis.
  * Methods reject with an HttpError: 400, 404, 410 (deleted, with forks), 503 and 507 besides those named.
  * @typedef {object} DurablePort
- * @property {number} size streams of all principals, those included that are kept for their forks
+ * @property {number} size number of streams of all principals, including deleted ones kept for their forks
  * @property {(principal: string, path: string, settings: Settings, body: Buffer) =>
- *   Promise<{head: Head, created: boolean}>} create makes a stream with first content, or finds it with the same
- *   settings: `created: false`. 409: it is there with other settings
+ *   Promise<{head: Head, created: boolean}>} create creates a stream with initial content, or finds one with the
+ *   same settings: `created: false`. 409: it exists with other settings
  * @property {(principal: string, path: string, append: Append) => Promise<Appended>} append 403: a producer of an
  *   earlier epoch; 409: the stream is closed, has another content type, or requests are out of order
  * @property {(principal: string, path: string) => Promise<Head>} head
  * @property {(principal: string, path: string) => Promise<void>} delete
  * @property {(principal: string, path: string, offset: string) => Promise<Read>} read reads up to 1 MiB, or one
- *   larger append, from an offset as sent by the client; `-1`: from the beginning; `now`: nothing before the end
- * @property {(principal: string, path: string, before: Read, signal: AbortSignal) => Promise<Read>} next gives what
- *   follows a read, as soon as there is something; without data when the stream is closed, the signal is aborted, or
- *   the gateway closes
+ *   larger append, from an offset as sent by the client; `-1`: from the beginning; `now`: no data before the end
+ * @property {(principal: string, path: string, before: Read, signal: AbortSignal) => Promise<Read>} next waits for
+ *   the data after a read; returns without data if the stream is closed, the signal is aborted, or the gateway
+ *   closes
  * @property {(principal: string, path: string, first: Read, signal: AbortSignal) => AsyncGenerator<Read>} follow
- *   gives a read and all that follow it, up to the end of the stream
+ *   returns a read and all later ones, up to the end of the stream
  * @property {(principal: string) => void | Promise<void>} erase deletes all streams of a principal
  * @property {() => void} close ends all waits and timers
  */

@@ -1,4 +1,4 @@
-/** Where a read begins, and what it gives. Pure functions. */
+/** Start position and result of a read. Pure functions. */
 import { badRequest } from '../../internal/util/http-error.js';
 import { isJson } from './content.js';
 import { offsetGone } from './errors.js';

@@ -1,4 +1,4 @@
-/** Idempotent producers: which of their requests are new. Pure. */
+/** Idempotent producers: detects repeated requests. Pure. */
 import { epochStartsAtZero, producerGap, staleEpoch } from './errors.js';
 
 /**

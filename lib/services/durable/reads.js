@@ -8,7 +8,7 @@ import { streamNotFound } from './errors.js';
 /** @typedef {import('./port.js').Read} Read */
 
 /**
- * Reads streams, and waits for more. What it returns is on the disk. Main thread; `close()` ends all
+ * Reads streams, and waits for more. Returned data is on the disk. Main thread; `close()` ends all
  * waits.
  */
 export class StreamReads {
@@ -27,7 +27,7 @@ export class StreamReads {
    * Reads up to 1 MiB, or one larger append.
    * @param {KvNamespace} space
    * @param {string} path
-   * @param {string} offset as sent by the client; `-1`: from the beginning; `now`: nothing before the end
+   * @param {string} offset as sent by the client; `-1`: from the beginning; `now`: no data before the end
    * @returns {Promise<Read>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400, 404, 410
    */
@@ -41,12 +41,12 @@ export class StreamReads {
   }
 
   /**
-   * What follows a read, as soon as there is something.
+   * Waits for the data after a read.
    * @param {KvNamespace} space
    * @param {string} path
    * @param {Read} before
    * @param {AbortSignal} signal
-   * @returns {Promise<Read>} without data when the stream is closed, the signal is aborted, or the gateway
+   * @returns {Promise<Read>} without data if the stream is closed, the signal is aborted, or the gateway
    *   closes
    * @throws {import('../../internal/util/http-error.js').HttpError} 404, 410
    */
@@ -60,7 +60,7 @@ export class StreamReads {
         if (more || signal.aborted || this.#closed) {
           return { found: this.#readFrom(space, path, { head, version }, before.to) };
         }
-        // The wait begins in this turn, or it could miss a change.
+        // The wait begins in this turn of the event loop, so that it misses no change.
         return { changed: readers.next(space, path, signal) };
       });
       if (found !== undefined) {
@@ -68,13 +68,13 @@ export class StreamReads {
         return found.read;
       }
       await changed;
-      // A stream does not expire while someone waits for it.
+      // A stream does not expire while a reader waits for it.
       deadlines.extend(space, path);
     }
   }
 
   /**
-   * A read and all that follow it, up to the end of the stream.
+   * A read and all later ones, up to the end of the stream.
    * @param {KvNamespace} space
    * @param {string} path
    * @param {Read} first

@@ -27,12 +27,12 @@ export function checkPath(param, path) {
 }
 
 /**
- * The streams that are there: finds them, lets them expire, and wakes those who wait for a change.
+ * The existing streams: finds and expires them, and wakes readers that wait for a change.
  * Main thread; `close()` ends its timer and all waits.
  */
 export class StreamRegistry {
   #namespaces;
-  /** Streams of all principals, those included that are kept for their forks. */
+  /** Number of streams of all principals, including deleted ones kept for their forks. */
   total = 0;
   readers = new Readers();
   /** A wait for the disk that has not ended. @type {{version: number, done: Promise<void>} | undefined} */
@@ -55,7 +55,7 @@ export class StreamRegistry {
   /**
    * @param {KvNamespace} space
    * @param {string} path
-   * @returns {Found | undefined} undefined also for a stream that has expired
+   * @returns {Found | undefined} undefined also for an expired stream
    */
   find(space, path) {
     if (this.deadlines.isOver(space, path) && !this.readers.has(space, path)) {
@@ -112,8 +112,8 @@ export class StreamRegistry {
   }
 
   /**
-   * Makes a decision, which must be synchronous. The refusal of a stream that is not there waits for the
-   * disk, so that no crash brings the stream back.
+   * Runs a synchronous decision. The refusal for a missing stream waits for the
+   * disk, so that no crash can restore the stream.
    * @template T
    * @param {() => T} decide
    * @returns {Promise<T>}
@@ -128,7 +128,7 @@ export class StreamRegistry {
   }
 
   /**
-   * Waits until a version is on the disk; all that wait for the same one share one wait.
+   * Waits until a version is on the disk; calls for the same version share one wait.
    * @param {number} [version] default: everything so far
    * @returns {Promise<void>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 507 or 503
@@ -150,7 +150,7 @@ export class StreamRegistry {
     this.readers.wakeAll();
   }
 
-  /** @param {KvNamespace} space of a principal, as the data file had it */
+  /** @param {KvNamespace} space of a principal, from the data file */
   #restore(space) {
     this.total += this.repository.count(space);
     for (const { path, head } of this.repository.heads(space)) {

@@ -11,7 +11,7 @@ export const PRODUCER_ID_BYTES_MAX = 256;
 
 /** Keys that are deleted in one transaction. */
 const DELETED_AT_ONCE = 1000;
-/** One read; a larger single append is read whole. */
+/** Maximum bytes of one read, except for one larger append. */
 export const READ_BYTES_MAX = 1 << 20;
 export const READ_CHUNKS_MAX = 1024;
 const POSITION_DIGITS = 16;
@@ -40,7 +40,7 @@ function dataKey(id, position) {
 
 /**
  * Streams as keys and values of a principal. Each change is one transaction. Main thread; all methods are
- * synchronous. `close()` ends what it does in the background.
+ * synchronous. `close()` ends its background work.
  *
  * A stream has a head (`s/PATH`), the data of each append under its position (`d/ID/POSITION`), and the
  * state of each producer (`p/ID/PRODUCER`). `n` counts the streams and has the next id. `g/ID` marks data
@@ -90,7 +90,7 @@ export class StreamRepository {
 
   /**
    * @param {KvNamespace} space
-   * @returns {number} streams, those included that are kept for their forks
+   * @returns {number} number of streams, including deleted ones kept for their forks
    */
   count(space) {
     return space.get(COUNTERS)?.value.streams ?? 0;
@@ -118,10 +118,10 @@ export class StreamRepository {
   /**
    * @param {KvNamespace} space
    * @param {string} path
-   * @param {Head} head as it becomes, without the content
+   * @param {Head} head the new head, without the content
    * @param {object} [added]
    * @param {Buffer} [added.content]
-   * @param {import('./producers.js').Producer} [added.producer] whose request it is
+   * @param {import('./producers.js').Producer} [added.producer] that sent the request
    * @param {boolean} [added.limited] whether limits apply; default true
    * @returns {{head: Head, version: number}}
    */
@@ -152,7 +152,7 @@ export class StreamRepository {
    * forks left.
    * @param {KvNamespace} space
    * @param {string} path
-   * @returns {string[]} paths of the streams that are gone
+   * @returns {string[]} paths of the removed streams
    */
   delete(space, path) {
     /** @type {number[]} */
@@ -174,7 +174,7 @@ export class StreamRepository {
   }
 
   /**
-   * Goes on with deletions that a restart has interrupted: up to a thousand entries now, the rest in later turns.
+   * Continues deletions that a restart has interrupted: up to a thousand entries now, the rest in later turns.
    * @param {KvNamespace} space
    */
   collectRest(space) {
@@ -191,7 +191,7 @@ export class StreamRepository {
    * @param {KvNamespace} space
    * @param {number} id
    * @param {number} most entries
-   * @returns {number} how many were deleted; less than `most`: that was all, and the mark is gone
+   * @returns {number} number deleted; less than `most`: nothing is left, and the mark is removed
    */
   #collectSome(space, id, most) {
     let left = most;
@@ -207,7 +207,7 @@ export class StreamRepository {
     return most - left + 1;
   }
 
-  /** @param {() => void} work that is left to the next start when the gateway closes before */
+  /** @param {() => void} work continued at the next start if the gateway closes before */
   #later(work) {
     setImmediate(() => this.#closed || work());
   }
@@ -244,7 +244,7 @@ export class StreamRepository {
    * @param {KvNamespace} space
    * @param {Head} head
    * @param {number} position
-   * @returns {boolean} whether an append begins there, or the stream's data ends
+   * @returns {boolean} whether an append begins there, or the stream's data ends there
    */
   isBoundary(space, head, position) {
     const segment = segmentsOf(head).find(({ to }) => position < to);
@@ -256,7 +256,7 @@ export class StreamRepository {
    * @param {KvNamespace} space
    * @param {number} id
    * @param {number} position
-   * @returns {Buffer} the rest of the append that has this position
+   * @returns {Buffer} the rest of the append that contains this position
    */
   #chunkAt(space, id, position) {
     const key = dataKey(id, position);
@@ -297,7 +297,7 @@ export class StreamRepository {
 /**
  * @param {NamespaceTransaction} tx
  * @param {string} path
- * @param {number[]} ids receives the ids of the streams that are gone
+ * @param {number[]} ids receives the ids of the removed streams
  * @returns {string[]} their paths
  */
 function deleteIn(tx, path, ids) {

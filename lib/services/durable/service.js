@@ -35,9 +35,9 @@ import { isNewRequest } from './producers.js';
  * Streams of the Durable Streams protocol: logs of bytes or of JSON messages that callers create, append
  * to and read by offset. Each principal has its own paths.
  *
- * The streams are a partition of the gateway's key-value store, and thereby in its data file: unlike
+ * The streams are a partition of the gateway's key-value store, and so in its data file: unlike
  * the logs of jobs they hold any bytes, are never cut at the front, and last until they are deleted.
- * An answer waits until what it tells is on the disk. Main thread; `close()` ends it.
+ * An answer waits until its changes are on the disk. Main thread; `close()` ends it.
  * @implements {DurablePort}
  */
 export class DurableStreams {
@@ -52,7 +52,7 @@ export class DurableStreams {
   /**
    * @param {object} deps
    * @param {import('../../primitives/kv/namespaces.js').KvNamespaces} deps.namespaces
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition} deps.partition of these streams alone
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition} deps.partition used only by these streams
    * @param {DurableOptions} deps.options
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} deps.memory
    * @param {() => number} deps.unixMs
@@ -78,7 +78,7 @@ export class DurableStreams {
    * @param {string} path
    * @param {Settings} settings
    * @param {Buffer} body first content
-   * @returns {Promise<{head: Head, created: boolean}>} `created: false`: it was there with these settings
+   * @returns {Promise<{head: Head, created: boolean}>} `created: false`: it existed with these settings
    * @throws {import('../../internal/util/http-error.js').HttpError} 400, 404, 409, 507
    */
   async create(principal, path, settings, body) {
@@ -111,7 +111,7 @@ export class DurableStreams {
     try {
       await this.#registry.synced(version);
     } finally {
-      // Only now: what readers get must be on the disk, too.
+      // Only now, because data for readers must be on the disk, too.
       this.#registry.readers.wake(space, path);
     }
     return appended;
@@ -157,7 +157,7 @@ export class DurableStreams {
   }
 
   /**
-   * Waits for what follows a read: see `StreamReads.next`.
+   * Waits for the data after a read: see `StreamReads.next`.
    * @param {string} principal
    * @param {string} path
    * @param {Read} before
@@ -169,7 +169,7 @@ export class DurableStreams {
   }
 
   /**
-   * A read and all that follow it: see `StreamReads.follow`.
+   * A read and all later ones: see `StreamReads.follow`.
    * @param {string} principal
    * @param {string} path
    * @param {Read} first
@@ -337,6 +337,6 @@ function isSame(first, second) {
  * @returns {import('../../primitives/kv/options.js').KvPartitionLimits}
  */
 export function partitionLimits({ maxBytes, maxBytesPerPrincipal }) {
-  // Names in keys are checked where they come in, and bodies by the HTTP handler.
+  // The registry checks names in keys, and the HTTP handler checks bodies.
   return byteLimits({ maxBytes, maxBytesPerPrincipal, maxKeyBytes: 2 * PATH_BYTES_MAX });
 }

@@ -26,15 +26,15 @@ import { parseOffset } from './offsets.js';
 /** @typedef {import('./head.js').Settings} Settings */
 /** @typedef {import('./port.js').Read} Read */
 
-/** A source that is replaced while it is forked is looked at again this often. */
+/** Number of retries if a source is replaced while it is forked. */
 const FORKS_MAX = 10;
 const HEAD_ALONE = Object.freeze({ maxBytes: 0, maxChunks: 0 });
 const PAGE = Object.freeze({ maxBytes: READ_BYTES_MAX, maxChunks: READ_CHUNKS_MAX });
 
 /**
- * Durable streams of a deployment of several processes, in Redis: what `DurableStreams` is in one process. Each
- * append is one script, which checks all that it depends on. Redis's time is the time of the streams. Main thread;
- * `close()` ends it.
+ * Durable streams of a deployment of several processes, in Redis; the counterpart of `DurableStreams` in one
+ * process. Each append is one script with all its checks. Expiry follows Redis's clock. Main thread; `close()` ends
+ * it.
  * @implements {DurablePort}
  */
 export class SharedDurableStreams {
@@ -71,8 +71,8 @@ export class SharedDurableStreams {
    * @param {string} path
    * @param {Settings} settings
    * @param {Buffer} body
-   * @returns {Promise<{head: Head, created: boolean} | undefined>} undefined: the source of the fork is another
-   *   one by now
+   * @returns {Promise<{head: Head, created: boolean} | undefined>} undefined: the source of the fork was replaced
+   *   meanwhile
    */
   async #create(principal, path, settings, body) {
     const { closed, ...asked } = settings;
@@ -183,7 +183,7 @@ export class SharedDurableStreams {
     const { waits } = this.#streams;
     const { head, to: from } = before;
     for (;;) {
-      // Before the read, or a change between the two could be missed.
+      // The wait begins before the read, so that it misses no change in between.
       const wait = waits.begin(head, from, signal);
       try {
         if (signal.aborted || waits.isClosed) return nothingAfter(before);
@@ -223,7 +223,7 @@ export class SharedDurableStreams {
 
   /**
    * @param {Outcome} outcome
-   * @param {Error} [bad] what is wrong with the content
+   * @param {Error} [bad] fault of the content
    * @param {import('./producers.js').Producer} [producer]
    * @returns {Error}
    */
@@ -258,7 +258,7 @@ export class SharedDurableStreams {
 }
 
 /**
- * @param {Head} head of the stream that is there
+ * @param {Head} head head of the existing stream
  * @param {Settings} settings
  */
 function found(head, settings) {

@@ -8,7 +8,7 @@ import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /**
  * A request for embeddings.
- * @typedef {EmbeddingCall & {user?: string}} EmbeddingAsked `user`: passed where all requests of a
+ * @typedef {EmbeddingCall & {user?: string}} EmbeddingAsked `user`: passed on if all requests of a
  *   call have the same
  */
 
@@ -24,15 +24,15 @@ import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /**
  * @typedef {object} GathererOptions
- * @property {number} maxInputs a call is made once so many inputs wait
- * @property {number} idleMs time without a new request after which it is made
+ * @property {number} maxInputs number of waiting inputs at which a call is made
+ * @property {number} idleMs time without a new request after which a call is made
  * @property {number} maxWaitMs longest wait of the first request
  */
 
-/** The most inputs of one call, as the API limits them. */
+/** Maximum inputs of one call, set by the API. */
 export const CALL_INPUTS_MAX = 2048;
 
-/** Refusals of an upstream that may concern one request of several. */
+/** Refusals of an upstream that may be due to one of several requests. */
 const OWN_STATUSES = new Set([400, 413, 422]);
 
 /** @param {EmbeddingInput} input */
@@ -52,9 +52,9 @@ const weightOf = (inputs) =>
 export class EmbeddingGatherer {
   #call;
   #options;
-  /** @type {Map<string, Group>} by what their requests have in common */
+  /** @type {Map<string, Group>} by the common members of their requests */
   #groups = new Map();
-  /** Calls made, and requests answered by them. */
+  /** Numbers of calls, and of requests answered by them. */
   stats = { calls: 0, requests: 0, inputs: 0 };
 
   /**
@@ -69,7 +69,7 @@ export class EmbeddingGatherer {
 
   /**
    * @param {EmbeddingAsked} asked
-   * @param {AbortSignal} signal leaves the request out; the last one of a call ends that call
+   * @param {AbortSignal} signal withdraws the request; without requests the call ends
    * @returns {Promise<CountedAnswer>} its vectors in the order of its inputs, its share of the usage
    * @throws the reason of the signal, or the error of the call
    */
@@ -77,7 +77,7 @@ export class EmbeddingGatherer {
     signal.throwIfAborted();
     const key = stringifyExact([typeof inputs[0], common]);
     let group = this.#groups.get(key);
-    // A group that all its requests have left makes no call.
+    // A group without requests makes no call.
     const open = group?.abort.signal.aborted === false;
     if (group !== undefined && (!open || group.size + inputs.length > CALL_INPUTS_MAX)) {
       this.#send(key, group);
@@ -109,7 +109,7 @@ export class EmbeddingGatherer {
         for (const { reject } of present) reject(error);
         return;
       }
-      // Each is asked again alone, so that a refusal is its sender's only.
+      // Each request is repeated alone, so that only its own sender gets a refusal.
       await Promise.all(
         present.map(async (each) => {
           if (each.left) return;
@@ -194,7 +194,7 @@ class Group {
     });
   }
 
-  /** Takes no more requests. */
+  /** Refuses further requests. */
   close() {
     clearTimeout(this.#idle);
     clearTimeout(this.#latest);

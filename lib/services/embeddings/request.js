@@ -28,11 +28,11 @@ const check = schemaCheck({
 /**
  * @param {unknown} body
  * @returns {EmbeddingRequest}
- * @throws {import('../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function readEmbeddingRequest(body) {
   if (!check(body)) throw schemaRefusal(/** @type {any} */ (check.errors)[0]);
-  // Options of a job, which this is not.
+  // Options of jobs, refused here.
   const { sluice: _options, ...own } = /** @type {any} */ (body);
   const { model, input, encoding_format: encoding, user, ...passed } = own;
   const inputs = typeof input === 'string' || isTokens(input) ? [input] : input;

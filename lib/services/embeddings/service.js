@@ -59,7 +59,7 @@ export class Embeddings {
    * @param {unknown} body of `POST /v1/embeddings`
    * @param {object} options
    * @param {Readonly<import('../../jobs/policy/config.js').Access>} options.access of the caller
-   * @param {AbortSignal} options.signal aborted when the caller leaves
+   * @param {AbortSignal} options.signal aborted when the caller disconnects
    * @returns {Promise<{answer: object, entries:
    *   import('../../primitives/limiters/quota.js').QuotaEntry[]}>} the body of the answer; amounts
    *   reserved and remaining

@@ -3,14 +3,14 @@ import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 
-/** Jobs that are erased before the list is read again. */
+/** Number of jobs erased before the list is read again. */
 const BATCH = 100;
 /** Message to other processes; the principal follows, percent-encoded. */
 const FORGET = 'forget';
 
 /**
- * Erases all of one caller from a deployment of several processes: its jobs, workflows and crawls at whichever process they are, what
- * Redis holds, and what each process has in memory. Main thread.
+ * Erases all data of one caller from a deployment: its jobs, workflows and crawls in all processes, its data in
+ * Redis, and its data in the memory of each process. Main thread.
  */
 export class DeploymentErasure {
   #cluster;
@@ -25,8 +25,8 @@ export class DeploymentErasure {
    * @param {import('../../cluster/jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {import('../../cluster/operations/remote-operations.js').RemoteOperations} deps.operations
    * @param {import('./service.js').Erasure} deps.erasure of this process
-   * @param {((principal: string) => void | Promise<void>)[]} deps.erasers one for each service that keeps data of
-   *   principals in Redis; each erases those of one principal, and rejects with an HttpError 503 while it cannot
+   * @param {((principal: string) => void | Promise<void>)[]} deps.erasers one for each service with data of
+   *   principals in Redis; each erases the data of one principal, and rejects with an HttpError 503 while it cannot
    */
   constructor({ cluster, directory, operations, erasure, erasers }) {
     this.#cluster = cluster;
@@ -43,12 +43,12 @@ export class DeploymentErasure {
   }
 
   /**
-   * Ends and erases everything of one caller. Other processes drop what they have in memory as soon as they read
-   * their messages, at their next beat at the latest.
+   * Ends and erases everything of one caller.
    * @param {string} principal
-   * @returns {Promise<void>} resolves when Redis and this process hold nothing of it
+   * @returns {Promise<void>} resolves when Redis and this process hold nothing of it, and the other processes have
+   *   dropped what they had in memory; one that does not answer within a second does so when it reads its messages
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or a job does not
-   *   end: some of it is erased; call it again
+   *   end: the erasure is incomplete; repeat the call
    */
   async principal(principal) {
     for (const kind of operationKinds) {
@@ -60,11 +60,12 @@ export class DeploymentErasure {
       this.#directory.find(id, principal),
     );
     this.#erasure.forget(principal);
-    // Principals need not be well-formed.
+    // Names of principals may contain lone surrogates.
     const name = encodeURIComponent(principal.toWellFormed());
     const { redis, process } = this.#cluster;
     await redis.run('announce', ['procs'], [process, `${FORGET} ${name}`]);
     for (const erase of this.#erasers) await erase(principal);
+    await this.#cluster.barrier();
   }
 
   /**
@@ -81,15 +82,14 @@ export class DeploymentErasure {
         /** @type {JobRecord | undefined} */
         const record = await find(id);
         if (record === undefined) {
-          // Its keys have expired.
+          // The keys of the job have expired.
           await redis.command('ZREM', jobs, id);
           continue;
         }
         if (tried.has(id)) throw redisUnavailable();
         tried.add(id);
-        await this.#directory.erase(record, (/** @type {JobRecord} */ own) =>
-          this.#erasure.job(own),
-        );
+        const eraseOwn = (/** @type {JobRecord} */ own) => this.#erasure.job(own);
+        await this.#directory.erase(record, eraseOwn, { waits: false });
       }
     }
     await redis.command('DEL', ended);

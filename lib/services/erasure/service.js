@@ -25,11 +25,12 @@ export class Erasure {
    * @param {import('../billing/service.js').Billing} deps.billing
    * @param {import('../../primitives/ledger/ledger.js').Ledger} deps.ledger
    * @param {import('../../primitives/kv/port.js').KvPort} deps.kv
-   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further ones, by
+   * @param {import('../../primitives/kv/namespaces.js').KvPartition[]} deps.partitions further partitions, by
    *   principal
-   * @param {Pick<import('../durable/port.js').DurablePort, 'erase'>} [deps.durable] of this process alone
-   * @param {Pick<import('../audit/log.js').AuditLog, 'eraseJob' | 'erasePrincipal'>} [deps.audit] of this process alone
-   * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases those of a
+   * @param {Pick<import('../durable/port.js').DurablePort, 'erase'>} [deps.durable] of this process only
+   * @param {Pick<import('../audit/log.js').AuditLog, 'eraseJob' | 'erasePrincipal'>} [deps.audit] of this process
+   *   only
+   * @param {{erase: (principal: string, subject?: string) => void}} deps.webhooks erases webhooks of a
    *   principal, or about one job
    * @param {import('../../jobs/storage/job-store.js').JobStore} [deps.store]
    */
@@ -38,7 +39,7 @@ export class Erasure {
   }
 
   /**
-   * Cancels a job that runs, and erases all of it: its text, metadata, shared answer and
+   * Cancels a running job, and erases all of its data: its text, metadata, shared answer and
    * idempotency key, and webhooks not delivered yet. Messages that it added to a conversation stay in the
    * conversation.
    * @param {JobRecord} record
@@ -60,8 +61,8 @@ export class Erasure {
    * conversations, durable streams, keys and values, webhooks not delivered yet. The caller's account,
    * usage and entries of the audit log are renamed. Requests that the caller makes meanwhile may survive.
    * @param {string} principal
-   * @returns {Promise<void>} as `job`
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `job`
+   * @returns {Promise<void>} see `job`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `job`
    */
   async principal(principal) {
     const { lifecycle, operations, billing, ledger, kv, partitions, store } = this.#deps;
@@ -78,7 +79,7 @@ export class Erasure {
   }
 
   /**
-   * Erases what this process has of a caller in memory besides jobs: answers, idempotency keys, webhooks, durable
+   * Erases a caller's data in this process's memory besides jobs: answers, idempotency keys, webhooks, durable
    * streams. Its entries of the audit log are renamed.
    * @param {string} principal
    */

@@ -6,7 +6,7 @@ const BYTES_MAX = 8 * 1024 * 1024;
 /**
  * The last error events, numbered, so that readers can resume. Bounded by number and by bytes.
  *
- * Ids are `<epoch>-<seq>`, seq from 1. The epoch is the time when the ring was made; it tells cursors
+ * Ids are `<epoch>-<seq>`, seq from 1. The epoch is the creation time of the ring; it distinguishes cursors
  * from before a restart.
  */
 export class ErrorRing {
@@ -36,7 +36,7 @@ export class ErrorRing {
     this.#entries.push({ seq, id: `${this.#epoch}-${seq}`, json });
     this.#bytes += json.length;
     const { entriesMax, bytesMax } = this.#limits;
-    // The newest stays, even if it is too large.
+    // The newest event stays, even if it is too large.
     while (
       this.#entries.length > entriesMax ||
       (this.#bytes > bytesMax && this.#entries.length > 1)
@@ -46,12 +46,12 @@ export class ErrorRing {
     }
   }
 
-  /** The number of the oldest entry; of the next one, if there is none. */
+  /** The number of the oldest entry, or of the next one if there is none. */
   get earliest() {
     return this.#entries[0]?.seq ?? this.#nextSeq;
   }
 
-  /** Ids of the oldest and the newest entry; null without any. */
+  /** Ids of the oldest and the newest entry; null without entries. */
   get bounds() {
     return {
       earliest: this.#entries[0]?.id ?? null,
@@ -75,7 +75,7 @@ export class ErrorRing {
 
   /**
    * @param {number} seq
-   * @returns {RingEntry | undefined} undefined if it is not written yet, or was dropped
+   * @returns {RingEntry | undefined} undefined if it does not exist yet or was dropped
    */
   at(seq) {
     return this.#entries[seq - this.earliest];

@@ -48,8 +48,8 @@ export class LogService {
   }
 
   /**
-   * The given logger, whose errors also go to the parser. Other lines do not: parsing a line for each
-   * successful job would be wasted.
+   * The given logger, whose errors also go to the parser. Other lines do not go there: parsing a line for each
+   * successful job would waste time.
    * @returns {import('../../internal/util/logger.js').Logger & {debug?: (fields: object, message?: string) => void}}
    */
   get logger() {
@@ -75,7 +75,10 @@ export class LogService {
     return this.#parser.errors(chunk, { source });
   }
 
-  /** @param {import('../../primitives/logs/log-parser.js').LogEvent[]} events of any source, since pauses end events of others */
+  /**
+   * @param {import('../../primitives/logs/log-parser.js').LogEvent[]} events of any source, since pauses end events
+   *   of others
+   */
   #take(events) {
     let any = false;
     for (const event of events) {
@@ -155,7 +158,7 @@ export class LogService {
     return this.#ring;
   }
 
-  /** @param {ErrorReader} reader until `removeReader` */
+  /** @param {ErrorReader} reader removed by `removeReader` */
   addReader(reader) {
     this.#readers.add(reader);
   }

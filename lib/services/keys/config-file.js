@@ -30,7 +30,7 @@ function parse(text) {
 
 /**
  * @param {Config} config
- * @returns {AccessConfig} its members that concern access
+ * @returns {AccessConfig} its members for access
  */
 export function accessIn(config) {
   return Object.fromEntries(
@@ -41,7 +41,7 @@ export function accessIn(config) {
 /**
  * @param {string} file
  * @returns {AccessConfig}
- * @throws {Error} that names the file
+ * @throws {Error} naming the file
  */
 export function readAccessSync(file) {
   try {
@@ -77,11 +77,11 @@ export class ConfigFile {
   /**
    * Replaces the file: after a crash it is the old one or the new one.
    * @param {Config} config
-   * @returns {Promise<AccessConfig>} its members that concern access
+   * @returns {Promise<AccessConfig>} its members for access
    * @throws {HttpError} 409: the file is unchanged
    */
   async write(config) {
-    // A link stays a link.
+    // Keep a symbolic link: replace its target.
     const target = realPathOf(this.#path);
     const suffix = randomBytes(RANDOM_BYTES).toString('hex');
     const fresh = path.join(path.dirname(target), `.${path.basename(target)}.${suffix}`);
@@ -100,7 +100,7 @@ export class ConfigFile {
   /**
    * @param {string} file
    * @param {string} text
-   * @param {{mode: number, uid: number, gid: number}} owner of the file to replace
+   * @param {{mode: number, uid: number, gid: number}} owner stats of the file to replace
    */
   async #create(file, text, { mode, uid, gid }) {
     const handle = await open(file, 'wx', mode & MODE_BITS);
@@ -119,7 +119,7 @@ export class ConfigFile {
 
 /** @param {string} folder whose new entry is to survive a power failure */
 async function syncFolder(folder) {
-  // Windows opens no folders, and the file is replaced already.
+  // Windows cannot open folders, and the file is already replaced.
   const handle = await open(folder, 'r').catch(() => undefined);
   await handle?.sync().catch(() => {});
   await handle?.close();

@@ -24,7 +24,7 @@ export function configNotWritable(cause) {
 
 /**
  * @param {string} why
- * @returns {HttpError} 409 for a file that no configuration can be read from
+ * @returns {HttpError} 409 for a file without a readable configuration
  */
 export function configInvalid(why) {
   const message = `The configuration file is not usable: ${why}. Nothing has changed.`;
@@ -45,14 +45,14 @@ export function keyExists() {
   return new HttpError(409, {
     code: 'key_exists',
     param: 'id',
-    message: 'There is a key with this id already.',
+    message: 'A key with this id already exists.',
   });
 }
 
-/** @returns {HttpError} 409 for a change after which nobody could administrate the gateway */
+/** @returns {HttpError} 409 for a change that would remove the last administrator */
 export function lastAdminKey() {
   return new HttpError(409, {
     code: 'last_admin_key',
-    message: 'No administrator would be left: make a key with admin first.',
+    message: 'No administrator would remain: create another key with admin first.',
   });
 }

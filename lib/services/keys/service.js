@@ -12,18 +12,18 @@ import { schemaRefusal } from '../../jobs/request.js';
 /** @typedef {import('../../jobs/policy/config.js').KeyInfo} KeyInfo */
 
 /**
- * Where keys are kept: the whole configuration, with further members that stay.
+ * Storage of keys: the whole configuration; its other members stay unchanged.
  * @typedef {object} KeyStore
  * @property {() => Promise<Record<string, any>>} read
  * @property {(config: Record<string, any>, base: Record<string, any>) => Promise<AccessConfig | false>} write
- *   replaces `base`, as `read` gave it, by `config`, all of it or nothing; gives what is to be in force; false:
- *   it has changed since it was read
+ *   replaces `base` (a result of `read`) by `config`, completely or not at all; returns the configuration to apply;
+ *   false: it has changed since it was read
  */
 
-/** @typedef {KeyInfo & {key: string}} MadeKey `key`: shown this once */
+/** @typedef {KeyInfo & {key: string}} MadeKey `key`: shown only once */
 
 const LIMIT_DEFAULT = 100;
-/** Of a change, while other processes change keys. */
+/** Maximum attempts of a change while other processes change keys. */
 const ATTEMPTS_MAX = 10;
 const validateNew = schemaCheck(newKeySchema);
 const validateChange = schemaCheck(keyChangeSchema);
@@ -37,7 +37,7 @@ const validateRotation = schemaCheck({
  * JSON Merge Patch (RFC 7396).
  * @param {any} target
  * @param {any} patch
- * @returns {any} `target` with the members of `patch`, without those that are null there
+ * @returns {any} `target` with the members of `patch`, without members that are null in `patch`
  */
 function mergePatch(target, patch) {
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
@@ -54,7 +54,7 @@ function mergePatch(target, patch) {
 const isAdmin = ({ admin, disabled }) => admin === true && disabled !== true;
 
 /**
- * Keys of a gateway: lists them, and makes, changes, rotates, disables and deletes them. A change is written to the
+ * Keys of a gateway: lists, creates, changes, rotates, disables and deletes them. A change is written to the
  * store first, then put in force. Changes are made one after the other. Main thread; lives as long as its
  * gateway.
  */
@@ -63,15 +63,15 @@ export class Keys {
   #store;
   #hasHook;
   #apply;
-  /** @type {Promise<unknown>} the last change */
+  /** @type {Promise<unknown>} settles with the last change */
   #last = Promise.resolve();
 
   /**
    * @param {object} deps
    * @param {import('../../jobs/policy/access-control.js').AccessControl} deps.access
    * @param {KeyStore} [deps.store] undefined: keys are read-only
-   * @param {boolean} deps.hasHook whether a hook, and not keys, tells administrators
-   * @param {(access: AccessConfig) => void} deps.apply puts a configuration in force
+   * @param {boolean} deps.hasHook whether a hook, not a key, determines administrators
+   * @param {(access: AccessConfig) => void} deps.apply applies a configuration
    */
   constructor({ access, store, hasHook, apply }) {
     this.#access = access;
@@ -80,7 +80,7 @@ export class Keys {
     this.#apply = apply;
   }
 
-  /** Whether changes are possible, as far as is known before one is made. */
+  /** Whether changes are possible, by the current knowledge. */
   get writable() {
     return this.#store !== undefined;
   }
@@ -92,7 +92,7 @@ export class Keys {
 
   /**
    * A page in the order of the configuration.
-   * @param {{limit?: number, after?: string}} [query] `after`: id of the last key of the page before
+   * @param {{limit?: number, after?: string}} [query] `after`: id of the last key of the previous page
    * @returns {{data: Readonly<KeyInfo>[], hasMore: boolean}}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown
    */
@@ -106,10 +106,10 @@ export class Keys {
   }
 
   /**
-   * @param {unknown} request members of a `KeyConfig` without `sha256`; without `id` it is random
+   * @param {unknown} request members of a `KeyConfig` without `sha256`; default of `id`: random
    * @returns {Promise<MadeKey>}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400; 409 `key_exists`, `last_admin_key`;
-   *   and as `#change`
+   *   see also `#change`
    */
   async create(request) {
     if (!validateNew(request)) throw schemaRefusal(/** @type {any} */ (validateNew.errors)[0]);
@@ -123,12 +123,12 @@ export class Keys {
   }
 
   /**
-   * Makes a second key with the same id and rights.
+   * Creates a second key with the same id and rights.
    * @param {string} id
    * @param {unknown} [request] `keep_old`: whether the newest of the earlier keys stays valid, until the
    *   next rotation or `retire`; default true
    * @returns {Promise<MadeKey>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 404, and as `#change`
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404; see also `#change`
    */
   async rotate(id, request = {}) {
     if (!validateRotation(request)) {
@@ -147,7 +147,7 @@ export class Keys {
    * Ends a rotation: only the newest key stays valid.
    * @param {string} id
    * @returns {Promise<KeyInfo>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `rotate`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `rotate`
    */
   retire(id) {
     return this.#changeOne(id, (entry) => {
@@ -158,9 +158,9 @@ export class Keys {
   /**
    * Changes members of a key: limits, models, rights, organisation, account. Its hashes stay.
    * @param {string} id
-   * @param {unknown} patch as `keyChangeSchema`
+   * @param {unknown} patch see `keyChangeSchema`
    * @returns {Promise<KeyInfo>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 400; 409 `last_admin_key`; and as `rotate`
+   * @throws {import('../../internal/util/http-error.js').HttpError} 400; 409 `last_admin_key`; see also `rotate`
    */
   update(id, patch) {
     if (!validateChange(patch)) throw schemaRefusal(/** @type {any} */ (validateChange.errors)[0]);
@@ -177,7 +177,7 @@ export class Keys {
    * @param {string} id
    * @param {boolean} disabled
    * @returns {Promise<KeyInfo>}
-   * @throws {import('../../internal/util/http-error.js').HttpError} 409 `last_admin_key`, and as `rotate`
+   * @throws {import('../../internal/util/http-error.js').HttpError} 409 `last_admin_key`, see also `rotate`
    */
   setDisabled(id, disabled) {
     return this.#changeOne(id, (entry) => {
@@ -188,7 +188,7 @@ export class Keys {
 
   /**
    * @param {string} id
-   * @throws {import('../../internal/util/http-error.js').HttpError} as `setDisabled`
+   * @throws {import('../../internal/util/http-error.js').HttpError} see `setDisabled`
    */
   async delete(id) {
     await this.#change((keys) => {
@@ -224,7 +224,7 @@ export class Keys {
   /**
    * @param {(keys: KeyConfig[]) => void} change may throw
    * @throws {import('../../internal/util/http-error.js').HttpError} 501 `keys_read_only`; 409
-   *   `config_invalid`, `config_not_writable`, `last_admin_key`; 503 and 507 for Redis; nothing has changed
+   *   `config_invalid`, `config_not_writable`, `last_admin_key`; 503 and 507 from Redis; the keys are unchanged
    *   then
    */
   async #change(change) {
@@ -249,7 +249,7 @@ export class Keys {
   /**
    * @param {KeyStore} store
    * @param {(keys: KeyConfig[]) => void} change
-   * @returns {Promise<boolean>} false: another process was faster
+   * @returns {Promise<boolean>} false: another process made a change first
    */
   async #replace(store, change) {
     const config = await store.read();
@@ -263,7 +263,7 @@ export class Keys {
     const next = { ...config, keys };
     const access = accessIn(next);
     const wrong = findAccessProblem(access);
-    // Of the file only the new entry is unchecked.
+    // Only the new entry of the file is unchecked.
     if (wrong !== undefined) {
       const param = dotted(wrong.path.slice(2));
       throw badRequest('invalid_value', param, `${param} ${wrong.says}.`);

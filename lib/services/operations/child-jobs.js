@@ -8,7 +8,7 @@ import { whenAborted } from '../../internal/util/abort.js';
 /**
  * Result of one child job.
  * @typedef {object} ChildResult
- * @property {string} text of the answer; of one that has only calls of tools these, as JSON
+ * @property {string} text of the answer; of an answer that has only tool calls, these as JSON
  * @property {'stop' | 'length' | 'tool_calls' | 'content_filter'} reason
  * @property {{prompt_tokens: number, completion_tokens: number}} usage
  */
@@ -36,14 +36,14 @@ export class ChildJobError extends SluiceError {
 }
 
 /**
- * @param {unknown} error that admission threw
+ * @param {unknown} error thrown by the admission
  * @returns {unknown}
  */
 export function refusal(error) {
   if (!(error instanceof HttpError)) return error;
   const { wireCode: code, message, type, status, headers } = error;
   const seconds = Number(headers?.['Retry-After']);
-  // Without `Retry-After` waiting does not help: the request exceeds the limit itself.
+  // Without `Retry-After` a retry cannot succeed: the request alone exceeds the limit.
   const passing = PASSING.has(status) && code !== 'draining' && seconds > 0;
   return new ChildJobError(
     { code, message, type },
@@ -53,8 +53,8 @@ export function refusal(error) {
 
 /**
  * @param {{error?: {code: string, message: string, type: string}}} state of a job that failed
- * @param {import('../../jobs/execution/failure.js').Failure} [failure] of its provider; undefined when
- *   it was something else
+ * @param {import('../../jobs/execution/failure.js').Failure} [failure] of its provider; undefined if
+ *   it had another cause
  */
 function failureOf({ error }, failure) {
   const wire = error ?? { code: 'cancelled', message: 'It was cancelled.', type: 'server_error' };
@@ -75,7 +75,7 @@ function documentOf({ text = '', tool_calls: calls = [] }) {
 }
 
 /**
- * Runs the jobs of workflows. A child job goes through admission, queue and batches as any other
+ * Runs the jobs of workflows. A child job goes through admission, queue and batches like any other
  * job; its tokens also go to the workflow's log, and no list or GET shows it. It is purged once its
  * result is taken. Main thread.
  */
@@ -167,7 +167,7 @@ export class ChildJobs {
       throw new ChildJobError(
         {
           code: 'text_too_long',
-          message: 'The text is longer than the gateway keeps of one job.',
+          message: 'The text exceeds the size that the gateway keeps per job.',
           type: 'server_error',
         },
         { retryable: false },

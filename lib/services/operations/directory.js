@@ -1,17 +1,19 @@
 import { badRequest } from '../../internal/util/http-error.js';
+import { latestOf } from '../../cluster/operations/latest.js';
 
 /** @typedef {import('./operation.js').Operation} Operation */
 /** @typedef {import('./operation.js').OperationKind} OperationKind */
+/** @typedef {import('../../cluster/operations/latest.js').LatestOperation} LatestOperation */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**
- * A value, or a promise of it where other processes have operations, too.
+ * A value, or a promise of it if other processes have operations, too.
  * @template T
  * @typedef {T | Promise<T>} Perhaps
  */
 
 /**
- * Where operations are looked up: among those of this process, or of all processes of a deployment.
+ * Looks up operations of this process, or of all processes of a deployment.
  * @typedef {object} OperationDirectory
  * @property {(kind: OperationKind, id: string, principal: string) =>
  *   Perhaps<Operation | SavedOperation | undefined>} find undefined: unknown, purged, or of another principal
@@ -23,10 +25,14 @@ import { badRequest } from '../../internal/util/http-error.js';
  *   HttpError 400 when `after` is unknown
  * @property {(operation: Operation | SavedOperation) => Promise<Operation | SavedOperation | undefined>} cancel
  *   resolves with the operation once it has its ending; undefined: it was purged meanwhile
+ * @property {(kind: OperationKind, id: string) => Perhaps<string | undefined>} principalOf of an operation of any
+ *   principal; undefined: it is unknown or purged
+ * @property {(kind: OperationKind, limit: number) => Perhaps<LatestOperation[]>} latest those of all principals,
+ *   newest first
  */
 
 /**
- * The operations of a gateway that is alone. Main thread.
+ * The operations of a gateway with a single process. Main thread.
  * @implements {OperationDirectory}
  */
 export class LocalOperations {
@@ -68,11 +74,21 @@ export class LocalOperations {
     return found;
   }
 
+  /** @type {(kind: OperationKind, id: string) => string | undefined} */
+  principalOf(kind, id) {
+    return this.#operations.byId(kind, id)?.principal;
+  }
+
+  /** @type {(kind: OperationKind, limit: number) => LatestOperation[]} */
+  latest(kind, limit) {
+    return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
+  }
+
   /** @type {OperationDirectory['cancel']} */
   async cancel(given) {
     const operation = /** @type {Operation} */ (given);
     operation.cancel('client_request');
-    // Answered after the terminal event.
+    // The operation has its terminal event before the answer.
     await this.#hub.snapshot(operation.handle, { text: false });
     return operation;
   }

@@ -13,7 +13,7 @@ export const operationKinds = Object.freeze(/** @type {OperationKind[]} */ (Obje
 
 /**
  * @param {string} id
- * @returns {OperationKind | undefined} of an operation with this id; undefined: it is none
+ * @returns {OperationKind | undefined} kind of an operation with this id; undefined: not an operation
  */
 export function kindOf(id) {
   return operationKinds.find((kind) => id.startsWith(`${PREFIXES[kind]}_`));
@@ -34,11 +34,11 @@ export const workWallMs = Object.freeze({
  */
 
 /**
- * Identity of an operation that is continued: of an earlier attempt, or of another process.
+ * Identity of a continued operation: from an earlier attempt, or from another process.
  * @typedef {object} OperationPast
  * @property {string} id
  * @property {number} createdAtMs
- * @property {number} attempt that begins, or is ended
+ * @property {number} attempt the attempt to begin or to end
  */
 
 /**
@@ -59,9 +59,9 @@ export class Operation {
   /**
    * @param {import('../../streams/hub.js').JobHub} hub
    * @param {{kind: OperationKind, principal: string, policy: OperationPolicy, past?: OperationPast}} fields
-   * @param {{nowMs: () => number, retentionMs: number}} purge monotonic clock, and how long it is kept
+   * @param {{nowMs: () => number, retentionMs: number}} purge monotonic clock, and the retention
    *   after its end
-   * @param {OperationWrites} [shared] makes it known to other processes; default: this one is alone
+   * @param {OperationWrites} [shared] announces it to other processes; default: there are none
    */
   constructor(hub, { kind, principal, policy, past }, purge, shared) {
     this.#hub = hub;
@@ -77,26 +77,26 @@ export class Operation {
     this.attempt = past?.attempt ?? 1;
     /** @type {import('../../jobs/request.js').JobStatus} */
     this.status = 'running';
-    /** When it is purged at the latest, on the monotonic clock. */
+    /** Latest time of its purge, on the monotonic clock. */
     this.purgeDueMs = Infinity;
     /** @type {any} final state from the hub; set when it has ended */
     this.final = undefined;
-    /** Not counted: see `holds`. @type {any} */
+    /** Excluded from the memory budget: see `holds`. @type {any} */
     this.request = undefined;
-    /** Set by the service of its kind: the checked request. @type {any} */
+    /** The checked request, set by the service of its kind. @type {any} */
     this.body = undefined;
-    /** Of its body. @type {Record<string, unknown> | undefined} */
+    /** From the body of its request. @type {Record<string, unknown> | undefined} */
     this.metadata = undefined;
     this.settled = false;
     /** State of its service. @type {any} */
     this.data = undefined;
-    /** With Redis, its last snapshot, once it is ending. @type {any} */
+    /** With Redis, its last snapshot, set when it is ending. @type {any} */
     this.summary = undefined;
-    /** Whether another process has it. */
+    /** Whether another process owns it. */
     this.isDropped = false;
     /** The idempotency key of its submission. @type {import('../../jobs/job.js').KeyOfJob | undefined} */
     this.usedKey = undefined;
-    /** With Redis, the parts that it asks for, as JSON. @type {string | undefined} */
+    /** With Redis, the requests to its parts as JSON. @type {string | undefined} */
     this.asked = undefined;
     /**
      * Reservation of the caller's limits for this attempt.
@@ -126,12 +126,12 @@ export class Operation {
   /**
    * Continues the log of another process, in this operation's attempt.
    * @param {number} handle of its replica
-   * @param {{skipIds?: number}} [how] as of `JobHub.adopt`
+   * @param {{skipIds?: number}} [position] see `JobHub.adopt`
    */
-  async adopt(handle, how) {
+  async adopt(handle, position) {
     this.#due(this.#policy.maxWallMs);
     this.handle = handle;
-    const options = { ...this.#logOptions(), attempt: this.attempt, ...how };
+    const options = { ...this.#logOptions(), attempt: this.attempt, ...position };
     await this.#hub.adopt(
       handle,
       /** @type {import('../../streams/job-options.js').AdoptOptions} */ (options),
@@ -143,18 +143,18 @@ export class Operation {
     const own = { jobId: this.id, kind: this.kind, ...this.#policy };
     if (this.#shared === undefined) return own;
     const record = this.#shared.number();
-    // The hub knows the readers of this process alone.
+    // The hub knows only the readers of this process.
     const onDisconnect = /** @type {const} */ ('continue');
     return { ...own, onDisconnect, record, settles: /** @type {const} */ ('state') };
   }
 
-  // --- as other processes see it
+  // --- view for other processes
 
   get limits() {
     return { maxWallMs: this.#policy.maxWallMs, retentionMs: this.#purge.retentionMs };
   }
 
-  /** How long it runs on without a reader; Infinity: to its end. */
+  /** Time that it continues without a reader; Infinity: to its end. */
   get graceMs() {
     const { onDisconnect, disconnectGraceMs } = this.#policy;
     return onDisconnect === 'continue' ? Infinity : disconnectGraceMs;
@@ -173,9 +173,12 @@ export class Operation {
     return this.attempt;
   }
 
-  /** To be called after each change of its `data`: other processes are told. */
-  changed() {
-    this.#shared?.changed(/** @type {any} */ (this));
+  /**
+   * Call it after each change of its `data`, to inform other processes.
+   * @param {{isResult?: boolean}} [change] see `OperationWrites.changed`
+   */
+  changed(change) {
+    this.#shared?.changed(/** @type {any} */ (this), change);
   }
 
   /** Starts the next attempt of an ended operation. */
@@ -192,7 +195,7 @@ export class Operation {
    * Appends an event; dropped if the operation has ended.
    * @param {string} type
    * @param {object} data fields besides the operation's id
-   * @returns {boolean} false: wait for `room` before the next one, unless there are few of them
+   * @returns {boolean} false: wait for `room` before the next one, unless there are only a few
    */
   emit(type, data) {
     return this.#hub.appendEvent(this.handle, type, data);
@@ -234,7 +237,7 @@ export class Operation {
     if (!this.settled) this.#abort.abort();
   }
 
-  /** Lets go of it: another process has it. */
+  /** Drops it: another process owns it. */
   drop() {
     this.isDropped = true;
     this.settled = false;

@@ -7,7 +7,7 @@ import { parseField } from '../../cluster/jobs/job-fields.js';
 
 /** Operations of one kind that may run at once. */
 const ACTIVE_MAX = 1000;
-/** Wait before Redis is asked again for what another process has written. */
+/** Wait before data written by another process is requested again. */
 const AGAIN_MS = 250;
 
 /** @typedef {import('../../cluster/operations/own-operations.js').TakenOperation} TakenOperation */
@@ -20,7 +20,7 @@ const AGAIN_MS = 250;
 
 /**
  * The operations of a gateway, by kind. Main thread; lives as long as its hub. Emits `begun` and `ended` once
- * per attempt. With Redis these are the operations of this process; `dropped` and `conflicting` are those of
+ * per attempt. With Redis these are the operations of this process; for `dropped` and `conflicting` see
  * OwnOperationEvents.
  * @extends {EventEmitter<{begun: [operation: Operation], dropped: [operation: Operation],
  *   conflicting: [operation: Operation],
@@ -29,7 +29,7 @@ const AGAIN_MS = 250;
 export class Operations extends EventEmitter {
   #hub;
   #shared;
-  /** By kind: give the `data` of an operation that was taken over. */
+  /** By kind: functions that return the `data` of an operation that was taken over. */
   /** @type {Map<OperationKind, (operation: Operation, saved: Saved) => any>} */
   #restorers = new Map();
   #purge;
@@ -44,13 +44,13 @@ export class Operations extends EventEmitter {
    * @param {object} deps
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {() => number} deps.nowMs monotonic clock
-   * @param {number} deps.retentionMs how long an ended operation is kept
-   * @param {number} deps.maxRetained maximum of ended operations kept, per kind
+   * @param {number} deps.retentionMs retention of an ended operation
+   * @param {number} deps.maxRetained maximum number of ended operations kept, per kind
    * @param {import('../../internal/util/memory-budget.js').MemoryBudget} [deps.memory] default:
    *   none
    * @param {() => boolean} [deps.hasPrincipals] whether callers are distinguished: then each may
    *   use up to half of the places
-   * @param {OperationWrites} [deps.shared] default: operations belong to this process alone
+   * @param {OperationWrites} [deps.shared] default: operations belong to this process only
    */
   constructor({
     hub,
@@ -89,8 +89,8 @@ export class Operations extends EventEmitter {
    * @param {OperationKind} kind
    * @param {string} principal
    * @param {OperationPolicy} policy
-   * @param {OperationPast} [past] of one that is continued
-   * @returns {Operation} that has not begun
+   * @param {OperationPast} [past] identity of an operation that is continued
+   * @returns {Operation} an operation that has not begun
    * @throws {HttpError} 503 when too many are running
    */
   prepare(kind, principal, policy, past) {
@@ -100,8 +100,8 @@ export class Operations extends EventEmitter {
 
   /**
    * Begins an operation. The caller must call `finish` on it.
-   * @param {Operation} operation of `prepare`
-   * @returns {Operation} the same
+   * @param {Operation} operation result of `prepare`
+   * @returns {Operation} the same operation
    */
   begin(operation) {
     operation.begin();
@@ -111,7 +111,7 @@ export class Operations extends EventEmitter {
   }
 
   /**
-   * Begins an operation in a later attempt, whose log another process has, or had.
+   * Begins a later attempt of an operation whose log belongs or belonged to another process.
    * @param {Operation} operation
    * @param {number} handle of the replica of its log
    */
@@ -122,11 +122,11 @@ export class Operations extends EventEmitter {
     await adopted;
   }
 
-  // --- of a deployment, see OwnOperations
+  // --- in a deployment, see OwnOperations
 
   /**
    * @param {OperationKind} kind
-   * @param {(operation: Operation, saved: Saved) => any} restore gives its `data`
+   * @param {(operation: Operation, saved: Saved) => any} restore returns its `data`
    */
   restoreWith(kind, restore) {
     this.#restorers.set(kind, restore);
@@ -135,8 +135,8 @@ export class Operations extends EventEmitter {
   /**
    * Ends an operation of another process.
    * @param {TakenOperation} taken
-   * @throws {import('../../internal/util/errors.js').SluiceError} `ERR_REDIS_DATA`, once it is ended: its nodes
-   *   stay as they are
+   * @throws {import('../../internal/util/errors.js').SluiceError} `ERR_REDIS_DATA`, after its end: its nodes
+   *   stay unchanged
    */
   async adopt({ id, fields, handle, skipIds, cancel, error }) {
     const kind = /** @type {OperationKind} */ (fields.kind);
@@ -158,7 +158,7 @@ export class Operations extends EventEmitter {
       throw unread;
     } finally {
       if (cancel !== undefined) operation.cancel(/** @type {any} */ (cancel));
-      // Not `finish`: its nodes end as those of a cancelled one.
+      // Not `finish`: its nodes end like those of a cancelled operation.
       else this.#hub.finish(operation.handle, { type: 'error', error });
     }
   }
@@ -201,8 +201,8 @@ export class Operations extends EventEmitter {
   }
 
   /**
-   * Lets go of an operation that has not ended and that another process has: its work stops, its readers are cut
-   * off without a terminal event, and nothing is settled.
+   * Drops an open operation that another process owns: its work stops, its readers are disconnected
+   * without a terminal event, and nothing is settled.
    * @param {Operation} operation
    */
   drop(operation) {
@@ -214,7 +214,7 @@ export class Operations extends EventEmitter {
     this.#tellIdle();
   }
 
-  /** @param {Operation} operation that has ended, and that this process forgets */
+  /** @param {Operation} operation an ended operation to remove from this process */
   release(operation) {
     this.#remove(operation);
     this.#hub.purge(operation.handle);
@@ -244,8 +244,8 @@ export class Operations extends EventEmitter {
       this.drop(operation);
       return;
     }
-    // Cut off alone, this process has told another ending than the one that counts; or the operation was tried
-    // again elsewhere.
+    // While cut off from Redis, this process has reported an ending that differs from the valid one; or the
+    // operation was retried by another process.
     this.release(operation);
     this.emit('conflicting', operation);
   }
@@ -274,14 +274,14 @@ export class Operations extends EventEmitter {
     const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
     throw new HttpError(503, {
       code: 'overloaded',
-      message: `${many} are under way; try again later.`,
+      message: `${many} are running; try again later.`,
       headers: { 'Retry-After': '5' },
     });
   }
 
   /**
    * @param {Operation} operation
-   * @param {number} bytes of its content from now on, without its log
+   * @param {number} bytes new size of its content, without its log
    */
   holds(operation, bytes) {
     this.#memory?.count('workflows', operation.principal, bytes - operation.contentBytes);

@@ -91,7 +91,7 @@ export class OperationService {
   /**
    * Begins an operation.
    * @param {Request} request the fields of the POST
-   * @param {{principal?: string, idempotencyKey?: string}} [options] as of `gateway.submit`
+   * @param {{principal?: string, idempotencyKey?: string}} [options] see `gateway.submit`
    * @returns {Promise<{id: string, status: 'running', createdAt: number, streamUrl: string,
    *   replayed: boolean}>}
    * @throws {HttpError} `ERR_INVALID_VALUE` and the like, `ERR_OVERLOADED`, `ERR_DRAINING`,
@@ -157,12 +157,12 @@ export class OperationService {
   }
 
   /**
-   * Makes an operation known to the other processes, takes its limits, and begins it here.
+   * Announces an operation to the other processes, takes its limits, and begins it here.
    * @param {Request} request
    * @param {Access} access
    * @param {import('../../primitives/limiters/quota.js').QuotaEntry[]} entries receives the reserved amounts
    * @param {UsedKey} [used]
-   * @returns {Promise<{answer: Answer, known: boolean}>} `known`: another request with its key has made it
+   * @returns {Promise<{answer: Answer, known: boolean}>} `known`: another request with its key created it
    */
   async #beginShared(request, access, entries, used) {
     const { writes } = /** @type {SharedServiceParts} */ (this.#shared);
@@ -176,7 +176,7 @@ export class OperationService {
     const known = await writes.admit(own, this.partsOf(operation, access));
     if (known !== undefined) return { answer: known, known: true };
     try {
-      // It may have begun to drain while Redis was asked.
+      // The gateway may have begun to drain while Redis was answering.
       this.checkReady();
       this.#operations.begin(operation);
     } catch (error) {
@@ -190,7 +190,7 @@ export class OperationService {
   }
 
   /**
-   * The key as Redis has it: one may be used once for each kind. No key of a job begins with a space.
+   * The name of the key in Redis: a key may be used once per kind. No key of a job begins with a space.
    * @param {UsedKey} used
    * @returns {UsedKey}
    */
@@ -199,7 +199,7 @@ export class OperationService {
   }
 
   /**
-   * The limits that the script takes which makes an operation known.
+   * The limits taken by the script that announces an operation.
    * @param {Operation} operation
    * @param {Access} access
    * @returns {import('../../jobs/shared-jobs-port.js').PartsOfJob}
@@ -312,6 +312,21 @@ export class OperationService {
   }
 
   /**
+   * As `find`, for administrators.
+   * @internal
+   * @param {string} id of an operation of any principal
+   * @returns {Perhaps<Operation | SavedOperation>}
+   * @throws {HttpError} 404
+   */
+  findOfAny(id) {
+    const { name } = this.#kind;
+    return chain(this.#directory.principalOf(name, id), (principal) => {
+      if (principal === undefined) throw operationNotFound(name);
+      return /** @type {any} */ (this.find(id, principal));
+    });
+  }
+
+  /**
    * @param {Operation | SavedOperation} operation
    * @param {{whole: boolean}} how
    */
@@ -326,7 +341,7 @@ export class OperationService {
   /**
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Perhaps<View | undefined>} undefined when unknown, purged, or of another principal; a promise with
+   * @returns {Perhaps<View | undefined>} undefined if unknown, purged, or of another principal; a promise with
    *   `redis`
    */
   get(id, options) {
@@ -346,7 +361,7 @@ export class OperationService {
   }
 
   /**
-   * Loads the fields of `describe` that `restore` has left in Redis.
+   * Loads the fields of `describe` that `restore` did not load from Redis.
    * @param {Operation | SavedOperation} _operation
    * @returns {Perhaps<void>}
    */
@@ -363,7 +378,7 @@ export class OperationService {
   /**
    * A page, newest first.
    * @param {{limit?: number, after?: string, status?: import('../../jobs/request.js').JobStatus,
-   *   principal?: string}} [options] as of `gateway.list`
+   *   principal?: string}} [options] see `gateway.list`
    * @returns {Perhaps<{data: View[], hasMore: boolean}>} a promise with `redis`
    */
   list(options) {
@@ -431,7 +446,7 @@ export class OperationService {
    * @param {string} principal
    * @param {string} id of an operation of this principal
    * @param {{purgeDueMs: number}} [operation] default: it is not known when the URL expires
-   * @returns {{path: string, expiresAt: number | null}} as StreamUrls has it
+   * @returns {{path: string, expiresAt: number | null}} see StreamUrls
    */
   streamUrl(principal, id, operation) {
     return {

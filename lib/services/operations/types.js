@@ -1,4 +1,4 @@
-/** Types of the services of operations. This file has no code. */
+/** Types of the services of operations. This file has types only. */
 
 /** @typedef {import('../../jobs/admission/types.js').Submission['access']} Access */
 /** @typedef {import('./operation.js').Operation} Operation */
@@ -17,7 +17,7 @@
  * @typedef {object} ServiceParts
  * @property {import('./operations.js').Operations} operations
  * @property {import('./directory.js').OperationDirectory} directory
- * @property {SharedServiceParts} [shared] default: operations belong to this process alone
+ * @property {SharedServiceParts} [shared] default: operations belong to this process only
  * @property {import('../../jobs/settings.js').Settings} options
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {import('../../jobs/policy/signed-urls.js').StreamUrls} streamUrls
@@ -31,7 +31,7 @@
  */
 
 /**
- * Request fields that concern the operation as a whole.
+ * Request fields for the whole operation.
  * @typedef {object} PolicyFields
  * @property {'cancel' | 'continue'} [on_disconnect]
  * @property {number} [disconnect_grace_ms]
@@ -51,9 +51,9 @@
  * @property {(operation: Operation, request: Request, access: Access) => void} prepare sets its `data`
  * @property {(operation: Operation) => void} run begins its work
  * @property {(operation: Operation | SavedOperation, options: {whole: boolean}) => View} describe `whole`:
- *   includes the fields that lists omit. Of a SavedOperation `data` is what `restore` gave
+ *   includes the fields that lists omit. For a SavedOperation `data` is the result of `restore`
  * @property {(operation: Operation | SavedOperation, saved: {nodes?: Record<string, string>, snapshot?: any}) =>
- *   any} restore gives the `data` of an operation of another process; without `nodes` the fields that lists show
+ *   any} restore returns the `data` of another process's operation; without `nodes` only the fields for lists
  */
 
 export {};

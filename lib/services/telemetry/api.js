@@ -1,5 +1,5 @@
 /**
- * The application's OpenTelemetry, through `@opentelemetry/api` alone. The package is an optional peer: it is
+ * The application's OpenTelemetry, through `@opentelemetry/api` only. The package is an optional peer: it is
  * loaded when the application has registered an SDK, and everything is a no-op until then. Main thread.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -9,7 +9,7 @@ import { lazy } from '../../internal/util/packages.js';
 /** @typedef {typeof import('@opentelemetry/api')} Api */
 /** @typedef {import('@opentelemetry/api').Context} Context */
 
-/** Every version 1 of the API keeps what the SDK registers here, whichever copy of it the SDK uses. */
+/** Every version 1 of the API, in any copy, stores here what the SDK registers. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1');
 
 const load = lazy(() => {
@@ -21,7 +21,7 @@ const load = lazy(() => {
 });
 
 /**
- * @param {{warn: (fields: object, message: string) => void}} log learns once that the package is missing
+ * @param {{warn: (fields: object, message: string) => void}} log gets one warning if the package is missing
  * @returns {() => Api | undefined} undefined: there is no SDK, or the package cannot be loaded
  */
 export function registeredApi(log) {
@@ -38,8 +38,8 @@ export function registeredApi(log) {
 }
 
 /**
- * The context of the current request or of the application. The API's own needs a context manager, which not
- * every SDK registers.
+ * The context of the current request or of the application. The API's own function needs a context manager, which
+ * not every SDK registers.
  * @type {AsyncLocalStorage<Context>}
  */
 const current = new AsyncLocalStorage();
@@ -48,7 +48,7 @@ const current = new AsyncLocalStorage();
 export function activeContext(api) {
   const own = current.getStore();
   const active = api.context.active();
-  // Spans that the application has started within the request come first.
+  // Spans that the application has started within the request have precedence.
   return api.trace.getSpan(active) === undefined && own !== undefined ? own : active;
 }
 
@@ -66,7 +66,8 @@ export function runIn(api, context, run) {
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
 /**
- * The context that a request brings: by the application's propagator, or by W3C Trace Context if it has none.
+ * The context from the headers of a request: by the application's propagator, or by W3C Trace Context if it has
+ * none.
  * @param {Api} api
  * @param {Context} parent
  * @param {import('node:http').IncomingHttpHeaders} headers

@@ -19,7 +19,7 @@ import { fail, tracerOf } from './spans.js';
 /** @typedef {import('../../jobs/execution/runner.js').CallSpan} CallSpan */
 /** @typedef {import('./spans.js').Open} Open */
 
-/** Spans and durations of the calls of upstreams. Main thread. */
+/** Spans and durations of upstream calls. Main thread. */
 export class CallSpans {
   #api;
   #open;
@@ -157,7 +157,7 @@ export class CallSpans {
    * @param {Api} api
    * @param {Span} span of a call
    * @param {Attributes} attributes
-   * @returns {(error: any) => () => void} takes the time of the end; the returned function ends the span with
+   * @returns {(error: any) => () => void} called with the time of the end; the returned function ends the span with
    *   it
    */
   #timed(api, span, attributes) {

@@ -9,7 +9,7 @@ import { tokenLimitOf } from '../../jobs/checked-request.js';
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
 /** @typedef {import('../../jobs/checked-request.js').CheckedRequest} CheckedRequest */
 
-/** Vendors by the host of their API; other hosts are named by the dialect that they speak. */
+/** Vendors by the host of their API; for other hosts the name of the API dialect is used. */
 const VENDORS = /** @type {const} */ ([
   [/(^|\.)openai\.azure\.com$/, 'azure.ai.openai'],
   [/(^|\.)services\.ai\.azure\.com$/, 'azure.ai.inference'],
@@ -81,7 +81,7 @@ const PASSED = /** @type {const} */ ([
 
 /**
  * @param {JobRecord} record that has not ended
- * @returns {Attributes} of its request
+ * @returns {Attributes} attributes of its request
  */
 export function requestAttributes({ request, extra }) {
   const { temperature, stop, n = 1, passed = {} } = /** @type {CheckedRequest} */ (request ?? {});
@@ -107,7 +107,7 @@ export function requestAttributes({ request, extra }) {
 
 /**
  * @param {any} state final state of a job
- * @returns {Attributes} of its answer
+ * @returns {Attributes} attributes of its answer
  */
 export function answerAttributes({ status, reason, usage = {} }) {
   const details = { ...usage.prompt_tokens_details, ...usage.completion_tokens_details };
@@ -157,7 +157,7 @@ function inputMessage(message) {
 }
 
 /**
- * Content of a request: only where the application asks for it.
+ * Content of a request: only if the application enables it.
  * @param {CheckedRequest | undefined} request
  * @returns {Attributes}
  */
@@ -177,7 +177,7 @@ const ENDINGS = { failed: 'error' };
 const REASONS = { tool_calls: 'tool_call' };
 
 /**
- * Content of an answer: only where the application asks for it.
+ * Content of an answer: only if the application enables it.
  * @param {any} state of a job, with its text
  * @returns {Attributes}
  */

@@ -32,7 +32,7 @@ const HISTOGRAMS = /** @type {const} */ ({
 
 /** @typedef {keyof typeof HISTOGRAMS} HistogramName */
 
-/** The histograms of one gateway, made when first used. Main thread. */
+/** The histograms of one gateway, created on first use. Main thread. */
 export class Instruments {
   #version;
   /** @type {import('@opentelemetry/api').MeterProvider | undefined} */

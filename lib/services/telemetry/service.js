@@ -40,7 +40,7 @@ export class Telemetry {
    * @param {import('../../streams/hub.js').JobHub} deps.hub
    * @param {Provider} deps.provider
    * @param {import('../../internal/util/logger.js').Logger} deps.log
-   * @param {boolean} deps.realTime false: jobs go by a ManualClock
+   * @param {boolean} deps.realTime false: jobs use a ManualClock
    */
   constructor({ settings, hub, provider, log, realTime }) {
     /** @type {() => Api | undefined} */
@@ -225,7 +225,10 @@ export class Telemetry {
     }
   }
 
-  /** @param {JobRecord} record @returns {Attributes} of its last call, or of one that it would have made */
+  /**
+   * @param {JobRecord} record @returns {Attributes} attributes of its last call, or of the call that it would have
+   *   made
+   */
   #attributesOf(record) {
     const { call } = this.#open.get(record.answer ?? record) ?? {};
     if (call !== undefined) return call;

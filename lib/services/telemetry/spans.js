@@ -1,4 +1,4 @@
-/** What all spans of the gateway have in common. */
+/** Common parts of the gateway's spans. */
 import { createRequire } from 'node:module';
 
 /** @typedef {import('./api.js').Api} Api */

@@ -29,8 +29,8 @@ const headOf = (/** @type {string} */ id) => `h/${id}`;
 const bodyOf = (/** @type {string} */ id) => `b/${id}`;
 
 /**
- * The id of a message. An event that is reported again, after a crash, has the same one, so that receivers
- * can tell.
+ * The id of a message. An event that is reported again after a crash keeps its id, so that receivers
+ * can detect the repetition.
  * @param {string} subject unguessable id of the job, workflow or crawl
  * @param {string} type
  * @param {string} url
@@ -42,7 +42,7 @@ export function messageId(subject, type, url, attempt) {
 }
 
 /**
- * Undelivered webhooks as keys and values, in the data file where there is one. Main thread; all methods
+ * Undelivered webhooks as keys and values, in the data file if there is one. Main thread; all methods
  * are synchronous.
  *
  * A webhook has a head (`h/ID`), which each attempt writes, and a body (`b/ID`), in the namespace of the
@@ -89,7 +89,7 @@ export class WebhookRepository {
   }
 
   /**
-   * Writes the head, and the body if there is a new one. The limits apply to new webhooks alone.
+   * Writes the head, and the body if there is a new one. The limits apply only to new webhooks.
    * @param {Delivery} delivery
    * @param {string} [body]
    */

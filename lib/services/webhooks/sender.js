@@ -6,7 +6,7 @@ import { linkSignals } from '../../internal/util/abort.js';
 import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
 /**
- * Result of one attempt. `gone`: the receiver wants no further ones.
+ * Result of one attempt. `gone`: the receiver refuses further ones.
  * @typedef {{delivered: true, status: number} | {delivered: false, code: string, message: string,
  *   status?: number, retryAfterMs?: number, gone?: boolean}} Outcome
  */

@@ -12,7 +12,7 @@ import { namesPrivateAddress } from './sender.js';
 /** @typedef {import('../operations/operation.js').Operation} Operation */
 
 /**
- * JSON of jobs, workflows and crawls as HTTP answers have it.
+ * JSON of jobs, workflows and crawls in the format of HTTP answers.
  * @typedef {object} Views
  * @property {(job: import('../../jobs/view.js').Job) => object} job
  * @property {(operation: Operation, options: {text: boolean}) => object} workflow
@@ -23,7 +23,38 @@ import { namesPrivateAddress } from './sender.js';
 const STATUSES = Object.freeze(['completed', 'failed', 'cancelled']);
 
 /**
- * Reports the ends of jobs, workflows and crawls to URLs: decides who gets which event, and makes the bodies.
+ * Checks the members of a job's request.
+ * @param {import('./options.js').WebhookSettings} settings
+ * @param {{webhook_url?: string, webhook_text?: boolean}} request
+ * @param {string} within prefix of the members' names in errors
+ * @returns {{url: string, text: boolean} | undefined} to keep with the job; undefined: it names no URL
+ * @throws {import('../../internal/util/http-error.js').HttpError} 400
+ */
+export function webhookOf(
+  { webhookUrls },
+  { webhook_url: given, webhook_text: text = false },
+  within,
+) {
+  const param = `${within}webhook_url`;
+  const refused = (/** @type {string} */ why) =>
+    badRequest('invalid_value', param, `${param} ${why}.`);
+  if (given === undefined) return undefined;
+  if (webhookUrls === undefined) {
+    throw refused('is not allowed: this server names no hosts for it');
+  }
+  const url = readWebhookUrl(given);
+  if (typeof url === 'string') throw refused(url);
+  if (!isAllowedHost(webhookUrls, url)) {
+    throw refused('names a host that this server does not allow');
+  }
+  if (!webhookUrls.allowPrivateAddresses && namesPrivateAddress(url)) {
+    throw refused('must not name an address that is not on the public internet');
+  }
+  return { url: url.href, text };
+}
+
+/**
+ * Reports the ends of jobs, workflows and crawls to URLs: selects the receivers of each event, and creates the bodies.
  * With a data file undelivered webhooks outlive the process. Main thread; `close()` ends it.
  */
 export class Webhooks {
@@ -37,7 +68,7 @@ export class Webhooks {
   /**
    * @param {ConstructorParameters<typeof WebhookDeliveries>[0] & {
    *   hub: import('../../streams/hub.js').JobHub, views: Views,
-   *   jobs: import('../../jobs/job-table.js').JobTable}} deps `jobs`: those of earlier processes included
+   *   jobs: import('../../jobs/job-table.js').JobTable}} deps `jobs`: including jobs of earlier processes
    */
   constructor({ hub, jobs, views, ...deps }) {
     this.#settings = deps.settings;
@@ -51,7 +82,7 @@ export class Webhooks {
     }
   }
 
-  /** Numbers of webhooks that are not delivered yet, and of those that were given up. */
+  /** Numbers of pending and of failed webhooks. */
   get figures() {
     const { pending, failures: failed } = this.#deliveries;
     return { pending, failed };
@@ -63,9 +94,9 @@ export class Webhooks {
   }
 
   /**
-   * A page of the webhooks that were given up, the latest first.
+   * A page of failed webhooks, the latest first.
    * @param {{limit?: number, after?: string}} [options] `limit` 1 to 100, default 20; `after` the id of the
-   *   last one of the page before
+   *   last one of the previous page
    * @returns {{data: import('./deliveries.js').FailedWebhook[], hasMore: boolean}}
    * @throws {import('../../internal/util/http-error.js').HttpError} 400 when `after` is unknown
    */
@@ -94,34 +125,7 @@ export class Webhooks {
   }
 
   /**
-   * Checks the members of a job's request.
-   * @param {{webhook_url?: string, webhook_text?: boolean}} request
-   * @param {string} within prefix of the members' names in errors
-   * @returns {{url: string, text: boolean} | undefined} to keep with the job; undefined: it names no URL
-   * @throws {HttpError} 400
-   */
-  ofRequest({ webhook_url: given, webhook_text: text = false }, within) {
-    const param = `${within}webhook_url`;
-    const refused = (/** @type {string} */ why) =>
-      badRequest('invalid_value', param, `${param} ${why}.`);
-    if (given === undefined) return undefined;
-    const { webhookUrls } = this.#settings;
-    if (webhookUrls === undefined) {
-      throw refused('is not allowed: this server names no hosts for it');
-    }
-    const url = readWebhookUrl(given);
-    if (typeof url === 'string') throw refused(url);
-    if (!isAllowedHost(webhookUrls, url)) {
-      throw refused('names a host that this server does not allow');
-    }
-    if (!webhookUrls.allowPrivateAddresses && namesPrivateAddress(url)) {
-      throw refused('must not name an address that is not on the public internet');
-    }
-    return { url: url.href, text };
-  }
-
-  /**
-   * To be called before the usage of the job is counted: a job that a crash leaves uncounted is reported
+   * Call it before the usage of the job is counted: a job that a crash leaves uncounted is reported
    * after the restart.
    * @param {JobRecord} record that has ended
    */
@@ -161,7 +165,7 @@ export class Webhooks {
       add(views);
       return;
     }
-    // Texts of a workflow of a process that was lost are in Redis; without Redis it goes without them.
+    // The texts of a lost process's workflow are in Redis; while Redis is away the webhook is sent without them.
     const adding = Promise.all(views)
       .catch(() => targets.map(() => view(false)))
       .then(async (known) => add(await Promise.all(known)))
@@ -171,7 +175,7 @@ export class Webhooks {
 
   /**
    * @param {string} type
-   * @param {{url: string, text: boolean}} [own] of the job
+   * @param {{url: string, text: boolean}} [own] webhook of the job
    * @returns {{url: string, own: boolean, text: boolean}[]}
    */
   #targetsOf(type, own) {
@@ -211,7 +215,7 @@ export class Webhooks {
     const filling = this.#hub.snapshot(record.handle, { text: true }).then((state) => {
       this.#filling.delete(filling);
       for (const delivery of deliveries) {
-        // The text of a job that is purged at once is gone.
+        // The text of a job that was purged at once no longer exists.
         const body = state && this.#jobBody(delivery.head.type, record, state, true);
         this.#deliveries.complete(delivery, body ?? undefined);
       }
@@ -219,7 +223,7 @@ export class Webhooks {
     this.#filling.add(filling);
   }
 
-  /** As `WebhookDeliveries.close`, with the webhooks that wait for a text. */
+  /** Like `WebhookDeliveries.close`, with the webhooks that wait for a text. */
   async close() {
     await Promise.all(this.#filling);
     await this.#deliveries.close();

@@ -20,7 +20,7 @@ import { totalUsage } from './node-state.js';
 const PROMPT_CHARS_MAX = 8 * 1024 * 1024;
 /** Characters that the nodes of one workflow keep together: texts, a map's items, a crawl's pages. */
 const KEPT_CHARS_MAX = 64 * 1024 * 1024;
-/** Characters of filled prompts that all workflows of one principal hold at a time. */
+/** Characters of filled prompts that all workflows of one principal hold at once. */
 export const PROMPT_CHARS_HELD_MAX = 2 * PROMPT_CHARS_MAX;
 const ITEMS_MAX = 1000;
 const MAP_CONCURRENCY = 16;
@@ -54,7 +54,7 @@ const CRAWL_FINAL = new Set([
  * @property {(id: string) => NodeOutput | undefined} outputOf output of another node; undefined for
  *   a failed one
  * @property {import('../../internal/util/keyed-semaphore.js').KeyedSemaphore} prompts characters of
- *   filled prompts that a principal's workflows hold at a time
+ *   filled prompts that a principal's workflows hold at once
  * @property {(node: NodeState, chars: number) => number} keeps records the characters that a node
  *   keeps now, and returns the sum over the workflow
  * @property {AbortSignal} signal
@@ -122,7 +122,7 @@ async function withRoom(templates, piece, context, call, signal = context.signal
 /**
  * @param {NodeState} node
  * @param {ActionContext} context
- * @param {number} chars that it keeps from now on
+ * @param {number} chars new number of characters kept
  */
 function keep(node, { keeps }, chars) {
   if (keeps(node, chars) <= KEPT_CHARS_MAX) return;

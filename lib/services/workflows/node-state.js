@@ -13,7 +13,7 @@
  */
 
 /**
- * A node as answers and `gateway.workflows` show it.
+ * A node in answers and in `gateway.workflows`.
  * @typedef {object} NodeView
  * @property {string} id
  * @property {'prompt' | 'map' | 'crawl'} type
@@ -49,6 +49,16 @@ function withoutText(item) {
   return page;
 }
 
+/** @param {string} [json] @returns {any} undefined: it is not the JSON of an object */
+function parsedObject(json = 'null') {
+  try {
+    const value = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * One node of a workflow: its request, status and output. Main thread; lives as long as its workflow
  * is retained.
@@ -67,11 +77,14 @@ export class NodeState {
   startedAtMs;
   /** @type {number | undefined} */
   endedAtMs;
-  /** Of a map: the results of its items so far. @type {(import('../operations/child-jobs.js').ChildResult | undefined)[]} */
+  /**
+   * Of a map: the results of its items so far.
+   * @type {(import('../operations/child-jobs.js').ChildResult | undefined)[]}
+   */
   results = [];
   /** Characters of `output` and `results`. */
   keptChars = 0;
-  /** Of an output that is not loaded. @type {Usage | undefined} */
+  /** Usage of an output that is not loaded. @type {Usage | undefined} */
   #savedUsage;
 
   /** @param {import('./schema.js').NodeRequest} request */
@@ -84,13 +97,12 @@ export class NodeState {
 
   /**
    * @param {import('./schema.js').NodeRequest} request
-   * @param {string} [json] of `toJson`; default: it has not begun
+   * @param {string} [json] of `toJson`; without it, and if it cannot be read, the node has not begun
    * @returns {NodeState} without its output, see `load`
    */
   static from(request, json) {
     const node = new NodeState(request);
-    if (json === undefined) return node;
-    const { usage, ...state } = JSON.parse(json);
+    const { usage, ...state } = parsedObject(json) ?? {};
     Object.assign(node, state);
     node.#savedUsage = usage;
     return node;
@@ -103,25 +115,26 @@ export class NodeState {
     return JSON.stringify(state);
   }
 
-  /** @returns {string | undefined} its output without the usage, JSON; undefined: it has none */
+  /** @returns {string | undefined} its output without the usage, JSON; undefined: no output */
   outputJson() {
     if (this.output === undefined) return undefined;
     const { text, items } = this.output;
     return JSON.stringify({ text, items });
   }
 
-  /** @param {string} json of `outputJson` */
+  /** @param {string} json of `outputJson`; without effect if it cannot be read */
   load(json) {
-    const { text, items } = JSON.parse(json);
+    const { text, items } = parsedObject(json) ?? {};
+    if (typeof text !== 'string') return;
     this.output = { text, items, usage: this.#savedUsage ?? totalUsage([]) };
   }
 
-  /** Whether its state is another than that of a node of a new workflow. */
+  /** Whether its state differs from that of a new node. */
   get hasBegun() {
     return this.status !== 'pending';
   }
 
-  /** Whether it has given an output, loaded or not. */
+  /** Whether it has an output, loaded or not. */
   get isGiven() {
     return this.usage !== undefined;
   }
@@ -136,12 +149,12 @@ export class NodeState {
     return this.output?.usage ?? this.#savedUsage;
   }
 
-  /** Whether the workflow goes on after a failure of the node. */
+  /** Whether the workflow continues after a failure of the node. */
   get continued() {
     return this.request.on_failure === 'continue';
   }
 
-  /** @returns {number[]} of a map: the indices of the items without a result */
+  /** @returns {number[]} for a map: the indices of the items without a result */
   openItems() {
     return [...this.results.keys()].filter((item) => this.results[item] === undefined);
   }

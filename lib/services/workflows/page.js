@@ -35,7 +35,8 @@ function fitted(node, bytesMax) {
 
 /**
  * @param {NodeState} node
- * @returns {NodeView & {text_omitted?: boolean}} with its text and items if they fit in one answer, else with `text_omitted`
+ * @returns {NodeView & {text_omitted?: boolean}} with its text and items if they fit in one answer, else with
+ *   `text_omitted`
  */
 export function nodeView(node) {
   return fitted(node, PAGE_BYTES_MAX).view;
@@ -43,8 +44,8 @@ export function nodeView(node) {
 
 /**
  * @param {NodeState[]} nodes
- * @param {{after?: string, limit?: number}} [query] as of `pageOfNodes`
- * @returns {NodeState[]} those whose outputs are to be loaded before a page is made of them: each that may fit
+ * @param {{after?: string, limit?: number}} [query] see `pageOfNodes`
+ * @returns {NodeState[]} nodes whose outputs must be loaded before a page is made: each that may fit
  */
 export function outputsOfPage(nodes, { after, limit = NODES_MAX } = {}) {
   const start = after === undefined ? 0 : nodes.findIndex(({ id }) => id === after) + 1;
@@ -58,9 +59,9 @@ export function outputsOfPage(nodes, { after, limit = NODES_MAX } = {}) {
 }
 
 /**
- * Nodes in the order of the request, up to 4 MiB of JSON. Texts and items that do not fit are left out.
+ * Nodes in the order of the request, up to 4 MiB of JSON. Texts and items that do not fit are omitted.
  * @param {NodeState[]} nodes
- * @param {{after?: string, limit?: number}} [query] `after`: id of the last node of the page before
+ * @param {{after?: string, limit?: number}} [query] `after`: id of the last node of the previous page
  * @returns {{nodes: NodeView[], hasMore: boolean}}
  * @throws {import('../../internal/util/http-error.js').HttpError} 400 for an unknown `after`
  */
@@ -100,7 +101,7 @@ export function checkNodesQuery({ after, limit }) {
 
 /**
  * @param {NodeState} node
- * @param {unknown} item of a map or crawl: the item's number from 0, as text; undefined for the whole
+ * @param {unknown} item of a map or crawl: the item's number from 0, as a string; undefined: the whole
  * @returns {string} empty while the node has no text
  * @throws {import('../../internal/util/http-error.js').HttpError} 400
  */

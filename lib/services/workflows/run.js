@@ -12,18 +12,22 @@ import { whenAborted } from '../../internal/util/abort.js';
 const NAMES_MAX = 10;
 /** Bytes per character of a string with characters beyond Latin-1. */
 const CHAR_BYTES = 2;
-/** Maximum attempts of a node, whatever its `retry` says. */
+/** Maximum attempts of a node, even if its `retry` allows more. */
 const ATTEMPTS_MAX = 100;
 /** The wait before a node's n-th retry is at least 2^(n-1) ms, up to this. */
 const RETRY_FLOOR_MAX_MS = 1000;
 
 /**
- * The error in events and answers. Errors other than a ChildJobError are internal ones.
+ * The error in events and answers. Errors other than a ChildJobError are reported as internal errors.
  * @param {unknown} error
  */
-function wireError(error) {
+function errorToJson(error) {
   if (error instanceof ChildJobError) return error.wire;
-  return { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+  return {
+    code: 'internal_error',
+    message: 'Internal error; see the server log.',
+    type: 'server_error',
+  };
 }
 
 /**
@@ -61,7 +65,7 @@ export class Workflow extends WorkflowState {
    * @param {object} fields
    * @param {import('../operations/operation.js').Operation} fields.operation
    * @param {import('./schema.js').WorkflowRequest} fields.request
-   * @param {Record<string, string>} [fields.saved] as of WorkflowState
+   * @param {Record<string, string>} [fields.saved] see WorkflowState
    * @param {import('../../jobs/admission/types.js').Submission['access']} fields.access
    * @param {import('../operations/operations.js').Operations} fields.operations
    * @param {import('../operations/child-jobs.js').ChildJobs} fields.parts
@@ -126,7 +130,7 @@ export class Workflow extends WorkflowState {
     } catch (error) {
       if (signal.aborted) return;
       this.#log.error({ err: error, workflow_id: operation.id }, 'workflow failed');
-      operation.finish({ type: 'error', error: wireError(error) });
+      operation.finish({ type: 'error', error: errorToJson(error) });
     } finally {
       release();
     }
@@ -149,7 +153,7 @@ export class Workflow extends WorkflowState {
       isRetryable: (/** @type {any} */ error) =>
         error?.[sign] === true &&
         node.attempts < options.attempts &&
-        // A crawl uses no upstream of the gateway.
+        // A crawl does not use an upstream of the gateway.
         (node.type === 'crawl' || this.#retryBudget.take()),
     };
   }
@@ -208,7 +212,7 @@ export class Workflow extends WorkflowState {
         break;
       case 'retry': {
         node.status = 'retrying';
-        node.error = wireError(event.error);
+        node.error = errorToJson(event.error);
         const { attempt, delayMs } = event;
         const { id, error } = node;
         operation.emit('node_retry', {
@@ -224,6 +228,8 @@ export class Workflow extends WorkflowState {
         node.output = event.value;
         node.error = undefined;
         node.end('completed', this.#wallMs());
+        // Before its event: if a reader has that, another attempt does not run the node again.
+        operation.changed({ isResult: true });
         operation.emit('node_complete', node.completion());
         break;
       case 'failed':
@@ -242,7 +248,7 @@ export class Workflow extends WorkflowState {
    * @param {unknown} error
    */
   #onFailed(node, error) {
-    node.error = wireError(error);
+    node.error = errorToJson(error);
     node.end('failed', this.#wallMs());
     if (!(error instanceof ChildJobError)) {
       this.#log.error({ err: error, workflow_id: this.operation.id, node: node.id }, 'node failed');

@@ -9,18 +9,20 @@ import { chain } from '../operations/directory.js';
 import { outputsOfPage, pageOfNodes } from './page.js';
 import { totalUsage } from './node-state.js';
 import { whenAborted } from '../../internal/util/abort.js';
-import { checkWorkflowRequest } from './schema.js';
+import { checkWorkflowRequest, savedRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
 import { checkOptions } from '../../internal/util/validate.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
 import { PROMPT_CHARS_HELD_MAX } from './actions.js';
 import { wallClock } from '../../internal/time/clock.js';
 
+const UNREADABLE = 'The request of the workflow cannot be read in Redis any more.';
+
 /** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
 const MAX_WALL_MS = 3_600_000;
 
 /**
- * The state of a workflow, as `gateway.workflows` shows it.
+ * The state of a workflow in `gateway.workflows`.
  * @typedef {object} WorkflowView
  * @property {string} id
  * @property {'running' | 'completed' | 'failed' | 'cancelled'} status
@@ -36,7 +38,7 @@ const MAX_WALL_MS = 3_600_000;
  */
 
 /**
- * The part of a workflow of another process that lists show.
+ * The part of another process's workflow that appears in lists.
  * @typedef {{counts: () => Record<string, number>, usage: () => WorkflowView['usage']}} Summary
  */
 /** @typedef {import('../operations/operation.js').Operation} Operation */
@@ -99,7 +101,7 @@ function checkModels(provider, { nodes }, access) {
 /**
  * Workflows as operations: graphs of nodes, each a prompt, a prompt per item of a list, or a crawl; see
  * WorkflowRequest for the fields. `submit` also throws `ERR_GRAPH_CYCLE` (with the `path`),
- * `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`. The gateway makes the one
+ * `ERR_GRAPH_DUPLICATE`, `ERR_GRAPH_UNKNOWN` and `ERR_MODEL_NOT_FOUND`. The gateway creates one
  * instance.
  * @extends {OperationService<import('./schema.js').WorkflowRequest, WorkflowView,
  *   import('../../streams/events.js').WorkflowEvent>}
@@ -108,7 +110,9 @@ export class Workflows extends OperationService {
   #operations;
   #shared;
   #access;
-  /** @type {(operation: Operation, fields: {request: any, access: any, saved?: Record<string, string>}) => Workflow} */
+  /**
+   * @type {(operation: Operation, fields: {request: any, access: any, saved?: Record<string, string>}) => Workflow}
+   */
   #workflowOf;
 
   /**
@@ -137,7 +141,7 @@ export class Workflows extends OperationService {
       restore: (operation, { nodes, snapshot }) => {
         if (nodes === undefined) return summaryOf(snapshot);
         if ('body' in operation) return restoredHere(operation, nodes, wallMs);
-        return new WorkflowState(operation.request, nodes);
+        return new WorkflowState(savedRequest(operation.request), nodes);
       },
     });
     this.#operations = operations;
@@ -157,7 +161,7 @@ export class Workflows extends OperationService {
 
   /**
    * @param {Operation | SavedOperation} operation
-   * @param {import('./node-state.js').NodeState[]} nodes of it
+   * @param {import('./node-state.js').NodeState[]} nodes of the workflow
    * @returns {Perhaps<void>} resolves once their outputs are loaded
    */
   #load({ id }, nodes) {
@@ -186,7 +190,7 @@ export class Workflows extends OperationService {
   /**
    * @param {Operation | SavedOperation} operation
    * @param {{after?: string, limit?: number}} [query]
-   * @returns {Perhaps<WorkflowView & {hasMore: boolean}>} a promise where outputs are in Redis
+   * @returns {Perhaps<WorkflowView & {hasMore: boolean}>} a promise if outputs are in Redis
    * @throws {HttpError} 400 for an unknown `after`
    */
   pageOf(operation, query) {
@@ -218,7 +222,7 @@ export class Workflows extends OperationService {
    * run again; completed nodes keep their output.
    * @param {string} id
    * @param {{principal?: string}} [options]
-   * @returns {Perhaps<WorkflowView>} a promise with `redis`: then it runs at this process
+   * @returns {Perhaps<WorkflowView>} a promise with `redis`: it then runs in this process
    * @throws {HttpError} `ERR_WORKFLOW_NOT_FOUND`, `ERR_WORKFLOW_RUNNING`, `ERR_NOTHING_TO_RETRY`,
    *   `ERR_RATE_LIMIT_EXCEEDED`
    */
@@ -230,7 +234,7 @@ export class Workflows extends OperationService {
   }
 
   /**
-   * As `retry`.
+   * See `retry`.
    * @param {string} id
    * @param {import('../operations/types.js').Access} access of the caller
    * @returns {Perhaps<Operation>}
@@ -239,7 +243,9 @@ export class Workflows extends OperationService {
     return chain(this.find(id, access.principal), (operation) => {
       this.checkReady();
       if (!operation.ended) throw running();
-      const nodes = /** @type {WorkflowState} */ (operation.data).unfinished();
+      const state = /** @type {WorkflowState} */ (operation.data);
+      if (state.nodes.length === 0) throw conflict('nothing_to_retry', UNREADABLE);
+      const nodes = state.unfinished();
       if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
       if (this.#shared !== undefined) return this.#retryShared(operation, access);
       return this.#retryHere(operation.data, nodes);
@@ -266,7 +272,7 @@ export class Workflows extends OperationService {
   }
 
   /**
-   * Begins the next attempt at this process, wherever the last one was.
+   * Begins the next attempt in this process, after an attempt in any process.
    * @param {Operation | SavedOperation} ended
    * @param {import('../operations/types.js').Access} access
    * @returns {Promise<Operation>}
@@ -276,7 +282,7 @@ export class Workflows extends OperationService {
       this.#shared
     );
     const { id, principal, createdAtMs } = ended;
-    const request = 'body' in ended ? ended.body : ended.request;
+    const request = savedRequest('body' in ended ? ended.body : ended.request);
     const past = { id, createdAtMs, attempt: ended.attempt + 1 };
     const policy = this.policyOf(request);
     const operation = this.#operations.prepare('workflow', principal, policy, past);
@@ -286,6 +292,8 @@ export class Workflows extends OperationService {
     const workflow = this.#workflowOf(operation, { request, access, saved });
     operation.data = workflow;
     await this.loaded(operation);
+    // A completed node whose output is gone runs again.
+    for (const node of workflow.nodes) if (node.isUnloaded) node.reset();
     const nodes = workflow.unfinished();
     for (const node of nodes) {
       node.reset();
@@ -309,18 +317,19 @@ export class Workflows extends OperationService {
   }
 }
 
-/** @param {any} snapshot as `WorkflowState.summary` gave it @returns {Summary} */
+/** @param {any} snapshot result of `WorkflowState.summary` @returns {Summary} */
 function summaryOf({ counts = {}, usage = totalUsage([]) }) {
   return { counts: () => counts, usage: () => usage };
 }
 
 /**
- * A workflow that was taken over, to be ended: its nodes end with it.
+ * A workflow taken over to be ended: its nodes end with it.
  * @param {Operation} operation
  * @param {Record<string, string>} nodes
  * @param {() => number} wallMs
  */
 function restoredHere(operation, nodes, wallMs) {
+  operation.body = savedRequest(operation.body);
   const state = new WorkflowState(operation.body, nodes);
   whenAborted(operation.signal, () => state.cancel(state.nodes, wallMs()));
   return state;

@@ -4,8 +4,8 @@ import { NodeState, totalUsage } from './node-state.js';
 /** @typedef {import('../../cluster/operations/own-operations.js').OperationWork} OperationWork */
 
 /**
- * The state of a workflow: its nodes in the order of the request, and the changes that other processes do not
- * have yet. Main thread.
+ * The state of a workflow: its nodes in the order of the request, and the changes that are not
+ * written to Redis yet. Main thread.
  * @implements {OperationWork}
  */
 export class WorkflowState {
@@ -16,8 +16,8 @@ export class WorkflowState {
 
   /**
    * @param {import('./schema.js').WorkflowRequest} request
-   * @param {Record<string, string>} [saved] states of its nodes, as `takeChanges` gave them; default: none has
-   *   begun
+   * @param {Record<string, string>} [saved] states of its nodes, results of `takeChanges`; default: none has
+   *   begun. A node whose state cannot be read has not begun
    */
   constructor(request, saved = {}) {
     this.request = request;
@@ -27,7 +27,7 @@ export class WorkflowState {
     );
   }
 
-  /** @returns {NodeState[]} in the order in which they were given */
+  /** @returns {NodeState[]} in the order of their definition */
   get nodes() {
     return [...this.#nodes.values()];
   }
@@ -87,7 +87,7 @@ export class WorkflowState {
   }
 
   /**
-   * Counts a node as changed.
+   * Marks a node as changed.
    * @param {NodeState} node
    * @param {{output?: boolean}} [what] `output`: its output has changed as well
    */

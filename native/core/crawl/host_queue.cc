@@ -21,22 +21,22 @@ HostQueue::HostQueue(const HostQueueLimits& limits)
     : limits_(limits),
       interval_(std::max(std::llround(static_cast<double>(kSecond) / limits.per_second), 1LL)),
       pace_{1, {1, static_cast<std::uint64_t>(interval_)}},
-      bucket_(full_bucket(pace_, 0)) {}
+      bucket_(TokenBucket::full(pace_, 0)) {}
 
 Nanos HostQueue::eligible_at(Nanos now) const {
   if (ready_.empty() && retries_.empty()) return kNever;
   if (strikes_ > 0 && in_flight_ > 0) return kNever;
   const Nanos due = ready_.empty() ? retries_.begin()->first : now;
-  Bucket bucket = bucket_;
-  refill(bucket, pace_, now);
-  const Nanos free = deadline_after(now, wait_for(bucket, pace_, 1, now));
+  TokenBucket bucket = bucket_;
+  bucket.refill(pace_, now);
+  const Nanos free = deadline_after(now, bucket.wait_for(pace_, 1, now));
   return std::max({due, free, resting_until_});
 }
 
 HostQueue::Id HostQueue::take(Nanos now) {
   ++in_flight_;
-  refill(bucket_, pace_, now);
-  consume(bucket_, pace_, 1);
+  bucket_.refill(pace_, now);
+  bucket_.consume(pace_, 1);
   Id id = 0;
   // Those never tried go first: they say more about the host than one that has failed before.
   if (!ready_.empty()) {
@@ -100,7 +100,7 @@ void HostQueue::slow_down(Nanos interval) {
 
 void HostQueue::set_pace() {
   const BucketLimit pace{1, {1, static_cast<std::uint64_t>(interval_) << slowed_}};
-  change_limit(bucket_, pace_, pace);
+  bucket_.change_limit(pace_, pace);
   pace_ = pace;
 }
 

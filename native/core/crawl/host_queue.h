@@ -82,7 +82,7 @@ class HostQueue {
   std::size_t in_flight_ = 0;
   Nanos interval_;    // between two requests, while the rate is not halved
   BucketLimit pace_;  // one token; its rate is that of the interval, halved `slowed_` times
-  Bucket bucket_;
+  TokenBucket bucket_;
   Nanos resting_until_ = 0;
   std::uint64_t epoch_ = 0;  // goes up with each strike
   std::uint32_t strikes_ = 0;

@@ -7,13 +7,13 @@ namespace sluice {
 WindowedAccount WindowedRule::unknown(EvictionFloor& floor, Nanos now, std::uint32_t limit) const {
   const Nanos wait = floor.wait_at(now);
   const BucketLimit& its = (*limits_)[limit];
-  return {wait == 0 ? full_bucket(its, now) : bucket_full_in(its, wait, now), limit};
+  return {wait == 0 ? TokenBucket::full(its, now) : TokenBucket::full_after(its, wait, now), limit};
 }
 
 Nanos WindowedRule::reset_after(State account, Nanos now) const {
   const BucketLimit& limit = limit_of(account);
-  refill(account.bucket, limit, now);
-  return wait_for(account.bucket, limit, limit.capacity, now);
+  account.bucket.refill(limit, now);
+  return account.bucket.wait_for(limit, limit.capacity, now);
 }
 
 WindowedAccounts::WindowedAccounts(std::int64_t amount, Nanos window, std::size_t max_keys)
@@ -37,8 +37,8 @@ LimitDecision WindowedAccounts::evaluate(const HashedKey& key, std::int64_t cost
   WindowedAccount copy = known != nullptr ? *known : accounts_.unknown(now, limit_number(key.text));
   WindowedAccount& account = known != nullptr && cost > 0 ? *known : copy;
   const BucketLimit& limit = limits_[account.limit];
-  refill(account.bucket, limit, now);
-  return sluice::evaluate(account.bucket, limit, cost, now);
+  account.bucket.refill(limit, now);
+  return account.bucket.evaluate(limit, cost, now);
 }
 
 LimitDecision WindowedAccounts::consume(const HashedKey& key, std::int64_t cost, Nanos now) {
@@ -49,21 +49,21 @@ LimitDecision WindowedAccounts::consume(const HashedKey& key, std::int64_t cost,
   }
   if (account == nullptr || cost == 0) return evaluate(key, 0, now);
   const BucketLimit& limit = limits_[account->limit];
-  refill(account->bucket, limit, now);
-  sluice::consume(account->bucket, limit, cost);
-  return sluice::evaluate(account->bucket, limit, 0, now);
+  account->bucket.refill(limit, now);
+  account->bucket.consume(limit, cost);
+  return account->bucket.evaluate(limit, 0, now);
 }
 
 void WindowedAccounts::set_limit(std::int64_t amount, Nanos window, Nanos now) {
   const std::vector<BucketLimit> old = limits_;
   accounts_.for_each([&](std::string_view, WindowedAccount& account) {
-    refill(account.bucket, old[account.limit], now);
+    account.bucket.refill(old[account.limit], now);
   });
   window_ = window;
   limits_[kCommon] = limit_for(amount);
   for (const auto& [key, number] : own_) limits_[number] = limit_for(old[number].capacity);
   accounts_.for_each([&](std::string_view, WindowedAccount& account) {
-    change_limit(account.bucket, old[account.limit], limits_[account.limit]);
+    account.bucket.change_limit(old[account.limit], limits_[account.limit]);
   });
   for (std::size_t number = 0; number < limits_.size(); ++number) {
     accounts_.floor().change_rate(old[number].rate, limits_[number].rate, now);
@@ -104,8 +104,8 @@ void WindowedAccounts::move_to(const HashedKey& key, std::uint32_t limit, Nanos 
     account = &accounts_.insert(key.text, key.hash, fresh, now);
   }
   const BucketLimit& from = limits_[account->limit];
-  refill(account->bucket, from, now);
-  change_limit(account->bucket, from, limits_[limit]);
+  account->bucket.refill(from, now);
+  account->bucket.change_limit(from, limits_[limit]);
   account->limit = limit;
 }
 

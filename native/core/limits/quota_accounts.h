@@ -42,7 +42,7 @@ using MapByText = std::unordered_map<std::string, Value, TextHash, std::equal_to
 
 /// A bucket with the number of its limit.
 struct WindowedAccount {
-  Bucket bucket;
+  TokenBucket bucket;
   std::uint32_t limit = 0;
 };
 

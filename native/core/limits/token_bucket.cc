@@ -47,74 +47,69 @@ Nanos time_for(const Rate& rate, std::uint64_t missing, std::uint64_t part) {
 
 }  // namespace
 
-Bucket full_bucket(const BucketLimit& limit, Nanos now) {
+TokenBucket TokenBucket::full(const BucketLimit& limit, Nanos now) {
   return {limit.capacity, 0, now};
 }
 
-Bucket bucket_full_in(const BucketLimit& limit, Nanos wait, Nanos now) {
+TokenBucket TokenBucket::full_after(const BucketLimit& limit, Nanos wait, Nanos now) {
   // At most one nanosecond's share too much is missing, since wait_for rounds up.
   const Units missing = gain(limit.rate, wait, 0);
-  const auto lacking = static_cast<std::int64_t>(
+  const auto whole = static_cast<std::int64_t>(
       std::min(missing.whole, static_cast<std::uint64_t>(kDebtMax - limit.capacity)));
-  Bucket bucket{limit.capacity - lacking, 0, now};
-  if (missing.part > 0) {
-    bucket.tokens -= 1;
-    bucket.part = limit.rate.span - missing.part;
-  }
-  return bucket;
+  const std::int64_t tokens = limit.capacity - whole;
+  if (missing.part == 0) return {tokens, 0, now};
+  return {tokens - 1, limit.rate.span - missing.part, now};
 }
 
-void refill(Bucket& bucket, const BucketLimit& limit, Nanos now) {
-  const Nanos elapsed = advance_time(bucket.at, now);
-  if (elapsed == 0 || bucket.tokens >= limit.capacity) return;
-  const Units gained = gain(limit.rate, elapsed, bucket.part);
-  if (gained.whole >= static_cast<std::uint64_t>(limit.capacity - bucket.tokens)) {
-    bucket.tokens = limit.capacity;
-    bucket.part = 0;
+void TokenBucket::refill(const BucketLimit& limit, Nanos now) {
+  const Nanos elapsed = advance_time(at_, now);
+  if (elapsed == 0 || tokens_ >= limit.capacity) return;
+  const Units gained = gain(limit.rate, elapsed, part_);
+  if (gained.whole >= static_cast<std::uint64_t>(limit.capacity - tokens_)) {
+    tokens_ = limit.capacity;
+    part_ = 0;
     return;
   }
-  bucket.tokens += static_cast<std::int64_t>(gained.whole);
-  bucket.part = gained.part;
+  tokens_ += static_cast<std::int64_t>(gained.whole);
+  part_ = gained.part;
 }
 
-Nanos wait_for(const Bucket& bucket, const BucketLimit& limit, std::int64_t tokens, Nanos now) {
-  if (tokens <= bucket.tokens) return 0;
-  const auto missing = static_cast<std::uint64_t>(tokens - bucket.tokens);
+Nanos TokenBucket::wait_for(const BucketLimit& limit, std::int64_t tokens, Nanos now) const {
+  if (tokens <= tokens_) return 0;
+  const auto missing = static_cast<std::uint64_t>(tokens - tokens_);
   // The bucket is ahead of `now` after a small step back.
-  return deadline_after(bucket.at - now, time_for(limit.rate, missing, bucket.part));
+  return deadline_after(at_ - now, time_for(limit.rate, missing, part_));
 }
 
-LimitDecision evaluate(const Bucket& bucket, const BucketLimit& limit, std::int64_t cost,
-                       Nanos now) {
+LimitDecision TokenBucket::evaluate(const BucketLimit& limit, std::int64_t cost, Nanos now) const {
   LimitDecision decision;
   decision.limit = limit.capacity;
-  decision.allowed = cost == 0 || cost <= bucket.tokens;
+  decision.allowed = cost == 0 || cost <= tokens_;
   if (!decision.allowed) {
-    decision.retry_after = cost > limit.capacity ? kNever : wait_for(bucket, limit, cost, now);
+    decision.retry_after = cost > limit.capacity ? kNever : wait_for(limit, cost, now);
   }
-  decision.remaining = std::max<std::int64_t>(bucket.tokens, 0);
-  decision.reset_after = wait_for(bucket, limit, limit.capacity, now);
+  decision.remaining = std::max<std::int64_t>(tokens_, 0);
+  decision.reset_after = wait_for(limit, limit.capacity, now);
   return decision;
 }
 
-void consume(Bucket& bucket, const BucketLimit& limit, std::int64_t cost) {
+void TokenBucket::consume(const BucketLimit& limit, std::int64_t cost) {
   if (cost >= 0) {
-    bucket.tokens = std::max(bucket.tokens, cost - kDebtMax) - cost;
-  } else if (limit.capacity - bucket.tokens <= -cost) {
-    bucket.tokens = limit.capacity;
-    bucket.part = 0;
+    tokens_ = std::max(tokens_, cost - kDebtMax) - cost;
+  } else if (limit.capacity - tokens_ <= -cost) {
+    tokens_ = limit.capacity;
+    part_ = 0;
   } else {
-    bucket.tokens -= cost;
+    tokens_ -= cost;
   }
 }
 
-void change_limit(Bucket& bucket, const BucketLimit& from, const BucketLimit& to) {
-  const std::int64_t tokens = bucket.tokens - from.capacity + to.capacity;
-  const bool in_debt_by_this = tokens < 0 && tokens < bucket.tokens;
-  bucket.tokens = in_debt_by_this ? std::min<std::int64_t>(bucket.tokens, 0) : tokens;
-  const UnsignedWide scaled =
-      static_cast<UnsignedWide>(bucket.part) * to.rate.span / from.rate.span;
-  bucket.part = in_debt_by_this ? 0 : static_cast<std::uint64_t>(scaled);
+void TokenBucket::change_limit(const BucketLimit& from, const BucketLimit& to) {
+  const std::int64_t tokens = tokens_ - from.capacity + to.capacity;
+  const bool in_debt_by_this = tokens < 0 && tokens < tokens_;
+  tokens_ = in_debt_by_this ? std::min<std::int64_t>(tokens_, 0) : tokens;
+  const UnsignedWide scaled = static_cast<UnsignedWide>(part_) * to.rate.span / from.rate.span;
+  part_ = in_debt_by_this ? 0 : static_cast<std::uint64_t>(scaled);
 }
 
 Nanos BucketEvictionFloor::wait_at(Nanos now) {
@@ -140,12 +135,10 @@ void BucketEvictionFloor::change_rate(const Rate& from, const Rate& to, Nanos no
 }
 
 LimitDecision TokenBucketRule::decide(State& bucket, std::int64_t cost, Nanos now) const {
-  refill(bucket, limit_, now);
-  if (cost > 0 && cost <= bucket.tokens) {
-    consume(bucket, limit_, cost);
-    return evaluate(bucket, limit_, 0, now);
-  }
-  return evaluate(bucket, limit_, cost, now);
+  bucket.refill(limit_, now);
+  if (cost == 0 || cost > bucket.tokens()) return bucket.evaluate(limit_, cost, now);
+  bucket.consume(limit_, cost);
+  return bucket.evaluate(limit_, 0, now);
 }
 
 }  // namespace sluice

@@ -168,7 +168,7 @@ void RedisJournal::decide(std::uint64_t record, JobOutcome::Kind kind, EventLog:
   if (kind == JobOutcome::Kind::kFenced) writers_.erase(writer);
 }
 
-// The log may be another than it was taken for: it is looked up before anything else is written.
+// The log may have changed elsewhere: it is looked up before anything else is written.
 void RedisJournal::doubt(std::size_t index) {
   Work& work = works_[index];
   const auto found = writers_.find(work.change.record);
@@ -352,7 +352,9 @@ void RedisJournal::add_entry(std::vector<Command>& commands, std::size_t index) 
       work.entries.emplace(change.tokens);
       trims = change.trims && change.trimmed > 0;
       kept.seq = change.trimmed + 1;
-      if (change.tokens.first_seq == 1 && !change.tokens.ends.empty()) {
+      // The entry that trims the log repeats what its first entry has.
+      const bool is_first = writer.last.seq == 0 || change.tokens.first_seq == 1;
+      if ((is_first || trims) && !change.tokens.ends.empty()) {
         fields = {"s", spans_json(change.spans)};
         if (!change.head.empty()) {
           fields.emplace_back("h");
@@ -379,7 +381,7 @@ void RedisJournal::add_entry(std::vector<Command>& commands, std::size_t index) 
   commands.push_back(std::move(command));
   sent_.push_back(std::move(sent));
   if (writer.has_log) return;
-  // A log that is written anew lives as long as its job.
+  // A log that is written again lives as long as its job.
   commands.push_back({"PEXPIRE", key("log:", writer.id),
                       std::to_string(writer.ttl_ms > 0 ? writer.ttl_ms : kRetentionMaxMs)});
   sent_.push_back({.work = index, .id = {}});

@@ -79,7 +79,8 @@ void JobHub::start_job(Job& job, std::string_view members, Nanos now) {
   if (job.status != Job::Status::kQueued) return;
   job.status = Job::Status::kRunning;
   job.started_at = now;
-  job.retry_members = members;
+  // A later attempt begins here with a takeover, which has written its beginning.
+  if (job.log.attempt() == 1) job.retry_members = members;
   for (Job* follower : job.followers) start_job(*follower, members, now);
 }
 
@@ -321,7 +322,7 @@ void JobHub::erase(Job& job, std::string_view reason, Nanos now) {
   const std::vector<Subscriber*> subscribers = job.subscribers;
   for (Subscriber* subscriber : subscribers) {
     subscriber->remove(job);
-    // A fan-in subscriber goes on with its other jobs.
+    // A fan-in subscriber continues with its other jobs.
     if (!subscriber->has_jobs() || subscriber->broken()) close(subscriber->handle(), reason, now);
   }
   const std::unique_ptr<ReplicaState> replica = std::move(job.replica);

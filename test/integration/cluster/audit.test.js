@@ -1,21 +1,13 @@
 /** The audit log of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { erasedName } from '../../../lib/services/audit/entries.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { start } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
+import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
 
-let redis;
-let deployments = 0;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => redis.stop());
+const { server: redis, own } = useDeployments();
 
 const access = {
   keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('ops', 'ops', { admin: true })],
@@ -25,7 +17,7 @@ async function* provider() {
 }
 
 async function open(options) {
-  const deployment = { url: redis.url, prefix: `t${deployments}`, leaseMs: 1000 };
+  const deployment = { ...own, leaseMs: 1000 };
   const node = await start({ provider, access, redis: deployment, ...options });
   await whenReady(node);
   return node;
@@ -81,7 +73,7 @@ test('a busy caller of one process does not displace the entries of others', asy
   await until(async () => (await briefOf(b)).length === 5, 'the bound');
   const actors = (await auditOf(a)).data.map(({ actor }) => actor);
   expect(actors).toEqual(['bob', 'bob', 'bob', 'bob', 'ann']);
-  const keys = await redis.keys(`{t${deployments}}:audit*`);
+  const keys = await redis.keys(`{${own.prefix}}:audit*`);
   // Five entries, their order, those of each of two actors, the actors, the last number.
   expect(keys).toHaveLength(10);
   const { body } = await b.get('/metrics', { headers: bearer('ops') });
@@ -114,7 +106,7 @@ test('an erased job and an erased caller leave digests', async () => {
     `${name} job.cancel ${erasedName(id)} success`,
   ]);
   expect(await briefOf(a, '?actor=ann')).toHaveLength(2);
-  for (const key of await redis.keys(`{t${deployments}}:audit*`)) {
+  for (const key of await redis.keys(`{${own.prefix}}:audit*`)) {
     expect(key).not.toContain('ann');
     if (!/audit:entry/.test(key)) continue;
     expect(JSON.stringify(await redis.call('HGETALL', key))).not.toMatch(/\bann\b/);

@@ -1,25 +1,14 @@
 /** Conversations of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { handProvider } from '../../support/providers/providers.js';
 import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
-import { startRedis } from '../../support/cluster/redis.js';
-import { stopAll } from '../../support/gateway/gateway.js';
 import { testConversations } from '../../support/gateway/conversation-tests.js';
 import { until } from '../../support/until.js';
+import { useDeployments } from '../../support/cluster/gateways.js';
 
-let server;
-let deployments = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => server.stop());
+const { server, own } = useDeployments();
 
 /** A gateway of the deployment of a test. */
-const open = (options) =>
-  startConversations({ ...options, redis: { url: server.url, prefix: `t${deployments}` } });
+const open = (options) => startConversations({ ...options, redis: { ...own } });
 
 const user = (content) => ({ role: 'user', content });
 const assistant = (content) => ({ role: 'assistant', content });
@@ -38,7 +27,7 @@ async function openTwo(options) {
 
 /** Keys of a deployment that hold something of conversations. */
 const conversationKeys = async () =>
-  (await server.keys(`{t${deployments}}:*`)).filter((key) => /:conv/.test(key));
+  (await server.keys(`{${own.prefix}}:*`)).filter((key) => /:conv/.test(key));
 
 describe('seen from another process', () => {
   test('a turn is busy there, and added at the moment of its end', async () => {
@@ -166,8 +155,8 @@ describe('seen from another process', () => {
     expect(await page(b)).toEqual(await page(a));
     await a.remove(fork.conversation_id);
     // Nothing counts any more.
-    expect(await conversationKeys()).toEqual([`{t${deployments}}:convbytes:total`]);
-    expect(await server.call('GET', `{t${deployments}}:convbytes:total`)).toBe('0');
+    expect(await conversationKeys()).toEqual([`{${own.prefix}}:convbytes:total`]);
+    expect(await server.call('GET', `{${own.prefix}}:convbytes:total`)).toBe('0');
   });
 
   test('a refused turn leaves the conversation free', async () => {
@@ -196,7 +185,7 @@ describe('seen from another process', () => {
     (await call(0)).push('token');
     await until(async () => (await a.job(first.job_id)).text === 'token', 'a token');
     const { body } = await a.say(id, 'c');
-    const kept = await server.call('HGET', `{t${deployments}}:job:${body.job_id}`, 'request');
+    const kept = await server.call('HGET', `{${own.prefix}}:job:${body.job_id}`, 'request');
     // The history is in the conversation alone.
     expect(JSON.parse(kept)).toMatchObject({ messages: [user('c')], history: [0, 2] });
     const closing = a.gateway.close({ drainMs: 0 });

@@ -1,37 +1,22 @@
 /** `/v1/durable` of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { eventsOf, testDurable } from '../../support/gateway/durable-tests.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { startDurable } from '../../support/gateway/durable.js';
 import { startRedis } from '../../support/cluster/redis.js';
-import { stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
+import { useDeployments } from '../../support/cluster/gateways.js';
 
-let server;
-let deployments = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => server.stop());
+const { server, own } = useDeployments();
 
 /** A gateway of the deployment of a test. */
 const open = (options, common) =>
-  startDurable(
-    {
-      ...options,
-      redis: { url: server.url, prefix: `t${deployments}`, commandTimeoutMs: 30_000 },
-    },
-    common,
-  );
+  startDurable({ ...options, redis: { ...own, commandTimeoutMs: 30_000 } }, common);
 
 /** Two gateways of one deployment. */
 const openTwo = (options, common) => Promise.all([open(options, common), open(options, common)]);
 
-const keysOf = () => server.keys(`{t${deployments}}:durable*`);
+const keysOf = () => server.keys(`{${own.prefix}}:durable*`);
 const JSON_TYPE = { type: 'application/json' };
 
 describe('in Redis', () =>
@@ -100,7 +85,7 @@ test('a deleted stream ends the readers of another process', async () => {
   await b.readers(1);
   expect((await a.remove('s')).status).toBe(204);
   expect((await poll).status).toBe(404);
-  expect(await keysOf()).toEqual([`{t${deployments}}:durable`]);
+  expect(await keysOf()).toEqual([`{${own.prefix}}:durable`]);
 });
 
 test('producers are fenced whichever process they write to, and repeat safely', async () => {
@@ -167,7 +152,7 @@ test('a fork reads the data of its source, also once that is deleted', async () 
   await b.remove('f');
   expect((await a.read('ff')).text).toBe('abcdeXYZ!?');
   await b.remove('ff');
-  expect(await keysOf()).toEqual([`{t${deployments}}:durable`]);
+  expect(await keysOf()).toEqual([`{${own.prefix}}:durable`]);
   expect((await a.read('s')).status).toBe(404);
 });
 
@@ -220,7 +205,7 @@ test('the erasure of a principal leaves nothing of its streams in Redis', async 
 
 test('while Redis is away nothing is answered from memory', async () => {
   const away = await startRedis();
-  const prefix = `t${deployments}`;
+  const prefix = own.prefix;
   const node = await startDurable({ redis: { url: away.url, prefix, commandTimeoutMs: 200 } });
   expect((await node.put('s', 'x')).status).toBe(201);
   await away.kill();

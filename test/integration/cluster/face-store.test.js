@@ -1,16 +1,10 @@
 /** What faces keep in Redis, and the erasure of a principal's part of it. */
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { FaceStore } from '../../../lib/cluster/jobs/face-store.js';
-import { openScripts } from '../../support/cluster/scripts.js';
+import { useScripts } from '../../support/cluster/scripts.js';
 
-let t;
+const t = useScripts();
 let store;
-beforeAll(async () => {
-  t = await openScripts();
-  store = new FaceStore(t.client);
-});
-afterAll(() => t.close());
-beforeEach(() => t.admin.flushall());
+beforeAll(() => (store = new FaceStore(t.client)));
 
 const REQUEST = { path: '/v1/chat/completions', digest: 'd' };
 const orphan = (id, principal, createdAtMs, ttlMs = 60_000) =>

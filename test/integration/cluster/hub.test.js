@@ -1,5 +1,4 @@
 /** Two hubs on one Redis: one writes the logs of jobs, the other follows them. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { RedisLink } from '../../../lib/streams/redis-link.js';
 import { hubOptions } from '../../support/streams/hub-options.js';

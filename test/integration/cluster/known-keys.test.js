@@ -1,21 +1,12 @@
 /** A repeated request with a known idempotency key gets its job, whatever would refuse it now. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis } from '../../support/cluster/redis.js';
+import { start } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
+import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
 
-let redis;
-let deployments = 0;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => redis.stop());
+const { server: redis, own } = useDeployments();
 
 const secret = newSecret();
 const provider = {
@@ -33,8 +24,7 @@ const keyed = { ...bearer('ann'), 'idempotency-key': 'k' };
 
 /** A gateway on the Redis of the test. */
 async function open(options) {
-  const deployment = { url: redis.url, prefix: `t${deployments}` };
-  const node = await start({ provider, access: accessTo('m', 'n'), redis: deployment, ...options });
+  const node = await start({ provider, access: accessTo('m', 'n'), redis: { ...own }, ...options });
   await whenReady(node);
   return node;
 }
@@ -113,6 +103,26 @@ test('a workflow whose model its key may not use any more, at another process', 
   expect([fresh.status, fresh.body.error.code]).toEqual([403, 'model_not_allowed']);
 });
 
+test('while Redis is away a request that is wrong in itself is refused as ever, another one gets 503', async () => {
+  const node = await open({ redis: { ...own, commandTimeoutMs: 200 } });
+  await node.gateway.reload({ access: accessTo('n') });
+  redis.freeze();
+  try {
+    const wrong = { model: 'n', prompt: 'x', webhook_url: 'https://hooks.example.org/x' };
+    for (const headers of [bearer('ann'), keyed]) {
+      const { status, body } = await node.submit(wrong, headers);
+      expect([status, body.error.param]).toEqual([400, 'webhook_url']);
+    }
+    // The key may have been used before its model was taken away.
+    const gone = { prompt: 'x', model: 'm' };
+    expect((await node.submit(gone, bearer('ann'))).status).toBe(403);
+    const { status, body } = await node.submit(gone, keyed);
+    expect([status, body.error.code]).toEqual([503, 'storage_unavailable']);
+  } finally {
+    redis.thaw();
+  }
+});
+
 test('a client that leaves while Redis is asked leaves no job', async () => {
   const node = await open();
   const { admission, access } = partsOf(node.gateway);
@@ -120,7 +130,7 @@ test('a client that leaves while Redis is asked leaves no job', async () => {
   const made = admission.submit({ prompt: 'x' }, { access: access.of('ann'), signal: left.signal });
   left.abort();
   await expect(made).rejects.toMatchObject({ name: 'AbortError' });
-  const keys = () => redis.keys(`{t${deployments}}:job:*`);
+  const keys = () => redis.keys(`{${own.prefix}}:job:*`);
   await until(async () => (await keys()).length === 0, 'the job to be taken back');
   expect((await node.get('/v1/jobs', { headers: bearer('ann') })).body.data).toEqual([]);
 });

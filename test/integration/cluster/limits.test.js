@@ -1,25 +1,14 @@
 /** Limits of two gateways on one Redis: they are those of both together. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { startTwo as startGateways } from '../../support/cluster/gateways.js';
-import { stopAll } from '../../support/gateway/gateway.js';
+import { startTwo as startGateways, useEmptyRedis } from '../../support/cluster/gateways.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
 
 const PLACES = '{sluice}:c:principal/anonymous';
 const TOKENS = '{sluice}:q:principal/anonymous/tokens';
 
-let redis;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-afterEach(async () => {
-  redis.thaw();
-  await stopAll();
-  await redis.call('FLUSHALL');
-});
+const redis = useEmptyRedis();
 
 /** Tokens of 1000 that are left; a bucket that is full is not there. */
 const tokensLeft = async () => Number((await redis.call('HGET', TOKENS, 'tokens')) ?? 1000);

@@ -1,5 +1,4 @@
 /** The control client and the membership of processes, on a real Redis that fails in several ways. */
-import { jest } from '@jest/globals';
 import { EventEmitter, once } from 'node:events';
 import { Cluster } from '../../../lib/cluster/cluster.js';
 import { JobRecord } from '../../../lib/jobs/job.js';
@@ -249,7 +248,9 @@ test('a clock of Redis that is set forward refuses no job', async () => {
   // As if the server's clock had been an hour earlier when it was read.
   jest.spyOn(a.redis, 'timeUs');
   const realDeadline = a.deadlineUs();
-  jest.spyOn(a, 'deadlineUs').mockReturnValueOnce(String(Number(realDeadline) - 3_600_000_000));
+  jest
+    .spyOn(a.clock, 'deadlineUs')
+    .mockReturnValueOnce(String(Number(realDeadline) - 3_600_000_000));
   const record = new JobRecord({
     ...{ principal: 'me', model: 'm', request: { prompt: 'p' }, createdAtMs: 0 },
   });

@@ -2,7 +2,6 @@
 import { createServer } from 'node:net';
 import { createServer as createWebServer } from 'node:http';
 import { once } from 'node:events';
-import { afterEach, expect, test } from '@jest/globals';
 import { RedisClient } from '../../../lib/cluster/client/redis-client.js';
 import { killAll, sluiceWith } from '../../support/crash/cli.js';
 import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';

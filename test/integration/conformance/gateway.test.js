@@ -1,5 +1,4 @@
 /** The conformance suite against a gateway: each of its ways to a socket, and each of its faces. */
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import http from 'node:http';
 import compression from 'compression';

@@ -2,7 +2,6 @@
  * The steps of ops/docker/cluster.yaml without containers: its commands, its Redis, its nginx; and HAProxy in front of the
  * same processes. Requests and streams go through the balancers while one process leaves.
  */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import yaml from 'js-yaml';
 import { client } from '../../support/gateway/gateway.js';

@@ -1,5 +1,4 @@
 /** The configurations of ops/ in real proxies: tokens arrive one by one, and a client that leaves has left. */
-import { afterAll, describe, expect, test } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../support/free-port.js';

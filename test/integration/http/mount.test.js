@@ -1,5 +1,4 @@
 /** One handler, mounted in plain node:http and in each framework, at the root and under a prefix. */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import http from 'node:http';
 import fastifyCompress from '@fastify/compress';

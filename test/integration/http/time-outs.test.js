@@ -1,5 +1,4 @@
 /** Connections stay open longer than the load balancers in front keep them. */
-import { afterEach, expect, test } from '@jest/globals';
 import net from 'node:net';
 import { once } from 'node:events';
 import { createGateway } from '../../../lib/index.js';

@@ -1,7 +1,6 @@
 /** Erasure: of a job and of a caller, in memory and on the disk. */
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { exported } from '../../../lib/jobs/storage/export.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { bearer, entry } from '../../support/gateway/keys.js';

@@ -1,5 +1,4 @@
 /** `gateway.on('job', listener)`: each change in the life of each job, in order. */
-import { afterEach, expect, test } from '@jest/globals';
 import { ManualClock, ProviderError, createGateway } from '../../../lib/index.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
 import { echo } from '../../support/providers/providers.js';

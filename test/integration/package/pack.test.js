@@ -2,7 +2,6 @@
  * The tarball as users get it: packed from this tree, installed without scripts in an empty folder
  * without a compiler, type-checked from a strict program, and run on every supported Node.
  */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -2,7 +2,6 @@
  * A real engine at the far end: llama.cpp behind an OpenAI-style HTTP server, `sluice serve
  * --provider openai` in between, each a process of its own.
  */
-import { afterEach, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

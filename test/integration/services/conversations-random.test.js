@@ -1,5 +1,4 @@
 /** Random histories of conversations, against a plain model of what they are to be. */
-import { afterEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock, createGateway } from '../../../lib/index.js';
 import { startRedis } from '../../support/cluster/redis.js';

@@ -1,6 +1,5 @@
 /** `/v1/conversations`, and jobs that are turns of them. */
 import { once } from 'node:events';
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { notingProvider, startConversations } from '../../support/gateway/conversations.js';

@@ -1,5 +1,4 @@
 /** `/v1/durable` of one process. */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/index.js';
 import { eventsOf, testDurable } from '../../support/gateway/durable-tests.js';
 import { partsOf } from '../../support/gateway/parts.js';

@@ -1,5 +1,4 @@
 /** `/v1/kv` over HTTP, with keys in memory. */
-import { afterEach, expect, test } from '@jest/globals';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startKv, testKv } from '../../support/gateway/kv-tests.js';

@@ -1,6 +1,5 @@
 /** Conversations with a data file: what was told of them is there after a restart or a crash. */
 import { once } from 'node:events';
-import { afterEach, expect, test } from '@jest/globals';
 import { createGateway } from '../../../lib/index.js';
 import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';

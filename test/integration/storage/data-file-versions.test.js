@@ -4,7 +4,6 @@
  */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { SqliteStore } from '../../../lib/jobs/storage/sqlite.js';
 import { exported } from '../../../lib/jobs/storage/export.js';
 import { dataFile } from '../../support/files/data-file.js';

@@ -1,5 +1,4 @@
 /** `/v1/durable` with a data file: what a client was told is there after a crash. */
-import { afterEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/index.js';
 import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { until } from '../../support/until.js';

@@ -1,5 +1,4 @@
 /** The address of Redis by Sentinels, and by a Redis Cluster whose other node is asked. */
-import { afterEach, expect, test } from '@jest/globals';
 import { handProvider } from '../../support/providers/providers.js';
 import {
   isLinked,

@@ -1,6 +1,5 @@
 /** The conformance suite of the Durable Streams protocol, against a gateway on Redis. */
 import { dirname, join } from 'node:path';
-import { afterEach, test } from '@jest/globals';
 import { providers } from '../../../lib/index.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { expectConformance } from '../../support/durable/suite.js';

@@ -40,7 +40,9 @@ export async function testNewerClients({ node, app }, folder, files) {
   const args = [
     ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
     ...[join(root, 'node_modules/jest/bin/jest.js'), ...files, '--silent', '-i'],
-    ...[`--resolver=${join(root, 'test/support/client/newer-clients.cjs')}`],
+    // jest's own runner, because the other one takes no resolver.
+    ...['--runner=jest-runner', '--transform={}', '--testTimeout=180000'],
+    `--resolver=${join(root, 'test/support/client/newer-clients.cjs')}`,
     ...['--json', `--outputFile=${report}`],
   ];
   const env = { ...process.env, SLUICE_TEST_CLIENTS: app };

@@ -1,10 +1,9 @@
 /** Gateways of one process on one Redis: what tests of shared state need, without processes. */
-import { expect } from '@jest/globals';
 import { createGateway } from '../../../lib/index.js';
 import { handProvider } from '../providers/providers.js';
 import { readAcross } from './reader.js';
 import { start, stopAll } from '../gateway/gateway.js';
-import { startRedis } from './redis.js';
+import { startRedis, useRedis } from './redis.js';
 import { until } from '../until.js';
 
 const servers = [];
@@ -21,6 +20,34 @@ export const stopLater = (server) => servers.push(server);
 export async function redisServer(options) {
   const server = await startRedis(options);
   servers.push(server);
+  return server;
+}
+
+/**
+ * The server of a test file, with a deployment of its own for the gateways of each test.
+ * @returns {{server: import('./redis.js').RedisServer, own: {url: string, prefix: string}}} `own`: the option
+ *   `redis` of a gateway of the test, without more options
+ */
+export function useDeployments() {
+  const server = useRedis();
+  const own = { url: '', prefix: '' };
+  let deployments = 0;
+  beforeEach(() => {
+    deployments += 1;
+    Object.assign(own, { url: server.url, prefix: `t${deployments}` });
+  });
+  afterEach(stopAll);
+  return { server, own };
+}
+
+/** The server of a test file, empty before each test; the gateways of a test end with it. */
+export function useEmptyRedis() {
+  const server = useRedis();
+  afterEach(async () => {
+    server.thaw();
+    await stopAll();
+    await server.call('FLUSHALL');
+  });
   return server;
 }
 

@@ -2,7 +2,6 @@
  * A reader that goes to another process after each cut, with the id of its last event: what a browser
  * behind a load balancer without sticky sessions does.
  */
-import { expect } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStream } from '../sse/sse-client.js';
 

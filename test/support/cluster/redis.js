@@ -27,15 +27,28 @@ export class RedisServer {
   /** Arguments of redis-cli that name the user. */
   #credentials;
 
-  constructor(port, folder, { args, password }) {
-    this.port = port;
-    this.#folder = folder;
+  #authority;
+
+  /** @param {{args?: string[], password?: string}} [options] `args` further ones of redis-server */
+  constructor({ args = [], password } = {}) {
     this.#args = [...args, ...(password === undefined ? [] : ['--requirepass', password])];
     this.#credentials = password === undefined ? [] : ['-a', password, '--no-auth-warning'];
-    this.url = `redis://${password === undefined ? '' : `:${password}@`}127.0.0.1:${port}`;
+    this.#authority = password === undefined ? '127.0.0.1' : `:${password}@127.0.0.1`;
   }
 
-  async start() {
+  get url() {
+    return `redis://${this.#authority}:${this.port}`;
+  }
+
+  /** Takes a folder and a port; default: a free one. Returns the folder. */
+  async prepare(port) {
+    this.#folder ??= await mkdtemp(join(tmpdir(), 'sluice-redis-'));
+    this.port ??= port ?? (await freePort());
+    return this.#folder;
+  }
+
+  async start(port) {
+    await this.prepare(port);
     const args = [
       ...['--port', String(this.port), '--dir', this.#folder, '--bind', '127.0.0.1'],
       ...['--save', '', '--loglevel', 'warning', '--repl-diskless-sync-delay', '0', ...this.#args],
@@ -106,10 +119,20 @@ export class RedisServer {
 /**
  * @param {{args?: string[], password?: string, port?: number}} [options] `args` further ones of redis-server
  */
-export async function startRedis({ args = [], password, port } = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-redis-'));
-  const server = new RedisServer(port ?? (await freePort()), folder, { args, password });
-  await server.start();
+export async function startRedis({ port, ...options } = {}) {
+  const server = new RedisServer(options);
+  await server.start(port);
+  return server;
+}
+
+/**
+ * The server of a test file: starts it before the first test, and stops it after the last one.
+ * @param {ConstructorParameters<typeof RedisServer>[0]} [options]
+ */
+export function useRedis(options) {
+  const server = new RedisServer(options);
+  beforeAll(() => server.start());
+  afterAll(() => server.stop());
   return server;
 }
 
@@ -118,8 +141,9 @@ export async function startRedis({ args = [], password, port } = {}) {
  * @param {{name: string, port: number, downMs?: number}} master
  */
 export async function startSentinel({ name, port: master, downMs = 300 }) {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-sentinel-'));
-  const port = await freePort();
+  const sentinel = new RedisServer();
+  const folder = await sentinel.prepare();
+  const { port } = sentinel;
   const path = join(folder, 'sentinel.conf');
   const lines = [
     ...[`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, 'loglevel warning'],
@@ -128,7 +152,6 @@ export async function startSentinel({ name, port: master, downMs = 300 }) {
     `sentinel failover-timeout ${name} 3000`,
   ];
   await writeFile(path, lines.join('\n'));
-  const sentinel = new RedisServer(port, folder, { args: [] });
   await sentinel.spawn([path, '--sentinel']);
   // It looks once in ten seconds otherwise.
   for (const period of ['info-period', 'ask-period', 'ping-period']) {

@@ -13,6 +13,23 @@ const RIGHTS =
 /** Fields of a job as a test needs them. */
 export const JOB = ['model', 'm', 'request', '{"prompt":"p"}', 'max_wall_ms', '1000'];
 
+/**
+ * The scripts of a test file, on a Redis that is empty before each test.
+ * @param {string[]} members that have joined before each test
+ */
+export function useScripts(...members) {
+  const t = /** @type {Awaited<ReturnType<typeof openScripts>>} */ ({});
+  beforeAll(async () => {
+    Object.assign(t, await openScripts());
+  });
+  afterAll(() => t.close());
+  beforeEach(async () => {
+    await t.admin.flushall();
+    for (const name of members) await t.join(name);
+  });
+  return t;
+}
+
 /** A server, a client of a user with few rights, and calls of the scripts with their usual arguments. */
 export async function openScripts() {
   const server = await startRedis();

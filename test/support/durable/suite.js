@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect } from '@jest/globals';
 
 /** Tests of version 0.3.6, with those of the reserved subscription APIs, which the suite skips. */
 const TESTS = 338;

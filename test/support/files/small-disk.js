@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test } from '@jest/globals';
 import { dataFile } from './data-file.js';
 import { cleanUp } from '../gateway/gateway.js';
 

@@ -1,5 +1,4 @@
 /** What conversations are, wherever they are kept: tests that run over each place. */
-import { describe, expect, test } from '@jest/globals';
 import { EventSource } from 'eventsource';
 import { createClient } from '../../../web/client.js';
 import { providers } from '../../../lib/index.js';

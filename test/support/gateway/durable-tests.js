@@ -1,6 +1,5 @@
 /** `/v1/durable` over HTTP, wherever the streams are kept: what the conformance suite does not ask for. */
 import http from 'node:http';
-import { describe, expect, test } from '@jest/globals';
 import { bearer, entry } from './keys.js';
 
 const START = '0'.repeat(16) + '_' + '0'.repeat(16);

@@ -6,7 +6,6 @@
  */
 import { once } from 'node:events';
 import http from 'node:http';
-import { test } from '@jest/globals';
 import { createGateway } from './parts.js';
 import { openStream, readStream } from '../sse/sse-client.js';
 import { until } from '../until.js';

@@ -1,5 +1,4 @@
 /** `/v1/kv` over HTTP, wherever the keys are kept: tests that run over each place. */
-import { describe, expect, test } from '@jest/globals';
 import { providers } from '../../../lib/index.js';
 import { bearer, entry } from './keys.js';
 import { start } from './gateway.js';

@@ -1,4 +1,5 @@
 /** Gateways whose parts a test may look into: what no public surface shows, like open reservations. */
+import '../../../lib/preload.js';
 import { Gateway } from '../../../lib/gateway/gateway.js';
 import { checkGatewayOptions } from '../../../lib/gateway/options.js';
 import { createParts } from '../../../lib/gateway/assembly.js';

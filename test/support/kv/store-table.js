@@ -1,10 +1,9 @@
 /**
  * Keys, versions, conditions, times to live, limits and pages, as every key-value store has them: one table for all, whose calls are awaited.
  */
-import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SluiceError } from '../../../lib/index.js';
-import { thrown } from './thrown.js';
+import { thrown } from '../thrown.js';
 
 const conflict = { code: 'ERR_CONFLICT' };
 

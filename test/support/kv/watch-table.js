@@ -2,7 +2,6 @@
  * Watches, as every key-value store has them: which changes come, in which order, and how a watch ends. One table
  * for all, whose calls are awaited.
  */
-import { describe, expect, test } from '@jest/globals';
 
 /** The next changes of a watch, as many as are expected. */
 async function take(watch, count) {

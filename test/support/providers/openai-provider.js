@@ -2,7 +2,6 @@
  * What the tests of the OpenAI provider share: a mock upstream with a provider that talks to it,
  * and ways to collect what it gives. Importing it registers the clean-up after each test.
  */
-import { afterEach } from '@jest/globals';
 import { startMockUpstream } from '../upstream/mock-upstream.js';
 import { relayedProvider } from './relayed-provider.js';
 

@@ -1,5 +1,4 @@
 /** Real proxies with the configurations of ops/, on free ports. What is started here, `stopProxies` ends. */
-import { expect } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -3,7 +3,7 @@ import { redisUnavailable } from '../../../lib/jobs/errors.js';
 import { until } from '../../support/until.js';
 
 test('a release that is tried again names the process as it is called then', async () => {
-  let name = 'old';
+  const identity = { name: 'old' };
   const processes = [];
   const redis = {
     async run(_script, _keys, args) {
@@ -12,9 +12,9 @@ test('a release that is tried again names the process as it is called then', asy
       return ['OK', '0', '0'];
     },
   };
-  const credit = new SharedCredit({ redis, process: () => name });
+  const credit = new SharedCredit({ redis, identity });
   await credit.release('e');
-  name = 'new';
+  identity.name = 'new';
   await until(() => processes.length === 3, 'the next try', 5000);
   expect(processes).toEqual(['old', 'old', 'new']);
   credit.close();

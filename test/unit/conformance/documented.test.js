@@ -1,5 +1,4 @@
 /** Dialects whose servers cannot run here: the suite reads answers in the form of their documentation. */
-import { afterEach, expect, test } from '@jest/globals';
 import http from 'node:http';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -2,7 +2,6 @@
  * Each rule of the conformance suite passes on a server that keeps it, and fails on one that breaks it. The servers
  * are one small server with one fault each.
  */
-import { beforeAll, expect, test } from '@jest/globals';
 import { rules, runConformance, startFixtureUpstream } from '../../../lib/conformance/index.js';
 import { MiniServer } from '../../support/conformance/mini-server.js';
 

@@ -1,5 +1,4 @@
 /** The parts of the conformance suite: blocks, options, reports. */
-import { expect, test } from '@jest/globals';
 import net from 'node:net';
 import { once } from 'node:events';
 import { createParser } from 'eventsource-parser';

@@ -1,5 +1,4 @@
 /** The checks of direction find each kind of forbidden edge, and nothing in an orderly tree. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { cruise } from 'dependency-cruiser';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,4 @@
 /** The check that keeps a Linux binary loadable on the oldest supported systems. */
-import { expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,4 @@
 /** Entries of all kinds, and what a hub says of an answer, on the JavaScript side. */
-import { afterEach, expect, test } from '@jest/globals';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 import { JobHub } from '../../../lib/streams/hub.js';

@@ -1,5 +1,4 @@
 /** The frames of the native faces, read by the unmodified clients of their protocols. */
-import { describe, expect, test } from '@jest/globals';
 import Anthropic from '@anthropic-ai/sdk';
 import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';

@@ -1,4 +1,3 @@
-import { afterEach, expect, test } from '@jest/globals';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';

@@ -1,5 +1,4 @@
 /** Short logs that have ended without a reader: their frames come with the ending. */
-import { afterEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../lib/internal/time/clock.js';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
@@ -64,6 +63,15 @@ test('are given at once, and are those that the reactor gives', async () => {
   // The two differ in their times alone, which stand still here.
   expect(quick.whole).toEqual([frames]);
   expect(hub.subscriberCount).toBe(1);
+});
+
+test('are given to the first reader alone: the second gets the same from the reactor', async () => {
+  const hub = createHub();
+  const handle = endedJob(hub, ['a', 'b']);
+  const [first, second] = [await open(hub, handle), await open(hub, handle)];
+  expect(first.atOnce).toHaveLength(1);
+  expect(second.atOnce).toHaveLength(0);
+  expect(second.whole).toEqual(first.whole);
 });
 
 test.each([

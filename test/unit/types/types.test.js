@@ -1,7 +1,6 @@
 /** The types of KvStore, Ledger and the transport of the AI SDK, as strict TypeScript programs see them. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from '@jest/globals';
 
 const path = (name) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 

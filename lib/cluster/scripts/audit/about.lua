@@ -3,7 +3,7 @@
 --
 -- KEYS  audit:about:<about>
 -- ARGV  prefix
--- Answers {token, id, entry} of each.
+-- Returns {token, id, entry} of each.
 local all = {}
 for _, token in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local found = audit_find(ARGV[1], token)

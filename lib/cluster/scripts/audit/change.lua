@@ -1,9 +1,9 @@
 -- needs audit
--- Replaces an entry, if it is as it was read.
+-- Replaces an entry if it has not changed since it was read.
 --
 -- KEYS  auditorder
 -- ARGV  prefix, token, former (JSON as it was read), actor, about, entry (JSON)
--- Answers 1; 0, it is another one by now, or there no more.
+-- Returns 1; 0, the entry has changed or was removed.
 local prefix, token = ARGV[1], ARGV[2]
 local found = audit_find(prefix, token)
 if not found or found.entry ~= ARGV[3] then return 0 end

@@ -2,8 +2,8 @@
 -- Entries, newest first.
 --
 -- KEYS  auditorder
--- ARGV  prefix, number before which they are (empty: any), how many at most
--- Answers {token, id, entry} of each.
+-- ARGV  prefix, number (only entries before it; empty: all), maximum count
+-- Returns {token, id, entry} of each.
 local prefix, before = ARGV[1], ARGV[2]
 local from = before == '' and '+inf' or '(' .. before
 local page = {}

@@ -1,12 +1,12 @@
 -- needs audit
--- Adds an entry, or completes it. Again with the same token: the same entry.
+-- Adds an entry, or completes it. Repeating it with the same token changes nothing.
 --
 -- KEYS  auditorder
--- ARGV  prefix, token, former (its JSON as it was written last; empty: it is new), actor, about, entry (JSON), how many
---       entries are kept
--- Answers the number of entries that were dropped for it; -1: it is there no more.
+-- ARGV  prefix, token, former (its JSON as last written; empty: a new entry), actor, about, entry (JSON), number of
+--       entries to keep
+-- Returns the number of entries dropped to make room; -1: the entry no longer exists.
 local prefix, token, former = ARGV[1], ARGV[2], ARGV[3]
--- Entries that one call drops: after the bound was lowered, the next calls drop the others.
+-- Maximum entries dropped by one call: after the bound was lowered, later calls drop the others.
 local DROPPED_MAX = 100
 local found = audit_find(prefix, token)
 if not found and former ~= '' then return -1 end
@@ -17,9 +17,9 @@ if found and found.entry == entry then return 0 end
 if found then
   next.id = found.id
   if former ~= '' and former ~= found.entry then
-    -- Names in it were erased meanwhile: only its outcome is new.
-    local kept, told = cjson.decode(found.entry), cjson.decode(entry)
-    kept.outcome, kept.status, kept.code = told.outcome, told.status, told.code
+    -- Names in it were erased meanwhile: change only its outcome.
+    local kept, update = cjson.decode(found.entry), cjson.decode(entry)
+    kept.outcome, kept.status, kept.code = update.outcome, update.status, update.code
     next.actor, next.about, next.entry = found.actor, found.about, cjson.encode(kept)
   end
   audit_unindex(prefix, token, found)

@@ -4,7 +4,7 @@
 --
 -- KEYS  convs:<principal>
 -- ARGV  prefix, clock, deadline, principal, max
--- Answers {'OK', number of those that are gone}, at most `max`; {'LATE'}.
+-- Returns {'OK', number deleted}, at most `max`; {'LATE'}.
 local prefix, principal, max = ARGV[1], ARGV[4], tonumber(ARGV[5])
 
 local now = math.floor(now_us(ARGV[2]))

@@ -1,12 +1,12 @@
 -- needs conversations
 --
--- Makes a conversation. Again with the same id: the same answer.
+-- Creates a conversation. Repeating it with the same id returns the same answer.
 --
 -- KEYS  conv:<id>
 -- ARGV  prefix, clock, deadline, id, principal, count_max, bytes_max of the principal, bytes_max of all,
 --       ttl_ms (empty: never expires), settings (JSON: {title, metadata (both JSON)}, both may be missing),
 --       messages (JSON: a list of messages as JSON)
--- Answers {'OK', values, messages}, as `conv_shown`; {'FULL', limit (`count`, `principal` or `total`)};
+-- Returns {'OK', values, messages}, see `conv_shown`; {'FULL', limit (`count`, `principal` or `total`)};
 -- {'LATE'}.
 local prefix, id, principal = ARGV[1], ARGV[4], ARGV[5]
 

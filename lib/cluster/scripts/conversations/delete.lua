@@ -1,10 +1,10 @@
 -- needs conversations
 --
--- Deletes a conversation, and asks for the cancellation of the job of its turn.
+-- Deletes a conversation, and requests the cancellation of its turn's job.
 --
 -- KEYS  conv:<id>
--- ARGV  prefix, clock, deadline, id, principal, deadline of a making that may still come (empty: none can)
--- Answers {'OK', job of its running turn, empty for none}; {'GONE'}; {'BUSY', job}, the job of its turn
+-- ARGV  prefix, clock, deadline, id, principal, deadline of a creation that may still arrive (empty: none can)
+-- Returns {'OK', job of its running turn; empty: none}; {'GONE'}; {'BUSY', job}, its turn's job
 -- waits for room in a queue; {'LATE'}.
 local prefix, id, principal = ARGV[1], ARGV[4], ARGV[5]
 

@@ -1,14 +1,14 @@
 -- needs conversations
 --
--- Makes a conversation of the first messages of another one, without those of a running turn. Again with
+-- Creates a conversation from the first messages of another one, without those of a running turn. Again with
 -- the same id: the same answer.
 --
 -- KEYS  conv:<id>, conv:<source>
 -- ARGV  prefix, clock, deadline, id, principal, count_max, bytes_max of the principal, bytes_max of all,
---       source, at (number of messages, empty for all), settings (JSON: {title, metadata (both JSON), ttl_ms};
---       those that are missing are the source's)
--- Answers as `create`; {'GONE'}, the principal has no such source; {'BEYOND', count}, it has fewer messages
--- than `at`.
+--       source, at (number of messages; empty: all), settings (JSON: {title, metadata (both JSON), ttl_ms};
+--       missing ones are copied from the source)
+-- Returns see `create`; {'GONE'}, the principal has no such source; {'BEYOND', count}, the source has fewer
+-- messages than `at`.
 local prefix, id, principal, source, at = ARGV[1], ARGV[4], ARGV[5], ARGV[9], ARGV[10]
 
 local now = math.floor(now_us(ARGV[2]))

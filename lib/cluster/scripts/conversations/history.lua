@@ -1,10 +1,10 @@
 -- needs conversations
 --
--- The earlier messages for the next turn of a conversation; with `job`, also while that job has its turn.
+-- Returns the earlier messages for the next turn of a conversation; with `job`, also during that job's turn.
 --
 -- KEYS  conv:<id>
--- ARGV  prefix, clock, deadline (none), id, principal, job (an id, empty for none)
--- Answers {'FREE', bytes of the messages, messages}; {'BUSY', job of another turn}; {'GONE'}.
+-- ARGV  prefix, clock, deadline (none), id, principal, job (an id; empty: none)
+-- Returns {'FREE', bytes of the messages, messages}; {'BUSY', job of another turn}; {'GONE'}.
 local prefix, id, principal, job = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 
 local context = { now = math.floor(now_us(ARGV[2])), has_clock = ARGV[2] ~= '' }

@@ -1,11 +1,11 @@
 -- needs conversations
 --
--- Conversations of a principal, latest activity first, without their messages.
+-- Lists conversations of a principal, latest activity first, without their messages.
 --
 -- KEYS  convs:<principal>
--- ARGV  prefix, clock, deadline (none), principal, after (an id, empty for none), limit
--- Answers {'OK', has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}; {'UNKNOWN'},
--- `after` is no conversation of the principal.
+-- ARGV  prefix, clock, deadline (none), principal, after (an id; empty: none), limit
+-- Returns {'OK', has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}; {'UNKNOWN'},
+-- `after` is not a conversation of the principal.
 local prefix, principal, after, limit = ARGV[1], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local index = KEYS[1]
 

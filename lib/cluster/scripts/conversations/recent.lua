@@ -4,7 +4,7 @@
 --
 -- KEYS  convrecent
 -- ARGV  prefix, clock, deadline (none), limit
--- Answers {has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}.
+-- Returns {has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}.
 local prefix, limit = ARGV[1], tonumber(ARGV[4])
 
 local context = { now = math.floor(now_us(ARGV[2])), has_clock = ARGV[2] ~= '' }

@@ -2,15 +2,15 @@
 -- Appends to a stream, closes it, or both.
 --
 -- KEYS  durables:<space>
--- ARGV  prefix, clock, deadline, space, path, bytes at most (of all, of the principal), media of the body (empty:
---       not told), whether there is a body (empty or 1), content, what is wrong with it (empty: nothing), whether the
---       stream is closed (empty or 1), Stream-Seq after a `=` (empty: none), then id, epoch and seq of a producer
---       (empty: none)
--- Answers {'OK', head as `durable_shown`}; {'SAME', head, seq}, an earlier request has done this, whose producer has
--- come to `seq`; {'NONE'}; {'GONE'}, deleted, with forks; {'CLOSED', head}; {'EMPTY'}, there is nothing to do;
--- {'UNTYPED'}; {'MISMATCH', type}; {'STALE', epoch}, the producer has begun a later one; {'ZERO'}, its epoch has to
--- begin with 0; {'GAP', expected seq}; {'SEQ', the largest Stream-Seq}; {'BAD'}, the content is; {'FULL', limit};
--- {'LATE'}.
+-- ARGV  prefix, clock, deadline, space, path, maximum bytes (of all, of the principal), media of the body (empty:
+--       not given), whether there is a body (empty or 1), content, its fault (empty: none), whether the
+--       stream is to be closed (empty or 1), Stream-Seq after a `=` (empty: none), then id, epoch and seq of a
+--       producer (empty: none)
+-- Returns {'OK', head, see `durable_shown`}; {'SAME', head, seq}, a repeated request, whose producer has
+-- reached `seq`; {'NONE'}; {'GONE'}, deleted, with forks; {'CLOSED', head}; {'EMPTY'}, nothing to do;
+-- {'UNTYPED'}; {'MISMATCH', type}; {'STALE', epoch}, the producer has begun a later one; {'ZERO'}, its sequence
+-- must begin with 0; {'GAP', expected seq}; {'SEQ', the largest Stream-Seq}; {'BAD'}, invalid content; {'FULL',
+-- limit}; {'LATE'}.
 local prefix, space, path = ARGV[1], ARGV[4], ARGV[5]
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end
@@ -19,7 +19,7 @@ local media, content, closes = ARGV[8], ARGV[10], ARGV[12] ~= ''
 local has_body, seq = ARGV[9] ~= '', string.sub(ARGV[13], 2)
 local producer = ARGV[14] ~= '' and { id = ARGV[14], epoch = ARGV[15], seq = ARGV[16] } or nil
 
--- Whether a text comes after another one, byte by byte; Lua compares as the language of the server does.
+-- Whether a string sorts after another one by bytes; the operators of Lua follow the server's locale.
 local function is_after(text, other)
   for i = 1, #text do
     local own, their = string.byte(text, i), string.byte(other, i)
@@ -64,7 +64,7 @@ if ARGV[13] ~= '' and head.seq ~= '' and not is_after(seq, string.sub(head.seq, 
   return { 'SEQ', string.sub(head.seq, 2) }
 end
 if ARGV[11] ~= '' then return { 'BAD' } end
--- A close alone is never refused.
+-- A close without content is never refused.
 if #content > 0 then
   local limits = durable_limits('0', '0', ARGV[6], ARGV[7])
   local limit = durable_full(prefix, now_ms, space, limits, 0, charged)

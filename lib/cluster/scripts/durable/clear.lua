@@ -2,8 +2,8 @@
 -- Deletes streams of a principal with their data, a bounded number at a time.
 --
 -- KEYS  durables:<space>
--- ARGV  prefix, clock, deadline, space, how many at most
--- Answers {'OK', how many it was}, 0: there are no more; {'LATE'}.
+-- ARGV  prefix, clock, deadline, space, maximum count
+-- Returns {'OK', number deleted; 0: none is left}; {'LATE'}.
 local prefix, space = ARGV[1], ARGV[4]
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end
 

@@ -1,13 +1,13 @@
 -- needs durable
--- Makes a stream where there is none.
+-- Creates a stream unless the path has one.
 --
 -- KEYS  durables:<space>
--- ARGV  prefix, clock, deadline, space, path, streams and bytes at most (of all, of the principal; of all, of the
---       principal), type, media, asked, ttl_ms, expires_ms, closed (empty or 1), content, what is wrong with it
---       (empty: nothing), then of a fork id of its source (empty: it is none), path of the source, origin, inherited
---       and base
--- Answers {'OK', head as `durable_shown`}; {'THERE', head}; {'BAD'}, the content is; {'MOVED'}, the source is another
--- one by now; {'FULL', limit}; {'LATE'}.
+-- ARGV  prefix, clock, deadline, space, path, maximum streams and bytes (of all, of the principal; of all, of the
+--       principal), type, media, asked, ttl_ms, expires_ms, closed (empty or 1), content, its fault
+--       (empty: none), then for a fork the id of its source (empty: not a fork), path of the source, origin,
+--       inherited and base
+-- Returns {'OK', head, see `durable_shown`}; {'THERE', head}; {'BAD'}, invalid content; {'MOVED'}, the path of the
+-- source has another stream now; {'FULL', limit}; {'LATE'}.
 local prefix, space, path = ARGV[1], ARGV[4], ARGV[5]
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end
@@ -32,7 +32,7 @@ local limits = durable_limits(ARGV[6], ARGV[7], ARGV[8], ARGV[9])
 local limit = durable_full(prefix, now_ms, space, limits, 1, charged)
 if limit then return { 'FULL', limit } end
 
--- Ids never return, also where Redis has lost its data: they are times, or follow the last one.
+-- Ids are never reused, even after Redis has lost its data: an id is a time, or follows the last id.
 local last = tonumber(redis.call('HGET', prefix .. 'durable', 'last') or '0')
 head.id = text_of(math.max(last + 1, math.floor(now)))
 redis.call('HSET', prefix .. 'durable', 'last', head.id)

@@ -3,7 +3,7 @@
 --
 -- KEYS  durables:<space>
 -- ARGV  prefix, clock, deadline, space, path
--- Answers {'OK'}; {'NONE'}; {'GONE'}, deleted before, with forks; {'LATE'}.
+-- Returns {'OK'}; {'NONE'}; {'GONE'}, deleted before, with forks; {'LATE'}.
 local prefix, space, path = ARGV[1], ARGV[4], ARGV[5]
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end

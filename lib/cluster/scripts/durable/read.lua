@@ -2,10 +2,10 @@
 -- Reads a stream: its head, and data from a position on.
 --
 -- KEYS  durables:<space>
--- ARGV  prefix, clock, deadline (not looked at), space, path, position (empty: the end), bytes and appends at most
+-- ARGV  prefix, clock, deadline (ignored), space, path, position (empty: the end), maximum bytes and appends
 --       (0: the head alone), whether that counts as an access (1 or 0)
--- Answers {'OK', head as `durable_shown`, position, whether an append begins there (1 or 0), position after the
--- data, then the data of each append; the first and the last one may be cut}; {'NONE'}.
+-- Returns {'OK', head (see `durable_shown`), position, whether an append begins there (1 or 0), position after the
+-- data, then the data of each append; the first and the last one may be partial}; {'NONE'}.
 local prefix, space, path = ARGV[1], ARGV[4], ARGV[5]
 local now_ms = math.floor(now_us(ARGV[2]) / 1000)
 

@@ -1,10 +1,10 @@
 -- needs faces
 --
--- Makes a job the one of a UI chat, if the chat has the expected job until now.
+-- Sets the job of a UI chat if its current job is the expected one.
 --
 -- KEYS  chat:<sha256>
--- ARGV  prefix, expected (an id, empty for none), id, body (digest), ttl_ms, principal
--- Answers {'OK'}; {'OTHER', id, body}, the chat has another job, which exists.
+-- ARGV  prefix, expected (an id; empty: none), id, body (digest), ttl_ms, principal
+-- Returns {'OK'}; {'OTHER', id, body}, the chat has another job, which still exists.
 local prefix, expected, id, body, ttl_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local chat = KEYS[1]
 

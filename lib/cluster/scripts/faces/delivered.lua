@@ -1,8 +1,8 @@
--- Records that a reader of a UI chat has had the ending of its job.
+-- Records that a reader of a UI chat has received the ending of its job.
 --
 -- KEYS  chat:<sha256>
 -- ARGV  prefix, id
--- Answers 1; 0, the chat has another job.
+-- Returns 1; 0, the chat has another job.
 local prefix, id = ARGV[1], ARGV[2]
 
 if redis.call('HGET', KEYS[1], 'job') ~= id then return 0 end

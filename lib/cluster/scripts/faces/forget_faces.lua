@@ -1,8 +1,8 @@
--- Deletes what faces keep of the jobs of a principal, a bounded number at a time.
+-- Deletes the faces' entries about jobs of a principal, a bounded number at a time.
 --
 -- KEYS  faces:<principal>
--- ARGV  prefix, how many at most
--- Answers how many it was; 0: there are no more.
+-- ARGV  prefix, maximum count
+-- Returns the number deleted; 0: none is left.
 local keys = redis.call('ZRANGE', KEYS[1], 0, tonumber(ARGV[2]) - 1)
 for _, key in ipairs(keys) do
   redis.call('DEL', ARGV[1] .. key)

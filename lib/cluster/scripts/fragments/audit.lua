@@ -1,5 +1,5 @@
--- The audit log: a hash `audit:<token>` for each entry, with its id, actor (empty: the process itself), about (what
--- names its target for a look-up; empty: nothing) and entry (JSON without the id). `auditorder` has the tokens by the
+-- The audit log: a hash `audit:<token>` for each entry, with its id, actor (empty: the process itself), about (the
+-- target's name for a look-up; empty: none) and entry (JSON without the id). `auditorder` has the tokens by the
 -- number of their ids, `audit:of:<actor>` those of one actor, `auditactors` the actors by the number of their
 -- entries, and `audit:about:<about>` the tokens of one target. `auditlast` is the last number.
 
@@ -10,7 +10,7 @@ local function audit_count(prefix, actor, change)
   if tonumber(count) <= 0 then redis.call('ZREM', prefix .. 'auditactors', actor) end
 end
 
--- The names of an entry in the indexes; nil: it does not exist.
+-- The index names of an entry; nil: the entry does not exist.
 local function audit_find(prefix, token)
   local id, actor, about, entry =
     unpack(redis.call('HMGET', audit_key(prefix, token), 'id', 'actor', 'about', 'entry'))
@@ -29,7 +29,7 @@ local function audit_unindex(prefix, token, found)
   if found.about ~= '' then redis.call('SREM', prefix .. 'audit:about:' .. found.about, token) end
 end
 
--- Writes an entry, new or changed.
+-- Writes a new or changed entry.
 local function audit_store(prefix, token, found)
   redis.call(
     'HSET', audit_key(prefix, token), 'id', found.id, 'actor', found.actor, 'about', found.about,

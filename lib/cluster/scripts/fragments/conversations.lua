@@ -1,19 +1,19 @@
 -- Conversations: a hash `conv:<id>`, its messages as JSON in the list `conv:<id>:m`, and an index
--- `convs:<principal>` by the time of their last change, newest first; `convrecent` has those of all.
+-- `convs:<principal>` by the time of their last change, newest first; `convrecent` has those of all principals.
 --
 -- Fields of the hash: principal, title and metadata (JSON), created_ms, updated_ms, ttl_ms and expires_ms
 -- (empty: never), count and size (of the messages, and the sum of their bytes), charged (bytes that count
--- against the limits), forked (JSON); and of the running turn job (its id), asked (JSON: a list of
+-- against the limits), forked (JSON); and for the running turn job (its id), asked (JSON: a list of
 -- messages as JSON) and asked_bytes.
 --
--- `convbytes` has the charged bytes of each principal, `convbytes:total` those of all. Those that expire
--- stand in `convexpiry` with what has to be given back.
+-- `convbytes` has the charged bytes of each principal, `convbytes:total` the sum. Conversations with an expiry
+-- are in `convexpiry` with the bytes to give back.
 
--- Bytes that a conversation counts for beside its texts: about the size of its keys and numbers.
+-- Bytes charged per conversation in addition to its texts: about the size of its keys and numbers.
 local CONV_OWN_BYTES = 400
--- Expired conversations that one script gives back in passing, and before it refuses for lack of room.
+-- Expired conversations removed by one script: as a side task, and before a refusal for lack of room.
 local CONV_EXPIRED_MAX, CONV_EXPIRED_MAX_FULL = 20, 10000
--- Redis takes about 8000 arguments of a call in a script.
+-- A call in a script can have about 8000 arguments.
 local CONV_PUSHED_MAX = 1000
 
 local CONV_FIELDS = {
@@ -27,7 +27,7 @@ local function conv_list_key(prefix, id) return prefix .. 'conv:' .. id .. ':m' 
 
 local function conv_ms(context) return math.floor(context.now / 1000) end
 
--- A message as JSON, with the time that it has from now on.
+-- A message as JSON, with its time.
 local function conv_dated(json, context)
   local seconds = text_of(math.floor(context.now / 1000000))
   return string.sub(json, 1, -2) .. ',"createdAt":' .. seconds .. '}'
@@ -53,7 +53,7 @@ local function conv_forget(prefix, id, conv)
   conv_count_bytes(prefix, conv.principal, -conv.charged)
 end
 
--- Gives back what expired conversations held.
+-- Removes expired conversations and gives back their bytes.
 local function conv_drop_expired(prefix, context, max)
   local before = '(' .. text_of(conv_ms(context))
   local expired = redis.call('ZRANGEBYSCORE', prefix .. 'convexpiry', '-inf', before, 'LIMIT', 0, max)
@@ -63,12 +63,12 @@ local function conv_drop_expired(prefix, context, max)
   end
 end
 
--- Writes what has changed of a conversation. One without a turn lives for its time from now on.
+-- Writes the changes of a conversation. Without a turn, its time to live starts again.
 local function conv_write(prefix, id, conv, context)
   local key, list = conv_key(prefix, id), conv_list_key(prefix, id)
   redis.call('ZREM', prefix .. 'convexpiry', conv_expiry_of(id, conv))
   local charged = CONV_OWN_BYTES + #(conv.title or '') + #(conv.metadata or '') + conv.asked_bytes
-  -- As one JSON array: with commas and brackets.
+  -- Counted as one JSON array, with commas and brackets.
   if conv.count > 0 then charged = charged + conv.size + conv.count + 1 end
   conv_count_bytes(prefix, conv.principal, charged - conv.charged)
   conv.charged = charged
@@ -83,7 +83,7 @@ local function conv_write(prefix, id, conv, context)
     redis.call('ZADD', prefix .. index, '-' .. conv.updated_ms, id)
   end
   for _, each in ipairs({ key, list }) do
-    -- With the clock of a test only a look removes it.
+    -- With the clock of a test only an access removes it.
     if ttl_ms and not context.has_clock then
       redis.call('PEXPIRE', each, text_of(math.ceil(ttl_ms)))
     else
@@ -104,7 +104,7 @@ local function conv_push(list, messages, conv)
   conv.count = conv.count + #messages
 end
 
--- Ends the turn of a conversation, and adds its messages and the answer, as JSON; nil for nothing.
+-- Ends the turn of a conversation, and adds its messages and the answer, as JSON; nil: adds nothing.
 local function conv_end_turn(prefix, id, conv, answer, context)
   local key = conv_key(prefix, id)
   if answer then
@@ -116,11 +116,11 @@ local function conv_end_turn(prefix, id, conv, answer, context)
   redis.call('HDEL', key, 'job', 'asked')
   conv.job, conv.asked_bytes = nil, 0
   conv_write(prefix, id, conv, context)
-  -- To the processes in which turns wait.
+  -- For the processes in which turns wait.
   redis.call('PUBLISH', key, 'free')
 end
 
--- A conversation of a principal; nil for none. A turn whose job is gone has ended.
+-- A conversation of a principal; nil: there is none. A turn whose job no longer exists has ended.
 local function conv_load(prefix, id, principal, context)
   local values = redis.call('HMGET', conv_key(prefix, id), unpack(CONV_FIELDS))
   if values[1] ~= principal then return nil end
@@ -139,7 +139,7 @@ local function conv_load(prefix, id, principal, context)
   return conv
 end
 
--- Which limit has no room for more bytes: `principal` or `total`; nil: there is room.
+-- The limit that more bytes would exceed: `principal` or `total`; nil: there is room.
 local function conv_full(prefix, principal, more, limits, context)
   local function refusing()
     local of_principal = tonumber(redis.call('HGET', prefix .. 'convbytes', principal) or 0)
@@ -152,7 +152,7 @@ local function conv_full(prefix, principal, more, limits, context)
   return refusing()
 end
 
--- Adds a conversation, unless there are too many or no room. Answers as `conversations/create`.
+-- Adds a conversation, unless there are too many or no room. Returns as `conversations/create`.
 local function conv_add(prefix, id, conv, messages, limits, context)
   conv_drop_expired(prefix, context, CONV_EXPIRED_MAX)
   local index = prefix .. 'convs:' .. conv.principal
@@ -175,14 +175,14 @@ local function conv_add(prefix, id, conv, messages, limits, context)
   return nil
 end
 
--- A conversation as scripts answer it: {values of CONV_FIELDS and `asked`, messages}.
+-- A conversation in the format of answers: {values of CONV_FIELDS and `asked`, messages}.
 local function conv_shown(prefix, id)
   local values = redis.call('HMGET', conv_key(prefix, id), 'asked', unpack(CONV_FIELDS))
   return { values, redis.call('LRANGE', conv_list_key(prefix, id), 0, -1) }
 end
 
--- A page of an index: {has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}. What is
--- gone, by an eviction say, leaves the index. `principal_of(id)` is the principal of each.
+-- A page of an index: {has_more (`1`, `0`), then for each its id and the values of CONV_FIELDS}. Removes
+-- missing conversations (evicted, for example) from the index. `principal_of(id)` is the principal of each.
 local function conv_page(prefix, index, first, limit, principal_of, context)
   local ids
   repeat
@@ -203,7 +203,7 @@ local function conv_page(prefix, index, first, limit, principal_of, context)
   return page
 end
 
--- Deletes a conversation, and asks for the cancellation of the job of its turn.
+-- Deletes a conversation, and requests the cancellation of its turn's job.
 local function conv_delete(prefix, id, conv)
   if conv.job then
     local job = prefix .. 'job:' .. conv.job
@@ -213,6 +213,6 @@ local function conv_delete(prefix, id, conv)
     end
   end
   conv_forget(prefix, id, conv)
-  -- Turns that wait for it find that it is gone.
+  -- Waiting turns are refused because the conversation no longer exists.
   redis.call('PUBLISH', conv_key(prefix, id), 'free')
 end

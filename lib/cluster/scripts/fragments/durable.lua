@@ -5,19 +5,19 @@
 -- Fields of the hash: space (of the principal), path, origin (id that offsets begin with), type, media (the type
 -- without parameters, in lower case), asked (JSON), ttl_ms, expires_ms and deadline_ms (empty: never), inherited (of
 -- a fork: `<id>:<from>:<to>` of each part, with spaces), base and tail (positions), source (id, empty for none),
--- forks (how many), closed (empty or 1), closed_by (JSON), deleted (empty, or 1: kept for its forks), seq (the
+-- forks (number), closed (empty or 1), closed_by (JSON), deleted (empty, or 1: kept for its forks), seq (the
 -- largest Stream-Seq), charged (bytes that count against the limits).
 --
 -- `durables:<space>` has the ids of a principal by path, `durabledue` ids by deadline, `durablebytes` the charged
 -- bytes by principal, `durable` the number of `streams`, their `bytes`, and the `last` id.
 
--- What a stream, an append and a producer count for beside their texts.
+-- Bytes charged per stream, append and producer in addition to their content.
 local DURABLE_STREAM_BYTES, DURABLE_ENTRY_BYTES = 200, 40
--- Expired streams that a change gives back in passing, and before it refuses for lack of room.
+-- Expired streams removed by one change: as a side task, and before a refusal for lack of room.
 local DURABLE_EXPIRED_MAX, DURABLE_EXPIRED_MAX_FULL = 2, 1000
--- An access is stored when it moves the deadline by this share of the time to live.
+-- An access is stored only if it moves the deadline by this share of the time to live.
 local DURABLE_STORED_SHARE = 0.1
--- Entries that one XRANGE gives where all of them fit into a page.
+-- Entries requested by one XRANGE if all of them fit into a page.
 local DURABLE_ENTRIES_AT_ONCE = 64
 
 local DURABLE_FIELDS = {
@@ -46,14 +46,14 @@ local function durable_store(prefix, head, names)
   if head.deadline_ms ~= '' then redis.call('ZADD', prefix .. 'durabledue', head.deadline_ms, head.id) end
 end
 
--- The id and the fields in their order, as callers get them.
+-- The id and the fields in order, in the format of answers.
 local function durable_shown(head)
   local values = { head.id }
   for i, name in ipairs(DURABLE_FIELDS) do values[i + 1] = head[name] end
   return values
 end
 
--- Wakes those who wait for a change.
+-- Wakes the readers that wait for a change.
 local function durable_tell(prefix, id) redis.call('PUBLISH', durable_key(prefix, id), '') end
 
 local function durable_count(prefix, space, streams, bytes)
@@ -65,7 +65,7 @@ local function durable_count(prefix, space, streams, bytes)
   if own <= 0 then redis.call('HDEL', prefix .. 'durablebytes', space) end
 end
 
--- Removes a stream with its data, whoever needs it. The first command takes no memory: a full server does this.
+-- Removes a stream with its data unconditionally. The first command needs no memory, so a full server accepts it.
 local function durable_remove(prefix, head)
   local key = durable_key(prefix, head.id)
   redis.call('UNLINK', key, key .. ':d', key .. ':p')
@@ -84,7 +84,7 @@ local function durable_delete(prefix, head)
     if forks > 0 or not deleted then
       local key = durable_key(prefix, head.id)
       if deleted then
-        -- Takes no memory, as in durable_remove.
+        -- Needs no memory, as in durable_remove.
         redis.call('ZREM', prefix .. 'durabledue', head.id)
         redis.call('HSET', key, 'deleted', '1', 'deadline_ms', '')
         durable_tell(prefix, head.id)
@@ -102,7 +102,7 @@ local function durable_is_over(head, now_ms)
   return head.deadline_ms ~= '' and now_ms >= tonumber(head.deadline_ms)
 end
 
--- The stream at a path, or nil. One that has expired is deleted here.
+-- The stream at a path, or nil. Deletes an expired stream.
 local function durable_find(prefix, space, path, now_ms)
   local id = redis.call('HGET', prefix .. 'durables:' .. space, path)
   local head = id and durable_load(prefix, id)
@@ -122,8 +122,8 @@ local function durable_sweep(prefix, now_ms, most)
   return #due
 end
 
--- The limit that more streams or bytes of a principal would exceed, or nil. `limits` has streams and bytes, of
--- one principal (own) and of all.
+-- The limit that more streams or bytes of a principal would exceed, or nil. `limits` has streams and bytes, for
+-- one principal (own) and for all.
 local function durable_exceeded(prefix, space, limits, streams, bytes)
   local all = redis.call('HMGET', prefix .. 'durable', 'streams', 'bytes')
   if streams > 0 then
@@ -137,7 +137,7 @@ local function durable_exceeded(prefix, space, limits, streams, bytes)
   if tonumber(own or '0') + bytes > limits.own_bytes then return 'maxBytesPerPrincipal' end
 end
 
--- The same, after expired streams have given their room back.
+-- The same, after the removal of expired streams.
 local function durable_full(prefix, now_ms, space, limits, streams, bytes)
   durable_sweep(prefix, now_ms, DURABLE_EXPIRED_MAX)
   local limit = durable_exceeded(prefix, space, limits, streams, bytes)
@@ -152,13 +152,13 @@ local function durable_limits(streams, own_streams, bytes, own_bytes)
   }
 end
 
--- When a stream expires that is used now; empty: never.
+-- The deadline of a stream after an access now; empty: none.
 local function durable_deadline(head, now_ms)
   if head.ttl_ms == '' then return head.expires_ms end
   return text_of(now_ms + tonumber(head.ttl_ms))
 end
 
--- Moves the deadline of a stream that is read. Reads are answered without that while Redis is full.
+-- Moves the deadline of a stream that is read. While Redis is full, reads do not move it.
 local function durable_touch(prefix, head, now_ms)
   if head.ttl_ms == '' or head.deadline_ms == '' then return end
   local deadline = durable_deadline(head, now_ms)
@@ -170,7 +170,7 @@ local function durable_touch(prefix, head, now_ms)
   head.deadline_ms = deadline
 end
 
--- Writes content, which is not empty, under a position.
+-- Writes content (not empty) at a position.
 local function durable_write(prefix, id, position, content)
   redis.call('XADD', durable_key(prefix, id) .. ':d', text_of(position) .. '-1', 'd', content)
 end
@@ -187,7 +187,7 @@ end
 
 local function durable_position(entry) return tonumber(string.match(entry[1], '^(%d+)')) end
 
--- Entries of one part from a position on, the first one cut to begin there.
+-- Entries of one part from a position on, the first one cut to start there.
 local function durable_entries(prefix, segment, position, count)
   local key = durable_key(prefix, segment[1]) .. ':d'
   local last = text_of(segment[3] - 1) .. '-1'
@@ -207,7 +207,7 @@ local function durable_read(prefix, head, position, bytes_max, count_max)
   local chunks, bytes = {}, 0
   for _, segment in ipairs(durable_segments(head)) do
     while position < segment[3] and bytes < bytes_max and #chunks < count_max do
-      -- More than the page may take is not read at once.
+      -- Limits each read to the size of the page.
       local fits = segment[3] - position <= bytes_max - bytes
       local count = fits and math.min(DURABLE_ENTRIES_AT_ONCE, count_max - #chunks) or 1
       for _, entry in ipairs(durable_entries(prefix, segment, position, count)) do

@@ -1,8 +1,8 @@
 -- needs owed
 --
--- Settles what the jobs of a process that is gone still owe.
+-- Settles the debts of a dead process's jobs.
 
--- How long it is known that it was settled: the process may live, and settle it as well.
+-- Time for which a settlement is remembered: the process may be alive and settle it as well.
 local ESTATE_SETTLED_MS = '3600000'
 
 local function settle_owed(prefix, process)

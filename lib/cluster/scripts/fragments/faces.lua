@@ -1,5 +1,5 @@
--- What faces keep of the jobs of a principal: `chat:<hash>` and `orphan:<hash>`, whose names do not tell the
--- principal. `faces:<principal>` has these names by the time at which their keys expire, for its erasure.
+-- The faces' entries about jobs of a principal: `chat:<hash>` and `orphan:<hash>`, whose names do not contain the
+-- principal. `faces:<principal>` has these names by expiry time, for the erasure of a principal.
 
 local function faces_note(prefix, principal, key, ttl_ms)
   local index, now_ms = prefix .. 'faces:' .. principal, math.floor(now_us('') / 1000)

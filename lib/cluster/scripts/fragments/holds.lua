@@ -1,10 +1,10 @@
 -- needs ledger
 --
--- The credit that a job, or a call that is charged like one, holds and pays: a part of jobs, see parts.lua.
+-- Credit held and paid by a job, or by a call charged like a job: a part of jobs, see parts.lua.
 -- Its holds and settlements have the keys `@hold:<id>` and `@settle:<id>`; those of jobs are not kept
 -- in ledgerkeys, since the job's own script runs once.
 
--- How long the amount beyond a hold is held: it is settled at once.
+-- Timeout of the hold for the amount beyond a hold, which is settled at once.
 local BEYOND_US = '60000000'
 
 local function ledger_of(prefix, context)
@@ -16,7 +16,7 @@ local function ledger_of(prefix, context)
 end
 
 -- `asked`: {account, overdraft (of an account that is not open), amount, timeout (us)}. A refusal has
--- `closed`, or `more`, when holds that are due are still to expire, or posted, held and overdraft.
+-- `closed`, or `more` if due holds must expire first, or posted, held and overdraft.
 local function hold_check(prefix, asked, context)
   local L = ledger_of(prefix, context)
   local overdraft, is_closed = account_of(L, asked.account)
@@ -36,7 +36,7 @@ local function hold_check(prefix, asked, context)
   return { posted = posted, held = held, overdraft = overdraft }
 end
 
--- After hold_check. What is held is the id of the hold's event.
+-- Requires hold_check. Returns the id of the hold's event as the held resource.
 local function hold_take(prefix, asked, context)
   local L = ledger_of(prefix, context)
   open_account(L, asked.account, asked.overdraft, '')
@@ -47,7 +47,7 @@ local function hold_take(prefix, asked, context)
   return event.id, event.id
 end
 
--- The hold of a job; nil for the event of another ledger.
+-- The hold of a job; nil if the event belongs to another ledger.
 local function find_hold(L, held, id)
   local hold = find_event(L, held)
   if hold and hold.t == EVENT.HOLD and hold.k == '@hold:' .. id then return hold end
@@ -60,6 +60,15 @@ local function hold_release(prefix, held, context)
   perform(L, { t = EVENT.VOID, k = '@void:' .. context.id .. ':' .. held, r = held })
 end
 
+-- Ends a hold whose process is gone as if its time were over: a settlement that still comes charges the account.
+local function hold_expire(prefix, held, context)
+  local L = ledger_of(prefix, context)
+  local hold = find_hold(L, held, context.id)
+  if not hold or code_of_done(L, hold) then return end
+  local event = { t = EVENT.HOLD_EXPIRED, r = hold.id, f = hold.f, o = hold.o, m = hold.m, rare = {} }
+  if apply(L, event, hold) == CODE.DONE then commit(L, event, L.now, hold) end
+end
+
 -- The part of an amount that an account can pay.
 local function payable(L, account, overdraft, amount)
   local key = account_key(L, account)
@@ -70,7 +79,7 @@ local function payable(L, account, overdraft, amount)
   return is_less(room, amount) and room or amount
 end
 
--- Takes an amount beyond the hold, as far as the account's limit allows. Answers what it took.
+-- Takes an amount beyond the hold, as far as the account's limit allows. Returns the amount taken.
 local function charge_beyond(L, settlement, amount, id)
   open_account(L, settlement.account, settlement.overdraft, '')
   local overdraft, is_closed = account_of(L, settlement.account)
@@ -85,9 +94,9 @@ local function charge_beyond(L, settlement, amount, id)
   return payable_now
 end
 
--- `settlement`: {account, overdraft, cost, amount (of the cost, at most what is held), rest (the other
--- part of it), nothing (`1`: no amount was held)}. Without one the hold stays, and expires. Answers what
--- was paid of the hold and beyond it; nil: nothing was to be paid.
+-- `settlement`: {account, overdraft, cost, amount (part of the cost, at most the held amount), rest (the other
+-- part of it), nothing (`1`: no amount was held)}. Without one the hold stays, and expires. Returns the amounts
+-- paid from the hold and beyond it; nil: nothing had to be paid.
 local function settle_hold(prefix, held, settlement, context)
   if not settlement then return nil end
   local L = ledger_of(prefix, context)
@@ -108,8 +117,8 @@ local function settle_hold(prefix, held, settlement, context)
   return paid, charge_beyond(L, settlement, beyond, context.id)
 end
 
--- The field `billed` of a job tells what it has paid, where that may be less than its cost. A settlement with
--- `later` is what the job owes until another call settles it.
+-- The field `billed` of a job has the amount paid if this may be less than its cost. A settlement with
+-- `later` is a debt of the job until another call settles it.
 local function hold_settle(prefix, held, settlement, context)
   if settlement and settlement.later then
     settlement.later = nil

@@ -1,27 +1,24 @@
 -- Functions of key-value stores; lib/cluster/redis-kv.js calls the scripts that need them.
 --
 -- A store is the hash `kv:<store>`: `version` of the last change, `keys` and `bytes` in all spaces, `told`
--- (messages to watches), `run` (of the server that made the last change), `born` (time of the first one: another one
--- in a store that was lost and begun again). Each space in it has its own keys:
---   kv:<store>:o:<space>  zset of its keys, all with the score 0: they are in the order of their bytes
---   kv:<store>:h:<space>  hash of heads by key: `<version> <kind> <bytes of the value> <end>`
---   kv:<store>:d:<space>  hash of values by key
--- and for all of them
---   kv:<store>:b  hash: bytes of keys and values by space
---   kv:<store>:x  zset: `<space>/<key>` by end, of the keys with a time to live
--- An end is the last microsecond at which a key is there, or `-`. An entry beyond its end does not count;
--- it is freed by later changes, and when a process asks for it.
+-- (messages to watches), `run` (of the server that made the last change), `born` (time of the first change,
+-- different in a store that was lost and recreated). Each space in it has its own keys: kv:<store>:o:<space>  zset
+-- of its keys, all with the score 0: they are in the order of their bytes kv:<store>:h:<space>  hash of heads by
+-- key: `<version> <kind> <bytes of the value> <end>` kv:<store>:d:<space>  hash of values by key and for all of
+-- them kv:<store>:b  hash: bytes of keys and values by space kv:<store>:x  zset: `<space>/<key>` by end, of the
+-- keys with a time to live An end is the last microsecond at which a key exists, or `-`. An entry after its end
+-- counts as absent; later changes and the timers of processes free it.
 
--- What a restart adds to the version: more than the changes that a server may have lost with its last
--- seconds, so that no version returns.
+-- The increment of the version after a restart: more than the number of changes in the last
+-- seconds that a server may lose, so that no version is reused.
 local KV_VERSIONS_LOST_MAX = 1048576
 local KV_RECLAIM_PER_CHANGE = 2
 local KV_RECLAIM_PER_TRY = 64
--- What one HMGET asks for.
+-- Maximum fields of one HMGET.
 local KV_CHUNK = 1000
 local KV_SET, KV_DELETE, KV_EXPIRE = '0', '1', '2'
 
--- All digits of a number.
+-- Formats a number with all its digits.
 local function kv_text(number)
   return string.format('%.17g', number)
 end
@@ -29,14 +26,14 @@ end
 local function kv_open(store, space)
   return {
     store = store, space = space,
-    -- A key counts with the name of its space, as in a gateway without Redis: `kv/<space>/`.
+    -- The size of a key includes the name of its space, as in a gateway without Redis: `kv/<space>/`.
     overhead = space == '' and 0 or #space + 4,
     order = store .. ':o:' .. space, heads = store .. ':h:' .. space, data = store .. ':d:' .. space,
     sizes = store .. ':b', ends = store .. ':x', changes = {},
   }
 end
 
--- The head that a text says; nil for none.
+-- Parses a head; nil: none.
 local function kv_parse(text)
   if not text then return nil end
   local version, kind, bytes, ends = string.match(text, '^(%d+) (%d) (%d+) (%S+)$')
@@ -77,7 +74,7 @@ local function kv_grow(kv, keys, bytes)
   redis.call('HINCRBY', kv.sizes, kv.space, text_of(bytes))
 end
 
--- Removes an entry that exists.
+-- Removes an existing entry.
 local function kv_take_out(kv, key, head)
   redis.call('ZREM', kv.order, key)
   redis.call('HDEL', kv.heads, key)
@@ -111,15 +108,15 @@ local function kv_reclaim(kv, now, most)
   return #due
 end
 
--- Counts a message about the changes, and sends it where watches listen: its number, when the store was born, then
+-- Publishes a numbered message about the changes to watches: its number, the time `born` of the store, then
 -- fields of each change, all with their lengths.
-local function kv_tell(kv)
+local function kv_publish(kv)
   if #kv.changes == 0 then return end
-  local told = redis.call('HINCRBY', kv.store, 'told', 1)
+  local number = redis.call('HINCRBY', kv.store, 'told', 1)
   if redis.call('PUBSUB', 'NUMSUB', kv.store)[2] == 0 then return end
   local out = {}
   local function add(field) out[#out + 1] = #field .. ':' .. field end
-  add(text_of(told))
+  add(text_of(number))
   add(redis.call('HGET', kv.store, 'born') or '')
   for _, change in ipairs(kv.changes) do
     for _, field in ipairs(change) do add(field) end
@@ -127,7 +124,7 @@ local function kv_tell(kv)
   redis.call('PUBLISH', kv.store, table.concat(out))
 end
 
--- Whether a range has as many keys as a transaction has read there, which are known to be unchanged.
+-- Whether a range still has the number of keys that a transaction read there; the keys themselves are unchanged.
 local function kv_range_holds(kv, now, from, to, count)
   if redis.call('ZLEXCOUNT', kv.order, from, to) == count then return true end
   local found = 0
@@ -142,9 +139,9 @@ local function kv_range_holds(kv, now, from, to, count)
   end
 end
 
--- What a transaction has read, in ARGV from `at` on: the number of keys, each with its version (0: absent);
--- the number of ranges, each with its bounds and the number of its keys. Returns nil and the next argument
--- if all of it holds; else the first key that has changed (empty for a range) and its version.
+-- Validates the reads of a transaction, in ARGV from `at` on: the number of keys, each with its version (0:
+-- absent); the number of ranges, each with its bounds and the number of its keys. Returns nil and the next argument
+-- if all are valid; else the first key that has changed (empty for a range) and its version.
 local function kv_find_conflict(kv, now, at)
   local keys = tonumber(ARGV[at])
   for i = at + 1, at + 2 * keys, 2 do
@@ -160,9 +157,9 @@ local function kv_find_conflict(kv, now, at)
   return nil, at + 3 * ranges + 1
 end
 
--- Whether a transaction may read on. In ARGV from `at` on: the version of the store at its first read
--- (empty: this is the first one) and at its last one, then `-`, or what it has read. Returns CONFLICT, or
--- MOVED: the store has changed, and what was read has to be compared.
+-- Whether a transaction may continue to read. In ARGV from `at` on: the version of the store at its first read
+-- (empty: this is the first one) and at its last one, then `-`, or its reads. Returns CONFLICT, or
+-- MOVED: the store has changed, and the reads must be compared.
 local function kv_obstacle(kv, now, at)
   if ARGV[at] == '' or kv_version(kv) == tonumber(ARGV[at + 1]) then return nil end
   if ARGV[at + 2] == '-' then return 'MOVED' end

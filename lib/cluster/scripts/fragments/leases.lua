@@ -1,12 +1,12 @@
 -- needs quota
 --
--- Leases with an expiry, of a quota that is no gateway's. KEYS[1] is a hash of open leases (id -> JSON:
--- what is held), KEYS[2] a sorted set of their ids by expiry. Places are a sorted set by expiry, too, whose
--- members are `<lease>:<cost>`; several may be held at a time. Asks are those of fragments/quota.lua.
+-- Leases with an expiry, for a quota outside a gateway. KEYS[1] is a hash of open leases (id -> JSON:
+-- the held resources), KEYS[2] a sorted set of their ids by expiry. Places are a sorted set by expiry, too, whose
+-- members are `<lease>:<cost>`; several may be held at a time. For asks see fragments/quota.lua.
 
--- Keys are kept for this long after the last expiry, in milliseconds.
+-- Time that keys are kept after the last expiry, in milliseconds.
 local LEASES_SPARE_MS = 60000
--- Holders that one ZRANGE gives.
+-- Maximum holders in one ZRANGE.
 local LEASES_LOOKED_UP = 100
 
 local function leases_context(clock, at)
@@ -16,7 +16,7 @@ end
 
 local function leases_cost_of(member) return tonumber(string.match(member, ':(%d+)$')) end
 
--- The number of places in use. It is kept beside them, in `<places>:used`: no reservation counts the holders.
+-- The number of places in use. It is stored in `<places>:used`, so that a reservation need not count the holders.
 local function leases_in_use(places)
   if redis.call('EXISTS', places) == 0 then return 0 end
   local known = redis.call('GET', places .. ':used')
@@ -47,7 +47,7 @@ local function leases_drop(prefix, id, held)
   redis.call('ZREM', KEYS[2], id)
 end
 
--- Ends the leases that have expired; what they reserved of buckets stays charged.
+-- Ends the leases that have expired; their reservations of buckets stay charged.
 local function leases_expire(prefix, now)
   repeat
     local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', text_of(now), 'LIMIT', 0, 100)
@@ -74,8 +74,8 @@ local function leases_take(places, member, expires_us, ttl_ms, context)
   leases_keep(places .. ':used', ttl_ms, context)
 end
 
--- When so many places are free, by the expiry of those who hold them: each has one at least, so that no more
--- holders are looked at than places are missing.
+-- The time at which this many places are free, by the expiry of the holders: each has at least one place, so the
+-- number of holders examined is at most the number of missing places.
 local function leases_free_at(places, missing)
   local at = 0
   while missing > 0 do

@@ -2,14 +2,14 @@
 --
 -- Amounts are decimal strings in the range of int64. HINCRBY adds them, and strings are compared by
 -- sign, length and digits: a Lua number would round them. Types and codes are the numbers of
--- native/core/ledger/event.h, whose rules these are.
+-- native/core/ledger/event.h, which defines the rules.
 --
 -- acct:<id>     hash: posted, available, held, overdraft (how far available may go below zero), closed
 -- acctlog:<id>  list: ids of the account's events, increasing
 -- accts         sorted set: names of accounts, in the order of their bytes
 -- ledger        stream: the journal; the id of an event n is `n-0`
 -- ledgerkeys    hash: key -> the event that answers it
--- ledgerdone    hash: event -> how it was undone, where that was not by its settlement or execution
+-- ledgerdone    hash: event -> how it was undone, unless by its settlement or execution
 -- holds         sorted set: active holds and scheduled transfers by when they are due; an id has 16 digits
 
 local AMOUNT_MAX, AMOUNT_MIN = '9223372036854775807', '-9223372036854775808'
@@ -25,13 +25,13 @@ local CODE = {
   ALREADY_CANCELLED = '14', OVERFLOW = '15', ACCOUNT_CLOSED = '17', NOT_EMPTY = '18', LINKED_FAILED = '19',
 }
 local EXTERNAL, USAGE = '@external', '@usage'
--- As the amount of a settlement: all that is held.
+-- The amount of a settlement that means the whole hold.
 local IN_FULL = '-1'
--- Due events of one run of a script. The caller runs it again for the others.
+-- Maximum due events handled by one run of a script. The caller runs it again for the others.
 local DUE_MAX = 1000
 -- The fields of an entry of the journal. Each entry has all of them: equal names take no memory.
 --   t type, a at (us), k key, f from (of OPEN and CLOSE the account), o to, m amount (of OPEN the
---   overdraft), r the event that it is about, w timeout (us) of a hold or time of a scheduled transfer,
+--   overdraft), r the event that it refers to, w timeout (us) of a hold or time of a scheduled transfer,
 --   u when it is due (us), x JSON of rare fields, p posted and h held of the balance after it
 -- Rare fields: c code, z the operation of a refusal, l the number of linked events that follow, g `1`
 -- for a forced reversal, j metadata (JSON).
@@ -55,7 +55,7 @@ local function is_less(one, other)
   return one < other
 end
 
--- Adds to an amount. Answers whether the sum is in the range of int64; otherwise it has no effect.
+-- Adds to an amount. Returns whether the sum is in the range of int64; otherwise the addition has no effect.
 local function add(key, field, amount)
   if amount == '0' then return true end
   local sum = redis.pcall('HINCRBY', key, field, amount)
@@ -87,7 +87,7 @@ local function account_key(L, name)
   return L.prefix .. 'acct:' .. name
 end
 
--- The overdraft of an account, and whether it is closed; nil for no account.
+-- The overdraft of an account, and whether it is closed; nil: no such account.
 local function account_of(L, name)
   if name == EXTERNAL or name == USAGE then return AMOUNT_MAX, false end
   local known = L.accounts[name]
@@ -112,15 +112,15 @@ local function find_event(L, id)
   return entry and event_of(entry)
 end
 
--- What is posted and held of an account; of none, nothing.
+-- The posted and held amounts of an account; zero without an account.
 local function balance_of(L, name)
   if not name then return '0', '0' end
   local posted, held = unpack(redis.call('HMGET', account_key(L, name), 'posted', 'held'))
   return posted or '0', held or '0'
 end
 
--- Appends an event, and numbers it. An earlier time than that of the last event is raised to that.
--- `shown`: the account whose balance it has, unless it has one.
+-- Appends an event with the next number. Its time is never before that of the last event.
+-- `shown`: the account whose balance it reports, unless it has an account.
 local function append(L, event, at, shown)
   L.last = L.last + 1
   L.last_at = math.max(at, L.last_at)
@@ -139,12 +139,12 @@ local function shown_account(event)
   return is_own_account(event.f) and event.o or event.f
 end
 
--- The member of L.holds for an event: ids of one time are in the order of their numbers.
+-- The member of L.holds for an event: ids with the same time sort by number.
 local function due_member(id)
   return string.format('%016.0f', tonumber(id))
 end
 
--- Appends an event, and records it with its accounts and the event that it is about.
+-- Appends an event, and records it with its accounts and the event that it refers to.
 local function commit(L, event, at, target)
   append(L, event, at, shown_account(event))
   redis.call('RPUSH', L.prefix .. 'acctlog:' .. event.f, event.id)
@@ -154,15 +154,15 @@ local function commit(L, event, at, target)
   end
   if target then
     redis.call('ZREM', L.holds, due_member(target.id))
-    local how = ({ [EVENT.HOLD_EXPIRED] = 'e', [EVENT.CANCEL_SCHEDULED] = 'c', [EVENT.REVERSE] = 'r' })[event.t]
-    if how then redis.call('HSET', L.done, target.id, how) end
+    local undone = ({ [EVENT.HOLD_EXPIRED] = 'e', [EVENT.CANCEL_SCHEDULED] = 'c', [EVENT.REVERSE] = 'r' })[event.t]
+    if undone then redis.call('HSET', L.done, target.id, undone) end
   end
   if event.t == EVENT.HOLD or event.t == EVENT.SCHEDULE then
     redis.call('ZADD', L.holds, event.u == '' and '+inf' or event.u, due_member(event.id))
   end
 end
 
--- Opens an account. Answers its event; nil when there is one of that name.
+-- Opens an account. Returns its event; nil if the name is used.
 local function open_account(L, name, overdraft, metadata)
   if account_of(L, name) then return nil end
   redis.call(
@@ -175,7 +175,7 @@ local function open_account(L, name, overdraft, metadata)
   return event
 end
 
--- Takes an amount from what an account has available, or answers why not.
+-- Takes an amount from the available balance of an account, or returns the reason of a refusal.
 local function take_available(key, overdraft, amount, is_forced)
   if add(key, 'available', negated(amount)) then
     local left = amount_of(key, 'available')
@@ -187,7 +187,7 @@ local function take_available(key, overdraft, amount, is_forced)
   return is_limited and CODE.INSUFFICIENT_FUNDS or CODE.OVERFLOW
 end
 
--- Moves an amount from one account to another, or answers why not.
+-- Moves an amount from one account to another, or returns the reason of a refusal.
 local function move(L, from, overdraft, to, amount, is_forced)
   local payer, payee = account_key(L, from), account_key(L, to)
   local code = take_available(payer, overdraft, amount, is_forced)
@@ -196,7 +196,7 @@ local function move(L, from, overdraft, to, amount, is_forced)
     add(payer, 'available', amount)
     return CODE.OVERFLOW
   end
-  -- What is available is at most what is posted, which keeps both in range.
+  -- The available amount is at most the posted amount, which keeps both in range.
   add(payee, 'available', amount)
   add(payer, 'posted', negated(amount))
   return CODE.DONE
@@ -219,7 +219,7 @@ local function hold_amount(L, account, overdraft, amount)
   return code
 end
 
--- Ends a hold: an amount of it, at most all, goes to USAGE.
+-- Ends a hold: moves an amount of it, at most all, to USAGE.
 local function release_held(L, hold, amount)
   local key, used = account_key(L, hold.f), account_key(L, USAGE)
   if not add(used, 'posted', amount) then return CODE.OVERFLOW end
@@ -231,30 +231,30 @@ local function release_held(L, hold, amount)
   return CODE.DONE
 end
 
--- Why the event cannot be settled, voided, executed, cancelled or reversed again; nil if it can.
+-- The reason why the event cannot be settled, voided, executed, cancelled or reversed again; nil: it can.
 local function code_of_done(L, target)
-  local how = redis.call('HGET', L.done, target.id)
+  local undone = redis.call('HGET', L.done, target.id)
   if target.t ~= EVENT.HOLD and target.t ~= EVENT.SCHEDULE then
-    return how and CODE.ALREADY_REVERSED or nil
+    return undone and CODE.ALREADY_REVERSED or nil
   end
   if redis.call('ZSCORE', L.holds, due_member(target.id)) then return nil end
-  if target.t == EVENT.HOLD then return how and CODE.HOLD_EXPIRED or CODE.HOLD_CLOSED end
-  return how and CODE.ALREADY_CANCELLED or CODE.ALREADY_EXECUTED
+  if target.t == EVENT.HOLD then return undone and CODE.HOLD_EXPIRED or CODE.HOLD_CLOSED end
+  return undone and CODE.ALREADY_CANCELLED or CODE.ALREADY_EXECUTED
 end
 
 local IS_REVERSIBLE = {
   [EVENT.DEPOSIT] = true, [EVENT.WITHDRAW] = true, [EVENT.TRANSFER] = true, [EVENT.SETTLE] = true,
 }
--- Types of requests about an event.
+-- Types of requests that refer to an event.
 local HAS_TARGET = {
   [EVENT.SETTLE] = true, [EVENT.VOID] = true, [EVENT.REVERSE] = true, [EVENT.CANCEL_SCHEDULED] = true,
 }
--- Types that a closed account does not refuse: they end a hold or a scheduled transfer.
+-- Types allowed on a closed account: they end a hold or a scheduled transfer.
 local ENDS_ONE = {
   [EVENT.SETTLE] = true, [EVENT.VOID] = true, [EVENT.HOLD_EXPIRED] = true, [EVENT.CANCEL_SCHEDULED] = true,
 }
 
--- Completes an event from the one that it is about. Answers that, and DONE or why not.
+-- Completes an event from the one that it refers to. Returns the latter, and DONE or the reason of a refusal.
 local function locate_target(L, event)
   local target = find_event(L, event.r)
   if event.t == EVENT.REVERSE then
@@ -272,7 +272,7 @@ local function locate_target(L, event)
   return target, CODE.DONE
 end
 
--- The event that a request is about, if any, and DONE or why there is none, or no such account.
+-- The event that a request refers to, if any, and DONE or the reason why it or the account is missing.
 local function locate(L, event)
   local target, code
   if HAS_TARGET[event.t] then
@@ -285,7 +285,7 @@ local function locate(L, event)
   return target, exists and CODE.DONE or CODE.NO_SUCH_ACCOUNT
 end
 
--- Makes the changes of an event, or answers why not.
+-- Makes the changes of an event, or returns the reason of a refusal.
 local function apply(L, event, target)
   if target then
     local code = code_of_done(L, target)
@@ -312,7 +312,7 @@ local function apply(L, event, target)
   return move(L, event.f, overdraft, event.o, event.m, event.rare.g == '1')
 end
 
--- Expires holds and executes scheduled transfers that are due. Answers false when more are due.
+-- Expires holds and executes scheduled transfers that are due. Returns false if more are due.
 local function ledger_advance(L)
   for _ = 1, DUE_MAX do
     local due = redis.call('ZRANGEBYSCORE', L.holds, '-inf', text_of(L.now), 'LIMIT', 0, 1)[1]
@@ -327,8 +327,8 @@ local function ledger_advance(L)
   return redis.call('ZCOUNT', L.holds, '-inf', text_of(L.now)) == 0
 end
 
--- The event of a request, before its outcome is known. A request has the fields t, k, f, o, m, r, w, g
--- and j, as the events have.
+-- Makes the event of a request, before its outcome is known. A request has the fields t, k, f, o, m, r, w, g
+-- and j, like events.
 local function draft_of(request, now)
   local event = { rare = {}, u = '' }
   for _, name in ipairs({ 't', 'k', 'f', 'o', 'm', 'r', 'w' }) do event[name] = request[name] or '' end
@@ -339,7 +339,7 @@ local function draft_of(request, now)
   return event
 end
 
--- Appends the refusal of a request. `shown`: the account whose balance it has, if any.
+-- Appends the refusal of a request. `shown`: the account whose balance it reports, if any.
 local function refuse(L, request, code, shown, linked)
   local event = draft_of(request, L.now)
   event.rare.c, event.rare.z, event.t, event.u = code, event.t, EVENT.REFUSED, ''
@@ -348,7 +348,7 @@ local function refuse(L, request, code, shown, linked)
   return event
 end
 
--- Whether an event answers a request.
+-- Whether an event matches a request.
 local function is_same(request, event)
   local operation = event.t == EVENT.REFUSED and event.rare.z or event.t
   if operation ~= request.t or (request.j or '') ~= (event.rare.j or '') then return false end
@@ -361,7 +361,7 @@ local function is_same(request, event)
     and (request.w or '') == event.w
 end
 
--- Whether an event answers a request, also a settlement in full whose amount is that of its hold.
+-- Whether an event matches a request; a settlement in full also matches the amount of its hold.
 local function is_answer(L, request, event)
   if event.rare.l then return false end
   if is_same(request, event) then return true end
@@ -371,7 +371,7 @@ local function is_answer(L, request, event)
   return is_same({ t = EVENT.SETTLE, r = request.r, m = hold.m, j = request.j }, event)
 end
 
--- Executes a request, which has no key or a new one. Answers its event.
+-- Executes a request, which has a new key or none. Returns its event.
 local function perform(L, request)
   local event = draft_of(request, L.now)
   local target, code = locate(L, event)
@@ -392,7 +392,7 @@ local function flat_event(event)
   return out
 end
 
--- The events with these ids, as XRANGE answers them.
+-- The events with these ids, in the format of XRANGE.
 local function entries_of(L, ids)
   local entries = {}
   for i, id in ipairs(ids) do
@@ -401,7 +401,7 @@ local function entries_of(L, ids)
   return entries
 end
 
--- Opens those accounts of a JSON list [[name, overdraft], ...] that are not open.
+-- Opens the accounts of a JSON list [[name, overdraft], ...] unless they are open.
 local function open_accounts(L, json)
   if json == '' then return end
   for _, each in ipairs(cjson.decode(json)) do open_account(L, each[1], each[2], '') end

@@ -1,5 +1,5 @@
 -- States and outputs of the nodes of an operation, hashes by node id: see `keys_of_nodes`. Changes are a flat
--- list of ids, states (JSON; empty: the node has none any more) and outputs (JSON; empty: as before, `-`: none).
+-- list of ids, states (JSON; empty: removed) and outputs (JSON; empty: as before, `-`: none).
 
 local function write_nodes(prefix, id, changes, ttl_ms)
   local nodes, outputs = unpack(keys_of_nodes(prefix, id))

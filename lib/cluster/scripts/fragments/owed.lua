@@ -1,12 +1,12 @@
 -- needs holds, usage
 --
--- What jobs that have ended are still to pay: one that began a shared answer which goes on without it is settled
--- when the answer ends. Until then `owed`, a hash by the id of the job, says in JSON what it pays if its process is
--- gone before that, by what it had used itself: {process, hold (an event), settlement (as of settle_hold), principal,
--- model, counts (as of count_usage)}; hold, settlement and counts may be missing.
+-- Debts of ended jobs: a job that began a shared answer may end before the answer, and is settled
+-- when the answer ends. Until then the hash `owed` (by job id) has in JSON the payment in case its process dies
+-- before that, by the job's own usage: {process, hold (an event), settlement (as in settle_hold), principal,
+-- model, counts (as in count_usage)}; hold, settlement and counts may be missing.
 
--- Settles once for each id. `what` is {hold, settlement, principal, model, counts}, as above. It is known for
--- `ttl_ms` that it was settled. Answers what was paid of the hold and beyond it; nil: it was settled before.
+-- Settles once for each id. `what` is {hold, settlement, principal, model, counts}, as above. The settlement is
+-- remembered for `ttl_ms`. Returns the amounts paid from the hold and beyond it; nil: it was settled before.
 local function settle_once(prefix, what, context, ttl_ms)
   redis.call('HDEL', prefix .. 'owed', context.id)
   if not redis.call('SET', prefix .. 'settled:' .. context.id, '1', 'NX', 'PX', ttl_ms) then return nil end

@@ -2,19 +2,19 @@
 -- loads turn: turn_check, turn_take, turn_settle, turn_release
 -- loads holds: hold_check, hold_take, hold_settle, hold_release
 --
--- What a job takes when it is admitted, beside its log: its parts. Each has functions of
+-- The parts of a job: the resources that it takes when it is admitted. Each part has functions of
 -- (prefix, ..., context), where `context` is {now (microseconds), id (of the job), principal, has_clock,
--- in `settle` final (its final state as JSON), process (its own) and owed (what fragments/owed.lua says of it; set
--- by the parts that are settled later)}:
+-- in `settle` final (its final state as JSON), process (its own) and owed (see fragments/owed.lua; set
+-- by parts that are settled later)}:
 --
---   check(prefix, asked, context)   nil, or what the refusal says
---   take(prefix, asked, context)    takes it all, after every check; gives what is held, and the result
---   settle(prefix, held, settlement, context)   at the ending of the job; either may be nil
---   release(prefix, held, context)  as if it had never been taken
---   retake(prefix, asked, context)  as `take`, without a check, after Redis has lost its data; optional
---   load()  gives the first four, for a part that few jobs have
+--   check(prefix, asked, context)   nil, or the content of the refusal
+--   take(prefix, asked, context)    takes everything, after all checks; returns the held resource and the result
+--   settle(prefix, held, settlement, context)   at the ending of the job; both arguments may be nil
+--   release(prefix, held, context)  undoes `take`
+--   retake(prefix, asked, context)  like `take`, without a check, after Redis has lost its data; optional
+--   load()  returns the first four, for a rarely used part
 --
--- The order is that of the checks: the first refusal counts. All amounts are texts of whole numbers.
+-- Checks run in this order, and the first refusal counts. All amounts are whole numbers as strings.
 local PARTS = {
   { name = 'turn', load = load_turn },
   {
@@ -30,7 +30,7 @@ local PARTS = {
   },
 }
 
--- The function of a part with this name, if it has one.
+-- The function of a part by name, if any.
 local function function_of(part, name)
   if part.load then
     part.check, part.take, part.settle, part.release = part.load()
@@ -49,7 +49,7 @@ local function parts_of(json)
   return cjson.decode(json)
 end
 
--- The name of the first part that is refused, and the refusal as JSON.
+-- The name of the first part that refuses, and the refusal as JSON.
 local function check_parts(prefix, asked, context)
   for _, part in ipairs(PARTS) do
     if asked[part.name] then
@@ -59,18 +59,18 @@ local function check_parts(prefix, asked, context)
   end
 end
 
--- Takes all parts. Gives what is held and the results as JSON; nil where nothing was asked for.
--- `how` is the name of the function, `take` or `retake`.
-local function take_parts(prefix, asked, context, how)
+-- Takes all parts. Returns the held resources and the results as JSON; nil if the job asks for no parts.
+-- `method` is the name of the function, `take` or `retake`.
+local function take_parts(prefix, asked, context, method)
   local held, results = {}, {}
   for _, part in ipairs(PARTS) do
-    local take = asked[part.name] and function_of(part, how)
+    local take = asked[part.name] and function_of(part, method)
     if take then held[part.name], results[part.name] = take(prefix, asked[part.name], context) end
   end
   return next(held) and cjson.encode(held), next(results) and cjson.encode(results)
 end
 
--- Applies a settlement. A part that fails does not keep a job from its ending.
+-- Applies a settlement. A failing part does not prevent the ending of the job.
 local function settle_parts(prefix, job, held, settlement, context)
   for _, part in ipairs(PARTS) do
     local name = part.name
@@ -83,7 +83,7 @@ local function settle_parts(prefix, job, held, settlement, context)
     end
   end
   local owed = context.owed
-  -- The call that settles it may have been faster, on another connection.
+  -- The call that settles it may have arrived earlier, on another connection.
   if not owed or redis.call('EXISTS', prefix .. 'settled:' .. context.id) == 1 then return end
   owed.process, owed.principal = context.process, context.principal
   redis.call('HSET', prefix .. 'owed', context.id, cjson.encode(owed))

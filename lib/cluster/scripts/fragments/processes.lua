@@ -1,37 +1,46 @@
 -- needs quota
 -- loads estate_owed: settle_owed
--- loads holds: hold_release
+-- loads holds: hold_expire
 --
--- What processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- Data that processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- `lost:<lease>` is what a lease held that ended with its process: if the process was counted dead while it lives, it
+-- settles the lease at its usage.
 
--- Ends the leases of a process that is gone: their places are free, what they reserved is charged.
+local LOST_LEASE_MS = '3600000'
+
+-- Ends the leases of a dead process: frees their places, charges their reservations.
 local function end_leases(prefix, process)
   local leases = prefix .. 'leases:' .. process
   local context = { now = now_us(''), has_clock = false }
   for _, id in ipairs(redis.call('SMEMBERS', leases)) do
-    local held = redis.call('HGET', prefix .. 'lease:' .. id, 'held')
+    local lease = prefix .. 'lease:' .. id
+    local held = redis.call('HGET', lease, 'held')
     context.id = id
-    if held then quota_settle(prefix, cjson.decode(held), nil, context) end
-    redis.call('DEL', prefix .. 'lease:' .. id)
+    if held then
+      quota_settle(prefix, cjson.decode(held), nil, context)
+      redis.call('SET', prefix .. 'lost:' .. id, held, 'PX', LOST_LEASE_MS)
+      redis.call('DEL', lease)
+    end
   end
   redis.call('DEL', leases)
 end
 
--- Releases the credit that calls of a process that is gone have held.
-local function release_calls(prefix, process)
+-- Expires the credit held by calls of a dead process. A process that was counted dead while it lives charges their
+-- usage all the same.
+local function expire_calls(prefix, process)
   local calls = prefix .. 'callholds:' .. process
   local holds = redis.call('HGETALL', calls)
   if #holds == 0 then return end
-  local hold_release = load_holds()
+  local hold_expire = load_holds()
   local context = { now = now_us('') }
   for i = 1, #holds, 2 do
     context.id = holds[i]
-    hold_release(prefix, holds[i + 1], context)
+    hold_expire(prefix, holds[i + 1], context)
   end
   redis.call('DEL', calls)
 end
 
--- Gives what a process holds beside its jobs its new name.
+-- Moves the leases and holds of a process, beside those of its jobs, to its new name.
 local function move_leases(prefix, from, to)
   local leases = redis.call('SMEMBERS', prefix .. 'leases:' .. from)
   for _, id in ipairs(leases) do
@@ -42,10 +51,12 @@ local function move_leases(prefix, from, to)
   end
   redis.call('DEL', prefix .. 'leases:' .. from)
   local calls = prefix .. 'callholds:' .. from
-  if redis.call('EXISTS', calls) == 1 then redis.call('RENAME', calls, prefix .. 'callholds:' .. to) end
+  local holds = redis.call('HGETALL', calls)
+  for i = 1, #holds, 2 do redis.call('HSET', prefix .. 'callholds:' .. to, holds[i], holds[i + 1]) end
+  redis.call('DEL', calls)
 end
 
--- Gives what the jobs of a process owe to its new name.
+-- Moves the debts of a process's jobs to its new name.
 local function move_owed(prefix, from, to)
   local all = redis.call('HGETALL', prefix .. 'owed')
   for i = 1, #all, 2 do
@@ -57,10 +68,10 @@ local function move_owed(prefix, from, to)
   end
 end
 
--- Removes what a process that is gone has left beside its jobs.
+-- Removes the data of a dead process other than its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
-  release_calls(prefix, process)
+  expire_calls(prefix, process)
   if redis.call('EXISTS', prefix .. 'owed') == 1 then load_estate_owed()(prefix, process) end
   local reading = prefix .. 'reading:' .. process
   for _, id in ipairs(redis.call('SMEMBERS', reading)) do

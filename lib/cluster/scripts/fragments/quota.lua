@@ -1,28 +1,28 @@
 -- Limits: buckets, which refill over a window, and places, which are held for a time.
 --
 -- An ask is {key, cost, limit} for places, and {key, cost, limit, window_us, since_us, earlier} for a
--- bucket; all but the key are whole numbers as texts. `since_us`, which may be missing, says when the
--- limit came into force; `earlier`, too, lists earlier limits, {limit, window_us, since_us} each, oldest
--- first. A bucket is a hash `q:...`, a set of places `c:...`; its members are the ids of those
--- who hold a place. A decision is {allowed (`1`, `0`), remaining, retry_us, reset_us}, as texts.
+-- bucket; all but the key are whole numbers as strings. `since_us` (optional) is the time at which the
+-- limit came into force; `earlier` (optional) lists earlier limits, {limit, window_us, since_us} each, oldest
+-- first. A bucket is a hash `q:...`, a set of places `c:...`; its members are the ids of
+-- the holders. A decision is {allowed (`1`, `0`), remaining, retry_us, reset_us}, as strings.
 --
 -- Numbers of tokens and of microseconds are whole and below 2^53, and their products are never formed:
 -- the arithmetic is exact.
 
 local QUOTA_MAX = 9007199254740991
--- The wait that never ends.
+-- A wait that never ends.
 local QUOTA_NEVER = '-1'
--- Members of a set that are looked up at a refusal, because their holder may be gone.
+-- Maximum members of a set that a refusal checks for dead holders.
 local QUOTA_LOOKED_UP_MAX = 64
 
--- The whole part of a * b / c, and the rest; c is below 2^52.
+-- Quotient and remainder of a * b / c; c is below 2^52.
 local function quota_scale(a, b, c)
   local product = a * b
   if product <= QUOTA_MAX then
     local rest = math.fmod(product, c)
     return (product - rest) / c, rest
   end
-  -- By the binary digits of a, from the largest.
+  -- Uses the binary digits of a, from the highest.
   local digit = 1
   while digit * 2 <= a do digit = digit * 2 end
   local part = math.fmod(b, c)
@@ -41,12 +41,12 @@ local function quota_scale(a, b, c)
   return whole, rest
 end
 
--- A bucket gains `limit` tokens in a window; one without a limit pays off its debts at one.
+-- A bucket gains `limit` tokens in a window; without a limit it pays off its debts at one.
 local function quota_gain_of(bucket) return math.max(bucket.limit, 1) end
 
 local function quota_refill(bucket, now)
   local elapsed = now - bucket.at
-  -- A small step back is one of two clocks; time stands still until they agree.
+  -- A small step back comes from two different clocks; time stops until they agree.
   if elapsed > 0 or elapsed <= -10000 then bucket.at = now end
   if elapsed <= 0 or bucket.tokens >= bucket.limit then return end
   local gained, part = quota_scale(elapsed, quota_gain_of(bucket), bucket.window)
@@ -71,7 +71,7 @@ local function quota_wait(bucket, tokens, now)
   return math.max(wait + more + bucket.at - now, 0)
 end
 
--- Usage is kept. A smaller bucket becomes empty rather than indebted, but an existing debt stays.
+-- The usage is kept. A smaller limit empties the bucket but creates no debt; an existing debt stays.
 local function quota_change(bucket, limit, window)
   local tokens = bucket.tokens - bucket.limit + limit
   if tokens < 0 and tokens < bucket.tokens then
@@ -83,7 +83,7 @@ local function quota_change(bucket, limit, window)
   bucket.limit, bucket.window = limit, window
 end
 
--- Brings a bucket under the limit of an ask, by all limits that came after its own.
+-- Converts a bucket to the limit of an ask, through all limits set since its own.
 local function quota_apply_limit(bucket, ask, now)
   local steps = { unpack(ask[6] or {}) }
   steps[#steps + 1] = { ask[3], ask[4], ask[5] }
@@ -99,8 +99,8 @@ local function quota_apply_limit(bucket, ask, now)
   end
 end
 
--- The bucket of an ask at `now`, under the limit of the ask, or under its own with `keeps_limit`. A
--- bucket that does not exist is full.
+-- The bucket of an ask at `now`, under the limit of the ask, or under its own limit with `keeps_limit`. A
+-- bucket A missing bucket is full.
 local function quota_bucket(prefix, ask, now, keeps_limit)
   local limit, window = tonumber(ask[3]), tonumber(ask[4])
   local known = redis.call('HMGET', prefix .. ask[1], 'tokens', 'part', 'at', 'limit', 'window')
@@ -116,7 +116,7 @@ local function quota_bucket(prefix, ask, now, keeps_limit)
   return bucket
 end
 
--- Keeps a bucket until it is full. With the clock of a test only usage removes it.
+-- Keeps a bucket until it is full. With the clock of a test it does not expire; only usage removes it.
 local function quota_keep(prefix, key, bucket, now, has_clock)
   local wait = quota_wait(bucket, bucket.limit, now)
   if wait == 0 and bucket.tokens >= bucket.limit then
@@ -146,7 +146,7 @@ local function quota_judge_bucket(bucket, cost, now)
   }
 end
 
--- Removes places whose holder is gone: a job that expired when no process was left to end it.
+-- Removes places whose holder no longer exists: a job that expired when no process was left to end it.
 local function quota_drop_stale(prefix, places)
   for _, id in ipairs(redis.call('SRANDMEMBER', places, QUOTA_LOOKED_UP_MAX)) do
     local holder = string.find(id, '^lease_') and 'lease:' or 'job:'
@@ -171,7 +171,7 @@ local function quota_judge(prefix, ask, cost, now)
   return quota_judge_bucket(quota_bucket(prefix, ask, now), cost, now)
 end
 
--- Takes a cost, available or not; a negative one gives back.
+-- Takes a cost, even if it is not available; a negative cost gives back.
 local function quota_consume(prefix, ask, cost, context, keeps_limit)
   local bucket = quota_bucket(prefix, ask, context.now, keeps_limit)
   bucket.tokens = math.max(bucket.tokens - cost, -QUOTA_MAX)
@@ -180,7 +180,7 @@ local function quota_consume(prefix, ask, cost, context, keeps_limit)
   return bucket
 end
 
--- The decisions on all asks if one of them is refused.
+-- The decisions on all asks if at least one is refused; otherwise nil.
 local function quota_check(prefix, asks, context)
   local decisions, is_refused = {}, false
   for i, ask in ipairs(asks) do
@@ -190,8 +190,8 @@ local function quota_check(prefix, asks, context)
   if is_refused then return decisions end
 end
 
--- Takes all asks, after `quota_check`. Gives what is held, {key, cost, limit, window_us} each, and the
--- decisions of what is left. Places are held in the name of `context.id`.
+-- Takes all asks, after `quota_check`. Returns the held resources, {key, cost, limit, window_us} each, and the
+-- decisions with the remaining amounts. Places are held in the name of `context.id`.
 local function quota_take(prefix, asks, context)
   local held, decisions = {}, {}
   for i, ask in ipairs(asks) do
@@ -208,8 +208,8 @@ local function quota_take(prefix, asks, context)
   return held, decisions
 end
 
--- Ends what is held: places become free, and `used`, a text for each of `held`, is charged in place of
--- its cost. An empty text, or no `used`, charges the cost.
+-- Ends reservations: frees the places, and charges `used`, a string for each of `held`, in place of
+-- the cost. An empty string, or no `used`, charges the cost.
 local function quota_settle(prefix, held, used, context)
   for i, each in ipairs(held or {}) do
     if not each[4] then
@@ -221,7 +221,7 @@ local function quota_settle(prefix, held, used, context)
   end
 end
 
--- Gives back all of what is held.
+-- Returns the reservations in full.
 local function quota_release(prefix, held, context)
   for _, each in ipairs(held) do
     if not each[4] then

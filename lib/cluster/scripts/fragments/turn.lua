@@ -1,9 +1,9 @@
 -- needs conversations
 --
 -- The turn of a conversation as a part of its job. It asks for {conversation, count (of the
--- messages that the job was asked with), asked (messages as JSON), bytes (of them), of_principal, total
--- (bytes that all may have)}, numbers as texts; or {refused = '1'}, when the process knows that it is
--- refused. A refusal is {word, ...}: `GONE`; `BUSY`, job; `CHANGED`, the job was asked with too few
+-- messages sent with the job), asked (messages as JSON), bytes (of them), of_principal, total
+-- (bytes that all may have)}, numbers as strings; or {refused = '1'}, if the process already
+-- refuses it. A refusal is {word, ...}: `GONE`; `BUSY`, job; `CHANGED`, the job was sent with too few
 -- messages; `FULL`, limit; `REFUSED`.
 
 local function turn_check(prefix, asked, context)
@@ -27,7 +27,7 @@ local function turn_take(prefix, asked, context)
   return { conversation = id }, '1'
 end
 
--- `settlement` has the answer as JSON; without one nothing is added.
+-- `settlement` has the answer as JSON; without it nothing is added.
 local function turn_settle(prefix, held, settlement, context)
   local conv = held and conv_load(prefix, held.conversation, context.principal, context)
   if not conv or conv.job ~= context.id then return end

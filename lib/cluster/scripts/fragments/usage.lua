@@ -4,13 +4,13 @@
 -- usagehours    sorted set: the hours
 -- usagerows     number of rows, one per hour, principal and model
 --
--- Letters: r requests, p prompt tokens, c completion tokens, R, P and C the same of shared answers,
+-- Letters: r requests, p prompt tokens, c completion tokens, R, P and C the same for shared answers,
 -- k cost in micro-credits.
 
 local HOUR_US = 3600000000
 local USAGE_ROWS_MAX = 200000
 
--- Drops whole hours, so that the others are complete.
+-- Drops whole hours, so that the remaining ones are complete.
 local function drop_oldest_usage(prefix)
   local hour = redis.call('ZRANGE', prefix .. 'usagehours', 0, 0)[1]
   local rows = 0
@@ -22,7 +22,7 @@ local function drop_oldest_usage(prefix)
   redis.call('DECRBY', prefix .. 'usagerows', rows)
 end
 
--- Adds counts, texts by letter, among them one request.
+-- Adds counts (strings by letter), including one request.
 local function count_usage(prefix, principal, model, counts, now)
   local hour = text_of(math.floor(now / HOUR_US))
   local key, row = prefix .. 'usage:' .. hour, cjson.encode({ principal, model })
@@ -34,12 +34,12 @@ local function count_usage(prefix, principal, model, counts, now)
   if redis.call('INCR', prefix .. 'usagerows') > USAGE_ROWS_MAX then drop_oldest_usage(prefix) end
 end
 
--- `asked`: {model, shares (`1`: the answer of another job)}.
+-- `asked`: {model, shares (`1`: it shares the answer of another job)}.
 local function usage_take(_, asked)
   return asked
 end
 
--- The counts of a job from its final state: nothing if it never reached the model, failed before its first
+-- The counts of a job from its final state: none if it never reached the model, failed before its first
 -- token, or shared an answer and received no token of it.
 local function counts_of(prefix, held, context)
   local final = cjson.decode(context.final).state
@@ -55,8 +55,8 @@ local function counts_of(prefix, held, context)
   return { r = '1', p = text_of(prompt), c = text_of(completion) }
 end
 
--- `settlement`: its counts, with `later` those that it owes until another call settles it. Without one they are
--- those of its final state, and it costs nothing.
+-- `settlement`: its counts; with `later`, a debt until another call settles it. Without a settlement the counts are
+-- those of its final state, and the cost is 0.
 local function usage_settle(prefix, held, settlement, context)
   if not held then return end
   if settlement and settlement.later then

@@ -1,14 +1,15 @@
 -- needs parts, keys
 --
--- Admits a job, with all its parts or not at all, or finds the job of its idempotency key. Again with
--- the same id: the same answer, without the results.
+-- Admits a job with all its parts or not at all, or finds the job of its idempotency key. Repeating it with
+-- the same id returns the same answer, without the results.
 --
 -- KEYS  job:<id>, and idem:<sha256> if there is an idempotency key
 -- ARGV  prefix, clock, deadline, process, id, principal, ttl_ms, choices, fingerprint, key_ttl_ms,
---       parts (JSON: what each part of fragments/parts.lua is asked for; empty for none),
---       then fields of the job and their values; `kind` first, if it is an operation
--- Answers {'OK', created_us, results of the parts (JSON, empty for none)}; {'REFUSED', part, JSON}; {'KNOWN', id, answer}; {'PENDING', id}, whose outcome is not known
--- yet; {'REUSED'}, the key has another fingerprint; {'LATE'}, or it was taken back; {'BURIED'}, the process is no member.
+--       parts (JSON: the request to each part of fragments/parts.lua; empty: none),
+--       then fields of the job and their values; for an operation `kind` first
+-- Returns {'OK', created_us, results of the parts (JSON; empty: none)}; {'REFUSED', part, JSON}; {'KNOWN', id,
+-- answer}; {'PENDING', id}, the outcome is not known yet; {'REUSED'}, the key has another fingerprint; {'LATE'},
+-- also if it was withdrawn; {'BURIED'}, the process is not a member.
 local prefix, process, id, principal = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local ttl_ms, choices, fingerprint, key_ttl_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local parts, kind = ARGV[11], ARGV[12] == 'kind' and ARGV[13]
@@ -49,5 +50,6 @@ if held then redis.call('HSET', job, 'held', held) end
 begin_attempt(prefix, id, choices, 1)
 expire_job(prefix, id, choices, ttl_ms)
 index_job(prefix, list_of(prefix, kind, principal), created, id, ttl_ms)
+if kind then index_recent(prefix, kind, created, id, ttl_ms) end
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return { 'OK', created, results or '' }

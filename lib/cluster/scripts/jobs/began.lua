@@ -2,7 +2,7 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, started_ms, attempt, upstream (empty for none)
--- Answers 'OK'; 'GONE'; 'ENDED'; 'FENCED', another process has it.
+-- Returns 'OK'; 'GONE'; 'ENDED'; 'FENCED', another process owns it.
 local process, started_ms, attempt, upstream = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local job = KEYS[1]
 
@@ -10,7 +10,7 @@ local known = redis.call('HMGET', job, 'owner', 'status', 'attempt')
 if not known[1] then return 'GONE' end
 if known[1] ~= process then return 'FENCED' end
 if ENDED[known[2]] then
-  -- The ending came first, by another connection.
+  -- The ending arrived first, on another connection.
   if attempt == known[3] and upstream ~= '' then redis.call('HSET', job, 'upstream', upstream) end
   return 'ENDED'
 end

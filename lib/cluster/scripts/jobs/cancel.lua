@@ -1,9 +1,9 @@
--- Asks for the cancellation of a job.
+-- Requests the cancellation of a job.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, clock, deadline, process, id, principal, reason
--- Answers {'GONE'}, also for a job of another principal; {'ENDED'}; {'OWN'}, the process has it
--- itself; {'FREE'}, no process has it; {'TOLD', owner}; {'LATE'}.
+-- Returns {'GONE'}, also for a job of another principal; {'ENDED'}; {'OWN'}, the process owns it
+-- itself; {'FREE'}, no process owns it; {'TOLD', owner}; {'LATE'}.
 local prefix, process, id, principal, reason = ARGV[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local job = KEYS[1]
 

@@ -2,7 +2,7 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, id, principal
--- Answers 'OK'; 'GONE', also for a job of another principal; 'OPEN', it has not ended.
+-- Returns 'OK'; 'GONE', also for a job of another principal; 'OPEN', it has not ended.
 local prefix, id, principal = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 
@@ -12,7 +12,7 @@ if not status or of ~= principal then return 'GONE' end
 if not ENDED[status] then return 'OPEN' end
 if key and redis.call('HGET', prefix .. key, 'job') == id then redis.call('DEL', prefix .. key) end
 delete_job(prefix, id, principal, choices)
--- The owner keeps it in memory for its retention; others may have its replica.
+-- The owner has it in memory for its retention; others may have a replica.
 if redis.call('HEXISTS', prefix .. 'procs', owner) == 1 then tell(prefix, owner, 'erased ' .. id) end
 redis.call('PUBLISH', prefix .. 'all', 'erased ' .. id)
 return 'OK'

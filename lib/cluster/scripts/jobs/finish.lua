@@ -1,14 +1,14 @@
 -- needs parts
 --
--- Ends a job, or the log of one of its choices, by its owner. Called natively.
+-- Ends a job, or the log of one of its choices. Called by its owner, natively.
 --
 -- KEYS  job:<id> of the job, log:<id> of the log that ends
 -- ARGV  prefix, process, attempt, last id (of the last entry that the process has written), ending
 --       id, x (the event: JSON {type, data}), f (the final state, JSON), status, ended_ms,
---       retention_ms, role (`job` or `choice`), settlement (JSON: what each part of
---       fragments/parts.lua is settled with, and `snapshot` of an operation; empty for none), clock
+--       retention_ms, role (`job` or `choice`), settlement (JSON: the settlement of each part of
+--       fragments/parts.lua, and `snapshot` of an operation; empty: none), clock
 --       (missing for the server's)
--- Answers 'OK'; 'DONE', this very ending is there; 'FENCED', another process has the job, or has
+-- Returns 'OK'; 'DONE', this ending was written before; 'FENCED', another process owns the job, or has
 -- written to its log; 'GONE', no such job or log.
 local prefix, process, attempt, last_id, ending_id = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local x, f, status, ended_ms, retention_ms, role, settlement, clock = unpack(ARGV, 6, 13)
@@ -25,7 +25,7 @@ if tail[1] == ending_id then
   end
   return 'FENCED'
 end
--- A process that was counted dead has a new name, and keeps the jobs that nobody took.
+-- A process that was counted dead has a new name, and keeps the jobs that no other process took.
 local same = owner == process or redis.call('HGET', prefix .. 'proc:' .. owner, 'was') == process
 if not same or tail[1] ~= last_id then return 'FENCED' end
 if role == 'job' and ENDED[known[2]] then return 'FENCED' end
@@ -36,15 +36,18 @@ redis.call('PEXPIRE', log, retention_ms)
 if role == 'job' then
   redis.call('HSET', job, 'status', status, 'ended_ms', ended_ms, 'attempt', attempt, 'final', f)
   redis.call('HDEL', job, 'cancel', 'held')
-  -- An operation may be tried again.
-  if not kind then redis.call('HDEL', job, 'request') end
-  if kind then expire_nodes(prefix, log_id, retention_ms) end
+  if kind then
+    expire_nodes(prefix, log_id, retention_ms)
+    keep_index(recent_of(prefix, kind), retention_ms)
+  else
+    -- An operation may be retried.
+    redis.call('HDEL', job, 'request')
+  end
   redis.call('PEXPIRE', job, retention_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. log_id, retention_ms)
   redis.call('SREM', prefix .. 'open:' .. owner, log_id)
   index_job(prefix, ended_list_of(prefix, kind, known[3]), ended_ms, log_id, retention_ms)
-  local all = list_of(prefix, kind, known[3])
-  if redis.call('PTTL', all) < tonumber(retention_ms) then redis.call('PEXPIRE', all, retention_ms) end
+  keep_index(list_of(prefix, kind, known[3]), retention_ms)
 end
 if role == 'job' and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])

@@ -1,8 +1,8 @@
 -- needs keys
 --
--- Looks an idempotency key up.
+-- Looks up an idempotency key.
 --
 -- KEYS  idem:<sha256>
 -- ARGV  prefix, fingerprint
--- Answers as `key_answer`; {'NEW'}.
+-- Returns see `key_answer`; {'NEW'}.
 return key_answer(ARGV[1], KEYS[1], ARGV[2]) or { 'NEW' }

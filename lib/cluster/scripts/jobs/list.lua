@@ -1,10 +1,9 @@
--- Jobs of a principal, newest first. Those that no longer exist are removed from the list.
+-- Lists jobs of a principal, newest first. Removes missing jobs from the list.
 --
 -- KEYS  jobs:<principal>
--- ARGV  prefix, after (an id, empty for none), limit, status (empty for all), steps_max
--- Answers {'OK', cursor, jobs}, each job its id and the flat fields without the request and
--- what it holds; `cursor`
--- is the id to go on after, empty at the end of the list. {'UNKNOWN'}: `after` is not in the list.
+-- ARGV  prefix, after (an id; empty: none), limit, status (empty for all), steps_max
+-- Returns {'OK', cursor, jobs}, for each job its id and the flat fields without the request and the held resources;
+-- `cursor` is the id to continue after, empty at the end of the list. {'UNKNOWN'}: `after` is not in the list.
 local prefix, after, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, steps_max = ARGV[4], tonumber(ARGV[5])
 local index = KEYS[1]
@@ -43,7 +42,7 @@ while cursor == '' do
   end
   rank = rank + #ids
 end
--- A cursor is looked up again: it stays in the list.
+-- The next call looks the cursor up: it stays in the list.
 for _, id in ipairs(stale) do
   if id ~= cursor then redis.call('ZREM', index, id) end
 end

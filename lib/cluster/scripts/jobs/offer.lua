@@ -1,8 +1,8 @@
--- Gives a job away: any process may take it. With `again` the next attempt begins.
+-- Offers a job: any process may take it. With `again` the next attempt begins.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, again (`1`, `0`)
--- Answers 'OK', also for a job that is offered already; 'ENDED'; 'GONE'; 'FENCED', another has it.
+-- Returns 'OK', also for a job that was offered before; 'ENDED'; 'GONE'; 'FENCED', another process owns it.
 local prefix, process, id, again = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local job = KEYS[1]
 

@@ -2,7 +2,7 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, key_ttl_ms, answer (JSON; empty without a key)
--- Answers 'OK'; 'GONE', no such job. The owner is not compared: a job that is taken over was admitted.
+-- Returns 'OK'; 'GONE', no such job. The owner is not compared: a job that was taken over had been admitted.
 local prefix, key_ttl_ms, answer = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 

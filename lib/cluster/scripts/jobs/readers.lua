@@ -1,8 +1,8 @@
--- Records that a process has readers of a job of another process, or has none any more.
+-- Records whether a process has readers of a job of another process.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, present (`1`, `0`)
--- Answers 'OK'; 'GONE', no such job; 'ENDED', its readers do not count any more; 'BURIED', the process
+-- Returns 'OK'; 'GONE', no such job; 'ENDED', its readers no longer matter; 'BURIED', the process
 -- is no member.
 local prefix, process, id, present = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local job, readers, reading = KEYS[1], prefix .. 'readers:' .. id, prefix .. 'reading:' .. process

@@ -1,14 +1,14 @@
--- Keeps the number of ended jobs within a bound: beyond it, the oldest of the principal that has most
--- goes. To be run after jobs have ended; counts of principals that are not named may be too high.
+-- Keeps the number of ended jobs within a bound: beyond it, removes the oldest job of the principal with the most
+-- jobs. Run it after jobs have ended; the counts of other principals may be too high.
 --
 -- KEYS  retained (principal -> number of its ended jobs), retained:total; for operations `retained_workflows`
 --       and so on
 -- ARGV  prefix, kind (empty for jobs), jobs_max, removed_max, then principals whose jobs have ended
--- Answers the number of jobs that were removed.
+-- Returns the number of jobs that were removed.
 local prefix, kind, jobs_max, removed_max = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local counts, total = KEYS[1], KEYS[2]
 
--- Without the jobs whose retention is over; those come first.
+-- Removes jobs whose retention is over; they come first.
 local function recount(principal)
   local ended = ended_list_of(prefix, kind, principal)
   while true do
@@ -36,7 +36,7 @@ while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max
     redis.call('DEL', total)
     break
   end
-  -- With a count that was too high, another one may have most.
+  -- After the correction of a count, another principal may have the most jobs.
   if recount(principal) then
     local id = redis.call('ZRANGE', ended_list_of(prefix, kind, principal), 0, 0)[1]
     delete_job(prefix, id, principal, redis.call('HGET', prefix .. 'job:' .. id, 'choices'))

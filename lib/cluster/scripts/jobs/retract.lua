@@ -1,12 +1,12 @@
 -- needs parts
 --
--- Takes an admitted job back, with all its parts, as if it had never been.
+-- Withdraws an admitted job with all its parts, without a trace.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, clock (missing or empty for the server's), name that the process had when it
---       admitted the job (missing: the same), deadline of an admission that may still come (missing or
+--       admitted the job (missing: the same), deadline of an admission that may still arrive (missing or
 --       empty: none can)
--- Answers 'OK'; 'GONE', no such job, nor will one be admitted; 'FENCED', another process has taken it.
+-- Returns 'OK'; 'GONE', no such job, and none can be admitted later; 'FENCED', another process has taken it.
 local prefix, process, id = ARGV[1], ARGV[2], ARGV[3]
 local job = KEYS[1]
 

@@ -1,12 +1,12 @@
 -- needs parts
 --
--- Writes a running job anew, after Redis has lost its data. Its owner writes its log. What
--- its parts held is taken again, without a check.
+-- Writes a running job again after Redis has lost its data. Its owner writes its log. The
+-- resources of its parts are taken again, without a check.
 --
 -- KEYS  job:<id>
--- ARGV  prefix, process, id, principal, ttl_ms, created_us, parts (as of admit), then
---       fields of the job and their values; `kind` first, if it is an operation
--- Answers 'OK'; 'FENCED', another process has it; 'ENDED'; 'BURIED', the process is no member.
+-- ARGV  prefix, process, id, principal, ttl_ms, created_us, parts (as in admit), then
+--       fields of the job and their values; for an operation `kind` first
+-- Returns 'OK'; 'FENCED', another process owns it; 'ENDED'; 'BURIED', the process is not a member.
 local prefix, process, id, principal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl_ms, created_us, parts = ARGV[5], ARGV[6], ARGV[7]
 local job = KEYS[1]
@@ -26,5 +26,6 @@ end
 redis.call('PEXPIRE', job, ttl_ms)
 local kind = ARGV[8] == 'kind' and ARGV[9]
 index_job(prefix, list_of(prefix, kind, principal), created_us, id, ttl_ms)
+if kind then index_recent(prefix, kind, created_us, id, ttl_ms) end
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return 'OK'

@@ -1,16 +1,16 @@
--- Gives a job of a dead process, an offered one, or one whose owner does not answer a cancel, to
--- another process, and decides what becomes of it. Again by the same process: the same answer.
+-- Moves a job of a dead process, an offered job, or a job whose owner does not answer a cancellation, to
+-- another process, and decides its outcome. A repeated call by the same process returns the same answer.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, clock, deadline, heir, id, from (a process, `-` for an offered job), why (`lost`,
 --       `offered`, `cancel`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
--- Answers {outcome, fields of the job and their values}:
---   'RUN'     to be run, in the attempt that the fields name; no token of it is in the log
+-- Returns {outcome, fields of the job and their values}:
+--   'RUN'     to be run, in the attempt that the fields name, which has no token in the log yet
 --   'FAIL'    to be ended as `producer_lost`, as every lost operation is
 --   'CANCEL'  to be ended as cancelled
--- or, without any effect on the job: {'ROOM'}, to be run and `room` is 0; {'ENDED'}; {'GONE'};
--- {'FENCED'}, `from` has it no longer; {'ALIVE'}, `from` is not buried, or no cancel was asked for;
--- {'BURIED'}, the heir is no member; {'LATE'}.
+-- or, without any effect on the job: {'ROOM'}, the job is to be run, and `room` is 0; {'ENDED'}; {'GONE'};
+-- {'FENCED'}, `from` no longer owns it; {'ALIVE'}, `from` is not buried, or no cancellation was requested;
+-- {'BURIED'}, the heir is not a member; {'LATE'}.
 local prefix, heir, id, from, why, on_lost = ARGV[1], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local has_room, losses_max = ARGV[9] == '1', tonumber(ARGV[10])
 local job, open = KEYS[1], prefix .. 'open:'
@@ -53,7 +53,7 @@ local reached, has_token = progress_of(prefix, id, choices)
 attempt = math.max(tonumber(attempt), reached)
 if why == 'lost' then lost = tonumber(lost) + 1 end
 
--- A job that shared the answer of another one is run by a call of its own, and counts as such.
+-- A job that shared the answer of another one runs with its own call, and is counted as such.
 local function own_call()
   local held = redis.call('HGET', job, 'held')
   local parts = held and cjson.decode(held)

@@ -1,9 +1,9 @@
--- Changes keys of callers, if nobody has changed one since they were read, and tells all processes.
+-- Changes keys of callers if none has changed since they were read, and notifies all processes.
 --
 -- KEYS  keys (hash: id -> JSON of the entry, ' version' -> number of changes)
--- ARGV  prefix, expected version, version that the new one is above, then id and JSON of each changed
---       entry; empty JSON: no entry
--- Answers {'OK', version}; {'OTHER'}, somebody has changed one.
+-- ARGV  prefix, expected version, lower bound of the new version (exclusive), then id and JSON of each changed
+--       entry; empty JSON: removes the entry
+-- Returns {'OK', version}; {'OTHER'}, a key has changed.
 local prefix, expected, above = ARGV[1], ARGV[2], ARGV[3]
 local keys = KEYS[1]
 

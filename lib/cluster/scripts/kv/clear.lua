@@ -2,8 +2,8 @@
 -- Deletes keys of a space, a bounded number at a time.
 --
 -- KEYS  kv:<store>
--- ARGV  prefix, clock, deadline, run of the server, space, how many at most
--- Answers {'OK', how many it was}, 0: there are no more; {'LATE'}.
+-- ARGV  prefix, clock, deadline, run of the server, space, maximum count
+-- Returns {'OK', number deleted; 0: none is left}; {'LATE'}.
 local kv = kv_open(KEYS[1], ARGV[5])
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end
@@ -20,5 +20,5 @@ for _, key in ipairs(keys) do
   kv_take_out(kv, key, head)
 end
 redis.call('HSET', kv.store, 'version', text_of(version))
-kv_tell(kv)
+kv_publish(kv)
 return { 'OK', #keys }

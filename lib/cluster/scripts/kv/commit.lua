@@ -1,16 +1,16 @@
 -- needs kv
--- Changes keys of a space: all of the changes, or none.
+-- Makes all changes to keys of a space, or none.
 --
 -- KEYS  kv:<store>
 -- ARGV  prefix, clock, deadline, run of the server, space, max_keys and max_bytes of the store, then of
---       the space (empty: no limit), what was read and must still hold, as kv_find_conflict takes it,
+--       the space (empty: no limit), the reads, which must still be valid, in the format of kv_find_conflict,
 --       number of changes, then operation, key, kind, data and time to live of each, in the order of keys
--- An operation is `set`, `delete`, `touch` (a key that is there gets another time to live) or `add` (data,
--- an integer, is added to the key's; a key that is not there is 0). A time to live is in microseconds, empty
--- for none, `keep` for the end that the key has.
--- Answers {'OK', version of the store, now_us, then of each change the version (0: nothing was changed), the
--- version before (0: absent), the sum of `add` and the end (`-`: none)}; {'CONFLICT', key (empty for a range), version};
--- {'FULL', limit}; {'OTHER'}, a key of `add` has no integer, or the sum is none that is exact; {'LATE'}.
+-- An operation is `set`, `delete`, `touch` (changes the time to live of an existing key) or `add` (data,
+-- an integer, is added to the key's; an absent key counts as 0). A time to live is in microseconds, empty
+-- for none, `keep` for the present end of the key.
+-- Returns {'OK', version of the store, now_us, then for each change the version (0: unchanged), the
+-- version before (0: absent), the sum of `add` and the end (`-`: none)}; {'CONFLICT', key (empty for a range),
+-- version}; {'FULL', limit}; {'OTHER'}, the value for `add` is not an integer, or the sum is not exact; {'LATE'}.
 local kv = kv_open(KEYS[1], ARGV[5])
 local now = now_us(ARGV[2])
 if is_late(now, ARGV[3]) then return { 'LATE' } end
@@ -48,7 +48,7 @@ for i = at + 1, at + 5 * tonumber(ARGV[at]), 5 do
   changes[#changes + 1] = change
 end
 
--- An expired entry that is not replaced does not shrink the store here: it is reclaimed.
+-- An expired entry that is not replaced is not subtracted here: the reclaimer does this.
 local function growth()
   local keys, bytes = 0, 0
   for _, change in ipairs(changes) do
@@ -65,7 +65,7 @@ local function growth()
   return keys, bytes
 end
 
--- The limit that the changes would exceed. What does not grow is never refused.
+-- The limit that the changes would exceed. A change that does not grow is never refused.
 local function exceeded()
   local keys, bytes = growth()
   local function over(used, more, limit)
@@ -82,7 +82,7 @@ kv_reclaim(kv, now, KV_RECLAIM_PER_CHANGE)
 local limit = exceeded()
 while limit and kv_reclaim(kv, now, KV_RECLAIM_PER_TRY) > 0 do limit = exceeded() end
 if limit then
-  kv_tell(kv)
+  kv_publish(kv)
   return { 'FULL', limit }
 end
 
@@ -93,7 +93,7 @@ local function end_of(change)
   return change.ttl ~= '' and now + tonumber(change.ttl) or nil
 end
 
--- Sets an entry; without data only its version and its end.
+-- Sets an entry; without data changes only its version and its end.
 local function put(change, kind, bytes)
   local key, ends = change.key, end_of(change)
   local before = kv_head(kv, key)
@@ -133,6 +133,6 @@ for _, change in ipairs(changes) do
   answer[#answer + 1] = ends
 end
 redis.call('HSET', kv.store, 'version', text_of(version))
-kv_tell(kv)
+kv_publish(kv)
 answer[2] = text_of(version)
 return answer

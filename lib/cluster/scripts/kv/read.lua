@@ -2,11 +2,11 @@
 -- Reads keys.
 --
 -- KEYS  kv:<store>
--- ARGV  prefix, clock, deadline (both as of commit; the deadline is not looked at), space, whether
---       values are wanted (1 or 0), number of keys, the keys, then what a transaction has read, as
+-- ARGV  prefix, clock, deadline (both as in commit; the deadline is ignored), space, whether
+--       to return values (1 or 0), number of keys, the keys, then the reads of a transaction, as
 --       kv_obstacle takes it
--- Answers {'OK', version of the store, now_us, entries}: an entry is {version, kind, bytes, end or '-'
--- and the value if it is wanted}, or nil; {'MOVED'}; {'CONFLICT'}.
+-- Returns {'OK', version of the store, now_us, entries}: an entry is {version, kind, bytes, end or '-'
+-- and the value if requested}, or nil; {'MOVED'}; {'CONFLICT'}.
 local kv = kv_open(KEYS[1], ARGV[4])
 local with_values, count = ARGV[5] == '1', tonumber(ARGV[6])
 local now = now_us(ARGV[2])

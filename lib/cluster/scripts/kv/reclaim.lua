@@ -2,8 +2,8 @@
 -- Frees expired entries of all spaces.
 --
 -- KEYS  kv:<store>
--- ARGV  prefix, clock, deadline (not looked at), how many at most
--- Answers {'OK', now_us, the first end of those that are left (empty: none), keys, bytes, version, told,
+-- ARGV  prefix, clock, deadline (ignored), maximum count
+-- Returns {'OK', now_us, the first end of the remaining entries (empty: none), keys, bytes, version, told,
 -- born}.
 local kv = kv_open(KEYS[1], '')
 local now = now_us(ARGV[2])
@@ -14,7 +14,7 @@ while left > 0 do
   if count == 0 then break end
   left = left - count
 end
-kv_tell(kv)
+kv_publish(kv)
 local first = redis.call('ZRANGE', kv.ends, 0, 0, 'WITHSCORES')[2]
 local all = redis.call('HMGET', kv.store, 'keys', 'bytes', 'version', 'told', 'born')
 return {

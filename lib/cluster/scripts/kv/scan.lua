@@ -2,11 +2,11 @@
 -- Reads a page of a range of keys.
 --
 -- KEYS  kv:<store>
--- ARGV  prefix, clock, deadline (not looked at), space, from, to (as ZRANGEBYLEX takes them), whether
---       it goes from the last key to the first, whether values are wanted (1 or 0), limit, bytes of values
---       at which a page ends that has an item (empty: none), then what a transaction has read, as
+-- ARGV  prefix, clock, deadline (ignored), space, from, to (in the format of ZRANGEBYLEX), whether
+--       the order is descending, whether to return values (1 or 0), limit, bytes of values
+--       that end a page with at least one item (empty: no limit), then the reads of a transaction, as
 --       kv_obstacle takes it
--- Answers {'OK', version of the store, now_us, whether there are more, then key, version, kind, bytes,
+-- Returns {'OK', version of the store, now_us, whether there are more keys, then key, version, kind, bytes,
 -- end or '-', and value or '' of each}; {'MOVED'}; {'CONFLICT'}.
 local kv = kv_open(KEYS[1], ARGV[4])
 local from, to = ARGV[5], ARGV[6]

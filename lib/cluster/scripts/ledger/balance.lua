@@ -1,10 +1,10 @@
 -- needs ledger
 --
--- The balance of an account.
+-- Reads the balance of an account.
 --
 -- KEYS  ledger
 -- ARGV  prefix, clock, deadline, account
--- Answers {'OK', posted, held, overdraft, closed (`1`, `0`)}; {'NONE'}, no such account; {'MORE'}, to be
+-- Returns {'OK', posted, held, overdraft, closed (`1`, `0`)}; {'NONE'}, no such account; {'MORE'}, to be
 -- run again; {'LATE'}.
 local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end

@@ -1,11 +1,11 @@
 -- needs ledger
 --
--- Events of an account, or of the whole journal, in their order.
+-- Reads events of an account or of the whole journal, in order.
 --
 -- KEYS  ledger
 -- ARGV  prefix, clock, deadline, account (empty: the journal), after (the id of an event; 0: from the
 --       first on), limit
--- Answers {'OK', entry, entry, ...}; {'NONE'}, no such account; {'MORE'}, to be run again; {'LATE'}.
+-- Returns {'OK', entry, entry, ...}; {'NONE'}, no such account; {'MORE'}, run it again; {'LATE'}.
 local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 local account, after, limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end

@@ -1,12 +1,12 @@
 -- needs ledger
 --
--- Executes a request of the ledger, once per key. Again: the same answer.
+-- Executes a request of the ledger, once per key. Repeating it returns the same answer.
 --
 -- KEYS  ledger
 -- ARGV  prefix, clock, deadline, accounts to open first (JSON [[name, overdraft], ...]; empty for none),
---       then fields of the request and their values, as of `draft_of`
--- Answers {'OK', known (`1`, `0`), event}; {'CONFLICT'}, the key belongs to another request; {'MORE'}, to
--- be run again, for more was due than one run does; {'LATE'}.
+--       then fields of the request and their values, as in `draft_of`
+-- Returns {'OK', known (`1`, `0`), event}; {'CONFLICT'}, the key belongs to another request; {'MORE'}, to
+-- be run again, because more was due than one run handles; {'LATE'}.
 local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end

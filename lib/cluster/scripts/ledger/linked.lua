@@ -1,12 +1,12 @@
 -- needs ledger
 --
--- Makes deposits, withdrawals and transfers in their order, all of them or none, once per key. Each sees
--- the balances that those before it have left. Again: the same answer.
+-- Makes deposits, withdrawals and transfers in order, all of them or none, once per key. Each sees
+-- the balances after the previous ones. Repeating it returns the same answer.
 --
 -- KEYS  ledger
--- ARGV  prefix, clock, deadline, accounts to open first (as of execute.lua), key, then from (empty for
+-- ARGV  prefix, clock, deadline, accounts to open first (as in execute.lua), key, then from (empty for
 --       a deposit), to (empty for a withdrawal), amount and metadata of each
--- Answers {'OK', known (`1`, `0`), event, event, ...}; {'CONFLICT'}; {'MORE'}; {'LATE'}.
+-- Returns {'OK', known (`1`, `0`), event, event, ...}; {'CONFLICT'}; {'MORE'}; {'LATE'}.
 local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end

@@ -4,7 +4,7 @@
 --
 -- KEYS  ledger
 -- ARGV  prefix, clock, deadline, account, overdraft, metadata (JSON, empty for none)
--- Answers {'OK', event}; {'EXISTS'}; {'MORE'}, to be run again; {'LATE'}.
+-- Returns {'OK', event}; {'EXISTS'}; {'MORE'}, run it again; {'LATE'}.
 local L = ledger_at(ARGV[1], now_us(ARGV[2]))
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if not ledger_advance(L) then return { 'MORE' } end

@@ -1,12 +1,12 @@
 -- needs ledger
 --
--- Gives an account another name, in all events too, whose keys and metadata are erased; amounts stay. An
+-- Renames an account, also in all events; erases their keys and metadata; amounts stay. An
 -- entry of a stream cannot change: the journal is copied in pages, and the copy takes its place. A copy that was
--- begun before another one took that place begins anew.
+-- begun before another copy took its place starts over.
 --
 -- KEYS  ledger, ledgercopy:<token>
--- ARGV  prefix, clock, deadline, account, name, limit (of entries), copy_ttl_ms (of a copy that nobody ends)
--- Answers {'OK'}; {'MORE'}, to be run again; {'LATE'}.
+-- ARGV  prefix, clock, deadline, account, name, limit (of entries), copy_ttl_ms (of an incomplete copy)
+-- Returns {'OK'}; {'MORE'}, run it again; {'LATE'}.
 local prefix, account, name, limit = ARGV[1], ARGV[4], ARGV[5], tonumber(ARGV[6])
 local journal, copy = KEYS[1], KEYS[2]
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end

@@ -2,7 +2,7 @@
 --
 -- KEYS  usagehours
 -- ARGV  prefix, clock, deadline, principal, name, first hour, limit (of hours)
--- Answers {'OK', hour to go on from, empty at the end}; {'LATE'}.
+-- Returns {'OK', hour to continue from; empty: end}; {'LATE'}.
 local prefix, limit = ARGV[1], tonumber(ARGV[7])
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 

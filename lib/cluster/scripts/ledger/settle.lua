@@ -1,14 +1,14 @@
 -- needs owed
 --
--- Settles what is not settled with the ending of a job: a call that is charged like one, or an answer that has
+-- Settles usage that is not settled by the ending of a job: a call charged like a job, or an answer that
 -- outlasted the job that began it. Once for each id.
 --
 -- KEYS  settled:<id>
 -- ARGV  prefix, clock, deadline, id, hold (an event; empty: that of hold.lua, if any), void (`1`: the hold
---       is released), settlement (JSON, as of settle_hold; empty for none), principal, model, counts
---       (JSON, as of count_usage; empty for none), ttl_ms (how long it is known that it was settled),
---       process (as of hold.lua)
--- Answers {'OK', paid of the hold, paid beyond it}; {'DONE'}, it was settled before; {'LATE'}.
+--       is released), settlement (JSON, as in settle_hold; empty for none), principal, model, counts
+--       (JSON, as in count_usage; empty for none), ttl_ms (time for which the settlement is remembered),
+--       process (as in hold.lua)
+-- Returns {'OK', paid from the hold, paid beyond it}; {'DONE'}, it was settled before; {'LATE'}.
 local prefix, id, hold, is_void = ARGV[1], ARGV[4], ARGV[5], ARGV[6] == '1'
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
 if (ARGV[12] or '') ~= '' then redis.call('HDEL', prefix .. 'callholds:' .. ARGV[12], id) end

@@ -1,12 +1,12 @@
--- Usage of some hours: of as many as have some 20,000 fields, at least one.
+-- Reads the usage of at least one hour, up to about 20,000 fields.
 --
 -- KEYS  usagehours
 -- ARGV  prefix, clock, deadline, first hour, last hour, limit (of hours), has_principal (`1`, `0`),
 --       principal
--- Answers {'OK', {hour, field, count, field, count, ...}, ...} in the order of the hours; {'LATE'}.
+-- Returns {'OK', {hour, field, count, field, count, ...}, ...} in the order of the hours; {'LATE'}.
 local prefix = ARGV[1]
 if is_late(now_us(''), ARGV[3]) then return { 'LATE' } end
--- The beginning of the fields of one principal.
+-- Prefix of one principal's fields.
 local mine = ARGV[7] == '1' and string.sub(cjson.encode({ ARGV[8] }), 1, -2) .. ',' or ''
 local out, read = { 'OK' }, 0
 for _, hour in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], ARGV[4], ARGV[5], 'LIMIT', 0, ARGV[6])) do

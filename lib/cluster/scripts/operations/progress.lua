@@ -4,7 +4,7 @@
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, process, id, attempt, snapshot (JSON), then the changes of nodes (fragments/nodes.lua)
--- Answers 'OK'; 'GONE'; 'ENDED'; 'FENCED', another process has it, or it is in another attempt.
+-- Returns 'OK'; 'GONE'; 'ENDED'; 'FENCED', another process owns it, or it is in another attempt.
 local prefix, process, id, attempt, snapshot = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local job = KEYS[1]
 

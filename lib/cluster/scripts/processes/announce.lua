@@ -1,8 +1,8 @@
--- Leaves a message to all processes but one.
+-- Queues a message to all processes except one.
 --
 -- KEYS  procs
--- ARGV  prefix, the process that is left out, message
--- Answers how many processes have got it.
+-- ARGV  prefix, the excluded process, message
+-- Returns the number of recipients.
 local prefix, but, message = ARGV[1], ARGV[2], ARGV[3]
 
 local count = 0

@@ -1,8 +1,8 @@
--- Shows that a process lives, and what it has to know of the others. Called natively.
+-- Records that a process is alive, and returns news for it. Called natively.
 --
 -- KEYS  procs
 -- ARGV  prefix, process, increment
--- Answers {seconds, microseconds, 1 or 0 (no member any more), the flat fields of procs, size of
+-- Returns {seconds, microseconds, 1 or 0 (not a member), the flat fields of procs, size of
 -- `dead`, size of `open:-`, the messages to the process}.
 local prefix, process, increment = ARGV[1], ARGV[2], ARGV[3]
 

@@ -2,8 +2,8 @@
 --
 -- KEYS  procs
 -- ARGV  prefix, clock, deadline, observer, process, beat that the observer has seen
--- Answers 'OK'; 'ALIVE', the beat has changed; 'GONE', no such member; 'BURIED', the observer is
--- no member itself; 'LATE', for a server that was frozen meanwhile has had no beats either.
+-- Returns 'OK'; 'ALIVE', the beat has changed; 'GONE', no such member; 'BURIED', the observer is
+-- not a member itself; 'LATE', because a server that was frozen meanwhile has received no beats either.
 local prefix, observer, process, beat = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 
 if is_late(now_us(ARGV[2]), ARGV[3]) then return 'LATE' end

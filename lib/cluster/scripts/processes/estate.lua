@@ -1,10 +1,10 @@
 -- needs processes
 --
--- Jobs of a dead process, chosen at random; or, when it has none, the removal of its last traces.
+-- Returns random jobs of a dead process; if it has none left, removes the rest of its data.
 --
 -- KEYS  dead
 -- ARGV  prefix, process, count
--- Answers the ids of up to `count` jobs; none: nothing is left of the process.
+-- Returns the ids of up to `count` jobs; none: all data of the process is removed.
 local prefix, process, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local open = prefix .. 'open:' .. process

@@ -1,11 +1,11 @@
 -- needs processes
 --
--- Makes a process a member. Under a new name it takes the jobs along that nobody took from the old.
+-- Makes a process a member. Under a new name it keeps the old name's jobs that no other process took.
 --
 -- KEYS  procs, meta
--- ARGV  prefix, clock, process, was (its name until now, empty for none), schema, epoch, secret
---       (both for a deployment that has none), lease_ms, then fields of proc:<process> and values
--- Answers {'OK', now_us, epoch, secret, lease_ms of the deployment, ids of the jobs that it has};
+-- ARGV  prefix, clock, process, was (its former name; empty: none), schema, epoch, secret
+--       (both used if the deployment has none), lease_ms, then fields of proc:<process> and values
+-- Returns {'OK', now_us, epoch, secret, lease_ms of the deployment, ids of its jobs};
 -- {'BURIED'}, another process has counted this name dead; {'NEWER', schema}.
 local prefix, process, was, schema = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local procs, meta = KEYS[1], KEYS[2]
@@ -16,7 +16,7 @@ if redis.call('SISMEMBER', prefix .. 'dead', process) == 1 then return { 'BURIED
 redis.call('HSETNX', meta, 'schema', schema)
 redis.call('HSETNX', meta, 'epoch', ARGV[6])
 redis.call('HSETNX', meta, 'secret', ARGV[7])
--- The lease is that of the processes that are there; the first one may bring another.
+-- The lease of present members applies; the first member sets its own.
 if redis.call('HLEN', procs) == 0 then redis.call('HSET', meta, 'lease_ms', ARGV[8]) end
 
 redis.call('HSETNX', procs, process, '1')
@@ -27,7 +27,7 @@ if was ~= '' then
     if redis.call('HGET', prefix .. 'job:' .. id, 'owner') == was then
       redis.call('HSET', prefix .. 'job:' .. id, 'owner', process)
       redis.call('SADD', new, id)
-      -- What was told to the old name.
+      -- Messages to the old name.
       local why = redis.call('HGET', prefix .. 'job:' .. id, 'cancel')
       if why then tell(prefix, process, 'cancel ' .. id .. ' ' .. why) end
     end

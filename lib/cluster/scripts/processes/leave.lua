@@ -1,10 +1,10 @@
 -- needs processes
 --
--- A process leaves. Jobs that it still has are left to the others.
+-- Removes a process from the members. Others take over its remaining jobs.
 --
 -- KEYS  procs
 -- ARGV  prefix, process
--- Answers the number of such jobs.
+-- Returns the number of such jobs.
 local prefix, process = ARGV[1], ARGV[2]
 
 local left = redis.call('SCARD', prefix .. 'open:' .. process)

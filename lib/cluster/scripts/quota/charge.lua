@@ -1,11 +1,11 @@
 -- needs quota
 --
--- Charges buckets for what was used after its job has ended, once for each id.
+-- Charges buckets for usage after the end of its job, once for each id.
 --
 -- KEYS  charged:<id>
--- ARGV  prefix, clock, kept_ms (how long the id is known), charges (JSON: {{hold, amount}, ...}, see
+-- ARGV  prefix, clock, kept_ms (time for which the id is remembered), charges (JSON: {{hold, amount}, ...}, see
 --       fragments/quota.lua; an amount below 0 gives back)
--- Answers 'OK'; 'DONE', it was charged before.
+-- Returns 'OK'; 'DONE', it was charged before.
 local prefix, kept_ms = ARGV[1], ARGV[3]
 
 local now = math.floor(now_us(ARGV[2]))

@@ -1,11 +1,11 @@
 -- needs leases
 --
--- Ends a lease with an expiry, at what was used or with all of it given back.
+-- Ends a lease with an expiry, charges the usage or returns the whole reservation.
 --
 -- KEYS  the open leases, their expiry (see fragments/leases.lua)
--- ARGV  prefix, clock, deadline, now_us (empty: the clock's), id, used (JSON: a text for each of its asks,
---       empty for as reserved; empty: all of it is given back)
--- Answers 1; 0, it has ended before; {'LATE'}.
+-- ARGV  prefix, clock, deadline, now_us (empty: the clock's), id, used (JSON: a string for each of its asks,
+--       empty: as reserved; no JSON: returns the whole reservation)
+-- Returns 1; 0, it had already ended; {'LATE'}.
 local prefix, id, used = ARGV[1], ARGV[5], ARGV[6]
 
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end

@@ -1,11 +1,11 @@
 -- needs quota
 --
--- Reserves limits for work that is no job, as a lease of the process: all asks or none. Again with the
+-- Reserves limits for work that is not a job, as a lease of the process: all asks or none. Again with the
 -- same id: {'OK', ''}.
 --
 -- KEYS  lease:<id>
 -- ARGV  prefix, clock, deadline, process, id, ttl_ms, asks (JSON, see fragments/quota.lua)
--- Answers {'OK', decisions (JSON)}; {'REFUSED', decisions (JSON)}; {'LATE'}; {'BURIED'}, the process is
+-- Returns {'OK', decisions (JSON)}; {'REFUSED', decisions (JSON)}; {'LATE'}; {'BURIED'}, the process is
 -- no member.
 local prefix, process, id, ttl_ms = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 local lease = KEYS[1]

@@ -4,7 +4,7 @@
 --
 -- KEYS  the open leases, their expiry (see fragments/leases.lua)
 -- ARGV  prefix, clock, deadline, now_us (empty: the clock's), id, lease_us
--- Answers 1; 0, it has ended before; {'LATE'}.
+-- Returns 1; 0, it had already ended; {'LATE'}.
 local prefix, id, lease_us = ARGV[1], ARGV[5], tonumber(ARGV[6])
 
 if is_late(now_us(ARGV[2]), ARGV[3]) then return { 'LATE' } end

@@ -4,8 +4,8 @@
 --
 -- KEYS  the open leases, their expiry (see fragments/leases.lua), the last id
 -- ARGV  prefix, clock, deadline, now_us (empty: the clock's), lease_us, leases_max, asks (JSON)
--- Answers {'OK', decisions (JSON), id, expires_us}; {'REFUSED', decisions (JSON), full_us}, the wait until
--- a lease expires where there are too many, else empty; {'LATE'}.
+-- Returns {'OK', decisions (JSON), id, expires_us}; {'REFUSED', decisions (JSON), full_us}, the wait in
+-- microseconds until a lease expires if there are too many leases, else empty; {'LATE'}.
 local prefix, lease_us, leases_max = ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[6])
 local asks = cjson.decode(ARGV[7])
 
@@ -25,7 +25,7 @@ for i, ask in ipairs(asks) do
 end
 if not allowed then return { 'REFUSED', cjson.encode(decisions), full_us } end
 
--- Ids are not given again after Redis has lost its data: they are not behind the time.
+-- Ids are not reused after Redis has lost its data: they are never below the current time.
 local last = tonumber(redis.call('GET', KEYS[3]) or 0)
 local id = text_of(math.max(last + 1, now, 1))
 redis.call('SET', KEYS[3], id)

@@ -4,11 +4,11 @@ import { ExactNumber } from '../../../internal/util/exact-json.js';
 /** @typedef {import('../../../streams/types.js').AnswerItem} AnswerItem */
 /** @typedef {import('../../../streams/types.js').JobState} JobState */
 
-/** Members of upstream deltas that name a thing rather than add to it. */
+/** Members of upstream deltas that identify an object and are not appended. */
 const NAMES = new Set(['id', 'type', 'index', 'expires_at']);
 
 /**
- * Joins the pieces of a member that came in several deltas: arrays and texts are appended, objects
+ * Joins the pieces of a member from several deltas: arrays and strings are appended, objects
  * are joined member by member.
  * @param {any} whole
  * @param {any} piece
@@ -34,7 +34,7 @@ function joinDelta(whole, piece, name = '') {
 /**
  * @param {readonly AnswerItem[]} items
  * @param {'text' | 'reasoning' | 'refusal'} kind
- * @returns {string | null} null: the log has none
+ * @returns {string | null} null: the log has no logprobs
  */
 function textOf(items, kind) {
   const texts = items.filter((item) => item.kind === kind);
@@ -95,13 +95,13 @@ export function messageOf(items, reasoningField) {
  * @typedef {object} AnswerFacts
  * @property {string} id
  * @property {number} created Unix seconds
- * @property {string} model as requested; the upstream's name goes before it
+ * @property {string} model as requested; the upstream's name has precedence
  * @property {ReasoningField} reasoningField
  * @property {number} choicesPerPrompt
  */
 
 /**
- * The usage of a call; of several prompts the sum.
+ * The usage of a call; for several prompts the sum.
  * @param {readonly JobState[]} states of the first choice of each prompt
  */
 function usageOf(states) {
@@ -140,7 +140,7 @@ function answer(object, { id, created, model, choicesPerPrompt }, states, choice
 /**
  * @param {AnswerFacts} facts
  * @param {readonly JobState[]} states with items, one for each choice
- * @returns {object} of `chat.completion`
+ * @returns {object} body of a `chat.completion`
  */
 export function chatAnswer(facts, states) {
   return answer('chat.completion', facts, states, ({ items = [], reason }, index) => ({
@@ -154,7 +154,7 @@ export function chatAnswer(facts, states) {
 /**
  * @param {AnswerFacts} facts
  * @param {readonly JobState[]} states with items, one for each choice
- * @returns {object} of `text_completion`
+ * @returns {object} body of a `text_completion`
  */
 export function completionAnswer(facts, states) {
   return answer('text_completion', facts, states, ({ items = [], reason }, index) => ({

@@ -1,6 +1,6 @@
 /**
- * Divides the bodies of the chat and completion endpoints: members that the route reads, members that
- * the gateway interprets, and all others, which the upstream gets as they are. Pure functions.
+ * Divides the bodies of the chat and completion endpoints: members for the route, members that
+ * the gateway interprets, and all others, which are passed to the upstream unchanged. Pure functions.
  */
 import { badRequest } from '../../../internal/util/http-error.js';
 import { schemaCheck } from '../../../internal/util/request-schema.js';
@@ -17,7 +17,7 @@ import { isTokens, schemaRefusal } from '../../../jobs/request.js';
 
 const PROMPTS_MAX = 64;
 
-/** Members that the gateway interprets; they have their own place in the upstream's request. */
+/** Members that the gateway interprets; the upstream's request has own fields for them. */
 const INTERPRETED = new Set([
   ...['model', 'messages', 'stop', 'temperature', 'max_tokens', 'max_completion_tokens'],
   ...['n', 'user', 'metadata'],
@@ -42,8 +42,8 @@ const checkCompletions = schemaCheck({
  * Checks a body against the schema of its endpoint.
  * @param {ReturnType<typeof schemaCheck>} check
  * @param {unknown} body
- * @returns {Record<string, any>} the same
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @returns {Record<string, any>} the same body
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function checkBody(check, body) {
   if (!check(body)) throw schemaRefusal(/** @type {any} */ (check.errors)[0]);
@@ -72,7 +72,7 @@ export function divide(body) {
 /**
  * @param {unknown} body of `POST /v1/chat/completions`
  * @returns {Divided}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function divideChat(body) {
   return divide(checkBody(checkChat, body));
@@ -80,8 +80,8 @@ export function divideChat(body) {
 
 /**
  * @param {unknown} body of `POST /v1/completions`
- * @returns {Divided & {prompts: (string | number[])[]}} a prompt is a text, or tokens
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @returns {Divided & {prompts: (string | number[])[]}} a prompt is a string or an array of tokens
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function divideCompletions(body) {
   const checked = checkBody(checkCompletions, body);

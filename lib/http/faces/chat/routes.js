@@ -1,4 +1,4 @@
-/** `/v1/chat/completions` and `/v1/completions`, as OpenAI's clients use them. */
+/** `/v1/chat/completions` and `/v1/completions`, for OpenAI's clients. */
 import { badRequest, HttpError } from '../../../internal/util/http-error.js';
 import { chatAnswer, completionAnswer } from './answer.js';
 import { faceOf, jobIdOf, tailOf } from '../ids.js';
@@ -16,7 +16,7 @@ import { joinOrphan, ready, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
 /**
- * What is kept of a call with its job, to make the same bytes again.
+ * Data of a call stored with its job, to reproduce the same bytes.
  * @typedef {object} ChatFace
  * @property {'chat' | 'completions'} dialect
  * @property {string | null} model as requested
@@ -59,19 +59,19 @@ export function chatRoutes({ admission, directory, calls, options }) {
   }
 
   /**
-   * Answers with the records' logs, as a stream or whole, once that is possible.
+   * Answers with the records' logs, as a stream or whole, once an answer can begin.
    * @param {ServerResponse} res
    * @param {JobRecord[]} records
-   * @param {object} how
-   * @param {ChatFace['dialect']} how.dialect
-   * @param {boolean} how.stream
-   * @param {boolean} [how.includeUsage]
-   * @param {number} [how.after] number of frames that the client has
-   * @param {number} how.startedAt
-   * @param {import('../calls.js').FaceRequest} [how.request] default: a retry joins no such call
+   * @param {object} answerOptions
+   * @param {ChatFace['dialect']} answerOptions.dialect
+   * @param {boolean} answerOptions.stream
+   * @param {boolean} [answerOptions.includeUsage]
+   * @param {number} [answerOptions.after] number of frames that the client has received
+   * @param {number} answerOptions.startedAt
+   * @param {import('../calls.js').FaceRequest} [answerOptions.request] default: no retry can join the call
    */
-  async function answer(res, records, how) {
-    const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = how;
+  async function answer(res, records, answerOptions) {
+    const { dialect, stream, includeUsage = false, after = 0, startedAt, request } = answerOptions;
     const call = calls.join(res, records, request);
     const facts = factsOf(dialect, records);
     const states = await ready(call, stream, () => setFaceHeaders(res, startedAt, records[0]));
@@ -97,14 +97,14 @@ export function chatRoutes({ admission, directory, calls, options }) {
     const { stream, includeUsage } = asked;
     if (stream) calls.takePlace(res, principal);
     const request = { path: PATHS[dialect], digest };
-    const how = { dialect, stream, includeUsage, startedAt, request };
+    const answerOptions = { dialect, stream, includeUsage, startedAt, request };
     const orphan = await joinOrphan(calls, req, res, principal, request);
     if (orphan !== undefined) {
-      await answer(res, [orphan, ...orphan.peers], how);
+      await answer(res, [orphan, ...orphan.peers], answerOptions);
       return;
     }
     const records = await submit(req, res, { access, body }, dialect, asked);
-    if (records !== undefined) await answer(res, records, how);
+    if (records !== undefined) await answer(res, records, answerOptions);
   }
 
   /**
@@ -113,7 +113,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
    * @param {Pick<Context, 'access' | 'body'>} context
    * @param {ChatFace['dialect']} dialect
    * @param {import('./request.js').Divided & {prompts?: (string | number[])[]}} asked
-   * @returns {Promise<JobRecord[] | undefined>} undefined: the client has left
+   * @returns {Promise<JobRecord[] | undefined>} undefined: the client has disconnected
    */
   async function submit(req, res, { access, body }, dialect, asked) {
     const path = PATHS[dialect];
@@ -141,7 +141,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
           near: records[0]?.handle,
         });
         if (submitted === undefined) {
-          // Their reader has left.
+          // Their reader has disconnected.
           if (records.length > 0) calls.join(res, records);
           return undefined;
         }
@@ -149,9 +149,9 @@ export function chatRoutes({ admission, directory, calls, options }) {
         if (!submitted.replayed) created.push(submitted.record);
       }
     } catch (/** @type {any} */ error) {
-      // All prompts, or none.
+      // All prompts or none.
       for (const record of created) admission.takeBack(record, error);
-      // A client that has the refusal finds none of these jobs.
+      // A client that has received the refusal finds none of these jobs.
       await calls.hub.barrier();
       throw error;
     }
@@ -195,7 +195,7 @@ export function chatRoutes({ admission, directory, calls, options }) {
 }
 
 /**
- * Each prompt is a job with a key of its own, which no caller's key equals.
+ * Each prompt is a job with its own key, which never equals a caller's key.
  * @param {string} key of the request
  * @param {number} index of the prompt
  */

@@ -1,4 +1,4 @@
-/** `/v1/embeddings`, as OpenAI's clients use it. */
+/** `/v1/embeddings`, for OpenAI's clients. */
 import { answerFor } from '../failure.js';
 import { departureOf } from '../../departure.js';
 import { rateLimitHeaders } from '../../../jobs/rate-limits/headers.js';
@@ -21,7 +21,7 @@ export function embeddingRoutes({ embeddings }) {
       sendJson(res, 200, answer);
     } catch (/** @type {any} */ error) {
       if (signal.aborted) return;
-      // Of the provider: refusals of the gateway have a status.
+      // An error of the provider: refusals of the gateway have a status.
       if (error?.wireCode === undefined || error.status !== undefined) throw error;
       throw answerFor({ ...error, code: error.wireCode, message: error.message }, error);
     }

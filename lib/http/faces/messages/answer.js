@@ -12,7 +12,7 @@ const STOP_REASONS = {
 };
 
 /**
- * Reasons of this API that an upstream gave, and the reason of the job that each became.
+ * Stop reasons of an upstream with this API, and the reason of the job for each.
  * @type {Record<string, string>}
  */
 const OWN_REASONS = {
@@ -33,7 +33,7 @@ const ERROR_TYPES = {
   504: 'timeout_error',
 };
 
-/** @param {string} json @returns {unknown} `{}` for arguments that are no JSON */
+/** @param {string} json @returns {unknown} `{}` for arguments that are not JSON */
 function parsed(json) {
   try {
     return parseExact(json);
@@ -43,18 +43,18 @@ function parsed(json) {
 }
 
 /**
- * Adds what an upstream of the same API gave beside texts and calls: its client needs it in the next turn.
+ * Adds blocks other than texts and calls from an upstream of the same API: the client needs them in the next turn.
  * @param {any[]} content
  * @param {any} delta
  */
 function addExtra(content, { signature, thinking_blocks: thoughts, content_blocks: blocks }) {
   if (typeof signature === 'string') {
     const last = content.at(-1);
-    // Thinking may be kept back, and its signature not.
+    // Thinking may be withheld although its signature is sent.
     if (last?.type === 'thinking' && last.signature === '') last.signature = signature;
     else content.push({ type: 'thinking', thinking: '', signature });
   }
-  // The text of other thinking, and its signature, are items.
+  // The text and the signature of other thinking are items.
   const isRedacted = (/** @type {any} */ thought) => thought?.type === 'redacted_thinking';
   if (Array.isArray(thoughts)) content.push(...thoughts.filter(isRedacted));
   if (Array.isArray(blocks)) content.push(...blocks);
@@ -106,7 +106,7 @@ function stopReason({ reason = '', raw_reason: raw = '', stop_sequence: sequence
 }
 
 /**
- * @param {{id: string, model: string}} facts `model` as requested; the upstream's name goes before it
+ * @param {{id: string, model: string}} facts `model` as requested; the upstream's name has precedence
  * @param {JobState} state with items
  */
 export function messagesAnswer({ id, model }, state) {
@@ -122,7 +122,7 @@ export function messagesAnswer({ id, model }, state) {
 
 /**
  * @param {string} [url] of a request
- * @returns {boolean} whether Anthropic's clients ask there
+ * @returns {boolean} whether it belongs to Anthropic's API
  */
 export const isMessagesPath = (url = '') => /^[^?]*\/v1\/messages(?:[/?]|$)/.test(url);
 

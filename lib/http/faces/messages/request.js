@@ -10,8 +10,8 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
 /**
  * @typedef {object} MessagesRequest
  * @property {Record<string, any>} request the members that the gateway interprets
- * @property {Record<string, unknown>} passed members of a chat request; as `anthropic` the body itself,
- *   which an Anthropic upstream gets in place of all others, and as `anthropic_beta` its header
+ * @property {Record<string, unknown>} passed members of a chat request; `anthropic`: the body itself,
+ *   which replaces all others for an Anthropic upstream; `anthropic_beta`: its header
  * @property {object} [options] of the job, unchecked: the member `sluice`
  * @property {boolean} stream
  */
@@ -54,8 +54,8 @@ const checkMessages = schemaCheck({
 const checkCount = schemaCheck({ type: 'object', required: ['model', 'messages'], properties });
 
 /**
- * Members of the API without a counterpart, and those of a chat request that others become. A chat upstream gets
- * every member that is not here, whatever it means.
+ * Members of the API without a counterpart, and members of a chat request made from others. A chat upstream gets
+ * all members that are not listed here.
  */
 const OWN = new Set([
   ...Object.keys(properties),
@@ -94,8 +94,8 @@ function urlOf(source, at) {
 }
 
 /**
- * What the chat format has no word for is an error, or is left to the upstream, which may be one of this
- * API and takes the body as it came.
+ * Values without a counterpart in the chat format are an error, or are passed on if the upstream has this
+ * API and receives the original body.
  * @typedef {object} Reading
  * @property {boolean} isStrict
  * @property {string | string[]} [beta] header of the request
@@ -128,7 +128,7 @@ function partOf(block, at, reading) {
  * @param {string | Block[]} content
  * @param {string} at
  * @param {Reading} reading
- * @returns {string | object[]} texts alone as one text: many servers take no parts
+ * @returns {string | object[]} only texts: as one string, because many servers accept no parts
  */
 function contentOf(content, at, reading) {
   if (typeof content === 'string') return content;
@@ -149,7 +149,7 @@ function resultOf(said, at, reading) {
 }
 
 /**
- * The results of tools come before what the user says beside them.
+ * Results of tools come before the user's texts.
  * @param {string | Block[]} content
  * @param {string} at
  * @param {Reading} reading
@@ -198,7 +198,7 @@ function assistantMessages(content) {
 }
 
 /**
- * The instructions of a request. A conversation does not keep them: each turn has its own.
+ * The instructions of a request. A conversation does not store them: each turn has its own.
  * @param {Record<string, any>} body
  * @param {Reading} reading
  * @returns {{first: Message[], members: {instructions?: string}}}
@@ -249,7 +249,7 @@ function chatToolChoice({ type, name }) {
   throw badRequest('invalid_value', param, `${param} must be one of auto, any, tool, none.`);
 }
 
-/** Budgets of thinking from which an effort is the next higher one. */
+/** Lower bounds of the thinking budgets for each effort. */
 const MEDIUM_FROM = 4096;
 const HIGH_FROM = 16_384;
 
@@ -279,7 +279,7 @@ function formatMembers({ output_config: output, output_format: older }) {
  * @param {unknown} body of `POST /v1/messages`
  * @param {Reading} reading
  * @returns {MessagesRequest}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function readMessagesRequest(body, reading) {
   const checked = checkBody(checkMessages, body);
@@ -320,7 +320,7 @@ export function readMessagesRequest(body, reading) {
 /**
  * @param {unknown} body of `POST /v1/messages/count_tokens`
  * @returns {{messages: Message[], tools: unknown}}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function readCountRequest(body) {
   const checked = checkBody(checkCount, body);

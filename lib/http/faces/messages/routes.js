@@ -1,4 +1,4 @@
-/** `/v1/messages`, as Anthropic's clients use it. */
+/** `/v1/messages`, for Anthropic's clients. */
 import { estimatePromptTokens } from '../../../jobs/prompt-tokens.js';
 import { faceOf, tailOf } from '../ids.js';
 import { messagesAnswer } from './answer.js';
@@ -24,7 +24,7 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
   /**
    * @param {ServerResponse} res
    * @param {JobRecord} record
-   * @param {{stream: boolean, startedAt: number, request: import('../calls.js').FaceRequest}} how
+   * @param {{stream: boolean, startedAt: number, request: import('../calls.js').FaceRequest}} answerOptions
    */
   async function answer(res, record, { stream, startedAt, request }) {
     const call = calls.join(res, [record], request);
@@ -50,17 +50,17 @@ export function messagesRoutes({ admission, calls, options: { provider } }) {
       beta: req.headers['anthropic-beta'],
     });
     if (stream) calls.takePlace(res, access.principal);
-    const how = { stream, startedAt, request: { path: PATH, digest } };
+    const answerOptions = { stream, startedAt, request: { path: PATH, digest } };
     const face = { dialect: 'messages', model: request.model };
     const record =
-      (await joinOrphan(calls, req, res, access.principal, how.request)) ??
+      (await joinOrphan(calls, req, res, access.principal, answerOptions.request)) ??
       (
         await submitFaced(admission, req, res, {
           ...{ access, face, request, passed, fingerprint: { path: PATH, body } },
           options: { on_disconnect: 'cancel', disconnect_grace_ms: RETRY_GRACE_MS, ...options },
         })
       )?.record;
-    if (record !== undefined) await answer(res, record, how);
+    if (record !== undefined) await answer(res, record, answerOptions);
   }
 
   /** @type {Handle} */

@@ -50,7 +50,7 @@ function partToChat(part, at) {
 /**
  * @param {any} content a text or parts
  * @param {string} at
- * @returns {string | object[]} a single text part as its text: many servers take no parts
+ * @returns {string | object[]} a single text part as a string, because many servers accept no parts
  */
 function contentToChat(content, at) {
   if (typeof content === 'string') return content;
@@ -120,9 +120,9 @@ function addItem(messages, item, at) {
 
 /**
  * @param {readonly Item[]} items
- * @param {string} [at] the member that has them
+ * @param {string} [at] the member that contains them
  * @returns {Message[]}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function messagesOf(items, at = 'input') {
   /** @type {Message[]} */
@@ -134,7 +134,7 @@ export function messagesOf(items, at = 'input') {
 /** @type {Record<string, string>} */
 const ID_PREFIXES = { function_call: 'fc', function_call_output: 'fco', reasoning: 'rs' };
 
-/** @param {Item} item @returns {boolean} its type may be left out */
+/** @param {Item} item @returns {boolean} its type may be omitted */
 export function isReference({ type, role, id }) {
   return type === 'item_reference' || (type == null && role === undefined && id !== undefined);
 }

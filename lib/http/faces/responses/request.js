@@ -40,7 +40,7 @@ const schema = {
 
 const check = schemaCheck(schema);
 
-/** Members that are interpreted or converted; the upstream gets all others as they are. */
+/** Members that are interpreted or converted; all others are passed to the upstream unchanged. */
 const READ = new Set(
   Object.keys(schema.properties).filter(
     (name) => name !== 'top_p' && name !== 'parallel_tool_calls',
@@ -55,7 +55,7 @@ const READ = new Set(
  * @property {boolean} stream
  * @property {boolean} background
  * @property {boolean} store
- * @property {string} [previous] id of the response that this one goes on from
+ * @property {string} [previous] id of the previous response in the chain
  * @property {Record<string, unknown>} options of the job
  * @property {Record<string, any>} request the members that the gateway interprets, without model and
  *   messages
@@ -110,7 +110,7 @@ function passedOn(request, { unsupportedTools }) {
   const others = Object.fromEntries(Object.entries(request).filter(([name]) => !READ.has(name)));
   const { include, tools, tool_choice: choice, text, reasoning } = request;
   const kept = tools ? chatTools(tools, unsupportedTools) : [];
-  // A choice of a tool that is left out would be refused by the upstream.
+  // The upstream would refuse a choice of an omitted tool.
   const hasChoice =
     choice != null &&
     kept.length > 0 &&
@@ -161,11 +161,11 @@ const conversationId = (conversation) =>
 
 /**
  * @param {unknown} body
- * @param {{unsupportedTools: 'refuse' | 'drop'}} how
+ * @param {{unsupportedTools: 'refuse' | 'drop'}} options
  * @returns {ResponseRequest}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
-export function interpretResponse(body, how) {
+export function interpretResponse(body, options) {
   const request = checkBody(check, body);
   const { prompt, input, background, store, sluice, metadata, conversation } = request;
   if (prompt != null) {
@@ -179,7 +179,11 @@ export function interpretResponse(body, how) {
   }
   const turn = conversationId(conversation);
   if (conversation != null && (typeof turn !== 'string' || turn === '')) {
-    throw badRequest('invalid_value', 'conversation', 'conversation must be the id of one.');
+    throw badRequest(
+      'invalid_value',
+      'conversation',
+      'conversation must be the id of a conversation.',
+    );
   }
   if (turn !== undefined && request.previous_response_id != null) {
     const message = 'previous_response_id and conversation exclude each other.';
@@ -200,7 +204,7 @@ export function interpretResponse(body, how) {
       user: request.user,
       max_tokens: request.max_output_tokens,
     },
-    passed: passedOn(request, how),
+    passed: passedOn(request, options),
     envelope: repeated(request),
     summary: request.reasoning?.summary != null,
   };

@@ -4,7 +4,7 @@ import { Retained } from '../../../jobs/retained.js';
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 
 /**
- * The bounds of the stored responses: beyond one, the oldest response of the principal that has most is
+ * The bounds of the stored responses: beyond a bound, the oldest response of the principal with the most is
  * deleted. The latest one is always kept. Main thread; lives as long as its lifecycle.
  */
 export class StoredResponses {
@@ -30,7 +30,7 @@ export class StoredResponses {
     lifecycle.on('purged', (record) => this.#forget(record));
   }
 
-  /** @param {JobRecord} record @returns {boolean} whether it can no longer be read */
+  /** @param {JobRecord} record @returns {boolean} whether it is no longer readable */
   isEvicted(record) {
     return this.#evicted.has(record);
   }
@@ -55,7 +55,7 @@ export class StoredResponses {
   #evict(record) {
     this.#forget(record);
     this.#evicted.add(record);
-    // A call whose response has ended in this turn of the loop still reads it.
+    // A call whose response ended in this turn of the event loop still reads it.
     setImmediate(() => this.#lifecycle.erase(record));
   }
 

@@ -3,14 +3,14 @@ import { faceOf } from '../ids.js';
 /** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
 
 /**
- * What is kept of a UI chat with its job.
+ * Data of a UI chat stored with its job.
  * @typedef {object} UiFace
  * @property {'ui'} dialect
  * @property {string} chat the client's id
  * @property {string | null} model as requested
  * @property {string} [message_id] of the assistant's message that the answer continues
- * @property {Record<string, any>[]} [earlier] the parts that this message has
- * @property {boolean} [delivered] whether a reader of the chat has had its ending
+ * @property {Record<string, any>[]} [earlier] the present parts of this message
+ * @property {boolean} [delivered] whether a reader of the chat has received its ending
  */
 
 /**
@@ -18,7 +18,7 @@ import { faceOf } from '../ids.js';
  * @typedef {object} ChatJob
  * @property {JobRecord} record
  * @property {string} [body] digest of its request
- * @property {boolean} delivered whether a reader of the chat has had its ending
+ * @property {boolean} delivered whether a reader of the chat has received its ending
  */
 
 /**
@@ -27,17 +27,17 @@ import { faceOf } from '../ids.js';
  * @property {(principal: string, chat: string) =>
  *   ChatJob | undefined | Promise<ChatJob | undefined>} get
  * @property {(record: JobRecord, chat: string, body: string, current?: JobRecord) =>
- *   Promise<{record: JobRecord, body: string} | undefined>} set makes `record` the chat's job in place of
- *   `current`; resolves with another job that the chat has got meanwhile, and changes nothing then
- * @property {(record: JobRecord) => void | Promise<void>} setDelivered a reader of the chat has had the
- *   ending of its job
+ *   Promise<{record: JobRecord, body: string} | undefined>} set replaces the chat's job `current`
+ *   `current`; by `record`; if the chat has another job now, changes nothing and resolves with that job
+ * @property {(record: JobRecord) => void | Promise<void>} setDelivered records that a reader of the chat has
+ *   received the ending of its job
  */
 
 /** @param {string} principal @param {string} chat */
 const keyOf = (principal, chat) => JSON.stringify([principal, chat]);
 
 /**
- * The job of each UI chat: its last one, while it is kept. Main thread; lives as long as its lifecycle.
+ * The latest job of each UI chat, during its retention. Main thread; lives as long as its lifecycle.
  * @implements {ChatsPort}
  */
 export class UiChats {
@@ -48,7 +48,7 @@ export class UiChats {
   /** @param {import('../../../jobs/execution/lifecycle.js').JobLifecycle} lifecycle */
   constructor(lifecycle) {
     this.#lifecycle = lifecycle;
-    // Those of an earlier process, oldest first.
+    // Jobs of an earlier process, oldest first.
     for (const record of lifecycle.jobs.all()) {
       const face = /** @type {UiFace | undefined} */ (faceOf(record, 'ui'));
       if (face !== undefined) this.#chats.set(keyOf(record.principal, face.chat), { record });
@@ -79,17 +79,19 @@ export class UiChats {
   }
 }
 
-/** @param {JobRecord} record @returns {boolean} whether a reader has had its ending, also in an earlier process */
+/**
+ * @param {JobRecord} record @returns {boolean} whether a reader has received its ending, also in an earlier process
+ */
 const isDelivered = (record) =>
   /** @type {UiFace | undefined} */ (faceOf(record, 'ui'))?.delivered === true;
 
-/** Work on chats, one piece after the other for each. Main thread. */
+/** Runs work on chats, one task at a time per chat. Main thread. */
 export class ChatTurns {
-  /** Work that has not ended, the last of each chat. @type {Map<string, Promise<any>>} */
+  /** The last unfinished task of each chat. @type {Map<string, Promise<any>>} */
   #work = new Map();
 
   /**
-   * Runs `work` after what was given for the same chat before: of two requests at once the second finds
+   * Runs `work` after the earlier tasks of the same chat: of two concurrent requests the second finds
    * the job of the first.
    * @template T
    * @param {string} principal

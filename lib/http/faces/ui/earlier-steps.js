@@ -1,5 +1,5 @@
 /**
- * The frames of the steps that an assistant's message had before the request that continues it. A page
+ * The frames for the steps of an assistant's message before the request that continues it. A page
  * that was loaded again gets the message from its start. Pure functions.
  */
 import { stringifyExact } from '../../../internal/util/exact-json.js';
@@ -20,8 +20,8 @@ function textChunks({ type, text }, id) {
 }
 
 /**
- * The input of a call that has an output is sent as a delta: a page would run the tool again for an input
- * that is available.
+ * The input of a call that has an output is sent as a delta: for an available input a page would
+ * run the tool again.
  * @param {Part} part
  * @returns {Chunk[]}
  */
@@ -74,15 +74,15 @@ function chunksOf(parts) {
   return isOpen ? [...chunks, { type: 'finish-step' }] : chunks;
 }
 
-/** Where a reader of a chat goes on. */
+/** The position at which a reader of a chat continues. */
 export const CURSOR = /^(\d{0,15}|1\.\d{1,9})$/;
 
 /**
- * The frames go between the first one of the answer, `start`, and the second, and have ids of their own:
- * `1.1`, `1.2`, ... A page that sent the request has these steps, and ids of the answer alone.
+ * The frames are inserted after the first one of the answer, `start`, and have separate ids:
+ * `1.1`, `1.2`, ... A page that sent the request already has these steps, and only ids of the answer.
  * @param {readonly Part[]} parts of the message
- * @param {string} cursor id of the reader's last frame; empty: it has none
- * @returns {string} the frames that it lacks
+ * @param {string} cursor id of the reader's last frame; empty: none
+ * @returns {string} the missing frames
  */
 export function earlierFrames(parts, cursor) {
   const [, from = cursor === '' ? '0' : undefined] = /^1\.(\d+)$/.exec(cursor) ?? [];

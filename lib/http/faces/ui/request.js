@@ -11,7 +11,7 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
  * @typedef {object} UiRequest
  * @property {string} chat id of the chat
  * @property {string | undefined} messageId of the assistant's message that the answer continues
- * @property {Part[] | undefined} earlier the parts that this message has
+ * @property {Part[] | undefined} earlier the present parts of this message
  * @property {Record<string, any>} request the members that the gateway interprets
  * @property {Record<string, unknown>} passed
  * @property {object} [options] of the job, unchecked: the member `sluice`
@@ -53,7 +53,7 @@ function textOf(parts) {
 /**
  * @param {Part} part
  * @param {string} at
- * @returns {object[]} none for a part that the model does not get
+ * @returns {object[]} empty for a part that is not sent to the model
  */
 function userPart(part, at) {
   if (part.type === 'text') return [{ type: 'text', text: String(part.text ?? '') }];
@@ -68,7 +68,7 @@ function userPart(part, at) {
 
 /**
  * @param {Part} part
- * @returns {{call: object, result: Message} | undefined} undefined: no tool part, or one without an output
+ * @returns {{call: object, result: Message} | undefined} undefined: not a tool part, or without an output
  */
 function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, errorText }) {
   const name = type === 'dynamic-tool' ? toolName : /^tool-(.+)$/s.exec(type)?.[1];
@@ -135,7 +135,7 @@ function messagesOf({ role, parts }, i) {
 /**
  * @param {unknown} body of `POST /v1/ui/chat`
  * @returns {UiRequest}
- * @throws {import('../../../internal/util/http-error.js').HttpError} 400 that names the member
+ * @throws {import('../../../internal/util/http-error.js').HttpError} 400, naming the member
  */
 export function readUiRequest(body) {
   const { id, trigger: _trigger, messageId: _id, ...rest } = checkBody(check, body);

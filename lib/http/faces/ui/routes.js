@@ -1,5 +1,5 @@
 /**
- * `/v1/ui/chat`, as the AI SDK's `useChat` uses it: each chat has one job at a time, which a reload
+ * `/v1/ui/chat`, for the AI SDK's `useChat`: each chat has one job at a time, which a reload
  * resumes and `stop` ends.
  */
 import { CURSOR, earlierFrames } from './earlier-steps.js';
@@ -18,10 +18,10 @@ import { stringifyExact } from '../../../internal/util/exact-json.js';
 /** @typedef {import('./chats.js').UiFace} UiFace */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 
-/** A reload resumes within this time; a closed tab stops the job after it. */
+/** Time for a reload to resume; after a tab is closed, the job stops after this time. */
 const GRACE_MS = 30_000;
 const PATH = '/v1/ui/chat';
-/** The cursor of a page that sends a request: it has the earlier steps of the message, and no frame. */
+/** The cursor of a page that sends a request: it has the earlier steps of the message, but no frame. */
 const SENDER = '0';
 
 /**
@@ -40,7 +40,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
    * @param {ServerResponse} res
    * @param {JobRecord} record
    * @param {number} startedAt by `performance.now()`
-   * @param {string} cursor id of the last frame that the client has; empty: it needs all of the message
+   * @param {string} cursor id of the last frame that the client has; empty: send the whole message
    */
   async function answer(res, record, startedAt, cursor) {
     const face = /** @type {UiFace} */ (faceOf(record, 'ui'));
@@ -61,11 +61,11 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   }
 
   /**
-   * The job of a request: the chat's own where its body is the same, else a new one.
+   * The job of a request: the chat's current one if its body is equal, else a new one.
    * @param {import('node:http').IncomingMessage} req
    * @param {ServerResponse} res
    * @param {import('../../router.js').Context} context
-   * @returns {Promise<JobRecord | undefined>} undefined: the client has left
+   * @returns {Promise<JobRecord | undefined>} undefined: the client has disconnected
    */
   async function jobOf(req, res, { access, body }) {
     const { principal } = access;
@@ -89,23 +89,23 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     const submit = () => submitFaced(admission, req, res, submission);
     const submitted = await submit().catch(async (error) => {
       if (current === undefined || current.record.ended || !isPlaceTaken(error)) throw error;
-      // The chat's own job may have the place.
+      // The chat's current job may occupy the place.
       await end(current.record, 'superseded');
       return submit();
     });
     const record = submitted?.record;
-    // The answer to a known key is that of its job, also after the chat went on.
+    // A known key always gets the answer of its job, even after the chat has continued.
     if (record === undefined || submitted?.replayed) return record;
     return settle(res, record, { chat, text, current: current?.record });
   }
 
   /**
-   * Makes a job the chat's. The one before that still runs has lost its reader.
+   * Sets the chat's job. A previous one that is still running has lost its reader.
    * @param {ServerResponse} res
    * @param {JobRecord} record
    * @param {{chat: string, text: string, current: JobRecord | undefined}} turn
-   * @returns {Promise<JobRecord>} the chat's job: that of an equal request, where another process has
-   *   got one at the same time
+   * @returns {Promise<JobRecord>} the chat's job; possibly that of an equal request that another process
+   *   received at the same time
    */
   async function settle(res, record, { chat, text, current }) {
     const other = await chats.set(record, chat, text, current);
@@ -127,7 +127,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
    */
   async function end(record, reason) {
     await directory.cancel(record, reason);
-    // The state comes once the ending is in the data file.
+    // The state is available once the ending is in the data file.
     await calls.hub.snapshot(record.handle, { text: false });
     await calls.hub.barrier();
   }
@@ -152,7 +152,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
     }
     const current = await chats.get(principal, id);
     const record = current?.record;
-    // A cursor says that its reader lacks the end, although all of it was sent.
+    // A cursor shows that the reader has not received the end, although it was sent.
     const isRead = cursor === '' && current?.delivered === true;
     if (record === undefined || isRead || isStopped(record)) {
       sendNoContent(res);
@@ -179,7 +179,7 @@ export function uiRoutes({ admission, directory, chats, calls }) {
   };
 }
 
-/** @param {any} error of a submission @returns {boolean} whether running jobs alone stand in its way */
+/** @param {any} error of a submission @returns {boolean} whether only running jobs are the cause */
 const isPlaceTaken = ({ refusedBy = [] }) =>
   refusedBy.length > 0 &&
   refusedBy.every((/** @type {{limit: string}} */ { limit }) => limit === 'concurrent_jobs');

@@ -16,7 +16,7 @@ export class SharedUiChats {
    * @param {object} deps
    * @param {import('../../../cluster/jobs/face-store.js').FaceStore} deps.store
    * @param {import('../../../jobs/job-directory.js').JobDirectory} deps.directory
-   * @param {number} deps.ttlMs how long a chat has its job at the longest
+   * @param {number} deps.ttlMs maximum time that a chat keeps its job
    */
   constructor({ store, directory, ttlMs }) {
     this.#store = store;
@@ -42,7 +42,7 @@ export class SharedUiChats {
       if (other === undefined) return undefined;
       const found = await this.#directory.find(other.id, principal);
       if (found !== undefined) return { record: found, body: other.body };
-      // Purged since.
+      // The job was purged meanwhile.
       expected = other.id;
     }
   }

@@ -1,24 +1,17 @@
 /** `openRedis().kv()` when Redis is killed, restarted, frozen, full, read-only, or refuses the user. */
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { once } from 'node:events';
 import net from 'node:net';
 import { openRedis } from '../../../../lib/index.js';
-import { startRedis } from '../../../support/cluster/redis.js';
+import { useRedis } from '../../../support/cluster/redis.js';
 import { until } from '../../../support/until.js';
 
 const PASSWORD = 'not-to-be-shown';
 
-let server;
-const opened = [];
-
-beforeAll(async () => {
-  server = await startRedis({
-    args: ['--appendonly', 'yes', '--appendfsync', 'always'],
-    password: PASSWORD,
-  });
+const server = useRedis({
+  args: ['--appendonly', 'yes', '--appendfsync', 'always'],
+  password: PASSWORD,
 });
-
-afterAll(() => server.stop());
+const opened = [];
 
 afterEach(async () => {
   for (const shared of opened.splice(0)) await shared.close();

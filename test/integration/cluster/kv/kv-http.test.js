@@ -1,34 +1,21 @@
 /** `/v1/kv` of several gateways on one Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { bearer, entry } from '../../../support/gateway/keys.js';
 import { startKv, testKv } from '../../../support/gateway/kv-tests.js';
 import { startRedis } from '../../../support/cluster/redis.js';
-import { stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
+import { useDeployments } from '../../../support/cluster/gateways.js';
 
-let server;
-let deployments = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-beforeEach(() => (deployments += 1));
-afterEach(stopAll);
-afterAll(() => server.stop());
+const { server, own } = useDeployments();
 
 /** A gateway of the deployment of a test. */
-const open = (options) =>
-  startKv({
-    ...options,
-    redis: { url: server.url, prefix: `t${deployments}`, commandTimeoutMs: 30_000 },
-  });
+const open = (options) => startKv({ ...options, redis: { ...own, commandTimeoutMs: 30_000 } });
 
 describe('in Redis', () => testKv(open));
 
 /** Two gateways of one deployment. */
 const openTwo = (options) => Promise.all([open(options), open(options)]);
 
-const keysOf = async () => server.keys(`{t${deployments}}:*`);
+const keysOf = async () => server.keys(`{${own.prefix}}:*`);
 
 test('every process answers the same', async () => {
   const [a, b] = await openTwo();
@@ -162,7 +149,7 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
 
 test('while Redis is away nothing is answered from memory, and streams of changes are 503', async () => {
   const away = await startRedis();
-  const prefix = `t${deployments}`;
+  const prefix = own.prefix;
   const node = await startKv({ redis: { url: away.url, prefix, commandTimeoutMs: 200 } });
   expect((await node.put('k', 'x')).status).toBe(201);
   await away.kill();

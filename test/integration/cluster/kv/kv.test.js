@@ -1,23 +1,16 @@
 /** `openRedis().kv()` on a real Redis: the tables of all key-value stores, and what Redis adds. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { ManualClock, openRedis } from '../../../../lib/index.js';
 import { changesTable } from '../../../support/kv/changes-table.js';
 import { randomFrom } from '../../../support/random.js';
-import { startRedis } from '../../../support/cluster/redis.js';
+import { useRedis } from '../../../support/cluster/redis.js';
 import { storeTable } from '../../../support/kv/store-table.js';
 import { transactionTable } from '../../../support/kv/transaction-table.js';
 import { until } from '../../../support/until.js';
 import { watchTable } from '../../../support/kv/watch-table.js';
 
-let server;
+const server = useRedis();
 const opened = [];
 let stores = 0;
-
-beforeAll(async () => {
-  server = await startRedis();
-});
-
-afterAll(() => server.stop());
 
 afterEach(async () => {
   for (const shared of opened.splice(0)) await shared.close();

@@ -1,5 +1,4 @@
 /** The scripts of conversations on a real Redis, with time moved by hand, beside conversations in memory. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { Conversations } from '../../../../lib/services/conversations/service.js';
 import { EventEmitter } from 'node:events';
 import { ManualClock } from '../../../../lib/index.js';
@@ -7,7 +6,7 @@ import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedStore } from '../../../../lib/services/conversations/shared-store.js';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
 import { notingProvider } from '../../../support/gateway/conversations.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 import { silent } from '../../../support/cluster/silent-log.js';
 import { start, stopAll } from '../../../support/gateway/gateway.js';
@@ -20,20 +19,15 @@ const user = (content) => ({ role: 'user', content });
 const me = { principal: 'me' };
 const ids = ({ data }) => data.map(({ id }) => id);
 
-let t;
+const t = useScripts('a');
 let clock;
 let shared;
 
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
 afterEach(stopAll);
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
+beforeEach(() => {
   clock = new ManualClock();
-  const calls = new ScriptCalls({ send: t.run, runId: () => '', deadlineUs: () => '', clock });
+  const redisClock = { deadlineUs: () => '' };
+  const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });
   const cluster = Object.assign(new EventEmitter(), { redisNowMs: () => clock.nowMs() });
   shared = new SharedConversations({ cluster, calls });
 });
@@ -137,7 +131,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     const none = await talks.fork(id, { at: 0, title: '', metadata: {}, ttl_s: 5 }, me);
     expect(none).toMatchObject({ title: '', metadata: {}, messages: [], messageCount: 0 });
     await expect(talks.fork(id, { at: 4 }, me)).rejects.toMatchObject({
-      ...{ status: 400, param: 'at', message: 'at must be at most 3, its messages.' },
+      ...{ status: 400, param: 'at', message: 'at must be at most 3, the number of its messages.' },
     });
     await expect(talks.fork(id, {}, { principal: 'you' })).rejects.toMatchObject({ status: 404 });
   });

@@ -1,10 +1,9 @@
 /** The scripts of durable streams on a real Redis, with time moved by hand. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedDurable } from '../../../../lib/cluster/durable/shared-durable.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 
 const LIMITS = { streams: 10, ownStreams: 5, bytes: 100_000, ownBytes: 50_000 };
@@ -15,22 +14,18 @@ const TEXT = {
 const HEAD = { maxBytes: 0, maxChunks: 0, isAccess: false };
 const PAGE = { from: 0, maxBytes: 1000, maxChunks: 100, isAccess: true };
 
-let t;
+const t = useScripts();
 let clock;
 let streams;
 const made = [];
 
-beforeAll(async () => {
-  t = await openScripts();
+afterEach(() => {
+  for (const each of made.splice(0)) each.close();
 });
-afterAll(async () => {
-  for (const each of made) each.close();
-  await t.close();
-});
-beforeEach(async () => {
-  await t.admin.flushall();
+beforeEach(() => {
   clock = new ManualClock();
-  const calls = new ScriptCalls({ send: t.run, runId: () => '', deadlineUs: () => '', clock });
+  const redisClock = { deadlineUs: () => '' };
+  const calls = new ScriptCalls({ send: t.run, runId: () => '', redisClock, clock });
   const channels = Object.assign(new EventEmitter(), { listen() {}, unlisten() {} });
   streams = new SharedDurable({ calls, channels });
   made.push(streams);
@@ -59,7 +54,8 @@ test('a script that Redis runs after its deadline changes nothing', async () => 
   await create('a', { content: Buffer.from('one') });
   const before = await t.dump();
   const late = new ScriptCalls({
-    ...{ send: t.run, runId: () => '', deadlineUs: () => '1', syncClock: async () => {} },
+    ...{ send: t.run, runId: () => '' },
+    redisClock: { deadlineUs: () => '1', sync: async () => {} },
   });
   const channels = Object.assign(new EventEmitter(), { listen() {}, unlisten() {} });
   const other = new SharedDurable({ calls: late, channels });

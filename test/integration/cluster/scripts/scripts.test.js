@@ -1,20 +1,8 @@
 /** Each script by itself on a real Redis: its answers, its effects, what it refuses, what it leaves. */
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 
-let t;
-
-beforeAll(async () => {
-  t = await openScripts();
-});
-
-afterAll(() => t.close());
-
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-  await t.join('b');
-});
+const t = useScripts('a', 'b');
 
 /** A job of process a. */
 const job = async (id = 'j', options = {}) => {

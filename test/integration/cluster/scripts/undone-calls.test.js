@@ -1,23 +1,14 @@
 /** Calls that are taken back before Redis runs them, as after the loss of a connection. */
 import { EventEmitter } from 'node:events';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
 import { SharedJobs } from '../../../../lib/cluster/jobs/shared-jobs.js';
 import { SharedLeases } from '../../../../lib/cluster/shared-leases.js';
 import { JobRecord } from '../../../../lib/jobs/job.js';
-import { openScripts } from '../../../support/cluster/scripts.js';
+import { useScripts } from '../../../support/cluster/scripts.js';
 import { redisUnavailable } from '../../../../lib/jobs/errors.js';
 import { silent } from '../../../support/cluster/silent-log.js';
 
-let t;
-beforeAll(async () => {
-  t = await openScripts();
-});
-afterAll(() => t.close());
-beforeEach(async () => {
-  await t.admin.flushall();
-  await t.join('a');
-});
+const t = useScripts('a');
 
 /** A deadline so many seconds from now, on Redis's clock. */
 const deadlineIn = async (seconds) => String((await t.client.timeUs()) + seconds * 1e6);
@@ -107,14 +98,13 @@ describe('a call whose answer was lost is undone until its deadline', () => {
     };
     return { redis: { run: send }, undoing };
   }
-  const deadlineUs = () => '12345';
-  const callsOf = ({ run: send }) => ({ run: send, deadlineUs });
+  const identity = { name: 'a' };
+  const clock = { deadlineUs: () => '12345' };
+  const callsOf = ({ run: send }) => ({ run: send, ...clock });
 
   test('an admission', async () => {
     const { redis, undoing } = losing('admit');
-    const jobs = new SharedJobs({
-      ...{ redis, deadlineUs, process: () => 'a', keyTtlMs: 1000, log: silent },
-    });
+    const jobs = new SharedJobs({ redis, identity, clock, keyTtlMs: 1000, log: silent });
     const record = new JobRecord({ principal: 'me', model: 'm', request: {}, createdAtMs: 0 });
     const parts = { asked: {}, taken() {}, refused() {} };
     const admitted = jobs.admit(record, { maxWallMs: 1000, retentionMs: 1000 }, parts);
@@ -124,9 +114,7 @@ describe('a call whose answer was lost is undone until its deadline', () => {
 
   test('a lease', async () => {
     const { redis, undoing } = losing('quota/lease');
-    const leases = new SharedLeases({
-      ...{ redis, calls: callsOf(redis), process: () => 'a', log: silent },
-    });
+    const leases = new SharedLeases({ redis, calls: callsOf(redis), identity, log: silent });
     await expect(leases.reserve('l', [])).rejects.toMatchObject({ status: 503 });
     expect(await undoing).toEqual(['quota/end_lease', '', 'l', '', '12345']);
   });

@@ -270,42 +270,41 @@ TEST(TokenBucket, TheLargestNumbersDoNotOverflow) {
 
 TEST(Bucket, ADebtIsPaidOffAndWhatIsGivenBackIsCapped) {
   const BucketLimit limit{100, rate_of(100, 60 * kSecond)};
-  Bucket bucket = full_bucket(limit, 0);
-  consume(bucket, limit, 130);
-  EXPECT_EQ(evaluate(bucket, limit, 1, 0).remaining, 0);
-  EXPECT_EQ(evaluate(bucket, limit, 10, 0).retry_after, 24 * kSecond)
-      << "(30 + 10) of 100 a minute";
-  consume(bucket, limit, -50);
-  EXPECT_EQ(evaluate(bucket, limit, 0, 0).remaining, 20);
-  consume(bucket, limit, -500);
-  EXPECT_EQ(evaluate(bucket, limit, 0, 0).remaining, 100);
-  EXPECT_EQ(evaluate(bucket, limit, 0, 0).reset_after, 0);
+  TokenBucket bucket = TokenBucket::full(limit, 0);
+  bucket.consume(limit, 130);
+  EXPECT_EQ(bucket.evaluate(limit, 1, 0).remaining, 0);
+  EXPECT_EQ(bucket.evaluate(limit, 10, 0).retry_after, 24 * kSecond) << "(30 + 10) of 100 a minute";
+  bucket.consume(limit, -50);
+  EXPECT_EQ(bucket.evaluate(limit, 0, 0).remaining, 20);
+  bucket.consume(limit, -500);
+  EXPECT_EQ(bucket.evaluate(limit, 0, 0).remaining, 100);
+  EXPECT_EQ(bucket.evaluate(limit, 0, 0).reset_after, 0);
 }
 
 TEST(Bucket, AnotherLimitKeepsWhatWasTaken) {
   const BucketLimit small{100, rate_of(100, kSecond)};
   const BucketLimit large{250, rate_of(250, kSecond)};
-  Bucket bucket = full_bucket(small, 0);
-  consume(bucket, small, 70);
-  change_limit(bucket, small, large);
-  EXPECT_EQ(bucket.tokens, 180);
-  change_limit(bucket, large, {50, rate_of(50, kSecond)});
-  EXPECT_EQ(bucket.tokens, 0) << "70 of 50 are taken: no debt";
-  consume(bucket, {50, rate_of(50, kSecond)}, 5);
-  change_limit(bucket, {50, rate_of(50, kSecond)}, {10, rate_of(10, kSecond)});
-  EXPECT_EQ(bucket.tokens, -5) << "a debt that there was";
-  Bucket full = full_bucket(small, 0);
-  change_limit(full, small, large);
-  EXPECT_EQ(full.tokens, 250);
+  TokenBucket bucket = TokenBucket::full(small, 0);
+  bucket.consume(small, 70);
+  bucket.change_limit(small, large);
+  EXPECT_EQ(bucket.tokens(), 180);
+  bucket.change_limit(large, {50, rate_of(50, kSecond)});
+  EXPECT_EQ(bucket.tokens(), 0) << "70 of 50 are taken: no debt";
+  bucket.consume({50, rate_of(50, kSecond)}, 5);
+  bucket.change_limit({50, rate_of(50, kSecond)}, {10, rate_of(10, kSecond)});
+  EXPECT_EQ(bucket.tokens(), -5) << "a debt that there was";
+  TokenBucket full = TokenBucket::full(small, 0);
+  full.change_limit(small, large);
+  EXPECT_EQ(full.tokens(), 250);
 }
 
 TEST(Bucket, FullInLacksWhatComesInUntilThen) {
   const BucketLimit limit{10, rate_per_second(3)};
-  const Bucket bucket = bucket_full_in(limit, 2 * kSecond, 0);
-  EXPECT_EQ(bucket.tokens, 4);
-  EXPECT_EQ(wait_for(bucket, limit, 10, 0), 2 * kSecond);
-  const Bucket debtor = bucket_full_in(limit, 5 * kSecond, 0);
-  EXPECT_EQ(debtor.tokens, -5);
+  const TokenBucket bucket = TokenBucket::full_after(limit, 2 * kSecond, 0);
+  EXPECT_EQ(bucket.tokens(), 4);
+  EXPECT_EQ(bucket.wait_for(limit, 10, 0), 2 * kSecond);
+  const TokenBucket debtor = TokenBucket::full_after(limit, 5 * kSecond, 0);
+  EXPECT_EQ(debtor.tokens(), -5);
 }
 
 TEST(TokenBucket, ResetMakesAKeyAsGoodAsNew) {

@@ -13,24 +13,6 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-std::string name_of(EntryKind kind) {
-  switch (kind) {
-    case EntryKind::kText:
-      return "text";
-    case EntryKind::kReasoning:
-      return "reasoning";
-    case EntryKind::kRefusal:
-      return "refusal";
-    case EntryKind::kToolCall:
-      return "call";
-    case EntryKind::kToolArguments:
-      return "arguments";
-    case EntryKind::kExtra:
-      return "extra";
-  }
-  return "?";
-}
-
 // Each event after `cursor`: its id, kind, text and aux data; for calls also the index.
 Lines read_from(const EventLog& log, std::string_view cursor = "") {
   Lines lines;
@@ -41,7 +23,7 @@ Lines read_from(const EventLog& log, std::string_view cursor = "") {
     if (event.kind == EventLog::EventKind::kNone) return lines;
     std::string line = to_string(event.id);
     if (event.kind == EventLog::EventKind::kEntry) {
-      line += " " + name_of(event.entry);
+      line += " " + word_of(event.entry);
       const bool of_call =
           event.entry == EntryKind::kToolCall || event.entry == EntryKind::kToolArguments;
       if (of_call) line += " " + std::to_string(event.call);

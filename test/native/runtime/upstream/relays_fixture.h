@@ -229,6 +229,33 @@ class RelayHubTest : public testing::Test {
     });
   }
 
+  // A call of job 1 without a time-out, which a subscriber reads at its own pace.
+  void call_with_reader(const Server& server) {
+    run([&](Nanos now) {
+      hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
+      hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
+      hub_->jobs.start(1, {}, now);
+      hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
+                          {.idle = kNever, .jobs = {1}}, now);
+    });
+  }
+
+  void acknowledge() {
+    run([this](Nanos now) { hub_->jobs.acknowledge(1, now); });
+  }
+
+  // The bytes sent once a server cannot send more, because the reader sleeps.
+  std::size_t plateau_of(const std::atomic<std::size_t>& sent) {
+    std::size_t plateau = 1;
+    eventually([&] {
+      const std::size_t before = plateau;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      plateau = sent;
+      return plateau > 0 && plateau == before;
+    });
+    return plateau;
+  }
+
   void cancel(JobHandle job) {
     run([&](Nanos now) {
       Terminal terminal;

@@ -159,25 +159,13 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
     while (sent < kTotal && peer.send_all(piece)) sent += piece.size();
   });
   const Lease hub = make_hub(16);
-  run([&](Nanos now) {
-    hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, {}, now);
-    hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .jobs = {1}}, now);
-  });
-  std::size_t plateau = 1;
-  eventually([&] {
-    const std::size_t before = plateau;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    plateau = sent;
-    return plateau > 0 && plateau == before;
-  });
+  call_with_reader(server);
+  const std::size_t plateau = plateau_of(sent);
   EXPECT_LT(plateau, kTotal / 4);
   EXPECT_NE(state(1).find("\"tokens\":16,"), std::string::npos) << "the window, to the token";
   // The reader wakes up: so does the transfer.
   eventually([&] {
-    run([&](Nanos now) { hub_->jobs.acknowledge(1, now); });
+    acknowledge();
     return sent > plateau + (plateau / 2);
   });
   cancel(1);

@@ -98,18 +98,12 @@ TEST_F(RelayOwnSocketTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
     peer.wait_for_close();
   });
   const Lease hub = make_hub(4);
-  run([&](Nanos now) {
-    hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, {}, now);
-    hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .jobs = {1}}, now);
-  });
+  call_with_reader(server);
   eventually([this] { return state(1).find("\"tokens\":4,") != std::string::npos; });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_NE(state(1).find("\"tokens\":4,"), std::string::npos) << "the window, to the token";
   eventually([this] {
-    run([this](Nanos now) { hub_->jobs.acknowledge(1, now); });
+    acknowledge();
     return state(1).find("\"status\":\"completed\"") != std::string::npos;
   });
   EXPECT_NE(state(1).find("\"text\":\"" + text_of_pieces(kPieces) + "\""), std::string::npos);
@@ -124,24 +118,12 @@ TEST_F(RelayOwnSocketTest, AReaderThatFallsAsleepLaterHoldsTheSocketBack) {
     while (sent < kTotal && peer.send_all(piece)) sent += piece.size();
   });
   const Lease hub = make_hub(kPieces + 16);
-  run([&](Nanos now) {
-    hub_->jobs.create(1, {.job_id = "j", .wall_time_max = kNever}, now);
-    hub_->jobs.attach(1, Subscriber::Mode::kEvents, false, {{1, ""}}, now);
-    hub_->jobs.start(1, {}, now);
-    hub_->relays->start(1, {.url = server.url(), .headers = {}, .body = "{}"},
-                        {.idle = kNever, .jobs = {1}}, now);
-  });
-  std::size_t plateau = 1;
-  eventually([&] {
-    const std::size_t before = plateau;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    plateau = sent;
-    return plateau > 0 && plateau == before;
-  });
+  call_with_reader(server);
+  const std::size_t plateau = plateau_of(sent);
   EXPECT_LT(plateau, kTotal / 4);
   EXPECT_NE(state(1).find("\"tokens\":116,"), std::string::npos) << "the window, to the token";
   eventually([&] {
-    run([&](Nanos now) { hub_->jobs.acknowledge(1, now); });
+    acknowledge();
     return sent > plateau + (plateau / 2);
   });
   cancel(1);

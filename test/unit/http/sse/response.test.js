@@ -1,7 +1,7 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { JobHub } from '../../../../lib/streams/hub.js';
-import { ResponseEgress } from '../../../../lib/http/sse/response.js';
+import { SseResponse } from '../../../../lib/http/sse/response.js';
 import { hubOptions } from '../../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../../lib/internal/native/reactor.js';
 
@@ -11,8 +11,8 @@ test.each(['auto', 'node'])(
     const hub = new JobHub({ ...hubOptions, reactors: sharedReactors(1) });
     let closed = 0;
     const server = http.createServer((_req, res) => {
-      const egress = new ResponseEgress(res, { mode, onClosed: () => (closed += 1) });
-      egress.connect(hub, [{ handle: 1_000_000, cursor: '' }]);
+      const response = new SseResponse(res, { mode, onClosed: () => (closed += 1) });
+      response.connect(hub, [{ handle: 1_000_000, cursor: '' }]);
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const response = await fetch(`http://127.0.0.1:${server.address().port}`);

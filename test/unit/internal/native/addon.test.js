@@ -1,7 +1,6 @@
 /**
  * The addon in the life of a process: exit, worker threads, a missing binary.
  */
-import { expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,4 @@
 /** The name of the platform that an addon is built for. */
-import { afterAll, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,3 @@
-import { expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { deadlinesOf } from '../../../../lib/internal/time/timers.js';
 

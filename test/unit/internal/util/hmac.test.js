@@ -1,4 +1,3 @@
-import { expect, test } from '@jest/globals';
 import { createHmac } from 'node:crypto';
 import { HmacSha256 } from '../../../../lib/internal/util/hmac.js';
 

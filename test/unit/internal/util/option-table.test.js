@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals';
 import { checkTable } from '../../../../lib/internal/util/option-table.js';
 
 const rows = [

@@ -1,8 +1,19 @@
 /** What `import 'sluice'` loads, and what waits until it is needed. */
 import { execFile } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { jest } from '@jest/globals';
-import { later, lazy } from '../../../../lib/internal/util/packages.js';
+import { lateModule, later, lazy, provideModules } from '../../../../lib/internal/util/packages.js';
 
 const entry = new URL('../../../../lib/index.js', import.meta.url).href;
 
@@ -34,12 +45,17 @@ test('the import loads neither crawler nor engine, nor what only some routes nee
   );
   expect(files).toContain('gateway/gateway.js');
   for (const file of [
+    'cluster/cluster.js',
     'gateway/admin-parts.js',
+    'gateway/assembly.js',
+    'gateway/http.js',
     'http/faces/chat/routes.js',
     'http/fetch.js',
     'http/routes/kv.js',
+    'preload.js',
     'primitives/crawler/crawler.js',
     'providers/llama/engine.js',
+    'providers/openai/provider.js',
     'services/embeddings/service.js',
     'services/keys/service.js',
   ]) {
@@ -59,6 +75,84 @@ test('what needs them loads them', async () => {
     await gateway.close();
     process.exitCode = 0;`);
   expect(names).toEqual(expect.arrayContaining(['ajv', 'prom-client']));
+});
+
+const lib = fileURLToPath(new URL('../../../../lib/', import.meta.url));
+
+/** The modules that files of the library load by `lateModule`, but for those of the command line. */
+function lateModules() {
+  const files = readdirSync(lib, { recursive: true }).filter((file) => file.endsWith('.js'));
+  return files.flatMap((file) => {
+    if (file.startsWith('cli/')) return [];
+    const source = readFileSync(join(lib, file), 'utf8');
+    const calls = source.matchAll(
+      /lateModule\(\s*import\.meta\.url,\s*\(require\) =>\s*require\('([^']+)'\)/g,
+    );
+    return Array.from(calls, ([, path]) => join(dirname(file), path));
+  });
+}
+
+test('the list for loaders that cannot wait has every module that is loaded late', () => {
+  const source = readFileSync(join(lib, 'preload.js'), 'utf8');
+  const listed = Array.from(source.matchAll(/^ {2}'\.\/([^']+)':/gm), ([, path]) => path);
+  expect(lateModules()).toContain('gateway/assembly.js');
+  expect(listed.sort()).toEqual([...new Set(lateModules())].sort());
+});
+
+test('without a synchronous loader of modules the import has loaded all of them', async () => {
+  const script = `
+    const { createGateway, providers } = await import(${JSON.stringify(entry)});
+    const gateway = createGateway({ provider: providers.demo(), logger: false });
+    await gateway.close();
+    console.log(typeof providers.openai({ baseUrl: 'http://127.0.0.1:9' }).relay);`;
+  const args = ['--no-experimental-require-module', '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(stdout).toBe('function\n');
+});
+
+test('what require() loads is what import loads', async () => {
+  const script = `
+    const required = require('sluice');
+    import('sluice').then((imported) => {
+      const names = Object.keys(imported);
+      console.log(JSON.stringify([names.every((name) => imported[name] === required[name]), names]));
+    });`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { cwd: lib });
+  const [same, names] = JSON.parse(stdout);
+  expect(same).toBe(true);
+  expect(names).toEqual(
+    expect.arrayContaining(['Gateway', 'createGateway', 'openRedis', 'providers']),
+  );
+});
+
+test('a module that imports it can itself be loaded by require()', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-'));
+  try {
+    const file = join(folder, 'app.mjs');
+    writeFileSync(file, "export { createGateway } from 'sluice';");
+    mkdirSync(join(folder, 'node_modules'));
+    symlinkSync(dirname(lib), join(folder, 'node_modules/sluice'));
+    const script = `console.log(typeof require(${JSON.stringify(file)}).createGateway)`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['-e', script]);
+    expect(stdout).toBe('function\n');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a late module is loaded by the first call that needs it, and a failure by each', () => {
+  const load = jest
+    .fn()
+    .mockImplementationOnce(() => {
+      throw new Error('EMFILE');
+    })
+    .mockImplementation((require) => require('./provided.js'));
+  provideModules(import.meta.url, { './provided.js': 'module' });
+  const module = lateModule(import.meta.url, load);
+  expect(load).not.toHaveBeenCalled();
+  expect(module).toThrow('EMFILE');
+  expect([module(), module()]).toEqual(['module', 'module']);
+  expect(load).toHaveBeenCalledTimes(2);
 });
 
 test('a lazy value is made once, and a failure leaves the next call to try again', () => {

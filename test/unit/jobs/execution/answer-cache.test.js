@@ -1,5 +1,4 @@
 /** What must hold of shared answers whatever is done, in whatever order. */
-import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
 import { handProvider } from '../../../support/providers/providers.js';

@@ -1,4 +1,3 @@
-import { describe, expect, test } from '@jest/globals';
 import { planOf } from '../../../../lib/jobs/execution/cache-policy.js';
 
 const options = { mode: 'auto', scope: 'principal', ttlMs: 60_000 };

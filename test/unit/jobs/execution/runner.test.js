@@ -72,6 +72,14 @@ function single(
   };
 }
 
+/** What one job has written: its `tokens` and `terminal`. */
+async function logOf(generate, request, options) {
+  const { hub, runner } = single(generate, options);
+  const job = record(request);
+  await runner.run([job]);
+  return hub.job(job.handle);
+}
+
 function batched(generateBatch, options) {
   return single(undefined, { takesBatches: true, generateBatch, ...options });
 }
@@ -105,12 +113,10 @@ test.each([
   [null],
 ])('of an odd return value %j nothing is taken over', async (value) => {
   // eslint-disable-next-line require-yield -- only its return value matters
-  const { hub, runner } = single(async function* odd() {
+  const log = await logOf(async function* odd() {
     return value;
   });
-  const job = record();
-  await runner.run([job]);
-  expect(hub.job(job.handle).terminal).toEqual({
+  expect(log.terminal).toEqual({
     type: 'complete',
     reason: 'stop',
     usage: undefined,
@@ -175,16 +181,14 @@ test('an abort while the provider is asked stops it, and its late failure harms 
 });
 
 test('halves of a character wait for each other across chunks', async () => {
-  const { hub, runner } = single(async function* halves() {
+  const log = await logOf(async function* halves() {
     yield '\ud83d';
     yield '';
     yield '\ude00a\ud83d';
     yield 'b';
     yield '\ud83d';
   });
-  const job = record();
-  await runner.run([job]);
-  expect(hub.job(job.handle).tokens).toEqual(['😀a', '\ud83db', '\ud83d']);
+  expect(log.tokens).toEqual(['😀a', '\ud83db', '\ud83d']);
 });
 
 test("the limit counts tokens, and is the provider's own if it says so", async () => {
@@ -214,16 +218,14 @@ describe('pieces of other kinds than text', () => {
 
   test('go to the log as entries, and calls make the reason tool_calls', async () => {
     const usage = { prompt_tokens: 1, completion_tokens: 2, cost: 0.5 };
-    const { hub, runner } = single(async function* agent() {
+    const log = await logOf(async function* agent() {
       yield { reasoning: 'hm' };
       yield 'a';
       yield { text: 'b', logprobs: [1] };
       yield call(0, { id: 'c', name: 'f' });
       return { usage };
     });
-    const job = record();
-    await runner.run([job]);
-    expect(hub.job(job.handle)).toMatchObject({
+    expect(log).toMatchObject({
       tokens: [
         { kind: 'reasoning', text: 'hm' },
         'a',
@@ -243,24 +245,23 @@ describe('pieces of other kinds than text', () => {
     [[call(0, { name: 'f' })], 'stop', 'tool_calls'],
     [[call(0, { name: 'f' })], 'length', 'length'],
   ])('%j that end with %s complete as %s', async (pieces, reason, outcome) => {
-    const { hub, runner } = single(async function* ends() {
+    const log = await logOf(async function* ends() {
       yield* pieces;
       return { reason };
     });
-    const job = record();
-    await runner.run([job]);
-    expect(hub.job(job.handle).terminal).toMatchObject({ type: 'complete', reason: outcome });
+    expect(log.terminal).toMatchObject({ type: 'complete', reason: outcome });
   });
 
   test('count for the limit, which leaves no call without arguments', async () => {
-    const { hub, runner } = single(async function* long() {
-      yield { reasoning: 'hm' };
-      yield call(0, { id: 'c', name: 'f' });
-      yield call(0, { arguments: '{"a":1}' });
-    });
-    const job = record({ max_completion_tokens: 2 });
-    await runner.run([job]);
-    expect(hub.job(job.handle)).toMatchObject({
+    const log = await logOf(
+      async function* long() {
+        yield { reasoning: 'hm' };
+        yield call(0, { id: 'c', name: 'f' });
+        yield call(0, { arguments: '{"a":1}' });
+      },
+      { max_completion_tokens: 2 },
+    );
+    expect(log).toMatchObject({
       tokens: [
         { kind: 'reasoning' },
         { kind: 'tool_call' },
@@ -324,10 +325,8 @@ describe('pieces of other kinds than text', () => {
       /the members "tool_calls"/,
     ],
   ])('%s fails the job with a message that names it', async (_, generate, message) => {
-    const { hub, runner } = single(generate, { exposeErrors: false });
-    const job = record();
-    await runner.run([job]);
-    expect(hub.job(job.handle).terminal).toEqual({
+    const log = await logOf(generate, {}, { exposeErrors: false });
+    expect(log.terminal).toEqual({
       type: 'error',
       error: {
         code: 'provider_error',
@@ -399,10 +398,8 @@ test.each([
   ['nothing', () => undefined],
   ['a plain object', () => ({})],
 ])('a provider that gives %s fails its job', async (_, generate) => {
-  const { hub, runner } = single(generate);
-  const job = record();
-  await runner.run([job]);
-  expect(hub.job(job.handle).terminal).toMatchObject({
+  const log = await logOf(generate);
+  expect(log.terminal).toMatchObject({
     type: 'error',
     error: { code: 'provider_error' },
   });
@@ -434,27 +431,26 @@ describe('a provider that ignores stop:', () => {
     ['no stop string', ['a', 'b'], 'END', ['a', 'b'], 'stop'],
     ['an empty one', ['a', 'b'], '', ['a', 'b'], 'stop'],
   ])('%s', async (_, chunks, stop, tokens, reason, ending = undefined) => {
-    const { hub, runner } = single(words(chunks, ending));
-    const job = record({ stop });
-    await runner.run([job]);
-    const { tokens: written, terminal } = hub.job(job.handle);
+    const log = await logOf(words(chunks, ending), { stop });
+    const { tokens: written, terminal } = log;
     expect(written).toEqual(tokens);
     expect(terminal.reason).toBe(reason);
   });
 
   test('it is told to stop', async () => {
     let returned = false;
-    const { hub, runner } = single(async function* endless() {
-      try {
-        for (;;) yield 'x';
-      } finally {
-        returned = true;
-      }
-    });
-    const job = record({ stop: 'xxx' });
-    await runner.run([job]);
+    const log = await logOf(
+      async function* endless() {
+        try {
+          for (;;) yield 'x';
+        } finally {
+          returned = true;
+        }
+      },
+      { stop: 'xxx' },
+    );
     expect(returned).toBe(true);
-    expect(hub.job(job.handle)).toMatchObject({ tokens: [], terminal: { reason: 'stop' } });
+    expect(log).toMatchObject({ tokens: [], terminal: { reason: 'stop' } });
   });
 
   test('the token limit counts what is held back, and loses none of it', async () => {
@@ -544,10 +540,8 @@ describe('a value that cannot be read ends the job at once:', () => {
   ])('%s', async (_, generate) => {
     for (const exposeErrors of [true, false]) {
       const mayRetry = (_record, { retryable }) => retryable === true;
-      const { hub, runner } = single(generate, { mayRetry, exposeErrors });
-      const job = record();
-      await runner.run([job]);
-      expect(hub.job(job.handle).terminal).toEqual({
+      const log = await logOf(generate, {}, { mayRetry, exposeErrors });
+      expect(log.terminal).toEqual({
         type: 'error',
         error: { code: 'provider_error', type: 'provider_error', message: expect.any(String) },
       });

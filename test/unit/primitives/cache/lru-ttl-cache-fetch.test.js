@@ -2,7 +2,6 @@
  * Single flight: one load for any number of callers, whoever leaves, and whenever. That no rejection
  * is left unhandled, in any order of events, is seen to by jest, which fails a test for one.
  */
-import { describe, expect, test } from '@jest/globals';
 import { getEventListeners } from 'node:events';
 import { LruTtlCache, ManualClock } from '../../../../lib/index.js';
 

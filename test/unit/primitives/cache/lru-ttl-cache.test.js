@@ -1,7 +1,6 @@
 /**
  * The cache without loads: who stays, who is told of those that go, and what is counted.
  */
-import { describe, expect, test } from '@jest/globals';
 import { LruTtlCache, ManualClock, SluiceError } from '../../../../lib/index.js';
 
 /** A cache under a clock of its own, and what its owner was told. */

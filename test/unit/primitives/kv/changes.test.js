@@ -1,5 +1,4 @@
 /** Counters, times to live, directions, unknown options, and the memory of a tight loop. */
-import { expect, test } from '@jest/globals';
 import { KvStore } from '../../../../lib/index.js';
 import { changesTable } from '../../../support/kv/changes-table.js';
 import { makeInMemory as make } from '../../../support/kv/in-memory.js';

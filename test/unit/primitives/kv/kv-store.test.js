@@ -2,11 +2,10 @@
  * A store in memory, as JavaScript sees it. The same in more depth, and against a model:
  * test/native/kv_*_test.cc.
  */
-import { expect, test } from '@jest/globals';
 import { KvStore } from '../../../../lib/index.js';
 import { makeInMemory as make } from '../../../support/kv/in-memory.js';
 import { storeTable } from '../../../support/kv/store-table.js';
-import { thrown } from '../../../support/kv/thrown.js';
+import { thrown } from '../../../support/thrown.js';
 
 storeTable(make);
 

@@ -1,5 +1,4 @@
 /** Transactions and snapshots of a store in memory, as JavaScript sees them. */
-import { describe, expect, test } from '@jest/globals';
 import { makeInMemory as make } from '../../../support/kv/in-memory.js';
 import { transactionTable } from '../../../support/kv/transaction-table.js';
 

@@ -1,5 +1,4 @@
 /** Watches of a store in memory. */
-import { expect, test } from '@jest/globals';
 import { makeInMemory as make } from '../../../support/kv/in-memory.js';
 import { storeControl } from '../../../../lib/primitives/kv/kv-store.js';
 import { watchTable } from '../../../support/kv/watch-table.js';

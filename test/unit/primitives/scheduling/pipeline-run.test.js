@@ -88,8 +88,9 @@ describe('Pipeline.run', () => {
     );
     expect(await outcomeOf(runs[4])).toBe('pending');
     expect(pipeline.stats()).toMatchObject({ running: 1, processing: 1, incoming: 1, waiting: 1 });
+    const outcomes = Promise.all(runs.map(outcomeOf));
     for (const controller of controllers) controller.abort(reason);
-    for (const run of runs) expect(await outcomeOf(run)).toEqual({ error: reason });
+    expect(await outcomes).toEqual(runs.map(() => ({ error: reason })));
     release.resolve();
     await pipeline.close();
     expect(calls).toHaveLength(1);

@@ -1,10 +1,12 @@
-import { jest } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { llama } from '../../../../lib/providers/llama/provider.js';
 import { collect, request } from '../../../support/providers/batch.js';
 import { tinyLlama } from '../../../support/providers/tiny-llama.js';
 
 const never = new AbortController().signal;
 const modelPath = tinyLlama();
+const providerModule = new URL('../../../../lib/providers/llama/provider.js', import.meta.url).href;
 
 /** @type {ReturnType<typeof llama>} */
 let provider;
@@ -185,16 +187,19 @@ test.each([
 });
 
 test('without node-llama-cpp the error says what to install', async () => {
-  jest.resetModules();
-  jest.unstable_mockModule('node-llama-cpp', () => {
+  const absent = `export const resolve = (name, context, next) => {
+    if (name !== 'node-llama-cpp') return next(name, context);
     throw Object.assign(new Error('absent'), { code: 'ERR_MODULE_NOT_FOUND' });
-  });
-  const fresh = await import('../../../../lib/providers/llama/provider.js');
-  const [result] = await collect(
-    fresh.llama({ modelPath }).generateBatch([request()], { signal: never }),
-    1,
-  );
-  expect(result.error).toMatchObject({
+  };`;
+  const script = `
+    import { register } from 'node:module';
+    register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(absent)}));
+    const { llama } = await import(${JSON.stringify(providerModule)});
+    const error = await llama(${JSON.stringify({ modelPath })}).ready().catch((error) => error);
+    console.log(JSON.stringify({ code: error.code, message: error.message }));`;
+  const args = ['--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  expect(JSON.parse(stdout)).toEqual({
     code: 'ERR_LLAMA_NOT_INSTALLED',
     message: expect.stringContaining('npm install node-llama-cpp'),
   });

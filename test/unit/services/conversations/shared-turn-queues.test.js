@@ -1,5 +1,4 @@
 /** Lines of turns that wait for their conversation in a deployment. */
-import { describe, expect, test } from '@jest/globals';
 import { SharedTurnQueues } from '../../../../lib/services/conversations/shared-turn-queues.js';
 
 /** Lines, and functions that wake the first place of each, by name. */

@@ -1,5 +1,4 @@
 /** Deletions of data that an earlier process has not finished. */
-import { expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { KvNamespaces } from '../../../../lib/primitives/kv/namespaces.js';
 import { StreamRepository } from '../../../../lib/services/durable/repository.js';

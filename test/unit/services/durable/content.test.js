@@ -1,5 +1,4 @@
 /** Stored content of streams: messages keep their text, and a cut lies between two of them. */
-import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
   bodyOf,

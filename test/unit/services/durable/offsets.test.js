@@ -1,5 +1,4 @@
 /** Offsets and cursors of durable streams. */
-import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { formatOffset, nextCursor, parseOffset } from '../../../../lib/services/durable/offsets.js';
 

@@ -1,5 +1,4 @@
 /** Readers that wait, with changes in the very turn in which they begin to. */
-import { expect, test } from '@jest/globals';
 import { ManualClock } from '../../../../lib/index.js';
 import { DurableStreams, partitionLimits } from '../../../../lib/services/durable/service.js';
 import { KvNamespaces } from '../../../../lib/primitives/kv/namespaces.js';

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/utf8.h"
+#include "core/streams/event_log_text.h"
 #include "core/upstream/openai/decoder.h"
 #include "split_input.h"
 
@@ -29,7 +30,7 @@ class OpenAiRecorder final : public OpenAiSink {
     expect_valid(entry.text);
     expect_valid(entry.aux);
     EXPECT_FALSE(entry.text.empty() && entry.aux.empty());
-    std::string line = name_of_kind(entry.kind) + " " + std::to_string(choice);
+    std::string line = word_of(entry.kind) + " " + std::to_string(choice);
     if (!entry.text.empty()) line.append(" ").append(entry.text);
     if (!entry.aux.empty()) line.append(" | ").append(entry.aux);
     seen.push_back(line);
@@ -69,24 +70,6 @@ class OpenAiRecorder final : public OpenAiSink {
  private:
   static void expect_valid(std::string_view text) {
     EXPECT_EQ(valid_utf8_prefix(text), text.size());
-  }
-
-  static std::string name_of_kind(EntryKind kind) {
-    switch (kind) {
-      case EntryKind::kText:
-        return "text";
-      case EntryKind::kReasoning:
-        return "reasoning";
-      case EntryKind::kRefusal:
-        return "refusal";
-      case EntryKind::kToolCall:
-        return "call";
-      case EntryKind::kToolArguments:
-        return "arguments";
-      case EntryKind::kExtra:
-        return "extra";
-    }
-    return "unknown";
   }
 };
 

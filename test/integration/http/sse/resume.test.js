@@ -2,7 +2,6 @@
  * Resume by real EventSource implementations, through a proxy that cuts the stream at every event.
  * (Chromium's is in test/browser.)
  */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { EventSource as NpmEventSource } from 'eventsource';
 import { EventSource as UndiciEventSource } from 'undici';
 import { cuttingProxy } from '../../../support/client/cutting-proxy.js';

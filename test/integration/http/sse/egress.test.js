@@ -1,7 +1,6 @@
 /**
  * Who writes to the socket: the reactor where it can, Node where it must.
  */
-import { afterEach, expect, test } from '@jest/globals';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';

@@ -1,7 +1,6 @@
 /**
  * `GET /v1/stream`: what goes over the wire, line by line.
  */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import http from 'node:http';
 import net from 'node:net';
 import { once } from 'node:events';

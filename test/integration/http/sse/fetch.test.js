@@ -1,5 +1,4 @@
 /** gateway.fetch: a Web Request in, a Response out, whose body streams. */
-import { afterEach, expect, test } from '@jest/globals';
 import { createParser } from 'eventsource-parser';
 import { createGateway, HttpError } from '../../../../lib/index.js';
 import { cleanUp, stopAll } from '../../../support/gateway/gateway.js';

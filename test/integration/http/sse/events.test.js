@@ -1,7 +1,6 @@
 /**
  * `GET /v1/events`: many jobs on one connection, with a cursor over the set.
  */
-import { afterEach, describe, expect, test } from '@jest/globals';
 import { everyEgress, start as startGateway, stopAll } from '../../../support/gateway/gateway.js';
 import { handProvider, listProvider } from '../../../support/providers/providers.js';
 import { until } from '../../../support/until.js';
