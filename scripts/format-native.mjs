@@ -1,5 +1,5 @@
 /**
- * Formats the C++ sources with clang-format, where there is one.
+ * Formats the C++ sources with clang-format, if it is installed.
  *
  * Usage: node scripts/format-native.mjs [--check]
  */

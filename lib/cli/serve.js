@@ -165,7 +165,9 @@ export function checkServe(values, access, route) {
   namesIn(values.allowedHosts ?? '');
   if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
   const others = `--host ${values.host} lets others in`;
-  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+  throw new UsageError(
+    `${others}: it needs keys (in --config), or --open to allow unauthenticated access`,
+  );
 }
 
 /**

@@ -167,7 +167,7 @@ test('a key that is taken away is asked for again, and its jobs come back with i
   await card.getByTestId('note').getByText('(invalid_api_key)').waitFor();
   await form().waitFor();
   await drive.send('Refused');
-  await page.getByTestId('problem').getByText('This is no valid key.').waitFor();
+  await page.getByTestId('problem').getByText('This key is not valid.').waitFor();
   gateway.reload({ access: { keys } });
   await giveKey();
   pace.release();

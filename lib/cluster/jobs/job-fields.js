@@ -42,8 +42,8 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /**
  * The data of a job or an operation that other processes get.
  * @typedef {Pick<JobRecord, 'id' | 'principal' | 'model' | 'metadata' | 'extra' | 'usedKey' | 'cache'> &
- *   {request?: any, asked?: string, createdAtMs: number, kind?: OperationKind, body?: any,
- *   snapshot?: string}} Shared `body`: the request of an operation
+ *   {request?: any, asked?: string | undefined, createdAtMs: number, kind?: OperationKind | undefined, body?: any,
+ *   snapshot?: string | undefined}} Shared `body`: the request of an operation
  */
 
 /**

@@ -4,7 +4,9 @@
  */
 
 import { AnswerBlocks } from './answer-blocks.js';
+import { build } from '../build.js';
 import { duration, plural, rate } from '../format.js';
+import { iconOf } from '../icon.js';
 import { nextFrame } from '../frame.js';
 import { MarkdownPane } from '../markdown.js';
 import { textOfMessage } from './message-text.js';
@@ -34,11 +36,33 @@ const WHO = {
  *   job_id?: string, reasoning?: string, refusal?: string | null, tool_calls?: any[] | null}}
  *   ShownMessage
  *
- * @typedef {object} Actions without one there is no button for it
+ * @typedef {object} Actions an absent action has no button
  * @property {() => void} [onFork]
  * @property {() => void} [onAgain] another answer
  * @property {(text: string) => void} [onEdit] another text of the user
  */
+
+/**
+ * The buttons below a message, by their part and icon. All but `copy` are hidden until there is an action.
+ * @type {[part: string, label: string, testId: string][]}
+ */
+const BUTTONS = [
+  ['copy', 'Copy', 'copy'],
+  ['edit', 'Edit', 'edit'],
+  ['again', 'Regenerate', 'again'],
+  ['fork', 'Fork from here', 'fork-here'],
+];
+
+/** @param {typeof BUTTONS[number]} button */
+function buttonOf([part, label, testId]) {
+  const button = /** @type {HTMLButtonElement} */ (build('button', 'icon', iconOf(part)));
+  button.type = 'button';
+  button.hidden = part !== 'copy';
+  button.ariaLabel = label;
+  button.title = label;
+  Object.assign(button.dataset, { part, testid: testId });
+  return button;
+}
 
 /** The element of one message. `follow()` connects it to a running job. */
 export class ChatMessage {
@@ -73,6 +97,7 @@ export class ChatMessage {
     const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
     this.element.dataset.role = role;
+    this.element.querySelector('.message-bar')?.prepend(...BUTTONS.map(buttonOf));
     /** @type {Record<string, HTMLElement>} */
     const parts = {};
     for (const part of this.element.querySelectorAll('[data-part]')) {
@@ -80,7 +105,7 @@ export class ChatMessage {
       parts[String(element.dataset.part)] = element;
     }
     this.#parts = parts;
-    // What a user has typed is shown as typed.
+    // The text of a user is shown unchanged.
     this.#markdown = role === 'assistant' ? new MarkdownPane(parts.said) : null;
     if (this.#markdown === null) parts.said.textContent = this.#text;
     else this.#markdown.set(this.#text);
@@ -114,7 +139,7 @@ export class ChatMessage {
   }
 
   /**
-   * Shows the message as the server has stored it; its text is the shown one.
+   * Shows the message as the server has stored it; its text is the displayed one.
    * @param {ShownMessage} message @param {Actions} actions
    */
   settle(message, actions) {
@@ -199,7 +224,7 @@ export class ChatMessage {
   #facts(job) {
     const { metrics } = job;
     const live = this.#meter.tokensPerSecond;
-    // A burst after a pause of the page is no rate of the model.
+    // A burst after a pause of the page does not show the model's rate.
     const measured = live !== null && live < LIVE_RATE_MAX ? live : null;
     const perSecond = metrics?.tokens_per_second ?? measured;
     const first = metrics?.ttft_ms ?? this.#meter.firstTokenMs;

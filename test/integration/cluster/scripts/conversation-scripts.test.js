@@ -131,7 +131,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     const none = await talks.fork(id, { at: 0, title: '', metadata: {}, ttl_s: 5 }, me);
     expect(none).toMatchObject({ title: '', metadata: {}, messages: [], messageCount: 0 });
     await expect(talks.fork(id, { at: 4 }, me)).rejects.toMatchObject({
-      ...{ status: 400, param: 'at', message: 'at must be at most 3, its messages.' },
+      ...{ status: 400, param: 'at', message: 'at must be at most 3, the number of its messages.' },
     });
     await expect(talks.fork(id, {}, { principal: 'you' })).rejects.toMatchObject({ status: 404 });
   });

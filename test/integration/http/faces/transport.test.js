@@ -229,7 +229,7 @@ test('an abort after the end of the answer ends nothing', async () => {
 });
 
 test('a failure that a resume is told of is the failure of the stream', async () => {
-  const said = { error: { message: 'The upstream broke off its answer' } };
+  const said = { error: { message: 'The upstream closed the connection during its answer' } };
   const answers = [
     new Response('id: 1\ndata: {"type":"start"}\n\n', { status: 200 }),
     new Response(JSON.stringify(said), { status: 502 }),
