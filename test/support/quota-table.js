@@ -128,7 +128,7 @@ export function describeQuota({ name, make, Lease }) {
       for (const end of ['settle', 'release', 'renew']) expect(await denied[end]()).toBe(false);
     });
 
-    test('what was used beyond the reservation is a debt that time pays off', async () => {
+    test('usage beyond the reservation is a debt that time pays off', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       expect(await (await quota.reserve({ tokens: 50 })).settle({ tokens: 160 })).toBe(true);
@@ -200,7 +200,7 @@ export function describeQuota({ name, make, Lease }) {
       ]);
     });
 
-    test('limits change at run time, and what was taken stays taken', async () => {
+    test('limits change at run time, and usage stays counted', async () => {
       const quota = await quotaOf({ tokens: { limit: 100, ...minute }, jobs: { concurrent: 1 } });
       await quota.reserve({ tokens: 70, jobs: 1 }, { key: 'k' });
       await quota.setLimit('tokens', { limit: 200 });
@@ -243,7 +243,7 @@ export function describeQuota({ name, make, Lease }) {
       expect((await real.reserve({ requests: 1 })).allowed).toBe(false);
     });
 
-    test('a smaller limit pays off by its own rate, and keeps what was taken when it grows again', async () => {
+    test('a smaller limit pays off by its own rate, and keeps the usage when it grows again', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       await quota.reserve({ tokens: 70 });

@@ -112,7 +112,7 @@ export function testDurable(open, sizeOf) {
     const replay = async (read, path, offset = '-1') =>
       eventsOf((await read(path, `?offset=${offset}&live=sse`)).text);
 
-    test('a character that appends have cut is sent whole, and an offset within is never told', async () => {
+    test('a character that appends have cut is sent whole, and no offset within it is sent', async () => {
       const { put, append, at, read } = await open();
       const text = Buffer.from('aä\u{1F600}z');
       const { offset: start } = await put('a', '');
@@ -156,7 +156,7 @@ export function testDurable(open, sizeOf) {
       expect(eventsOf(answer.text)[0].data).toBe('5A==');
     });
 
-    test('ends after its time, and the next one goes on', async () => {
+    test('ends after its time, and the next one continues', async () => {
       const { put, append, read } = await open({ durable: { sseMs: 50 } });
       await put('a', 'one');
       const first = eventsOf((await read('a', '?offset=-1&live=sse')).text);
@@ -206,7 +206,7 @@ export function testDurable(open, sizeOf) {
       await readers(0);
     });
 
-    test('are no more than there may be, by caller', async () => {
+    test('are limited in number, per caller', async () => {
       const access = { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] };
       const ann = await open(
         { maxStreams: 4, access, durable: { longPollMs: 600_000 } },
@@ -247,7 +247,7 @@ export function testDurable(open, sizeOf) {
   describe('callers', () => {
     const access = { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] };
 
-    test('have paths of their own, and fork their own streams alone', async () => {
+    test('have separate paths, and fork only their own streams', async () => {
       const { ask, url } = await open({ access });
       const as = (name, method, path, headers = {}) =>
         ask(method, path, { headers: { ...bearer(`key-of-${name}`), ...headers } });

@@ -49,7 +49,7 @@ export function testKv(open) {
       });
     });
 
-    test('gives back what was put, by its type', async () => {
+    test('returns the value that was put, with its type', async () => {
       const { url, put, read } = await open();
       const value = { list: [1, 'ä', null], empty: {} };
       await put('json', JSON.stringify(value), { type: 'application/json; charset=utf-8' });
@@ -110,7 +110,7 @@ export function testKv(open) {
       expect((await remove('a', { 'if-match': '*' })).status).toBe(204);
     });
 
-    test('If-None-Match: only if it is not there, or other than what is known', async () => {
+    test('If-None-Match: only if it is absent, or differs from the known version', async () => {
       const { put, read } = await open();
       const absent = { headers: { 'if-none-match': '*' } };
       expect((await put('a', 'x', absent)).status).toBe(201);
@@ -171,7 +171,7 @@ export function testKv(open) {
       expect((await get('/v1/kv')).body.items).toHaveLength(6);
     });
 
-    test('are cut where values are large, and go on', async () => {
+    test('are cut where values are large, and continue', async () => {
       const { get, put } = await open();
       for (let i = 0; i < 40; i += 1) await put(`k${i + 10}`, 'x'.repeat(300_000));
       const keys = [];
@@ -345,7 +345,7 @@ export function testKv(open) {
     });
   });
 
-  describe('who and how much', () => {
+  describe('access and limits', () => {
     test('keys belong to a principal', async () => {
       const { call } = await open({
         access: { keys: [entry('ann', 'key-of-ann'), entry('bob/', 'key-of-bob')] },
@@ -371,7 +371,7 @@ export function testKv(open) {
       expect((await call('GET', '/v1/kv/shared')).status).toBe(401);
     });
 
-    test('limits and types are told', async () => {
+    test('errors name limits and types', async () => {
       const { put, remove, call } = await open({
         kv: { maxKeys: 1, maxKeyBytes: 5, maxValueBytes: 100 },
       });
@@ -401,7 +401,7 @@ export function testKv(open) {
       expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, PATCH, DELETE');
     });
 
-    test('nobody takes the room of others', async () => {
+    test('no caller takes the room of others', async () => {
       const { call } = await open({
         access: { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] },
         kv: { maxKeysPerPrincipal: 2, maxBytesPerPrincipal: 100 },

@@ -29,7 +29,7 @@ async function collect(iterable) {
 }
 
 describe('in real time', () => {
-  test('streams what was appended and what comes later, then ends', async () => {
+  test('streams earlier and later entries, then ends', async () => {
     const { hub, ended } = createHub();
     const handle = hub.create({ ...job, promptTokens: 4 });
     hub.start(handle);
@@ -181,7 +181,7 @@ describe('in real time', () => {
     expect(hub.create(job)).toBeGreaterThan(handle);
   });
 
-  test('two hubs on one reactor do not hear each other', async () => {
+  test('two hubs on one reactor are independent', async () => {
     const one = createHub();
     const two = createHub();
     const a = one.hub.create(job);
