@@ -171,7 +171,7 @@ async function main() {
   for (const row of rows) {
     if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
-  const jobs = wanted('job') ? await measureJobs(options) : undefined;
+  const jobs = wanted('job') ? await measureJobs(options, binaries) : undefined;
   const start = wanted('start-up') ? await measureStart(options) : undefined;
   const resume = wanted('resume') ? await runResume(options) : [];
   const cancel = wanted('cancel') ? await measureCancel(options) : undefined;

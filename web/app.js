@@ -263,6 +263,8 @@ async function enter() {
     if (wantsKey(error)) return false;
     composer.setModels([]);
     problem = `The server did not answer: ${/** @type {Error} */ (error).message}.`;
+  } finally {
+    document.body.dataset.ready = '';
   }
   composer.setProblem(problem);
   await deletions.resume();

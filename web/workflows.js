@@ -319,6 +319,13 @@ function useSample(index) {
   preview(samples[index].workflow);
 }
 
+try {
+  banner.show((await http.call('GET', '/v1/models')).data);
+} catch {
+  // The page works without the notice.
+} finally {
+  document.body.dataset.ready = '';
+}
 samples.forEach(({ name }, i) => sample.append(new Option(name, String(i))));
 // Browsers restore the text of a field after a reload.
 if (source.value === '') {
@@ -338,9 +345,4 @@ if (/^wf_[\w-]+$/.test(known)) {
       history.replaceState(null, '', location.pathname);
     } else fail(error);
   }
-}
-try {
-  banner.show((await http.call('GET', '/v1/models')).data);
-} catch {
-  // The page also works without the notice.
 }

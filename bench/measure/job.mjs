@@ -1,7 +1,9 @@
 /**
  * The job row: the cost of a job from the first byte of its POST to the last of its stream, for 64
- * clients on kept connections, beside the same two requests on node:http alone.
+ * clients on kept connections, beside the same two requests on node:http alone and on a C++ server of
+ * nothing but epoll.
  */
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cpuNs, startServer } from '../lib/processes.mjs';
 import { median } from '../lib/median.mjs';
@@ -9,23 +11,27 @@ import { columns } from '../report/table.mjs';
 import { runJobs } from './job-client.mjs';
 
 const at = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const SLUICE = at('servers/sluice-job.mjs');
-const PEER = at('peers/node-http-job.mjs');
+const SLUICE = [process.execPath, at('servers/sluice-job.mjs')];
+const PEER = [process.execPath, at('peers/node-http-job.mjs')];
+/** The C++ program, in the folder of the binaries. */
+const FLOOR = 'floor_job';
 const CLIENTS = 64;
 const KEY = 'Authorization: Bearer secret\r\n';
 
 const CASES = /** @type {const} */ ([
-  { id: 'peer', label: 'node:http alone, 2 tokens', command: [PEER], tokens: 2 },
-  { id: 'bare', label: 'Sluice, 2 tokens', command: [SLUICE, 'bare'], tokens: 2 },
+  { id: 'floor', label: 'floor: C++ epoll, 2 tokens', command: FLOOR, tokens: 2 },
+  { id: 'peer', label: 'node:http alone, 2 tokens', command: PEER, tokens: 2 },
+  { id: 'bare', label: 'Sluice, 2 tokens', command: [...SLUICE, 'bare'], tokens: 2 },
   {
     id: 'full',
     label: 'Sluice, 2 tokens, with log, limits, key, idempotency key',
-    command: [SLUICE, 'full'],
+    command: [...SLUICE, 'full'],
     tokens: 2,
     headers: KEY,
   },
-  { id: 'peer-20', label: 'node:http alone, 20 tokens', command: [PEER], tokens: 20 },
-  { id: 'bare-20', label: 'Sluice, 20 tokens', command: [SLUICE, 'bare'], tokens: 20 },
+  { id: 'floor-20', label: 'floor: C++ epoll, 20 tokens', command: FLOOR, tokens: 20 },
+  { id: 'peer-20', label: 'node:http alone, 20 tokens', command: PEER, tokens: 20 },
+  { id: 'bare-20', label: 'Sluice, 20 tokens', command: [...SLUICE, 'bare'], tokens: 20 },
 ]);
 
 /** @typedef {(typeof CASES)[number]['id']} CaseId */
@@ -41,12 +47,12 @@ const CASES = /** @type {const} */ ([
 /**
  * @param {(typeof CASES)[number]} one
  * @param {number} jobs
+ * @param {string} binaries folder of the C++ programs
  * @returns {Promise<{cpuUs: number, perSecond: number}>}
  */
-async function measureOne({ command, tokens, ...rest }, jobs) {
-  const server = await startServer([process.execPath, ...command], {
-    env: { NODE_ENV: 'production' },
-  });
+async function measureOne({ command, tokens, ...rest }, jobs, binaries) {
+  const whole = command === FLOOR ? [join(binaries, FLOOR)] : [...command];
+  const server = await startServer(whole, { env: { NODE_ENV: 'production' } });
   const headers = 'headers' in rest ? rest.headers : '';
   let [beforeNs, startMs] = [0, 0];
   try {
@@ -64,14 +70,15 @@ async function measureOne({ command, tokens, ...rest }, jobs) {
 
 /**
  * @param {{quick: boolean, runs: number}} options
+ * @param {string} binaries folder of the C++ programs
  * @returns {Promise<JobSample[]>}
  */
-export async function measureJobs({ quick, runs }) {
+export async function measureJobs({ quick, runs }, binaries) {
   const jobs = quick ? 4000 : 20_000;
   const samples = CASES.map(() => /** @type {{cpuUs: number, perSecond: number}[]} */ ([]));
   for (let run = 1; run <= runs; run += 1) {
     for (const [i, one] of CASES.entries()) {
-      const sample = await measureOne(one, jobs);
+      const sample = await measureOne(one, jobs, binaries);
       samples[i].push(sample);
       const { cpuUs, perSecond } = sample;
       const figures = `${cpuUs.toFixed(1)} us/job, ${perSecond.toFixed(0)} jobs/s`;

@@ -51,6 +51,9 @@ export const outputFlag = {
 
 const INTEGER_MAX = SPAN_MS_MAX;
 
+/** @param {string} value */
+const isHttpUrl = (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+
 /**
  * @param {string} at name of the option as given
  * @param {Flag} flag
@@ -83,8 +86,10 @@ function check(at, flag, value) {
   if (type === 'choice' && !choices.includes(value)) {
     throw new UsageError(`${at} takes ${choices.join(', ')}, not ${shown}`);
   }
-  if (type === 'url' && !/^https?:$/.test(URL.canParse(value) ? new URL(value).protocol : '')) {
-    throw new UsageError(`${at} takes an http or https URL, not ${shown}`);
+  if (type === 'url' && !isHttpUrl(value)) {
+    const meant = `http://${value}`;
+    const hint = !value.includes('://') && isHttpUrl(meant) ? `; did you mean ${meant}?` : '';
+    throw new UsageError(`${at} takes an http or https URL, not ${shown}${hint}`);
   }
   return value;
 }

@@ -48,11 +48,13 @@ function overview() {
  * @returns {Promise<number>} exit code
  */
 async function main([name, ...rest]) {
+  const [topic] = rest;
+  if (name === 'help' && topic !== undefined) return main([topic, '--help']);
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(overview());
     return 0;
   }
-  if (name === '--version') {
+  if (name === '--version' || name === '-v') {
     const { version } = late((require) => require('../../package.json'))();
     process.stdout.write(`${version}\n`);
     return 0;

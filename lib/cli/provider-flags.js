@@ -153,6 +153,10 @@ export function checkProviderFlags({ provider, upstream, mode, model }, route) {
   if (all.provider === 'llama' && model === undefined) {
     throw new UsageError('--provider llama needs --model PATH');
   }
+  // The demo model would answer in the place of the one that is wanted.
+  if (all.provider === 'demo' && model !== undefined) {
+    throw new UsageError('--model goes with --upstream URL, or with --provider llama');
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Barrier } from './barrier.js';
 import { BEATS_PER_LEASE, Identity, Members } from './members.js';
 import { RedisClient } from './client/redis-client.js';
 import { RedisClock } from './client/redis-clock.js';
@@ -63,6 +64,7 @@ export class Cluster extends EventEmitter {
   /** Name of the data in Redis; it changes when Redis loses its data. */
   #epoch = '';
   #secret = '';
+  #barrier;
   #lastAnswerMs = -Infinity;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
@@ -101,6 +103,10 @@ export class Cluster extends EventEmitter {
     this.ledger = new SharedLedger(this.calls);
     this.sharedCredit = new SharedCredit({ ...own, calls: this.calls });
     this.sharedLeases = new SharedLeases({ ...own, calls: this.calls });
+    this.#barrier = new Barrier({
+      ...{ redis: client, identity: this.#identity },
+      readMessages: () => this.#takeMessages(),
+    });
     this.redis.on('ready', () => {
       if (!this.#isMember) void this.#join();
     });
@@ -225,8 +231,8 @@ export class Cluster extends EventEmitter {
     } finally {
       this.#isJoining = false;
     }
-    // Waiting does not change a schema that is too new.
-    if (this.#isMember || this.redis.refusal !== undefined) return;
+    // Waiting does not change a schema that is too new; rights may be granted again.
+    if (this.#isMember || this.redis.refusal?.code === 'ERR_REDIS_SCHEMA') return;
     this.#joining = setTimeout(() => void this.#join(), JOIN_AGAIN_MS);
     this.#joining.unref();
   }
@@ -322,12 +328,28 @@ export class Cluster extends EventEmitter {
    * @param {string} payload
    */
   #onMessage(channel, payload) {
+    if (channel === `${this.prefix}all`) this.#onAll(payload);
+    else if (channel !== `${this.prefix}p:${this.#identity.name}`) {
+      this.emit('published', channel.slice(this.prefix.length));
+    } else if (!this.#barrier.onOwn(payload)) {
+      void this.#takeMessages();
+    }
+  }
+
+  /** @param {string} payload of a message to all processes */
+  #onAll(payload) {
     const [, erased] = /^erased (.+)$/.exec(payload) ?? [];
-    if (channel === `${this.prefix}all` && erased !== undefined) this.emit('erased', erased);
-    else if (channel === `${this.prefix}all` && payload === 'keys') this.emit('keys');
-    else if (channel === `${this.prefix}all`) this.emit('offer');
-    else if (channel === `${this.prefix}p:${this.#identity.name}`) void this.#takeMessages();
-    else this.emit('published', channel.slice(this.prefix.length));
+    if (erased !== undefined) this.emit('erased', erased);
+    else if (payload === 'keys') this.emit('keys');
+    else if (!this.#barrier.onAll(payload)) this.emit('offer');
+  }
+
+  /**
+   * @returns {Promise<void>} resolves once the other processes have handled the messages sent to them, after a second at
+   *   the latest
+   */
+  barrier() {
+    return this.#barrier.pass();
   }
 
   /**

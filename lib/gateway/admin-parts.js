@@ -25,7 +25,7 @@ export function createAdmin({
   unixMs,
   ...rest
 }) {
-  const { access, operations, conversations, logs, webhooks, cluster } = rest;
+  const { access, operationDirectory, conversations, logs, webhooks, cluster } = rest;
   const reservations = rest.sharedReservations ?? rest.reservations;
   const { provider } = options;
   const jobs = new AdminJobs({ jobs: lifecycle.jobs, hub });
@@ -34,7 +34,7 @@ export function createAdmin({
     openStreams: () => streams.size,
     about: { version: VERSION, durable: options.data !== undefined, shared: cluster !== undefined },
     state: {
-      ...{ access, reservations, operations, conversations, logs, webhooks },
+      ...{ access, reservations, operationDirectory, conversations, logs, webhooks },
       ...{ provider, cluster },
     },
   });

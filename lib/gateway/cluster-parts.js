@@ -102,7 +102,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
   const { logger: log, maxWallMs, retentionMs } = options;
   const redis = /** @type {import('../cluster/options.js').CheckedRedis} */ (options.redis);
   const { leaseMs, onProducerLost } = redis;
-  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs });
+  const replicas = new Replicas({ hub, cluster, lifecycle, operations: own, leaseMs, nowMs, log });
   const audit = new SharedAudit({ redis: cluster.redis, log });
   const departure = new Departure({ cluster, lifecycle, hub, onProducerLost, log });
   const failover = new Failover({
@@ -110,7 +110,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     queue: new AdoptedJobs({ lifecycle, pipeline, departure, turns, options }),
   });
   const directory = new RemoteJobs({
-    ...{ hub, cluster, lifecycle, operations: own, replicas, failover },
+    ...{ hub, cluster, lifecycle, operations: own, replicas, failover, log },
     onErased: (id) => eraseJobIn(audit, id),
   });
   const deployment = new Deployment({
@@ -118,7 +118,7 @@ export function createDeployment({ cluster, link, writes }, jobs, options, nowMs
     maxRetainedJobs: options.maxRetainedJobs,
   });
   const operations = new RemoteOperations({
-    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs },
+    ...{ hub, cluster, operations: own, replicas, directory, leaseMs, nowMs, log },
   });
   const endJob = (
     /** @type {JobRecord | import('../cluster/operations/own-operations.js').OwnOperation} */ record,

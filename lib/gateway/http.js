@@ -20,7 +20,6 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     admission,
     directory,
     lifecycle,
-    operations,
     metrics,
     logs,
     memory,
@@ -55,7 +54,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     audit: { audit: parts.audit },
     keys: async () => ({ keys: await parts.keys() }),
     admin: async () => ({
-      ...{ ...(await parts.admin.load()), directory, operations, workflows, conversations },
+      ...{ ...(await parts.admin.load()), directory, workflows, conversations },
       options,
     }),
     health: {

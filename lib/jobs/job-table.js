@@ -16,9 +16,9 @@ import { requestBytes } from './prompt-tokens.js';
  * @property {any} final
  * @property {boolean} ended
  * @property {any} request
- * @property {Part} [part]
- * @property {number} [contentBytes] bytes of its content without its log, once it has ended
- * @property {Held} [held] used only by the table
+ * @property {Part | undefined} [part]
+ * @property {number | undefined} [contentBytes] bytes of its content without its log, once it has ended
+ * @property {Held | undefined} [held] used only by the table
  */
 
 /** Bytes of a finished job without the entries of its log, in the hub and here. */

@@ -210,6 +210,8 @@ export class JobRecord {
   settleReservation() {
     const settling = this.reservation?.settle(this.tokensUsed(this.final?.usage));
     if (settling !== undefined) this.settling = settling;
+    // It would be kept as long as the job.
+    this.reservation = undefined;
   }
 
   /**

@@ -7,8 +7,12 @@
 export class Retained {
   /** @type {Map<string, Set<T>>} by principal, each in the order of endings */
   #byPrincipal = new Map();
-  /** @type {Map<number, Set<string>>} principals by their number of records */
-  #byCount = new Map();
+  /**
+   * Principals by how many they hold: an array, because counts change by one, and a Map makes a new table every few
+   * changes, each of which lives on with the one before.
+   * @type {(Set<string> | undefined)[]}
+   */
+  #byCount = [];
   #mostCount = 0;
   #size = 0;
 
@@ -46,7 +50,7 @@ export class Retained {
 
   /** @returns {T | undefined} the oldest of the principal that holds most; undefined if empty */
   oldestOfMost() {
-    const principal = this.#byCount.get(this.#mostCount)?.values().next().value;
+    const principal = this.#byCount[this.#mostCount]?.values().next().value;
     return principal === undefined ? undefined : this.oldestOf(principal);
   }
 
@@ -56,17 +60,17 @@ export class Retained {
    * @param {number} to its count now, one more or less
    */
   #move(principal, from, to) {
-    const before = this.#byCount.get(from);
-    const after = this.#byCount.get(to);
+    const before = this.#byCount[from];
+    const after = this.#byCount[to];
     if (before?.size === 1 && after === undefined && to > 0) {
-      // Reuses the set with its one principal.
-      this.#byCount.delete(from);
-      this.#byCount.set(to, before);
+      // The set goes on with its one principal.
+      this.#byCount[from] = undefined;
+      this.#byCount[to] = before;
     } else {
       before?.delete(principal);
-      if (before?.size === 0) this.#byCount.delete(from);
-      if (to > 0) this.#byCount.set(to, (after ?? new Set()).add(principal));
+      if (before?.size === 0) this.#byCount[from] = undefined;
+      if (to > 0) this.#byCount[to] = (after ?? new Set()).add(principal);
     }
-    if (to > this.#mostCount || !this.#byCount.has(this.#mostCount)) this.#mostCount = to;
+    if (to > this.#mostCount || this.#byCount[this.#mostCount] === undefined) this.#mostCount = to;
   }
 }

@@ -581,7 +581,7 @@ export class JobHub {
   #sendUnread({ handle, cursor }, handler) {
     // Other processes must be informed of readers.
     if (handler.onWhole === undefined || cursor !== '' || this.#readers !== undefined) return false;
-    const frames = this.#unread.of(handle);
+    const frames = this.#unread.take(handle);
     if (frames === undefined) return false;
     handler.onWhole(frames);
     return true;

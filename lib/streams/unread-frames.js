@@ -1,7 +1,7 @@
 /**
- * The frames of short logs that have ended before a reader came, by handle: the frames for a reader without a
- * cursor. They arrive with the ending and are stored here, so that a short job can be read without its reactor.
- * Main thread; used by a JobHub.
+ * The frames of short logs that have ended before a reader came, by handle: what the first reader without a cursor gets.
+ * They come with the ending and are kept beside the log, so that a quick job is read without a way to its reactor. Main
+ * thread; used by a JobHub.
  */
 export class UnreadFrames {
   /** @type {Map<number, string>} */
@@ -19,18 +19,20 @@ export class UnreadFrames {
   }
 
   /**
+   * Gives the frames to the first reader: few logs have a second one.
    * @param {number} handle
    * @returns {string | undefined} undefined: only the reactor has them
    */
-  of(handle) {
-    return this.#frames.get(handle);
+  take(handle) {
+    const frames = this.#frames.get(handle);
+    if (frames === undefined) return undefined;
+    this.#frames.delete(handle);
+    this.bytes -= frames.length;
+    return frames;
   }
 
   /** @param {number} handle of a log that continues or was removed */
   drop(handle) {
-    const frames = this.#frames.get(handle);
-    if (frames === undefined) return;
-    this.#frames.delete(handle);
-    this.bytes -= frames.length;
+    this.take(handle);
   }
 }

@@ -1,6 +1,7 @@
 /** The demo page in Chromium against a real gateway: what a visitor can do with it. */
 
 import { createGateway } from '../../lib/index.js';
+import { duration } from '../../web/app/format.js';
 import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
 import { Pace } from './pace.js';
 
@@ -73,7 +74,7 @@ test('type, stream, complete: the text and the figures are the server’s', asyn
   const figure = (name) => card.locator(`[data-part=${name}]`).innerText();
   expect(await figure('tokens')).toBe(String(job.metrics.tokens));
   expect(await figure('rate')).toBe(job.metrics.tokens_per_second.toFixed(1));
-  expect(await figure('first')).toBe(`${Math.round(job.metrics.ttft_ms)} ms`);
+  expect(await figure('first')).toBe(duration(job.metrics.ttft_ms));
   expect(await page.getByTestId('connection').getAttribute('data-state')).toBe('idle');
 });
 

@@ -4,10 +4,9 @@
  *
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFile } from '../support/files/data-file.js';
-import { killAll, serve } from '../support/crash/cli.js';
-import { rounds, seed } from '../support/crash/rounds.js';
+import { killAll } from '../support/crash/cli.js';
+import { crashRounds, rounds, seed } from '../support/crash/rounds.js';
 import { openStream } from '../support/sse/sse-client.js';
 import { randomFrom } from '../support/random.js';
 import { stopAll } from '../support/gateway/gateway.js';
@@ -108,42 +107,32 @@ test(`${rounds} crashes lose no turn and double none`, async () => {
   const clients = names.map((name) => ({ name, id: '', turns: [] }));
   const ended = () => clients.reduce((sum, { turns }) => sum + turns.filter(isKept).length, 0);
   let kept = 0;
-  for (let round = 0; round <= rounds; round += 1) {
-    const server = await serve(...options, ...room);
-    if (round === 0) {
-      for (const [i, mine] of clients.entries()) {
-        const own = i < CLIENTS - SHARING || i === CLIENTS - 1;
-        if (own) mine.id = (await server.post('/v1/conversations', {})).body.conversation_id;
+  await crashRounds({
+    random,
+    args: () => [...options, ...room],
+    async check(server, round) {
+      if (round === 0) {
+        for (const [i, mine] of clients.entries()) {
+          const own = i < CLIENTS - SHARING || i === CLIENTS - 1;
+          if (own) mine.id = (await server.post('/v1/conversations', {})).body.conversation_id;
+        }
+        for (const mine of clients) mine.id ||= clients.at(-1).id;
       }
-      for (const mine of clients) mine.id ||= clients.at(-1).id;
-    }
-    try {
       kept = 0;
       for (const id of new Set(clients.map((mine) => mine.id))) {
         const sharing = clients.filter((mine) => mine.id === id);
         kept += await check(server, id, sharing);
       }
-    } catch (error) {
-      throw new Error(`in round ${round} of seed ${seed}`, { cause: error });
-    }
-    if (round === rounds) {
-      server.child.kill('SIGTERM');
-      expect((await server.exited).code).toBe(0);
-      continue;
-    }
-    let stopped = false;
-    const endedBefore = ended();
-    const talking = clients.map((mine) => talk(server, mine, { random, stopped: () => stopped }));
-    const all = Promise.all(talking);
-    all.catch(() => {});
-    // Some turns end in each round, however slow the machine is.
-    await until(() => ended() > endedBefore + 1, 'turns to end');
-    await sleep(random() * 700);
-    stopped = true;
-    server.child.kill('SIGKILL');
-    await server.exited;
-    await all;
-  }
+    },
+    load(server, stopped) {
+      const endedBefore = ended();
+      return {
+        clients: Promise.all(clients.map((mine) => talk(server, mine, { random, stopped }))),
+        // Some turns end in each round, however slow the machine is.
+        enough: () => until(() => ended() > endedBefore + 1, 'turns to end'),
+      };
+    },
+  });
   console.info(`seed ${seed}: ${kept} turns kept`);
   expect(kept).toBeGreaterThan(rounds);
 }, 3_600_000);

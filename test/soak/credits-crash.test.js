@@ -5,10 +5,9 @@
  *
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { dataFile } from '../support/files/data-file.js';
-import { file, killAll, removeFiles, serve } from '../support/crash/cli.js';
-import { rounds, seed } from '../support/crash/rounds.js';
+import { file, killAll, removeFiles } from '../support/crash/cli.js';
+import { crashRounds, rounds, seed } from '../support/crash/rounds.js';
 import { randomFrom } from '../support/random.js';
 import { stopAll } from '../support/gateway/gateway.js';
 import { until } from '../support/until.js';
@@ -97,36 +96,31 @@ async function series({ crashes, random, options }) {
   let number = 0;
   let before = [];
   let found;
-  for (let round = 0; round <= crashes; round += 1) {
-    const server = await serve(...options);
-    found = await audit(server);
-    for (const mine of before) {
-      const { status, body } = await send(server, mine);
-      // Who was not answered asks again, and gets what there is or something new.
-      if (mine.answer === undefined) expect([200, 201]).toContain(status);
-      else expect([status, body]).toEqual([200, mine.answer]);
-    }
-    const given = { to: 'anonymous', amount: 10_000_000 };
-    const filled = { path: '/v1/transfers', body: given, key: 'start' };
-    expect((await send(server, filled)).status).toBe(round === 0 ? 201 : 200);
-    if (round === crashes) {
-      server.child.kill('SIGTERM');
-      expect((await server.exited).code).toBe(0);
-      return found;
-    }
-    let stopped = false;
-    const asked = [];
-    const clients = load(server, { asked, next: () => number++, stopped: () => stopped });
-    clients.catch(() => {});
-    const taken = () => asked.filter(({ answer }) => answer?.job_id !== undefined);
-    await until(() => taken().length >= 3, 'some jobs to be taken');
-    await sleep(random() * 700);
-    stopped = true;
-    server.child.kill('SIGKILL');
-    await server.exited;
-    await clients;
-    before = asked;
-  }
+  await crashRounds({
+    ...{ crashes, random },
+    args: () => options,
+    async check(server, round) {
+      found = await audit(server);
+      for (const mine of before) {
+        const { status, body } = await send(server, mine);
+        // Who was not answered asks again, and gets what there is or something new.
+        if (mine.answer === undefined) expect([200, 201]).toContain(status);
+        else expect([status, body]).toEqual([200, mine.answer]);
+      }
+      const given = { to: 'anonymous', amount: 10_000_000 };
+      const filled = { path: '/v1/transfers', body: given, key: 'start' };
+      expect((await send(server, filled)).status).toBe(round === 0 ? 201 : 200);
+    },
+    load(server, stopped) {
+      const asked = [];
+      before = asked;
+      const taken = () => asked.filter(({ answer }) => answer?.job_id !== undefined);
+      return {
+        clients: load(server, { asked, next: () => number++, stopped }),
+        enough: () => until(() => taken().length >= 3, 'some jobs to be taken'),
+      };
+    },
+  });
   return found;
 }
 

@@ -5,10 +5,9 @@
  *
  * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
-import { file, killAll, removeFiles, serve } from '../support/crash/cli.js';
-import { rounds, seed } from '../support/crash/rounds.js';
+import { file, killAll, removeFiles } from '../support/crash/cli.js';
+import { crashRounds, rounds, seed } from '../support/crash/rounds.js';
 import { dataFile } from '../support/files/data-file.js';
 import { stopAll } from '../support/gateway/gateway.js';
 import { randomFrom } from '../support/random.js';
@@ -314,9 +313,10 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
   // Several add to the one counter.
   const actors = [...checked, counter, counter];
   const auditor = new Auditor();
-  for (let round = 0; round <= rounds; round += 1) {
-    const server = await serve(...options);
-    try {
+  await crashRounds({
+    random,
+    args: () => options,
+    async check(server, round) {
       if (round === 0) await fund(server);
       for (const each of checked) await each.check(server);
       // What is new has a higher version than anything that anybody was told.
@@ -325,25 +325,13 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
       expect(body.version).toBeGreaterThan(highest);
       for (const writer of writers) writer.highest = body.version;
       await auditor.check(server, data);
-    } catch (error) {
-      throw new Error(`in round ${round} of seed ${seed}`, { cause: error });
-    }
-    if (round === rounds) {
-      server.child.kill('SIGTERM');
-      expect((await server.exited).code).toBe(0);
-      continue;
-    }
-    let stopped = false;
-    const loaded = load(server, actors, () => stopped);
-    loaded.catch(() => {});
-    // In each round, however slow the machine is, everybody gets something done.
-    await until(() => actors.every(({ done }) => done > 0), 'all to have done something');
-    await sleep(random() * 700);
-    stopped = true;
-    server.child.kill('SIGKILL');
-    await server.exited;
-    await loaded;
-  }
+    },
+    load: (server, stopped) => ({
+      clients: load(server, actors, stopped),
+      // In each round, however slow the machine is, everybody gets something done.
+      enough: () => until(() => actors.every(({ done }) => done > 0), 'all to have done something'),
+    }),
+  });
   const sum = (list) => list.reduce((total, { acknowledged }) => total + acknowledged, 0);
   const turns = talkers.flatMap(({ jobs }) => [...jobs.values()]);
   const counts = {

@@ -50,6 +50,8 @@ export class RedisClient extends EventEmitter {
   #state = 'connecting';
   /** @type {SluiceError | undefined} */
   #refusal;
+  /** The call that was refused last; empty: none since the state changed, or all. */
+  #refused = '';
 
   /**
    * @param {object} options
@@ -161,7 +163,7 @@ export class RedisClient extends EventEmitter {
       bytes
         ? this.#client.callBuffer(command, which, .../** @type {any[]} */ (all))
         : this.#client.call(command, which, .../** @type {any[]} */ (all));
-    const answer = await this.#ask(async () => {
+    const answer = await this.#ask(name, async () => {
       try {
         return await send('EVALSHA', script.sha);
       } catch (/** @type {any} */ error) {
@@ -184,7 +186,7 @@ export class RedisClient extends EventEmitter {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `run`
    */
   command(name, key, ...args) {
-    return this.#ask(() => this.#client.call(name, this.#prefix + key, ...args));
+    return this.#ask(name, () => this.#client.call(name, this.#prefix + key, ...args));
   }
 
   /**
@@ -193,7 +195,7 @@ export class RedisClient extends EventEmitter {
    */
   async timeUs() {
     const [seconds, microseconds] = /** @type {string[]} */ (
-      await this.#ask(() => this.#client.call('TIME'))
+      await this.#ask('TIME', () => this.#client.call('TIME'))
     );
     return Number(seconds) * 1e6 + Number(microseconds);
   }
@@ -205,7 +207,7 @@ export class RedisClient extends EventEmitter {
    * @throws {import('../../internal/util/http-error.js').HttpError} as `run`, when one fails
    */
   commands(commands) {
-    return this.#ask(() =>
+    return this.#ask('several', () =>
       Promise.all(
         commands.map(([name, key, ...args]) =>
           this.#client.call(name, this.#prefix + key, ...args),
@@ -216,32 +218,40 @@ export class RedisClient extends EventEmitter {
 
   /**
    * @template T
+   * @param {string} call name of the script or the command
    * @param {() => Promise<T>} send
    */
-  async #ask(send) {
+  async #ask(call, send) {
     if (!this.usable) throw redisUnavailable();
     try {
       const answer = await send();
-      if (this.#state !== 'ok') this.#become('ok');
+      // Calls that need fewer rights say nothing of one that was refused.
+      if (this.#state !== 'ok' && (this.#refused === '' || this.#refused === call)) {
+        this.#become('ok');
+      }
       return answer;
     } catch (/** @type {any} */ error) {
-      throw this.#failureOf(error);
+      throw this.#failureOf(call, error);
     }
   }
 
-  /** @param {Error} error of a command */
-  #failureOf(error) {
+  /**
+   * @param {string} call
+   * @param {Error} error of it
+   */
+  #failureOf(call, error) {
     const word = wordOf(error);
     const state = STATES[word];
     // The command or the script has a fault.
     if (state === undefined && error.name === 'ReplyError') return error;
     if (error.message === 'Command timed out') this.#beSilent();
-    if (state === 'refused') this.#refuse(word, error);
+    if (state === 'refused') this.#refuse(word, error, call);
     else if (state !== undefined) this.#become(state, error.message);
     if (LEAVE.has(word)) this.#leave(error);
     const failure = state === 'full' ? redisFull() : redisUnavailable();
-    // Redis itself reports the error: the command had no effect.
-    return Object.assign(failure, { cause: error, uncertain: state === undefined });
+    // Redis itself reports the error: the command had no effect. But a script may have got as far as a refused command.
+    const uncertain = state === undefined || state === 'refused';
+    return Object.assign(failure, { cause: error, uncertain });
   }
 
   /**
@@ -344,8 +354,10 @@ export class RedisClient extends EventEmitter {
   /**
    * @param {string} word
    * @param {Error} cause
+   * @param {string} [call] that was refused; default: all of them are
    */
-  #refuse(word, cause) {
+  #refuse(word, cause, call = '') {
+    this.#refused = call;
     const [code, why] = REFUSALS[word];
     const message = `Redis at ${this.#shown} ${why} (${detailOf(cause)}).`;
     this.#refusal = new SluiceError(code, message, { cause });
@@ -363,6 +375,7 @@ export class RedisClient extends EventEmitter {
    */
   #become(state, detail = '') {
     if (this.#state === state || this.#closed) return;
+    if (state !== 'refused') this.#refused = '';
     this.#state = state;
     this.emit('state', state, detail);
   }

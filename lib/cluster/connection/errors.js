@@ -10,6 +10,7 @@ export const STATES = {
   NOREPLICAS: 'readonly',
   MASTERDOWN: 'unreachable',
   LOADING: 'unreachable',
+  BUSY: 'unreachable',
   CLUSTERDOWN: 'unreachable',
   TRYAGAIN: 'unreachable',
   MOVED: 'unreachable',
@@ -47,6 +48,8 @@ const WORDS = [
   [/^Unknown RESP type/, 'PROTOCOL'],
   [/^ERR unknown command/i, 'COMMAND'],
   [/Unknown Redis command called from/, 'COMMAND'],
+  // Of a script: the rights of its user do not cover one of its commands, keys or channels.
+  [/The user executing the script can't/, 'NOPERM'],
   [/^ERR (DB index|invalid DB index|SELECT is not allowed)/, 'DATABASE'],
 ];
 
@@ -77,14 +80,20 @@ export function detailOf({ message, reason }) {
 }
 
 /**
- * Names a command that the server lacks: for a call in a script, Redis names only the line.
+ * Names a command that the server lacks or does not permit: for a call in a script, Redis names only the line.
  * @param {Error} error of a script
  * @param {import('../client/scripts.js').Script} script
  */
 export function withCommand(error, { source }) {
-  const [, line] = /Unknown Redis command.*user_script:\s?(\d+)/.exec(error.message) ?? [];
+  const where = /(Unknown Redis command|The user executing the script).*user_script:\s?(\d+)/;
+  const [, what, line] = where.exec(error.message) ?? [];
   const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
-  return command === undefined ? error : new ReplyError(`ERR unknown command '${command}'`);
+  if (command === undefined) return error;
+  return new ReplyError(
+    what.startsWith('Unknown')
+      ? `ERR unknown command '${command}'`
+      : `NOPERM its user may not run '${command}' in a script with these keys or channels`,
+  );
 }
 
 /** An error reply of Redis. */

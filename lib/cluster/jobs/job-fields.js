@@ -42,8 +42,8 @@ import { withoutHistory } from '../../jobs/checked-request.js';
 /**
  * The data of a job or an operation that other processes get.
  * @typedef {Pick<JobRecord, 'id' | 'principal' | 'model' | 'metadata' | 'extra' | 'usedKey' | 'cache'> &
- *   {request?: any, asked?: string, createdAtMs: number, kind?: OperationKind, body?: any,
- *   snapshot?: string}} Shared `body`: the request of an operation
+ *   {request?: any, asked?: string | undefined, createdAtMs: number, kind?: OperationKind | undefined, body?: any,
+ *   snapshot?: string | undefined}} Shared `body`: the request of an operation
  */
 
 /**
@@ -71,41 +71,96 @@ export function jobFields(
   return fields;
 }
 
+/** @param {unknown} value @returns {value is Record<string, any>} */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * @param {string} name of the field
+ * @param {unknown} [cause]
+ */
+const unreadable = (name, cause) =>
+  new SluiceError(
+    'ERR_REDIS_DATA',
+    `The field ${name} of a job in Redis is not what it has to be.`,
+    {
+      cause,
+    },
+  );
+
 /**
  * @param {string | undefined} json
  * @param {string} name of the field
- * @returns {any} undefined for an absent field
- * @throws {SluiceError} naming the field
+ * @param {(json: string) => any} [parse] default: with exact numbers
+ * @returns {any} an object; undefined for an absent field
+ * @throws {SluiceError} `ERR_REDIS_DATA` naming the field
  */
-export function parseField(json, name) {
+export function parseField(json, name, parse = parseExact) {
   if (json === undefined) return undefined;
+  let value;
   try {
-    return parseExact(json);
+    value = parse(json);
   } catch (cause) {
-    const message = `The field ${name} of a job in Redis is not JSON.`;
-    throw new SluiceError('ERR_REDIS_DATA', message, { cause });
+    throw unreadable(name, cause);
   }
+  if (!isObject(value)) throw unreadable(name);
+  return value;
+}
+
+/**
+ * @param {string | undefined} json the field `final`
+ * @returns {import('../../streams/types.js').JobState | undefined} of a job that has ended
+ * @throws {SluiceError} `ERR_REDIS_DATA`
+ */
+export function parseFinal(json) {
+  const { state } = parseField(json, 'final', JSON.parse) ?? {};
+  if (json === undefined) return undefined;
+  if (!isObject(state) || typeof state.status !== 'string' || !isObject(state.metrics)) {
+    throw unreadable('final');
+  }
+  return /** @type {any} */ (state);
+}
+
+/** @typedef {<T>(read: () => T) => T | undefined} ReadField runs `read`, which reads one field */
+
+/**
+ * Reads fields as another writer may have left them: one that cannot be read is logged and counts as absent.
+ * @param {string} id of the job
+ * @param {Pick<import('../../internal/util/logger.js').Logger, 'error'>} log
+ * @returns {ReadField}
+ */
+export function tolerantRead(id, log) {
+  return (read) => {
+    try {
+      return read();
+    } catch (/** @type {any} */ err) {
+      if (err.code !== 'ERR_REDIS_DATA') throw err;
+      log.error({ err, job_id: id }, 'a field of a job in Redis cannot be read');
+      return undefined;
+    }
+  };
 }
 
 /**
  * @param {string} id
  * @param {JobFields} fields
+ * @param {ReadField} [read] default: throws what it throws
  * @returns {JobRecord} without a log; with its request while it has one
  * @throws {SluiceError} ERR_REDIS_DATA
  */
-export function recordFrom(id, fields) {
-  const metadata = parseField(fields.metadata, 'metadata');
-  const request = parseField(fields.request, 'request');
+export function recordFrom(id, fields, read = (each) => each()) {
+  const metadata = read(() => parseField(fields.metadata, 'metadata'));
+  const request = read(() => parseField(fields.request, 'request'));
   const record = new JobRecord({
     principal: fields.principal,
     model: fields.model,
-    request: request ?? { metadata },
+    request: request ?? {},
     createdAtMs: Math.floor(Number(fields.created_us) / 1000),
   });
   record.id = record.request_id = id;
   record.kind = fields.kind;
   record.request = request;
-  record.extra = parseField(fields.extra, 'extra');
+  record.metadata = metadata;
+  record.extra = read(() => parseField(fields.extra, 'extra'));
   record.cache = /** @type {import('../../jobs/job.js').CacheResult | undefined} */ (fields.cache);
   record.ownUpstream = fields.upstream;
   record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);

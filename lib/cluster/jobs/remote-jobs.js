@@ -33,6 +33,7 @@ export class RemoteJobs {
   #replicas;
   #failover;
   #eraseNames;
+  #log;
   /** Waits for endings of jobs, by id. */
   #endings = new EventEmitter().setMaxListeners(0);
 
@@ -47,9 +48,11 @@ export class RemoteJobs {
    *   that does not answer
    * @param {(id: string) => Promise<void>} deps.onErased called when this process has erased a job; erases what
    *   entries elsewhere in Redis that name it
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased }) {
+  constructor({ hub, cluster, lifecycle, operations, replicas, failover, onErased, log }) {
     this.#eraseNames = onErased;
+    this.#log = log;
     this.#hub = hub;
     this.#cluster = cluster;
     this.#lifecycle = lifecycle;
@@ -108,9 +111,10 @@ export class RemoteJobs {
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
-    const record =
-      own ??
-      (fields.final ? remoteRecord(id, fields) : await this.#replicas.find(id, fields.principal));
+    const ended = fields.final ? remoteRecord(id, fields, this.#log) : undefined;
+    // The log has an ending that cannot be read here.
+    const saved = ended?.ended ? ended : undefined;
+    const record = own ?? saved ?? (await this.#replicas.find(id, fields.principal));
     return record && describeJob(this.#hub, record, { text: false });
   }
 
@@ -187,10 +191,12 @@ export class RemoteJobs {
    * Erases a job from all processes.
    * @param {JobRecord} record
    * @param {(own: JobRecord) => Promise<void>} eraseOwn ends and erases a job of this process
+   * @param {{waits?: boolean}} [how] `waits`: resolves once the other processes have erased it as well, or after a
+   *   second; default true
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away: nothing was erased, or
    *   only the data in this process
    */
-  async erase(record, eraseOwn) {
+  async erase(record, eraseOwn, { waits = true } = {}) {
     const { id, principal } = record;
     const own = this.#lifecycle.jobs.get(id, principal);
     if (own === undefined) await this.cancel(record, 'client_request');
@@ -198,5 +204,6 @@ export class RemoteJobs {
     await this.#cluster.sharedJobs.erase(record);
     this.#onErased(id);
     await this.#eraseNames(id);
+    if (waits) await this.#cluster.barrier();
   }
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventEmitter } from 'node:events';
-import { logIds, recordFrom } from './job-fields.js';
-import { parseExact } from '../../internal/util/exact-json.js';
+import { logIds, parseField, parseFinal, recordFrom, tolerantRead } from './job-fields.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 
 /** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
@@ -44,20 +43,22 @@ const hasEntries = (state) => state !== undefined && state.metrics.tokens > 0;
  */
 function failureOf(state, refusal) {
   if (state?.error === undefined || refusal === undefined) return undefined;
-  return { wire: state.error, ...JSON.parse(refusal) };
+  return { wire: state.error, ...parseField(refusal, 'refusal', JSON.parse) };
 }
 
 /**
  * @param {string} id
  * @param {JobFields} fields of the job in Redis
+ * @param {import('../../internal/util/logger.js').Logger} log for fields that cannot be read
  * @returns {JobRecord} record of a job that another process runs, or that has ended; without a handle
  */
-export function remoteRecord(id, fields) {
-  const record = recordFrom(id, { ...fields, request: undefined });
+export function remoteRecord(id, fields, log) {
+  const read = tolerantRead(id, log);
+  const record = recordFrom(id, { ...fields, request: undefined }, read);
   record.providerDone = true;
-  record.final = fields.final && JSON.parse(fields.final).state;
+  record.final = read(() => parseFinal(fields.final));
   record.begun = hasEntries(record.final);
-  record.ownFailure = failureOf(record.final, fields.refusal);
+  record.ownFailure = read(() => failureOf(record.final, fields.refusal));
   return record;
 }
 
@@ -91,6 +92,7 @@ export class Replicas extends EventEmitter {
   #own;
   #leaseMs;
   #nowMs;
+  #log;
   /** @type {Map<string, JobRecord>} */
   #byId = new Map();
   /** Also by the handles of further choices. @type {Map<number, JobRecord>} */
@@ -112,9 +114,11 @@ export class Replicas extends EventEmitter {
    * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, lifecycle, operations, leaseMs, nowMs }) {
+  constructor({ hub, cluster, lifecycle, operations, leaseMs, nowMs, log }) {
     super();
+    this.#log = log;
     this.setMaxListeners(0);
     this.#hub = hub;
     this.#cluster = cluster;
@@ -204,7 +208,7 @@ export class Replicas extends EventEmitter {
     // Adopted or placed while Redis was answering.
     const own = this.#own(id, fields.principal);
     if (own !== undefined) return own;
-    const record = remoteRecord(id, fields);
+    const record = remoteRecord(id, fields, this.#log);
     if (record.ended) await this.#learnFailure(record);
     return this.#follow(record, fields);
   }
@@ -258,10 +262,11 @@ export class Replicas extends EventEmitter {
       this.drop(record);
       return false;
     }
+    const read = tolerantRead(record.id, this.#log);
     record.ownUpstream = fields.upstream;
-    record.ownFailure ??= failureOf(record.final, fields.refusal);
+    record.ownFailure ??= read(() => failureOf(record.final, fields.refusal));
     record.attempts = fields.started_ms === undefined ? 0 : Number(fields.attempt);
-    record.extra = fields.extra === undefined ? undefined : parseExact(fields.extra);
+    record.extra = read(() => parseField(fields.extra, 'extra'));
     this.#stale.delete(record);
     return true;
   }
@@ -312,7 +317,8 @@ export class Replicas extends EventEmitter {
       const ask = this.#cluster.redis.command('HGET', `job:${id}`, 'refusal');
       // Without the refusal the code of the error must suffice.
       const refusal = await ask.catch(() => '{}');
-      record.ownFailure = failureOf(final, refusal ?? undefined);
+      const read = tolerantRead(id, this.#log);
+      record.ownFailure = read(() => failureOf(final, refusal ?? undefined));
     }
   }
 

@@ -15,7 +15,9 @@ const CALL_CHARS = 4 * 1024 * 1024;
  * @typedef {object} Writing
  * @property {NodeJS.Timeout} [timer] of the next one
  * @property {number} lastMs start of the last one
- * @property {Promise<unknown>} done the write in progress
+ * @property {number} open number of writes in progress
+ * @property {boolean} isUrgent whether another one follows the write in progress at once
+ * @property {Promise<unknown>} done the last write that began
  */
 
 /**
@@ -96,9 +98,14 @@ export class OperationWrites {
   /**
    * Schedules a write of an operation's state. Changes within 200 ms are written together.
    * @param {OwnOperation} operation
+   * @param {{isResult?: boolean}} [change] `isResult`: a node has its output, which is not to be made again if this
+   *   process dies; it is written at once, or as soon as the write under way has its answer
    */
-  changed(operation) {
-    this.#later(operation, 0);
+  changed(operation, { isResult = false } = {}) {
+    const writing = this.#writingOf(operation);
+    if (!isResult || this.#isClosed) this.#later(operation, 0);
+    else if (writing.open > 0) writing.isUrgent = true;
+    else this.#begin(operation, writing);
   }
 
   /**
@@ -109,20 +116,46 @@ export class OperationWrites {
     const writing = this.#writingOf(operation);
     if (writing.timer !== undefined || this.#isClosed) return;
     const waitMs = Math.max(leastMs, writing.lastMs + WRITE_MS - performance.now());
-    writing.timer = setTimeout(() => {
-      writing.timer = undefined;
-      if (operation.ended || operation.isDropped) return;
-      writing.lastMs = performance.now();
-      writing.done = this.#write(operation).catch(() => this.#later(operation, AGAIN_MS));
-    }, waitMs);
+    writing.timer = setTimeout(() => this.#begin(operation, writing), waitMs);
     writing.timer.unref();
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @param {Writing} writing
+   */
+  #begin(operation, writing) {
+    clearTimeout(writing.timer);
+    writing.timer = undefined;
+    if (operation.ended || operation.isDropped) return;
+    writing.lastMs = performance.now();
+    writing.open += 1;
+    writing.done = this.#write(operation).then(
+      () => this.#end(operation, writing),
+      () => {
+        writing.open -= 1;
+        this.#later(operation, AGAIN_MS);
+      },
+    );
+  }
+
+  /**
+   * @param {OwnOperation} operation
+   * @param {Writing} writing one of whose writes has its answer
+   */
+  #end(operation, writing) {
+    writing.open -= 1;
+    if (writing.open === 0 && writing.isUrgent) {
+      writing.isUrgent = false;
+      this.#begin(operation, writing);
+    }
   }
 
   /** @param {OwnOperation} operation @returns {Writing} */
   #writingOf(operation) {
     let writing = this.#writing.get(operation);
     if (writing === undefined) {
-      writing = { lastMs: -Infinity, done: Promise.resolve() };
+      writing = { lastMs: -Infinity, open: 0, isUrgent: false, done: Promise.resolve() };
       this.#writing.set(operation, writing);
     }
     return writing;
@@ -165,6 +198,7 @@ export class OperationWrites {
     const writing = this.#writingOf(operation);
     clearTimeout(writing.timer);
     writing.timer = undefined;
+    writing.isUrgent = false;
     await writing.done;
     while (!operation.isDropped && !this.#isClosed) {
       const answer = await this.#write(operation).catch(() => undefined);

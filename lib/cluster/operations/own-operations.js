@@ -54,6 +54,7 @@
  * @property {(handle: number) => OwnOperation | undefined} byHandle
  * @property {(id: string) => OwnOperation | undefined} byAnyId of any kind and principal
  * @property {() => OwnOperation[]} active operations that have not ended
+ * @property {(kind: OperationKind) => OwnOperation[]} all operations of a kind, oldest first
  * @property {(taken: TakenOperation) => Promise<void>} adopt
  * @property {(operation: any) => void} drop removes one that another process owns
  * @property {(operation: any) => void} release removes an ended one

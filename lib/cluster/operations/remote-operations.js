@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { fieldsOf } from '../client/scripts.js';
-import { parseField, recordFrom } from '../jobs/job-fields.js';
+import { latestOf } from './latest.js';
+import { parseField, parseFinal, recordFrom, tolerantRead } from '../jobs/job-fields.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { redisUnavailable } from '../../jobs/errors.js';
 import { named, replicateLogs } from '../jobs/replicas.js';
@@ -11,6 +12,7 @@ import { named, replicateLogs } from '../jobs/replicas.js';
 /** @typedef {import('../jobs/job-fields.js').JobFields} JobFields */
 /** @typedef {import('../jobs/job-fields.js').OperationKind} OperationKind */
 /** @typedef {import('../../jobs/request.js').JobStatus} JobStatus */
+/** @typedef {import('./latest.js').LatestOperation} LatestOperation */
 /** @typedef {import('./own-operations.js').NodeChange} NodeChange */
 /** @typedef {import('./own-operations.js').OwnOperation} OwnOperation */
 
@@ -50,7 +52,7 @@ const FIELDS = /** @type {const} */ ([
  * @property {any} final its final state; undefined: it has not ended
  * @property {boolean} ended
  * @property {number} purgeDueMs see `JobRecord`
- * @property {any} request as it was submitted; undefined in lists
+ * @property {any} request as it was submitted; undefined in lists, or if it cannot be read
  * @property {Record<string, unknown> | undefined} metadata
  * @property {any} snapshot result of `OperationWork.summary`
  * @property {Record<string, string>} nodes states of the nodes that have begun, JSON
@@ -71,6 +73,7 @@ export class RemoteOperations {
   #directory;
   #leaseMs;
   #nowMs;
+  #log;
   #isClosed = false;
 
   /**
@@ -82,8 +85,9 @@ export class RemoteOperations {
    * @param {import('../jobs/remote-jobs.js').RemoteJobs} deps.directory
    * @param {number} deps.leaseMs
    * @param {() => number} deps.nowMs monotonic milliseconds
+   * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ hub, cluster, operations, replicas, directory, leaseMs, nowMs }) {
+  constructor({ hub, cluster, operations, replicas, directory, leaseMs, nowMs, log }) {
     this.#hub = hub;
     this.#cluster = cluster;
     this.#operations = operations;
@@ -91,6 +95,7 @@ export class RemoteOperations {
     this.#directory = directory;
     this.#leaseMs = leaseMs;
     this.#nowMs = nowMs;
+    this.#log = log;
   }
 
   /**
@@ -160,18 +165,19 @@ export class RemoteOperations {
    */
   #savedFrom(id, given, nodes) {
     const fields = /** @type {JobFields} */ (given);
-    const record = recordFrom(id, fields);
+    const read = tolerantRead(id, this.#log);
+    const record = recordFrom(id, fields, read);
+    const final = read(() => parseFinal(fields.final));
     const endMs = Number(fields.ended_ms ?? record.createdAtMs + Number(fields.max_wall_ms));
     const dueMs = endMs + Number(fields.retention_ms);
     return {
       ...{ id, nodes, kind: /** @type {OperationKind} */ (fields.kind) },
       ...{ principal: record.principal, status: record.status, attempt: Number(fields.attempt) },
       createdAtMs: record.createdAtMs,
-      final: fields.final && JSON.parse(fields.final).state,
-      ended: fields.final !== undefined,
+      ...{ final, ended: final !== undefined },
       purgeDueMs: this.#nowMs() + dueMs - this.#cluster.redisNowMs(),
-      ...{ request: record.request, metadata: parseField(fields.metadata, 'metadata') },
-      snapshot: parseField(fields.snapshot, 'snapshot') ?? {},
+      ...{ request: record.request, metadata: record.metadata },
+      snapshot: read(() => parseField(fields.snapshot, 'snapshot')) ?? {},
     };
   }
 
@@ -237,6 +243,46 @@ export class RemoteOperations {
       }
       from = cursor;
     }
+  }
+
+  /**
+   * @param {OperationKind} kind
+   * @param {string} id
+   * @returns {Promise<string | undefined>} the principal of an operation; undefined: it is unknown or purged
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, unless it ran here
+   */
+  async principalOf(kind, id) {
+    if (!OPERATION_ID.test(id)) return undefined;
+    const own = this.#operations.byAnyId(id);
+    if (own !== undefined) return own.kind === kind ? own.principal : undefined;
+    const ask = this.#cluster.redis.command('HMGET', `job:${id}`, 'kind', 'principal');
+    const [itsKind, principal] = await ask;
+    return itsKind === kind ? principal : undefined;
+  }
+
+  /**
+   * The latest operations of all principals.
+   * @param {OperationKind} kind
+   * @param {number} limit
+   * @returns {Promise<LatestOperation[]>} newest first; while Redis is away those of this process
+   */
+  async latest(kind, limit) {
+    let rows;
+    try {
+      rows = await this.#cluster.redis.run('operations/recent', [`recent_${kind}s`], [limit]);
+    } catch (/** @type {any} */ error) {
+      if (error.status === undefined) throw error;
+      return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
+    }
+    return rows.map((/** @type {string[]} */ [id, principal, status, attempt, createdUs, json]) => {
+      // An own one that runs is ahead of what Redis has.
+      const own = this.#operations.byAnyId(id);
+      if (own?.data !== undefined && !own.ended) return latestOf(own);
+      const read = tolerantRead(id, this.#log);
+      const { counts = {} } = read(() => parseField(json ?? undefined, 'snapshot')) ?? {};
+      const createdAtMs = Math.floor(Number(createdUs) / 1000);
+      return { id, principal, status, attempt: Number(attempt), createdAtMs, counts };
+    });
   }
 
   /**

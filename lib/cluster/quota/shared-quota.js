@@ -249,8 +249,8 @@ export class SharedQuota {
   }
 
   /**
-   * The calls that end a lease, see `LeaseEnder`; with promises.
-   * @param {string} id
+   * The calls by which a lease ends itself, as of `LeaseEnder`, with promises.
+   * @param {string} id in Redis
    */
   #enderOf(id) {
     const run = async (
@@ -259,10 +259,18 @@ export class SharedQuota {
       /** @type {string} */ argument,
     ) => (await this.#run(name, ['leases', 'expiry'], [microsecondsOf(now), id, argument])) === 1;
     return {
-      settle: (/** @type {number[]} */ used, /** @type {number | bigint} */ now) =>
-        run('end', now, JSON.stringify(used.map((each) => (each < 0 ? '' : String(each))))),
-      release: (/** @type {number | bigint} */ now) => run('end', now, ''),
-      renew: (leaseMs = this.#leaseMs, /** @type {number | bigint} */ now) => {
+      settle: (
+        /** @type {number} */ _id,
+        /** @type {number[]} */ used,
+        /** @type {number | bigint} */ now,
+      ) => run('end', now, JSON.stringify(used.map((each) => (each < 0 ? '' : String(each))))),
+      release: (/** @type {number} */ _id, /** @type {number | bigint} */ now) =>
+        run('end', now, ''),
+      renew: (
+        /** @type {number} */ _id,
+        leaseMs = this.#leaseMs,
+        /** @type {number | bigint} */ now,
+      ) => {
         checkLeaseMs(leaseMs);
         return run('renew', now, String(Math.round(leaseMs * US_PER_MS)));
       },

@@ -112,15 +112,32 @@ local function ended_list_of(prefix, kind, principal)
   return prefix .. name .. principal
 end
 
--- Adds a job to an index of a principal, which lives as long as its last job. Removes up to two expired members
+-- Keeps an index at least as long as a job in it.
+local function keep_index(index, ttl_ms)
+  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+end
+
+-- Adds a job to an index, which lives as long as its last job. Removes up to two expired members
 -- from the beginning of the index, so that it stays small even if nobody lists it.
 local function index_job(prefix, index, score, id, ttl_ms)
   redis.call('ZADD', index, score, id)
-  if redis.call('PTTL', index) < tonumber(ttl_ms) then redis.call('PEXPIRE', index, ttl_ms) end
+  keep_index(index, ttl_ms)
   for _, oldest in ipairs(redis.call('ZRANGE', index, 0, 1)) do
     if redis.call('EXISTS', prefix .. 'job:' .. oldest) == 1 then break end
     redis.call('ZREM', index, oldest)
   end
+end
+
+-- The latest operations of a kind, of all principals.
+local RECENT_MAX = 100
+
+local function recent_of(prefix, kind) return prefix .. 'recent_' .. kind .. 's' end
+
+-- Adds an operation to the latest ones of its kind.
+local function index_recent(prefix, kind, score, id, ttl_ms)
+  local index = recent_of(prefix, kind)
+  index_job(prefix, index, score, id, ttl_ms)
+  redis.call('ZREMRANGEBYRANK', index, 0, -RECENT_MAX - 1)
 end
 
 -- Deletes the keys of a job that has ended, except for its idempotency key.
@@ -129,7 +146,10 @@ local function delete_job(prefix, id, principal, choices)
   redis.call(
     'DEL', prefix .. 'job:' .. id, prefix .. 'readers:' .. id, unpack(logs_of(prefix, id, choices))
   )
-  if kind then redis.call('DEL', unpack(keys_of_nodes(prefix, id))) end
+  if kind then
+    redis.call('DEL', unpack(keys_of_nodes(prefix, id)))
+    redis.call('ZREM', recent_of(prefix, kind), id)
+  end
   redis.call('ZREM', list_of(prefix, kind, principal), id)
   redis.call('ZREM', ended_list_of(prefix, kind, principal), id)
 end

@@ -2,7 +2,6 @@
 import { badRequest } from '../../internal/util/http-error.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { conversationsOf } from '../../services/admin/state.js';
-import { operationNotFound } from '../../services/operations/operation.js';
 import { sendJson } from '../respond.js';
 import { streamIterated } from '../sse/iterated-events.js';
 import { turnAway } from './streams.js';
@@ -41,14 +40,13 @@ const nodeOf = ({ text: _text, items: _items, text_omitted: _omitted, ...node })
  * @param {import('../../services/admin/jobs.js').AdminJobs} deps.jobs
  * @param {import('../../services/admin/feed.js').AdminFeed} deps.feed
  * @param {import('../../jobs/job-directory.js').JobDirectory} deps.directory
- * @param {import('../../services/operations/operations.js').Operations} deps.operations
  * @param {import('../../services/workflows/service.js').Workflows} deps.workflows
  * @param {import('../../services/conversations/service.js').Conversations} deps.conversations
  * @param {import('../sse/open-streams.js').OpenStreams} deps.open streams of administrators
  * @param {{heartbeatMs: number, stallMs: number, reconnectMs: number}} deps.options
  * @returns {import('../router.js').Routes}
  */
-export function adminRoutes({ jobs, feed, directory, operations, open, options, ...deps }) {
+export function adminRoutes({ jobs, feed, directory, open, options, ...deps }) {
   /**
    * @param {ServerResponse} res
    * @param {Context} context
@@ -100,8 +98,7 @@ export function adminRoutes({ jobs, feed, directory, operations, open, options, 
 
   /** @type {Handle} */
   async function workflow(_req, res, { params: { id = '' } }) {
-    const operation = operations.byId('workflow', id);
-    if (operation === undefined) throw operationNotFound('workflow');
+    const operation = await deps.workflows.findOfAny(id);
     const page = await deps.workflows.pageOf(operation);
     const { nodes = [], ...view } = page;
     const bare = { ...view, nodes: nodes.map(nodeOf) };

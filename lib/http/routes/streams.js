@@ -25,6 +25,9 @@ import { whenReady } from '../../internal/util/when-ready.js';
 /** The reconnection time under overload: long enough to reduce the load. */
 const OVERLOAD_RETRY_MS = 15_000;
 
+/** Members of the query that name an operation, and its kind. */
+const OPERATION_IDS = operationKinds.map((kind) => /** @type {const} */ ([`${kind}_id`, kind]));
+
 /** Names of the cursor in the query. Polyfills of EventSource use the second. */
 const CURSOR_NAMES = ['last_event_id', 'lastEventId'];
 
@@ -118,8 +121,8 @@ export function streamRoutes({ hub, directory, operations, streamUrls, open, opt
    * @returns {Logged | Promise<Logged>} the log that the query names
    */
   function logOf({ query, access: { principal } }) {
-    for (const kind of operationKinds) {
-      if (query[`${kind}_id`] !== undefined) return operationOf(query, kind, principal);
+    for (const [name, kind] of OPERATION_IDS) {
+      if (query[name] !== undefined) return operationOf(query, kind, principal);
     }
     const { job_id: id } = query;
     if (id === undefined) throw badRequest('missing_field', 'job_id', 'job_id is required.');

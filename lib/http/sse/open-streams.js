@@ -8,6 +8,8 @@ export class OpenStreams {
   #size = 0;
   /** @type {Map<string, {count: number, close: () => void}>} one `close` per principal */
   #byPrincipal = new Map();
+  /** The one principal that may be among them without an open stream. */
+  #idle = '';
 
   /**
    * @param {object} options
@@ -63,7 +65,10 @@ export class OpenStreams {
     const own = this.#byPrincipal.get(principal);
     if (own === undefined) return;
     own.count -= 1;
-    if (own.count === 0) this.#byPrincipal.delete(principal);
     this.#size -= 1;
+    if (own.count > 0 || this.#idle === principal) return;
+    // The last one stays: a caller of short streams comes again and again.
+    if (this.#byPrincipal.get(this.#idle)?.count === 0) this.#byPrincipal.delete(this.#idle);
+    this.#idle = principal;
   }
 }

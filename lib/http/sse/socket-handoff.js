@@ -95,10 +95,14 @@ export class StreamConnections {
   constructor(server, addresses) {
     this.#server = server;
     this.#addresses = addresses;
-    server.prependListener('request', (req, res) => {
-      if (this.#idle.delete(req.socket)) req.socket.setTimeout(server.timeout);
-      // A submission, the most frequent request, never becomes a stream.
-      const bytesRead = req.url === SUBMISSION && req.method === 'POST' ? -1 : endOf(req);
+    server.prependListener('request', ({ socket }) => {
+      if (this.#idle.size > 0 && this.#idle.delete(socket)) socket.setTimeout(server.timeout);
+    });
+    // After the answer has begun: most requests have it then, and a connection is taken over later.
+    server.on('request', (req, res) => {
+      // A submission, the most frequent request, is not answered by a stream.
+      const isSubmission = req.url === SUBMISSION && req.method === 'POST';
+      const bytesRead = isSubmission || res.writableEnded ? -1 : endOf(req);
       if (bytesRead < 0) return;
       const boundary = { connections: this, bytesRead, keepAlive: res.shouldKeepAlive };
       /** @type {any} */ (req)[BOUNDARY] = boundary;

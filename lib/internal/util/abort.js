@@ -14,7 +14,7 @@ export class AbortState {
   #reason = undefined;
   /** @type {AbortController | undefined} */
   #controller = undefined;
-  /** @type {(() => void)[] | undefined} */
+  /** Most states have one at a time. @type {(() => void)[] | (() => void) | undefined} */
   #callbacks = undefined;
 
   /** The reason of the abort; undefined before the abort. @returns {unknown} */
@@ -40,8 +40,9 @@ export class AbortState {
     this.aborted = true;
     this.#reason = reason;
     const callbacks = this.#callbacks;
+    if (typeof callbacks === 'function') callbacks();
+    else if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.includes(each));
     this.#callbacks = undefined;
-    if (callbacks !== undefined) callLastFirst(callbacks, (each) => callbacks.includes(each));
     this.#controller?.abort(this.reason);
   }
 
@@ -55,14 +56,22 @@ export class AbortState {
    * @returns {() => void}
    */
   whenAborted(callback) {
-    const callbacks = (this.#callbacks ??= []);
-    // The same function may be passed twice, so each call gets its own entry.
+    // One function may be given twice; each gets an entry of its own.
     const entry = () => callback();
-    callbacks.push(entry);
-    return () => {
-      const at = callbacks.indexOf(entry);
-      if (at >= 0) callbacks.splice(at, 1);
-    };
+    const before = this.#callbacks;
+    if (before === undefined) this.#callbacks = entry;
+    else if (typeof before === 'function') this.#callbacks = [before, entry];
+    else before.push(entry);
+    return () => this.#release(entry);
+  }
+
+  /** @param {() => void} entry of a callback; one that is not waiting any more is ignored */
+  #release(entry) {
+    const callbacks = this.#callbacks;
+    if (callbacks === entry) this.#callbacks = undefined;
+    if (!Array.isArray(callbacks)) return;
+    const at = callbacks.indexOf(entry);
+    if (at >= 0) callbacks.splice(at, 1);
   }
 }
 

@@ -9,6 +9,9 @@ const KEY_LENGTH_MAX = 255;
 /** Approximate bytes of key, principal, fingerprint and answer. */
 const KEY_BYTES = 512;
 
+/** A body that takes no more than its hash is compared itself, where it is in memory alone. */
+const PLAIN_LENGTH_MAX = 64;
+
 /** @param {string} name of an entry */
 const principalOf = (name) => name.slice(name.indexOf('\n') + 1);
 
@@ -79,6 +82,7 @@ export class IdempotencyCache {
   #memory;
   #nowMs;
   #isKept;
+  #isAlone;
   #find;
   /** @type {Map<string, number>} keys held, by principal */
   #counts = new Map();
@@ -108,6 +112,7 @@ export class IdempotencyCache {
     this.#memory = memory;
     this.#nowMs = nowMs;
     this.#file = file;
+    this.#isAlone = file === undefined && options.find === undefined;
     for (const { name, fingerprint, answer, leftMs } of file?.takeKeys() ?? []) {
       const expiresAtMs = nowMs() + leftMs;
       this.#entries.set(name, { fingerprint, outcome: answer, answer, expiresAtMs });
@@ -151,7 +156,8 @@ export class IdempotencyCache {
     // A key is visible ASCII without line feeds, so the name of each pair is unique.
     const name = `${key}\n${principal}`;
     const text = comparing(() => canonicalize(body)) ?? '';
-    const fingerprint = hash('sha256', text, 'base64');
+    const isShort = text.length <= PLAIN_LENGTH_MAX && this.#isAlone;
+    const fingerprint = isShort ? text : hash('sha256', text, 'base64');
     const known = this.#entries.get(name);
     if (known !== undefined && known.expiresAtMs > this.#nowMs()) {
       if (known.fingerprint !== fingerprint) throw idempotencyKeyReused();
@@ -204,8 +210,12 @@ export class IdempotencyCache {
     try {
       this.#checkRoom(principal);
       return await run(used);
-    } catch (error) {
-      const found = await this.#find?.(used);
+    } catch (/** @type {any} */ error) {
+      const found = await this.#find?.(used).catch((/** @type {any} */ unknown) => {
+        // What is wrong with the request itself was wrong before. A refusal for another reason, as of a model that its
+        // key may not use any more, may come after an answer that cannot be looked up now.
+        throw unknown.status === 503 && error?.status === 400 ? error : unknown;
+      });
       if (found === undefined) throw error;
       onFound();
       return found;

@@ -271,7 +271,9 @@ export class JobLifecycle extends EventEmitter {
     const { siblings } = record;
     const handles = siblings.length === 0 ? [record.handle] : [record.handle, ...siblings];
     const nowMs = this.#nowMs();
-    record.calls.push({ startMs: nowMs });
+    // A literal has room for its one member, an array that grows for 17.
+    if (record.calls.length === 0) record.calls = [{ startMs: nowMs }];
+    else record.calls.push({ startMs: nowMs });
     const members = upstream === undefined ? undefined : { upstream };
     // The attempt of another process's job was set when it was taken over.
     if (record.attempts === record.firstAttempt) {

@@ -41,6 +41,7 @@ export class StreamUrls {
   /** HMAC of the secret in force. @type {{secret: string | Buffer, hmac: HmacSha256}} */
   #signer = { secret: this.#ownSecret, hmac: new HmacSha256(this.#ownSecret) };
   #issuer = randomBytes(ISSUER_BYTES).toString('base64url');
+  #lastPayload = { principal: '', until: 0, hasKey: false, payload: '' };
   #sharedSecret;
   #access;
   #clocks;
@@ -77,13 +78,28 @@ export class StreamUrls {
     // Ids and tokens contain no characters that need escaping in a URL.
     let query = jobIds.map((id) => `${parameter}=${id}`).join('&');
     if (this.signed) {
-      const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
-      const hasKey = this.#access.hasKey(principal);
-      const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
-      const payload = Buffer.from(fields).toString('base64url');
+      const payload = this.#payloadOf(principal);
       query += `&token=${payload}.${this.#mac(payload, jobIds)}`;
     }
     return `/v1/${fanIn ? 'events' : 'stream'}?${query}`;
+  }
+
+  /**
+   * @param {string} principal
+   * @returns {string} of its tokens that are made now
+   */
+  #payloadOf(principal) {
+    const until = Math.ceil(this.#clocks.unixMs() / 1000) + this.#access.streamUrls.ttlS;
+    const hasKey = this.#access.hasKey(principal);
+    const last = this.#lastPayload;
+    // The tokens of one second differ in their job ids, which the mac covers.
+    if (last.principal === principal && last.until === until && last.hasKey === hasKey) {
+      return last.payload;
+    }
+    const fields = JSON.stringify([principal, until, hasKey, this.#issuer]);
+    const payload = Buffer.from(fields).toString('base64url');
+    this.#lastPayload = { principal, until, hasKey, payload };
+    return payload;
   }
 
   /**

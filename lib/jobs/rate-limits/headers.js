@@ -24,17 +24,26 @@ function isTighter(a, b) {
 
 /**
  * @param {readonly QuotaEntry[]} entries
- * @returns {Map<string, QuotaEntry>} one entry per dimension
+ * @returns {QuotaEntry[]} one for each dimension, in the order of the first of each
  */
 function tightest(entries) {
-  /** @type {Map<string, QuotaEntry>} */
-  const found = new Map();
+  /** @type {QuotaEntry[]} */
+  const found = [];
   for (const entry of entries) {
-    const other = found.get(entry.dimension);
-    if (other === undefined || isTighter(entry, other)) found.set(entry.dimension, entry);
+    const at = found.findIndex(({ dimension }) => dimension === entry.dimension);
+    if (at === -1) found.push(entry);
+    else if (isTighter(entry, found[at])) found[at] = entry;
   }
   return found;
 }
+
+/** Windowed dimensions, and the names of their headers, which OpenAI's clients read. */
+const COUNTED = ['requests', 'tokens'].map((dimension) => ({
+  dimension,
+  limit: `x-ratelimit-limit-${dimension}`,
+  remaining: `x-ratelimit-remaining-${dimension}`,
+  reset: `x-ratelimit-reset-${dimension}`,
+}));
 
 /** Amount available now: a whole number, at least 0. @param {QuotaEntry} entry */
 const left = ({ remaining }) => Math.max(0, Math.floor(remaining));
@@ -118,19 +127,18 @@ export function formatSpan(seconds) {
  */
 export function rateLimitHeaders(entries) {
   if (entries.length === 0) return NONE;
-  const found = tightest(entries);
-  const all = [...found.values()];
+  const all = tightest(entries);
   /** @type {Record<string, string>} */
   const headers = {
     'RateLimit-Policy': all.map(policyItem).join(', '),
     RateLimit: all.map(limitItem).join(', '),
   };
-  for (const name of ['requests', 'tokens']) {
-    const entry = found.get(name);
+  for (const { dimension, limit, remaining, reset } of COUNTED) {
+    const entry = all.find((each) => each.dimension === dimension);
     if (entry === undefined) continue;
-    headers[`x-ratelimit-limit-${name}`] = String(entry.limit);
-    headers[`x-ratelimit-remaining-${name}`] = String(left(entry));
-    headers[`x-ratelimit-reset-${name}`] = formatSpan(entry.resetAfter);
+    headers[limit] = String(entry.limit);
+    headers[remaining] = String(left(entry));
+    headers[reset] = formatSpan(entry.resetAfter);
   }
   return headers;
 }

@@ -25,9 +25,9 @@ import { checkInteger, checkOptions, checkString } from '../../internal/util/val
  * @property {number | null} id
  * @property {number | null} expiresAt
  * @typedef {object} LeaseEnder
- * @property {(used: number[], now?: number | bigint) => boolean} settle negative: as reserved
- * @property {(now?: number | bigint) => boolean} release
- * @property {(leaseMs?: number, now?: number | bigint) => boolean} renew
+ * @property {(id: number, used: number[], now?: number | bigint) => boolean} settle negative: as reserved
+ * @property {(id: number, now?: number | bigint) => boolean} release
+ * @property {(id: number, leaseMs?: number, now?: number | bigint) => boolean} renew
  */
 
 /**
@@ -39,7 +39,7 @@ export class QuotaLease {
 
   /**
    * @param {Answer} answer
-   * @param {LeaseEnder} end
+   * @param {LeaseEnder} end of all leases of the quota
    */
   constructor(answer, end) {
     /** Whether everything was reserved; if not, nothing was reserved. */
@@ -101,7 +101,7 @@ export class QuotaLease {
   settle(actual, options) {
     const { now } = checkOptions('options', options, ['now']);
     const used = this.#usedOf(actual);
-    return this.id !== null && this.#end.settle(used, now);
+    return this.id !== null && this.#end.settle(this.id, used, now);
   }
 
   /**
@@ -111,7 +111,7 @@ export class QuotaLease {
    */
   release(options) {
     const { now } = checkOptions('options', options, ['now']);
-    return this.id !== null && this.#end.release(now);
+    return this.id !== null && this.#end.release(this.id, now);
   }
 
   /**
@@ -121,7 +121,7 @@ export class QuotaLease {
    */
   renew(options) {
     const { leaseMs, now } = checkOptions('options', options, ['leaseMs', 'now']);
-    return this.id !== null && this.#end.renew(leaseMs, now);
+    return this.id !== null && this.#end.renew(this.id, leaseMs, now);
   }
 
   /**

@@ -100,7 +100,7 @@ export class Quota {
         id: allowed ? numbers[1] : null,
         expiresAt: allowed ? secondsAt(numbers[2], numbers[3]) : null,
       },
-      this.#enderOf(numbers[1]),
+      this.#ender,
     );
   }
 
@@ -159,27 +159,21 @@ export class Quota {
     };
   }
 
-  /**
-   * The calls that end a lease.
-   * @param {number} id 0: none
-   * @returns {import('./quota-lease.js').LeaseEnder}
-   */
-  #enderOf(id) {
-    return {
-      settle: (used, now) => {
-        writeTime(this.#numbers, now, this.#clock);
-        this.#numbers.set(used, ARGUMENTS);
-        return this.#native.settle(id, used.length);
-      },
-      release: (now) => {
-        writeTime(this.#numbers, now, this.#clock);
-        return this.#native.release(id);
-      },
-      renew: (leaseMs = this.#leaseMs, now) => {
-        checkLeaseMs(leaseMs);
-        writeTime(this.#numbers, now, this.#clock);
-        return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
-      },
-    };
-  }
+  /** The calls by which a lease ends itself. @type {import('./quota-lease.js').LeaseEnder} */
+  #ender = {
+    settle: (id, used, now) => {
+      writeTime(this.#numbers, now, this.#clock);
+      this.#numbers.set(used, ARGUMENTS);
+      return this.#native.settle(id, used.length);
+    },
+    release: (id, now) => {
+      writeTime(this.#numbers, now, this.#clock);
+      return this.#native.release(id);
+    },
+    renew: (id, leaseMs = this.#leaseMs, now) => {
+      checkLeaseMs(leaseMs);
+      writeTime(this.#numbers, now, this.#clock);
+      return this.#native.renew(id, Math.round(leaseMs * NS_PER_MS));
+    },
+  };
 }

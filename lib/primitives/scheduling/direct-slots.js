@@ -1,6 +1,11 @@
 /** Ids of directly dispatched batches begin here; those of the native side never reach this value. */
 const DIRECT_BATCHES = 2 ** 52;
 
+/** States of a batch. */
+const FREE = 0;
+const UNCOUNTED = 1;
+const COUNTED = 2;
+
 /**
  * The slots of batches that skip the native stages of a Pipeline. The native side is informed about them before it
  * counts slots itself. Main thread only.
@@ -8,9 +13,11 @@ const DIRECT_BATCHES = 2 ** 52;
 export class DirectSlots {
   #max;
   #native;
-  #last = DIRECT_BATCHES;
-  /** Batches whose slots the native side does not count. @type {Set<number>} */
-  #uncounted = new Set();
+  /** Of each batch, whose id is its place behind DIRECT_BATCHES. @type {number[]} */
+  #states = [];
+  /** Places of batches that have ended. @type {number[]} */
+  #free = [];
+  #uncounted = 0;
 
   /**
    * @param {number} max maximum concurrent batches; 0: none may skip the stages
@@ -23,7 +30,7 @@ export class DirectSlots {
 
   /** Slots in use that the native side does not count. */
   get uncounted() {
-    return this.#uncounted.size;
+    return this.#uncounted;
   }
 
   /**
@@ -32,16 +39,24 @@ export class DirectSlots {
    */
   take(inUse) {
     if (inUse >= this.#max) return undefined;
-    const batch = ++this.#last;
-    this.#uncounted.add(batch);
-    return batch;
+    const place = this.#free.pop() ?? this.#states.length;
+    this.#states[place] = UNCOUNTED;
+    this.#uncounted += 1;
+    return DIRECT_BATCHES + place;
   }
 
   /** Makes the native side count these slots. */
   count() {
-    if (this.#uncounted.size === 0) return;
-    this.#native.hold([...this.#uncounted]);
-    this.#uncounted.clear();
+    if (this.#uncounted === 0) return;
+    /** @type {number[]} */
+    const batches = [];
+    for (const [place, state] of this.#states.entries()) {
+      if (state !== UNCOUNTED) continue;
+      this.#states[place] = COUNTED;
+      batches.push(DIRECT_BATCHES + place);
+    }
+    this.#native.hold(batches);
+    this.#uncounted = 0;
   }
 
   /**
@@ -49,7 +64,16 @@ export class DirectSlots {
    * @returns {boolean} whether the native side was informed
    */
   free(batch) {
-    if (this.#uncounted.delete(batch)) return false;
+    const place = batch - DIRECT_BATCHES;
+    const state = place < 0 ? COUNTED : this.#states[place];
+    if (place >= 0) {
+      this.#states[place] = FREE;
+      this.#free.push(place);
+    }
+    if (state === UNCOUNTED) {
+      this.#uncounted -= 1;
+      return false;
+    }
     this.#native.batchDone(batch);
     return true;
   }

@@ -18,6 +18,7 @@
  *   in an assistant's message that has only calls
  * @property {MessageToolCall[]} [tool_calls] of an assistant
  * @property {string} [tool_call_id] of a tool's result
+ * @property {string | null} [refusal] of an assistant
  * @property {string} [name]
  * @property {{thinking_blocks: object[]}} [sluice] of an assistant: data of its answer that the gateway keeps for
  *   an upstream of Anthropic's API, which accepts results of calls only with the signed thinking before them

@@ -39,18 +39,18 @@ async function limitsOf({ access, reservations, cluster }) {
 }
 
 /**
- * @param {import('../operations/operations.js').Operations} operations
+ * @param {import('../operations/directory.js').OperationDirectory} directory
  * @param {import('../operations/operation.js').OperationKind} kind
  */
-function operationsOf(operations, kind) {
-  const latest = operations.all(kind).slice(-OPERATIONS_MAX).reverse();
-  return latest.map(({ id, principal, status, attempt, createdAtMs, data }) => ({
+async function operationsOf(directory, kind) {
+  const latest = await directory.latest(kind, OPERATIONS_MAX);
+  return latest.map(({ id, principal, status, attempt, createdAtMs, counts }) => ({
     id,
     key: principal,
     status,
     attempt,
     created_at: createdAtMs / 1000,
-    ...(kind === 'workflow' && { counts: data?.counts() ?? {} }),
+    ...(kind === 'workflow' && { counts }),
   }));
 }
 
@@ -66,7 +66,7 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
  * @property {import('../../jobs/policy/access-control.js').AccessControl} access
  * @property {{peekBudget: import('../../jobs/rate-limits/reservations.js').Reservations['peekBudget']}}
  *   reservations in force
- * @property {import('../operations/operations.js').Operations} operations
+ * @property {import('../operations/directory.js').OperationDirectory} operationDirectory
  * @property {import('../conversations/service.js').Conversations} conversations
  * @property {import('../error-logs/service.js').LogService} logs
  * @property {import('../webhooks/service.js').Webhooks} webhooks
@@ -76,11 +76,11 @@ function errorOf({ template, count, firstMs, lastMs, sample }) {
 
 /** @param {StateDeps} deps */
 export async function stateOf(deps) {
-  const { operations, logs, webhooks, provider, cluster } = deps;
+  const { operationDirectory, logs, webhooks, provider, cluster } = deps;
   return {
     limits: await limitsOf(deps),
-    workflows: operationsOf(operations, 'workflow'),
-    crawls: operationsOf(operations, 'crawl'),
+    workflows: await operationsOf(operationDirectory, 'workflow'),
+    crawls: await operationsOf(operationDirectory, 'crawl'),
     errors: logs.topErrors({ k: ERRORS_MAX }).map(errorOf),
     webhooks: webhooks.figures,
     upstreams: (provider.figures?.() ?? []).map(({ name, calls, inFlight, open, failures }) => ({

@@ -57,6 +57,25 @@ export function shown({ members, role, content, ...fields }) {
 }
 
 /**
+ * A message without the calls that the next messages do not answer: servers refuse a history with them, and a turn of the
+ * user may follow them.
+ * @param {ChatMessage} message
+ * @param {ChatMessage[]} following
+ * @returns {ChatMessage[]} empty: there is nothing else in it
+ */
+function withoutOpenCalls(message, following) {
+  const { tool_calls: calls, ...rest } = message;
+  if (!Array.isArray(calls)) return [message];
+  const end = following.findIndex(({ role }) => role !== 'tool');
+  const results = end === -1 ? following : following.slice(0, end);
+  const answered = calls.filter(({ id }) => results.some(({ tool_call_id: of }) => of === id));
+  if (answered.length === calls.length) return [message];
+  if (answered.length > 0) return [{ ...rest, tool_calls: answered }];
+  // What is kept for the calls, such as signed thinking, goes with them.
+  return rest.content || rest.refusal ? [withoutKept(rest)] : [];
+}
+
+/**
  * @param {CheckedRequest} request of a turn
  * @param {StoredMessage[]} history
  * @param {ChatMessage[]} added before the answer
@@ -72,10 +91,14 @@ export function wholeRequest(request, history, added) {
   } = request;
   /** @type {ChatMessage[]} */
   const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }];
+  const all = [...history.map(sent), ...added];
+  const earlier = all
+    .slice(0, history.length)
+    .flatMap((message, i) => withoutOpenCalls(message, all.slice(i + 1)));
   return {
     ...rest,
-    messages: [...first, ...history.map(sent), ...added],
-    history: [first.length, first.length + history.length],
+    messages: [...first, ...earlier, ...added],
+    history: [first.length, first.length + earlier.length],
   };
 }
 

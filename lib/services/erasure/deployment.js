@@ -43,10 +43,10 @@ export class DeploymentErasure {
   }
 
   /**
-   * Ends and erases everything of one caller. Other processes drop their data in memory as soon as they read
-   * their messages, at their next beat at the latest.
+   * Ends and erases everything of one caller.
    * @param {string} principal
-   * @returns {Promise<void>} resolves when Redis and this process hold nothing of it
+   * @returns {Promise<void>} resolves when Redis and this process hold nothing of it, and the other processes have
+   *   dropped what they had in memory; one that does not answer within a second does so when it reads its messages
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or a job does not
    *   end: the erasure is incomplete; repeat the call
    */
@@ -65,6 +65,7 @@ export class DeploymentErasure {
     const { redis, process } = this.#cluster;
     await redis.run('announce', ['procs'], [process, `${FORGET} ${name}`]);
     for (const erase of this.#erasers) await erase(principal);
+    await this.#cluster.barrier();
   }
 
   /**
@@ -87,9 +88,8 @@ export class DeploymentErasure {
         }
         if (tried.has(id)) throw redisUnavailable();
         tried.add(id);
-        await this.#directory.erase(record, (/** @type {JobRecord} */ own) =>
-          this.#erasure.job(own),
-        );
+        const eraseOwn = (/** @type {JobRecord} */ own) => this.#erasure.job(own);
+        await this.#directory.erase(record, eraseOwn, { waits: false });
       }
     }
     await redis.command('DEL', ended);

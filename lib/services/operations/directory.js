@@ -1,7 +1,9 @@
 import { badRequest } from '../../internal/util/http-error.js';
+import { latestOf } from '../../cluster/operations/latest.js';
 
 /** @typedef {import('./operation.js').Operation} Operation */
 /** @typedef {import('./operation.js').OperationKind} OperationKind */
+/** @typedef {import('../../cluster/operations/latest.js').LatestOperation} LatestOperation */
 /** @typedef {import('../../cluster/operations/remote-operations.js').SavedOperation} SavedOperation */
 
 /**
@@ -23,6 +25,10 @@ import { badRequest } from '../../internal/util/http-error.js';
  *   HttpError 400 when `after` is unknown
  * @property {(operation: Operation | SavedOperation) => Promise<Operation | SavedOperation | undefined>} cancel
  *   resolves with the operation once it has its ending; undefined: it was purged meanwhile
+ * @property {(kind: OperationKind, id: string) => Perhaps<string | undefined>} principalOf of an operation of any
+ *   principal; undefined: it is unknown or purged
+ * @property {(kind: OperationKind, limit: number) => Perhaps<LatestOperation[]>} latest those of all principals,
+ *   newest first
  */
 
 /**
@@ -66,6 +72,16 @@ export class LocalOperations {
     const found = this.#operations.list(kind, query);
     if (found === undefined) throw unknownAfter(kind);
     return found;
+  }
+
+  /** @type {(kind: OperationKind, id: string) => string | undefined} */
+  principalOf(kind, id) {
+    return this.#operations.byId(kind, id)?.principal;
+  }
+
+  /** @type {(kind: OperationKind, limit: number) => LatestOperation[]} */
+  latest(kind, limit) {
+    return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
   }
 
   /** @type {OperationDirectory['cancel']} */

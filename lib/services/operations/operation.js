@@ -173,9 +173,12 @@ export class Operation {
     return this.attempt;
   }
 
-  /** Call it after each change of its `data`, to inform other processes. */
-  changed() {
-    this.#shared?.changed(/** @type {any} */ (this));
+  /**
+   * Call it after each change of its `data`, to inform other processes.
+   * @param {{isResult?: boolean}} [change] see `OperationWrites.changed`
+   */
+  changed(change) {
+    this.#shared?.changed(/** @type {any} */ (this), change);
   }
 
   /** Starts the next attempt of an ended operation. */

@@ -312,6 +312,21 @@ export class OperationService {
   }
 
   /**
+   * As `find`, for administrators.
+   * @internal
+   * @param {string} id of an operation of any principal
+   * @returns {Perhaps<Operation | SavedOperation>}
+   * @throws {HttpError} 404
+   */
+  findOfAny(id) {
+    const { name } = this.#kind;
+    return chain(this.#directory.principalOf(name, id), (principal) => {
+      if (principal === undefined) throw operationNotFound(name);
+      return /** @type {any} */ (this.find(id, principal));
+    });
+  }
+
+  /**
    * @param {Operation | SavedOperation} operation
    * @param {{whole: boolean}} how
    */

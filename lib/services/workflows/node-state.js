@@ -49,6 +49,16 @@ function withoutText(item) {
   return page;
 }
 
+/** @param {string} [json] @returns {any} undefined: it is not the JSON of an object */
+function parsedObject(json = 'null') {
+  try {
+    const value = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * One node of a workflow: its request, status and output. Main thread; lives as long as its workflow
  * is retained.
@@ -87,13 +97,12 @@ export class NodeState {
 
   /**
    * @param {import('./schema.js').NodeRequest} request
-   * @param {string} [json] of `toJson`; default: the node has not begun
+   * @param {string} [json] of `toJson`; without it, and if it cannot be read, the node has not begun
    * @returns {NodeState} without its output, see `load`
    */
   static from(request, json) {
     const node = new NodeState(request);
-    if (json === undefined) return node;
-    const { usage, ...state } = JSON.parse(json);
+    const { usage, ...state } = parsedObject(json) ?? {};
     Object.assign(node, state);
     node.#savedUsage = usage;
     return node;
@@ -113,9 +122,10 @@ export class NodeState {
     return JSON.stringify({ text, items });
   }
 
-  /** @param {string} json of `outputJson` */
+  /** @param {string} json of `outputJson`; without effect if it cannot be read */
   load(json) {
-    const { text, items } = JSON.parse(json);
+    const { text, items } = parsedObject(json) ?? {};
+    if (typeof text !== 'string') return;
     this.output = { text, items, usage: this.#savedUsage ?? totalUsage([]) };
   }
 

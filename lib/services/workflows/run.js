@@ -228,6 +228,8 @@ export class Workflow extends WorkflowState {
         node.output = event.value;
         node.error = undefined;
         node.end('completed', this.#wallMs());
+        // Before its event: if a reader has that, another attempt does not run the node again.
+        operation.changed({ isResult: true });
         operation.emit('node_complete', node.completion());
         break;
       case 'failed':

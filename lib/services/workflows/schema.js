@@ -210,3 +210,14 @@ export function checkWorkflowRequest(body) {
   request.nodes.forEach((node, i) => checkTemplates(node, `nodes[${i}]`));
   return request;
 }
+
+/**
+ * @param {any} request of a workflow in Redis
+ * @returns {WorkflowRequest} the same object; without nodes if it is no request of a workflow
+ */
+export function savedRequest(request) {
+  const nodes = Array.isArray(request?.nodes) ? request.nodes : [];
+  const isNode = (/** @type {any} */ node) =>
+    typeof node?.id === 'string' && (node.after === undefined || Array.isArray(node.after));
+  return nodes.length > 0 && nodes.every(isNode) ? request : { nodes: [] };
+}

@@ -9,12 +9,14 @@ import { chain } from '../operations/directory.js';
 import { outputsOfPage, pageOfNodes } from './page.js';
 import { totalUsage } from './node-state.js';
 import { whenAborted } from '../../internal/util/abort.js';
-import { checkWorkflowRequest } from './schema.js';
+import { checkWorkflowRequest, savedRequest } from './schema.js';
 import { chooseModel } from '../../jobs/admission/model-selection.js';
 import { checkOptions } from '../../internal/util/validate.js';
 import { ANONYMOUS } from '../../jobs/policy/config.js';
 import { PROMPT_CHARS_HELD_MAX } from './actions.js';
 import { wallClock } from '../../internal/time/clock.js';
+
+const UNREADABLE = 'The request of the workflow cannot be read in Redis any more.';
 
 /** Default of `max_wall_ms`: an hour, for each attempt of a whole workflow. */
 const MAX_WALL_MS = 3_600_000;
@@ -139,7 +141,7 @@ export class Workflows extends OperationService {
       restore: (operation, { nodes, snapshot }) => {
         if (nodes === undefined) return summaryOf(snapshot);
         if ('body' in operation) return restoredHere(operation, nodes, wallMs);
-        return new WorkflowState(operation.request, nodes);
+        return new WorkflowState(savedRequest(operation.request), nodes);
       },
     });
     this.#operations = operations;
@@ -241,7 +243,9 @@ export class Workflows extends OperationService {
     return chain(this.find(id, access.principal), (operation) => {
       this.checkReady();
       if (!operation.ended) throw running();
-      const nodes = /** @type {WorkflowState} */ (operation.data).unfinished();
+      const state = /** @type {WorkflowState} */ (operation.data);
+      if (state.nodes.length === 0) throw conflict('nothing_to_retry', UNREADABLE);
+      const nodes = state.unfinished();
       if (nodes.length === 0) throw conflict('nothing_to_retry', 'Every node has completed.');
       if (this.#shared !== undefined) return this.#retryShared(operation, access);
       return this.#retryHere(operation.data, nodes);
@@ -278,7 +282,7 @@ export class Workflows extends OperationService {
       this.#shared
     );
     const { id, principal, createdAtMs } = ended;
-    const request = 'body' in ended ? ended.body : ended.request;
+    const request = savedRequest('body' in ended ? ended.body : ended.request);
     const past = { id, createdAtMs, attempt: ended.attempt + 1 };
     const policy = this.policyOf(request);
     const operation = this.#operations.prepare('workflow', principal, policy, past);
@@ -288,6 +292,8 @@ export class Workflows extends OperationService {
     const workflow = this.#workflowOf(operation, { request, access, saved });
     operation.data = workflow;
     await this.loaded(operation);
+    // A completed node whose output is gone runs again.
+    for (const node of workflow.nodes) if (node.isUnloaded) node.reset();
     const nodes = workflow.unfinished();
     for (const node of nodes) {
       node.reset();
@@ -323,6 +329,7 @@ function summaryOf({ counts = {}, usage = totalUsage([]) }) {
  * @param {() => number} wallMs
  */
 function restoredHere(operation, nodes, wallMs) {
+  operation.body = savedRequest(operation.body);
   const state = new WorkflowState(operation.body, nodes);
   whenAborted(operation.signal, () => state.cancel(state.nodes, wallMs()));
   return state;

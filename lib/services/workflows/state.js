@@ -17,7 +17,7 @@ export class WorkflowState {
   /**
    * @param {import('./schema.js').WorkflowRequest} request
    * @param {Record<string, string>} [saved] states of its nodes, results of `takeChanges`; default: none has
-   *   begun
+   *   begun. A node whose state cannot be read has not begun
    */
   constructor(request, saved = {}) {
     this.request = request;

@@ -31,12 +31,13 @@ std::vector<JournalEntry*> LedgerJournal::append_linked(
   return entries;
 }
 
-void LedgerJournal::change(std::string_view account,
-                           const std::function<void(LedgerEvent&)>& change) {
+std::vector<LedgerId> LedgerJournal::of(std::string_view account) const {
   const std::lock_guard lock(mutex_);
-  for (JournalEntry& entry : entries_) {
-    if (entry.event.from == account || entry.event.to == account) change(entry.event);
+  std::vector<LedgerId> ids;
+  for (const auto& [event, balance, closed_by] : entries_) {
+    if (event.from == account || event.to == account) ids.push_back(event.id);
   }
+  return ids;
 }
 
 // The mutex is held.

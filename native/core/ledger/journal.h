@@ -25,7 +25,7 @@ struct JournalEntry {
   LedgerId closed_by = 0;
 };
 
-/// The journal numbers events and never changes one.
+/// The journal numbers events. Only Ledger::rename changes one later.
 ///
 /// An event is appended while the mutexes of its accounts are locked, so that the journal's order
 /// is also the order of each account's events. Therefore a replay yields the same balances. Any
@@ -47,9 +47,8 @@ class LedgerJournal {
   std::vector<JournalEntry*> append_linked(std::vector<LedgerEvent> events,
                                            const std::vector<LedgerBalance>& balances);
 
-  /// Calls `change` for each event of an account of that name. Not to be called
-  /// concurrently with other calls.
-  void change(std::string_view account, const std::function<void(LedgerEvent&)>& change);
+  /// The numbers of the events of an account.
+  [[nodiscard]] std::vector<LedgerId> of(std::string_view account) const;
 
   /// The entry of an event; nullptr when there is no such event.
   [[nodiscard]] JournalEntry* find(LedgerId id);

@@ -296,7 +296,8 @@ std::optional<bool> Ledger::is_closed(std::string_view account) {
 std::vector<LedgerEvent> Ledger::rename(std::string_view account, std::string_view name) {
   accounts_.rename(account, name);
   std::vector<LedgerEvent> changed;
-  journal_.change(account, [&](LedgerEvent& event) {
+  for (const LedgerId id : journal_.of(account)) {
+    LedgerEvent& event = journal_.find(id)->event;
     if (event.from == account) event.from = name;
     if (event.to == account) event.to = name;
     event.metadata.clear();
@@ -307,7 +308,7 @@ std::vector<LedgerEvent> Ledger::rename(std::string_view account, std::string_vi
       keys_.use(event.key).answer_with(event.key, event.id);
     }
     changed.push_back(event);
-  });
+  }
   return changed;
 }
 

@@ -72,6 +72,10 @@ std::string_view name_of(State state) {
 ErrorMeaning meaning_of(std::string_view error) {
   const std::string_view inner = inner_error(error);
   if (inner.starts_with("ERR unknown command")) return kForbidden;
+  // Of a script; Redis 6.2 has no "ERR" before it.
+  if (inner.find("The user executing the script can't") <= std::string_view("ERR ").size()) {
+    return kForbidden;
+  }
   if (inner.starts_with("ERR max number of clients reached")) return kAway;
   return kMeanings.find(inner.substr(0, inner.find(' ')), kNothing);
 }

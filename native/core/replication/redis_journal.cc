@@ -352,7 +352,9 @@ void RedisJournal::add_entry(std::vector<Command>& commands, std::size_t index) 
       work.entries.emplace(change.tokens);
       trims = change.trims && change.trimmed > 0;
       kept.seq = change.trimmed + 1;
-      if (change.tokens.first_seq == 1 && !change.tokens.ends.empty()) {
+      // The entry that trims the log repeats what its first entry has.
+      const bool is_first = writer.last.seq == 0 || change.tokens.first_seq == 1;
+      if ((is_first || trims) && !change.tokens.ends.empty()) {
         fields = {"s", spans_json(change.spans)};
         if (!change.head.empty()) {
           fields.emplace_back("h");

@@ -79,7 +79,8 @@ void JobHub::start_job(Job& job, std::string_view members, Nanos now) {
   if (job.status != Job::Status::kQueued) return;
   job.status = Job::Status::kRunning;
   job.started_at = now;
-  job.retry_members = members;
+  // A later attempt begins here with a takeover, which has written its beginning.
+  if (job.log.attempt() == 1) job.retry_members = members;
   for (Job* follower : job.followers) start_job(*follower, members, now);
 }
 

@@ -199,6 +199,11 @@ bool JobHub::adopt(JobHandle handle, JobOptions options, std::uint64_t attempt,
   job->head_recorded = job->log.has_head();
   job->started_recorded = job->started_at != kNever;
   begin_replica_attempt(handle, attempt, job->retry_members);
+  // Its attempt has no entry: it waits in the queue of this process, and starts here.
+  if (skip_ids == 0 && job->log.entry_count() == 0) {
+    job->status = Job::Status::kQueued;
+    job->started_at = kNever;
+  }
   options.copy_to = 0;
   job->options = std::move(options);
   job->replica.reset();

@@ -108,7 +108,15 @@ describe('mistakes are one line on stderr and exit code 2', () => {
     [['serve', '--provider', 'gpt'], /--provider takes demo, openai, llama/],
     [['serve', '--provider', 'openai'], /needs --upstream/],
     [['serve', '--provider', 'openai', '--upstream', 'nowhere'], /--upstream takes an http/],
+    [
+      ['serve', '--upstream', 'localhost:11434'],
+      /not "localhost:11434"; did you mean http:\/\/localhost:11434\? See sluice serve --help$/m,
+    ],
     [['serve', '--provider', 'llama'], /needs --model/],
+    [
+      ['serve', '--model', 'llama3.2'],
+      /--model goes with --upstream URL, or with --provider llama/,
+    ],
     [['serve', '--config', '/nonexistent.json'], /nonexistent\.json cannot be read/],
     [['run'], /takes one FILE/],
     [['run', '/nonexistent.jsonl'], /nonexistent\.jsonl cannot be read/],
@@ -133,15 +141,19 @@ describe('mistakes are one line on stderr and exit code 2', () => {
   });
 });
 
-test.each([[['--help']], [['serve', '--help']], [['run', '--help']], [['key', '--help']]])(
-  '%j is help',
-  async (args) => {
-    const { code, stdout, stderr } = await sluice(...args).exited;
-    expect(stdout).toMatch(/^Usage: sluice /);
-    expect(stderr).toBe('');
-    expect(code).toBe(0);
-  },
-);
+test.each([
+  [['--help'], 'COMMAND'],
+  [['help'], 'COMMAND'],
+  [['help', 'run'], 'run'],
+  [['serve', '--help'], 'serve'],
+  [['run', '--help'], 'run'],
+  [['key', '--help'], 'key'],
+])('%j is help', async (args, subject) => {
+  const { code, stdout, stderr } = await sluice(...args).exited;
+  expect(stdout).toMatch(new RegExp(`^Usage: sluice ${subject} `));
+  expect(stderr).toBe('');
+  expect(code).toBe(0);
+});
 
 test('the help of serve names every flag of the contract', async () => {
   const { stdout } = await sluice('serve', '--help').exited;

@@ -203,3 +203,14 @@ test('the metrics of Redis and of the deployment', async () => {
     expect(value(`sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
   }
 });
+
+test('a job that one process erases is gone from the other one as well', async () => {
+  for (let turn = 0; turn < 10; turn += 1) {
+    const { id } = await endedJob();
+    const [erasing, other] = turn % 2 === 0 ? [a, b] : [b, a];
+    // The other one has it in memory, as its owner or as a reader.
+    expect((await other.get(`/v1/jobs/${id}`)).status).toBe(200);
+    expect((await erasing.call('DELETE', `/v1/jobs/${id}`)).status).toBe(204);
+    expect((await other.get(`/v1/jobs/${id}`)).status).toBe(404);
+  }
+});

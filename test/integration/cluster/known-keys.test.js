@@ -103,6 +103,26 @@ test('a workflow whose model its key may not use any more, at another process', 
   expect([fresh.status, fresh.body.error.code]).toEqual([403, 'model_not_allowed']);
 });
 
+test('while Redis is away a request that is wrong in itself is refused as ever, another one gets 503', async () => {
+  const node = await open({ redis: { ...own, commandTimeoutMs: 200 } });
+  await node.gateway.reload({ access: accessTo('n') });
+  redis.freeze();
+  try {
+    const wrong = { model: 'n', prompt: 'x', webhook_url: 'https://hooks.example.org/x' };
+    for (const headers of [bearer('ann'), keyed]) {
+      const { status, body } = await node.submit(wrong, headers);
+      expect([status, body.error.param]).toEqual([400, 'webhook_url']);
+    }
+    // The key may have been used before its model was taken away.
+    const gone = { prompt: 'x', model: 'm' };
+    expect((await node.submit(gone, bearer('ann'))).status).toBe(403);
+    const { status, body } = await node.submit(gone, keyed);
+    expect([status, body.error.code]).toEqual([503, 'storage_unavailable']);
+  } finally {
+    redis.thaw();
+  }
+});
+
 test('a client that leaves while Redis is asked leaves no job', async () => {
   const node = await open();
   const { admission, access } = partsOf(node.gateway);

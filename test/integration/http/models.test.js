@@ -1,14 +1,14 @@
 /** `/v1/models`: what there is, for whom, and one by its id. */
 import { providers } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
-import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
-import { listing, startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { start, stopAll } from '../../support/gateway/gateway.js';
+import { listing, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { mockUpstream } from '../../support/gateway/upstream.js';
 
 afterEach(stopAll);
 
 async function upstream(...models) {
-  const mock = await startMockUpstream(streamTokens({ tokens: ['x'] }));
-  cleanUp(() => mock.close());
+  const mock = await mockUpstream(streamTokens({ tokens: ['x'] }));
   if (models.length > 0) mock.list = listing(...models);
   return mock;
 }

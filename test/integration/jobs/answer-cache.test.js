@@ -2,9 +2,9 @@
 import { ManualClock, SluiceError, providers } from '../../../lib/index.js';
 import { cleanUp, client, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
-import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
 import { createGateway, partsOf } from '../../support/gateway/parts.js';
+import { mockUpstream } from '../../support/gateway/upstream.js';
 
 afterEach(stopAll);
 
@@ -57,7 +57,7 @@ describe('a hundred times the same at once', () => {
   async function gated() {
     let open;
     const opened = new Promise((resolve) => (open = resolve));
-    const upstream = await startMockUpstream(async (exchange) => {
+    const upstream = await mockUpstream(async (exchange) => {
       exchange.open();
       await exchange.delta(words[0]);
       await opened;
@@ -66,7 +66,6 @@ describe('a hundred times the same at once', () => {
       await exchange.done();
       exchange.end();
     });
-    cleanUp(() => upstream.close());
     return { open, calls: () => upstream.exchanges.length, baseUrl: upstream.url };
   }
 
@@ -518,14 +517,13 @@ describe('stored entries', () => {
     const short = { ...question, max_tokens: 1 };
     expect(await ask(short)).toMatchObject({ cache: 'MISS', text: 'What is it? ' });
     expect(await ask(short)).toMatchObject({ cache: 'MISS' });
-    const upstream = await startMockUpstream(async (exchange) => {
+    const upstream = await mockUpstream(async (exchange) => {
       exchange.open();
       await exchange.delta('cut');
       await exchange.finish('length');
       await exchange.done();
       exchange.end();
     });
-    cleanUp(() => upstream.close());
     const other = await start({ provider: providers.openai({ baseUrl: upstream.url }) });
     for (let n = 0; n < 2; n += 1) {
       const { headers, body } = await other.submit(question);

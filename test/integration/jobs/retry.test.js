@@ -1,21 +1,11 @@
 /** Passing failures of a provider: retried while nothing was said, told as they are otherwise. */
-import { SluiceError } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
+import { passing } from '../../support/gateway/workflows.js';
 
 afterEach(stopAll);
 
 const fast = { attempts: 3, baseMs: 1, capMs: 5 };
-
-/** What a provider throws for an upstream's 503. */
-function passing(fields = {}) {
-  return new SluiceError('ERR_UPSTREAM_UNAVAILABLE', 'The upstream answered 503.', {
-    wireCode: 'upstream_unavailable',
-    type: 'upstream_error',
-    retryable: true,
-    ...fields,
-  });
-}
 
 /** A generator that throws before it has said anything. */
 function failing(error) {

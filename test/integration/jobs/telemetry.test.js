@@ -5,8 +5,9 @@ import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { isChildOf, registerSdk } from '../../support/telemetry.js';
 import * as anthropic from '../../support/upstream/anthropic-upstream.js';
-import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { streamTokens } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
+import { mockUpstream } from '../../support/gateway/upstream.js';
 
 afterEach(stopAll);
 
@@ -18,12 +19,7 @@ const traced = {
 const { CLIENT, INTERNAL, SERVER } = api.SpanKind;
 const { ERROR, UNSET } = api.SpanStatusCode;
 
-/** A mock upstream that `stopAll` closes. */
-async function upstream(respond = streamTokens({ tokens: ['Hel', 'lo', '!'] })) {
-  const mock = await startMockUpstream(respond);
-  cleanUp(() => mock.close());
-  return mock;
-}
+const upstream = (respond = streamTokens({ tokens: ['Hel', 'lo', '!'] })) => mockUpstream(respond);
 
 async function run({ submit, ended }, body = { prompt: 'hi' }, headers = {}) {
   const answer = await submit(body, headers);

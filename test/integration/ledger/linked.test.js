@@ -1,16 +1,7 @@
 /** Linked transfers, settlements in full, closed accounts and metadata, of every ledger. */
 import { Ledger, ManualClock } from '../../../lib/index.js';
 import { implementations } from '../../support/ledgers.js';
-
-/** The error of a call. */
-async function thrown(call) {
-  try {
-    await call();
-  } catch (error) {
-    return error;
-  }
-  throw new Error('nothing was thrown');
-}
+import { thrown } from '../../support/thrown.js';
 
 /** The same ledger, from its journal. */
 async function replayed(ledger, clock) {

@@ -3,9 +3,8 @@
  * without a compiler, type-checked from a strict program, and run on every supported Node.
  */
 import { execFile } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import {
   demoText,
@@ -16,6 +15,7 @@ import {
   scratchFolder,
   smoke,
 } from '../../support/package/packed.js';
+import { compilePrograms } from '../../../scripts/lib/strict-programs.mjs';
 import { exampleAnswer, exampleCode, startExample } from '../../support/package/readme-example.js';
 
 const execute = promisify(execFile);
@@ -45,8 +45,6 @@ test('a prepack that fails leaves nothing behind in the tree', async () => {
   expect(left()).toEqual([]);
 }, 120_000);
 
-const programs = ['program.ts', 'no-any.ts'];
-
 /**
  * The examples of docs/typescript.md as one program: imports on top, each example in a function of its
  * own, after the names that they share.
@@ -68,31 +66,10 @@ function documentedProgram() {
   ].join('\n');
 }
 
-test('a strict TypeScript program compiles against it, without @types/express', async () => {
+test('strict TypeScript programs compile against it, without @types/express and without the DOM', async () => {
   expect(existsSync(join(app, 'node_modules/@types/express'))).toBe(false);
-  for (const file of programs) {
-    const source = fileURLToPath(new URL(`../../support/package/${file}`, import.meta.url));
-    copyFileSync(source, join(app, file));
-  }
   writeFileSync(join(app, 'documented.ts'), documentedProgram());
-  const compilerOptions = {
-    strict: true,
-    noEmit: true,
-    target: 'es2022',
-    module: 'nodenext',
-    moduleResolution: 'nodenext',
-    skipLibCheck: false,
-    types: ['node'],
-  };
-  writeFileSync(
-    join(app, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions, files: [...programs, 'documented.ts'] }),
-  );
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const { stdout } = await execute(process.execPath, [tsc, '-p', app], { cwd: app }).catch(
-    (error) => error,
-  );
-  expect(stdout).toBe('');
+  expect(await compilePrograms(app, ['documented.ts'])).toBe('');
 }, 60_000);
 
 async function runsExample(file) {

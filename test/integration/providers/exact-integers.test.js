@@ -4,6 +4,7 @@ import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { until } from '../../support/until.js';
 import * as anthropic from '../../support/upstream/anthropic-upstream.js';
+import { startBefore } from '../../support/gateway/upstream.js';
 
 afterEach(stopAll);
 
@@ -15,25 +16,12 @@ const tools = `"tools":[{"type":"function","function":{"name":"f","parameters":$
 
 /** An upstream whose calls have this text as arguments, and the ways to it. */
 async function serve(options = {}) {
-  const upstream = await startMockUpstream((exchange) =>
-    exchange.stream([
-      {
-        choices: [
-          {
-            delta: {
-              tool_calls: [
-                { index: 0, id: 'c1', function: { name: 'f', arguments: `{"id":${ID}}` } },
-              ],
-            },
-          },
-        ],
-      },
-      { choices: [{ delta: {}, finish_reason: 'tool_calls' }] },
-    ]),
-  );
-  cleanUp(() => upstream.close());
-  const served = await start({ provider: providers.openai({ baseUrl: upstream.url }), ...options });
-  return { upstream, ...served };
+  const call = { index: 0, id: 'c1', function: { name: 'f', arguments: `{"id":${ID}}` } };
+  const answer = [
+    { choices: [{ delta: { tool_calls: [call] } }] },
+    { choices: [{ delta: {}, finish_reason: 'tool_calls' }] },
+  ];
+  return startBefore((exchange) => exchange.stream(answer), options);
 }
 
 /** Sends the bytes of a body, and gives the bytes of the answer. */

@@ -1,8 +1,9 @@
 /** Every member of a request that is meant for the upstream reaches it with the same JSON value. */
 import { providers } from '../../../lib/index.js';
 import { partsOf } from '../../support/gateway/parts.js';
-import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
+import { streamTokens } from '../../support/upstream/mock-upstream.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startBefore } from '../../support/gateway/upstream.js';
 
 const image = `data:image/png;base64,${'iVBORw0KGgo='.repeat(2000)}`;
 
@@ -55,15 +56,12 @@ const extra = {
 
 describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
   let upstream;
-  afterEach(async () => {
-    await stopAll();
-    await upstream.close();
-  });
+  afterEach(stopAll);
 
   async function relay(respond = streamTokens({ tokens: ['x'] }), options = {}) {
-    upstream = await startMockUpstream(respond);
-    const provider = providers.openai({ baseUrl: upstream.url, client });
-    return start({ provider, ...options });
+    const served = await startBefore(respond, { provider: { client }, ...options });
+    upstream = served.upstream;
+    return served;
   }
 
   test('from POST /v1/jobs', async () => {
@@ -185,18 +183,13 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
 
 describe('an upstream that calls tools', () => {
   let upstream;
-  afterEach(async () => {
-    await stopAll();
-    await upstream.close();
-  });
+  afterEach(stopAll);
   const calls = [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{"a":1}' } }];
 
   async function startWith(respond) {
-    upstream = await startMockUpstream(respond);
-    return start({
-      provider: providers.openai({ baseUrl: upstream.url }),
-      retry: { attempts: 3, baseMs: 1, capMs: 1 },
-    });
+    const served = await startBefore(respond, { retry: { attempts: 3, baseMs: 1, capMs: 1 } });
+    upstream = served.upstream;
+    return served;
   }
   const chunk = (exchange, delta, finish_reason = null) =>
     exchange.event({ choices: [{ index: 0, delta, finish_reason }] });

@@ -1,9 +1,8 @@
 /** `stop` of an upstream that ignores it: the text ends before it, and the call is closed. */
 import { once } from 'node:events';
-import { providers } from '../../../lib/index.js';
 import { until } from '../../support/until.js';
-import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
+import { startBefore } from '../../support/gateway/upstream.js';
 
 /** A turn that is cancelled while "EN" may become the stop string. */
 async function expectCancelled({ submit, ended, stream, cancel, get, post }) {
@@ -30,15 +29,13 @@ test('a cancelled answer of a generator has what its readers have', async () => 
 
 describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
   let upstream;
-  afterEach(async () => {
-    await stopAll();
-    await upstream.close();
-  });
+  afterEach(stopAll);
 
   async function relay(respond, { mode = 'chat', ...options } = {}) {
-    upstream = await startMockUpstream(respond);
-    const provider = providers.openai({ baseUrl: upstream.url, model: 'm', mode, client });
-    return start({ provider, retry: { attempts: 1 }, ...options });
+    const provider = { model: 'm', mode, client };
+    const served = await startBefore(respond, { provider, retry: { attempts: 1 }, ...options });
+    upstream = served.upstream;
+    return served;
   }
 
   /** Goes on until the client leaves. */

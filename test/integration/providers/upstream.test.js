@@ -2,28 +2,24 @@
  * The whole way, from a POST to an OpenAI-style server and back: what ends a job closes its
  * upstream socket, in every phase, and what goes wrong upstream is a typed ending.
  */
-import { ManualClock, providers } from '../../../lib/index.js';
-import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
+import { ManualClock } from '../../../lib/index.js';
+import { streamTokens } from '../../support/upstream/mock-upstream.js';
+import { stopAll } from '../../support/gateway/gateway.js';
 import { until as eventually } from '../../support/until.js';
+import { startBefore } from '../../support/gateway/upstream.js';
 
 describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => {
   let upstream;
-  afterEach(async () => {
-    await stopAll();
-    await upstream.close();
-  });
+  afterEach(stopAll);
 
   async function relay(respond, { mode = 'chat', ...options } = {}) {
-    upstream = await startMockUpstream(respond);
-    const provider = providers.openai({
-      baseUrl: upstream.url,
-      model: 'm',
-      mode,
-      apiKey: 'sesame',
-      client,
+    const served = await startBefore(respond, {
+      provider: { model: 'm', mode, apiKey: 'sesame', client },
+      retry: { attempts: 3, baseMs: 1, capMs: 2 },
+      ...options,
     });
-    return start({ provider, retry: { attempts: 3, baseMs: 1, capMs: 2 }, ...options });
+    upstream = served.upstream;
+    return served;
   }
 
   /** Answers with headers, or not at all, or some tokens, and then says nothing. */

@@ -6,8 +6,8 @@
  * round is limited by pauses, and waits are for events, so that the speed of the machine does not matter.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killAll, serve } from '../../support/crash/cli.js';
-import { rounds, seed } from '../../support/crash/rounds.js';
+import { killAll } from '../../support/crash/cli.js';
+import { crashRounds, rounds, seed } from '../../support/crash/rounds.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { stopAll } from '../../support/gateway/gateway.js';
 import { randomFrom } from '../../support/random.js';
@@ -156,12 +156,16 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
   let number = 0;
   const counts = { acknowledged: 0, ended: 0, cut: 0, unanswered: 0, flushed: 0 };
   let before = [];
-  let flushedAt = -Infinity;
-  for (let round = 0; round <= rounds; round += 1) {
-    const long = round % LONG_EACH === 1;
-    const interval = ['--token-interval-ms', long ? '150' : '5'];
-    const server = await serve('--data', data, ...interval, ...room);
-    try {
+  let acknowledged = [];
+  const hasLongJobs = (round) => round % LONG_EACH === 1;
+  await crashRounds({
+    random,
+    args: (round) => {
+      const interval = ['--token-interval-ms', hasLongJobs(round) ? '150' : '5'];
+      return ['--data', data, ...interval, ...room];
+    },
+    async check(server) {
+      const flushedAt = flushedUntil(acknowledged);
       for (const mine of before.filter(({ answer }) => answer !== undefined)) {
         const last = await check(server, mine, { flushedAt, whole, counts });
         settled.push([mine, last]);
@@ -186,36 +190,25 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
       expect(numbers.length).toBeGreaterThanOrEqual(settled.length);
       const oldest = performance.now() - KEPT_MS;
       settled = settled.slice(-KEPT).filter(([{ startedAt }]) => startedAt > oldest);
-    } catch (error) {
-      throw new Error(`in round ${round} of seed ${seed}`, { cause: error });
-    }
-    if (round === rounds) {
-      server.child.kill('SIGTERM');
-      expect((await server.exited).code).toBe(0);
-      continue;
-    }
-    let stopped = false;
-    before = [];
-    const acknowledged = Array.from({ length: SUBMITTERS }, () => []);
-    const clients = load(server, {
-      submissions: before,
-      acknowledged,
-      next: () => number++,
-      stopped: () => stopped,
-    });
-    clients.catch(() => {});
-    await until(() => acknowledged.flat().length > 1, 'submissions to be acknowledged');
-    const isCutLate = (mine) =>
-      mine.terminal === undefined && seenBefore(mine, flushedUntil(acknowledged)) > 0;
-    if (long) await until(() => before.some(isCutLate), 'tokens that are on the disk');
-    else await until(() => before.some(({ terminal }) => terminal), 'a job to end');
-    await sleep(random() * (long ? 300 : 700));
-    stopped = true;
-    server.child.kill('SIGKILL');
-    await server.exited;
-    await clients;
-    flushedAt = flushedUntil(acknowledged);
-  }
+    },
+    load(server, stopped, round) {
+      const submissions = [];
+      before = submissions;
+      acknowledged = Array.from({ length: SUBMITTERS }, () => []);
+      const isCutLate = (mine) =>
+        mine.terminal === undefined && seenBefore(mine, flushedUntil(acknowledged)) > 0;
+      const long = hasLongJobs(round);
+      return {
+        clients: load(server, { submissions, acknowledged, next: () => number++, stopped }),
+        pauseMs: long ? 300 : 700,
+        async enough() {
+          await until(() => acknowledged.flat().length > 1, 'submissions to be acknowledged');
+          if (long) await until(() => before.some(isCutLate), 'tokens that are on the disk');
+          else await until(() => before.some(({ terminal }) => terminal), 'a job to end');
+        },
+      };
+    },
+  });
   console.info(`seed ${seed}: ${JSON.stringify(counts)}`);
   expect(counts.acknowledged).toBeGreaterThan(rounds);
   expect(counts.ended).toBeGreaterThan(0);

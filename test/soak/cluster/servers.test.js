@@ -4,21 +4,12 @@ import { once } from 'node:events';
 import { createGateway } from '../../../lib/index.js';
 import { expectDense, readAcross } from '../../support/cluster/reader.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startRedis, startSentinel } from '../../support/cluster/redis.js';
+import { start } from '../../support/gateway/gateway.js';
+import { startSentinel } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
+import { redisServer, stopLater, stopServers } from '../../support/cluster/gateways.js';
 
-const servers = [];
-afterEach(async () => {
-  await stopAll();
-  while (servers.length > 0) await servers.pop().stop();
-});
-
-async function redisServer(options) {
-  const server = await startRedis(options);
-  servers.push(server);
-  return server;
-}
+afterEach(stopServers);
 
 /** A logger that keeps its lines. */
 function listLogger() {
@@ -57,7 +48,7 @@ test('a failover that has lost the tail: owners write the missing entries again'
   const linked = async () => (await replica.info('replication')).master_link_status === 'up';
   await until(linked, 'the replica to follow');
   const sentinel = await startSentinel({ name: 'main', port: master.port });
-  servers.push(sentinel);
+  stopLater(sentinel);
   const url = `redis-sentinel://127.0.0.1:${sentinel.port}/main`;
   const { nodes, hand } = await gateways(2, url);
   const [a, b] = nodes;

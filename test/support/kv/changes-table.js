@@ -1,7 +1,7 @@
 /**
  * Counters, times to live, directions and unknown options, as every key-value store has them: one table for all, whose calls are awaited.
  */
-import { thrown } from './thrown.js';
+import { thrown } from '../thrown.js';
 
 /**
  * @param {(options?: object) => Promise<{clock: import('../../../lib/index.js').ManualClock, store: any}>} make

@@ -3,7 +3,7 @@
  */
 import fc from 'fast-check';
 import { SluiceError } from '../../../lib/index.js';
-import { thrown } from './thrown.js';
+import { thrown } from '../thrown.js';
 
 const conflict = { code: 'ERR_CONFLICT' };
 

@@ -1,7 +1,7 @@
 /**
  * Transactions, as every key-value store has them: one table for all, whose calls are awaited.
  */
-import { thrown } from './thrown.js';
+import { thrown } from '../thrown.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const conflict = { code: 'ERR_CONFLICT' };

@@ -129,7 +129,7 @@ export async function primitives(): Promise<string> {
     retries: size,
   });
   holds<Equal<typeof done, User | undefined>>();
-  for await (const change of stored.watch({ prefix: one?.name })) {
+  for await (const change of stored.watch(one === undefined ? {} : { prefix: one.name })) {
     if (change.type === 'set') holds<Equal<typeof change.value, User>>();
   }
   await shared.close();

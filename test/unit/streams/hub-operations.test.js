@@ -3,14 +3,9 @@ import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
 import { sharedReactors } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
+import { collect } from '../../support/streams/collect.js';
 
 const common = { onDisconnect: 'continue', disconnectGraceMs: 0, maxWallMs: 1e9 };
-
-async function collect(iterable) {
-  const events = [];
-  for await (const event of iterable) events.push(event);
-  return events;
-}
 
 describe.each([1, 3])('on %i reactors', (reactors) => {
   let hub;

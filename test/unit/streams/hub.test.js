@@ -4,6 +4,7 @@ import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
 import { manualReactor, sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
+import { collect } from '../../support/streams/collect.js';
 
 const job = { jobId: 'job_a', onDisconnect: 'cancel', disconnectGraceMs: 30_000, maxWallMs: 1e9 };
 const stop = { type: 'complete', reason: 'stop' };
@@ -20,12 +21,6 @@ function createHub({ reactor = sharedReactor(), ...options } = {}) {
   hub.events.on('purged', (handle) => purged.push(handle));
   hubs.push(hub);
   return { hub, ended, purged };
-}
-
-async function collect(iterable) {
-  const events = [];
-  for await (const event of iterable) events.push(event);
-  return events;
 }
 
 describe('in real time', () => {

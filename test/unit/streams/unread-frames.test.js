@@ -65,6 +65,15 @@ test('are given at once, and are those that the reactor gives', async () => {
   expect(hub.subscriberCount).toBe(1);
 });
 
+test('are given to the first reader alone: the second gets the same from the reactor', async () => {
+  const hub = createHub();
+  const handle = endedJob(hub, ['a', 'b']);
+  const [first, second] = [await open(hub, handle), await open(hub, handle)];
+  expect(first.atOnce).toHaveLength(1);
+  expect(second.atOnce).toHaveLength(0);
+  expect(second.whole).toEqual(first.whole);
+});
+
 test.each([
   ['with a cursor', (hub, handle) => open(hub, handle, '1-1')],
   [

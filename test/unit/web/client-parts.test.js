@@ -2,6 +2,7 @@
 import { EventSource } from 'eventsource';
 import { createClient } from '../../../web/client.js';
 import { ScriptedGateway } from '../../support/client/scripted-gateway.js';
+import { until } from '../../support/until.js';
 
 const METRICS = { queue_ms: 1, ttft_ms: 2, duration_ms: 3, tokens: 9, tokens_per_second: 4 };
 const PARTS = [
@@ -46,10 +47,6 @@ function record(job) {
   const seen = [];
   for (const name of NAMES) job.on(name, (what, about) => seen.push([name, what, about?.id]));
   return seen;
-}
-
-async function until(condition) {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 test('each part has its property and its event, and the iteration has the text alone', async () => {

@@ -3,6 +3,7 @@
 import { EventSource } from 'eventsource';
 import { createClient, SluiceClientError } from '../../../web/client.js';
 import { ScriptedGateway } from '../../support/client/scripted-gateway.js';
+import { until } from '../../support/until.js';
 
 /** @type {ScriptedGateway} */
 let gateway;
@@ -10,11 +11,6 @@ let gateway;
 let client;
 
 const open = (options = {}) => createClient({ baseUrl: gateway.url, EventSource, ...options });
-
-/** Resolves when `condition` holds; the test's own time-out is the limit. */
-async function until(condition) {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
 
 const METRICS = { queue_ms: 1, ttft_ms: 2, duration_ms: 3, tokens: 2, tokens_per_second: 4 };
 

@@ -4,7 +4,9 @@
  */
 
 import { AnswerBlocks } from './answer-blocks.js';
+import { build } from '../build.js';
 import { duration, plural, rate } from '../format.js';
+import { iconOf } from '../icon.js';
 import { nextFrame } from '../frame.js';
 import { MarkdownPane } from '../markdown.js';
 import { textOfMessage } from './message-text.js';
@@ -40,6 +42,28 @@ const WHO = {
  * @property {(text: string) => void} [onEdit] another text of the user
  */
 
+/**
+ * The buttons below a message, by their part and icon. All but `copy` are hidden until there is an action.
+ * @type {[part: string, label: string, testId: string][]}
+ */
+const BUTTONS = [
+  ['copy', 'Copy', 'copy'],
+  ['edit', 'Edit', 'edit'],
+  ['again', 'Regenerate', 'again'],
+  ['fork', 'Fork from here', 'fork-here'],
+];
+
+/** @param {typeof BUTTONS[number]} button */
+function buttonOf([part, label, testId]) {
+  const button = /** @type {HTMLButtonElement} */ (build('button', 'icon', iconOf(part)));
+  button.type = 'button';
+  button.hidden = part !== 'copy';
+  button.ariaLabel = label;
+  button.title = label;
+  Object.assign(button.dataset, { part, testid: testId });
+  return button;
+}
+
 /** The element of one message. `follow()` connects it to a running job. */
 export class ChatMessage {
   #message;
@@ -73,6 +97,7 @@ export class ChatMessage {
     const fragment = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     this.element = /** @type {HTMLElement} */ (fragment.firstElementChild);
     this.element.dataset.role = role;
+    this.element.querySelector('.message-bar')?.prepend(...BUTTONS.map(buttonOf));
     /** @type {Record<string, HTMLElement>} */
     const parts = {};
     for (const part of this.element.querySelectorAll('[data-part]')) {

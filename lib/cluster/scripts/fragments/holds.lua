@@ -60,6 +60,15 @@ local function hold_release(prefix, held, context)
   perform(L, { t = EVENT.VOID, k = '@void:' .. context.id .. ':' .. held, r = held })
 end
 
+-- Ends a hold whose process is gone as if its time were over: a settlement that still comes charges the account.
+local function hold_expire(prefix, held, context)
+  local L = ledger_of(prefix, context)
+  local hold = find_hold(L, held, context.id)
+  if not hold or code_of_done(L, hold) then return end
+  local event = { t = EVENT.HOLD_EXPIRED, r = hold.id, f = hold.f, o = hold.o, m = hold.m, rare = {} }
+  if apply(L, event, hold) == CODE.DONE then commit(L, event, L.now, hold) end
+end
+
 -- The part of an amount that an account can pay.
 local function payable(L, account, overdraft, amount)
   local key = account_key(L, account)

@@ -1,32 +1,41 @@
 -- needs quota
 -- loads estate_owed: settle_owed
--- loads holds: hold_release
+-- loads holds: hold_expire
 --
 -- Data that processes leave behind. `callholds:<process>` is a hash of the calls that hold credit: id -> hold.
+-- `lost:<lease>` is what a lease held that ended with its process: if the process was counted dead while it lives, it
+-- settles the lease at its usage.
+
+local LOST_LEASE_MS = '3600000'
 
 -- Ends the leases of a dead process: frees their places, charges their reservations.
 local function end_leases(prefix, process)
   local leases = prefix .. 'leases:' .. process
   local context = { now = now_us(''), has_clock = false }
   for _, id in ipairs(redis.call('SMEMBERS', leases)) do
-    local held = redis.call('HGET', prefix .. 'lease:' .. id, 'held')
+    local lease = prefix .. 'lease:' .. id
+    local held = redis.call('HGET', lease, 'held')
     context.id = id
-    if held then quota_settle(prefix, cjson.decode(held), nil, context) end
-    redis.call('DEL', prefix .. 'lease:' .. id)
+    if held then
+      quota_settle(prefix, cjson.decode(held), nil, context)
+      redis.call('SET', prefix .. 'lost:' .. id, held, 'PX', LOST_LEASE_MS)
+      redis.call('DEL', lease)
+    end
   end
   redis.call('DEL', leases)
 end
 
--- Releases the credit held by calls of a dead process.
-local function release_calls(prefix, process)
+-- Expires the credit held by calls of a dead process. A process that was counted dead while it lives charges their
+-- usage all the same.
+local function expire_calls(prefix, process)
   local calls = prefix .. 'callholds:' .. process
   local holds = redis.call('HGETALL', calls)
   if #holds == 0 then return end
-  local hold_release = load_holds()
+  local hold_expire = load_holds()
   local context = { now = now_us('') }
   for i = 1, #holds, 2 do
     context.id = holds[i]
-    hold_release(prefix, holds[i + 1], context)
+    hold_expire(prefix, holds[i + 1], context)
   end
   redis.call('DEL', calls)
 end
@@ -42,7 +51,9 @@ local function move_leases(prefix, from, to)
   end
   redis.call('DEL', prefix .. 'leases:' .. from)
   local calls = prefix .. 'callholds:' .. from
-  if redis.call('EXISTS', calls) == 1 then redis.call('RENAME', calls, prefix .. 'callholds:' .. to) end
+  local holds = redis.call('HGETALL', calls)
+  for i = 1, #holds, 2 do redis.call('HSET', prefix .. 'callholds:' .. to, holds[i], holds[i + 1]) end
+  redis.call('DEL', calls)
 end
 
 -- Moves the debts of a process's jobs to its new name.
@@ -60,7 +71,7 @@ end
 -- Removes the data of a dead process other than its jobs.
 local function forget_process(prefix, process)
   end_leases(prefix, process)
-  release_calls(prefix, process)
+  expire_calls(prefix, process)
   if redis.call('EXISTS', prefix .. 'owed') == 1 then load_estate_owed()(prefix, process) end
   local reading = prefix .. 'reading:' .. process
   for _, id in ipairs(redis.call('SMEMBERS', reading)) do

@@ -50,5 +50,6 @@ if held then redis.call('HSET', job, 'held', held) end
 begin_attempt(prefix, id, choices, 1)
 expire_job(prefix, id, choices, ttl_ms)
 index_job(prefix, list_of(prefix, kind, principal), created, id, ttl_ms)
+if kind then index_recent(prefix, kind, created, id, ttl_ms) end
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return { 'OK', created, results or '' }

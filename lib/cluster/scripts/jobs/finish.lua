@@ -36,15 +36,18 @@ redis.call('PEXPIRE', log, retention_ms)
 if role == 'job' then
   redis.call('HSET', job, 'status', status, 'ended_ms', ended_ms, 'attempt', attempt, 'final', f)
   redis.call('HDEL', job, 'cancel', 'held')
-  -- An operation may be retried.
-  if not kind then redis.call('HDEL', job, 'request') end
-  if kind then expire_nodes(prefix, log_id, retention_ms) end
+  if kind then
+    expire_nodes(prefix, log_id, retention_ms)
+    keep_index(recent_of(prefix, kind), retention_ms)
+  else
+    -- An operation may be retried.
+    redis.call('HDEL', job, 'request')
+  end
   redis.call('PEXPIRE', job, retention_ms)
   redis.call('PEXPIRE', prefix .. 'readers:' .. log_id, retention_ms)
   redis.call('SREM', prefix .. 'open:' .. owner, log_id)
   index_job(prefix, ended_list_of(prefix, kind, known[3]), ended_ms, log_id, retention_ms)
-  local all = list_of(prefix, kind, known[3])
-  if redis.call('PTTL', all) < tonumber(retention_ms) then redis.call('PEXPIRE', all, retention_ms) end
+  keep_index(list_of(prefix, kind, known[3]), retention_ms)
 end
 if role == 'job' and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])

@@ -26,5 +26,6 @@ end
 redis.call('PEXPIRE', job, ttl_ms)
 local kind = ARGV[8] == 'kind' and ARGV[9]
 index_job(prefix, list_of(prefix, kind, principal), created_us, id, ttl_ms)
+if kind then index_recent(prefix, kind, created_us, id, ttl_ms) end
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return 'OK'

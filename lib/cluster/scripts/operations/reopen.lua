@@ -37,8 +37,8 @@ redis.call('DEL', prefix .. 'log:' .. id)
 begin_attempt(prefix, id, 1, tonumber(next_attempt))
 expire_job(prefix, id, 1, ttl_ms)
 write_nodes(prefix, id, { unpack(ARGV, 12) }, ttl_ms)
-local list = list_of(prefix, kind, principal)
-if redis.call('PTTL', list) < tonumber(ttl_ms) then redis.call('PEXPIRE', list, ttl_ms) end
+keep_index(list_of(prefix, kind, principal), ttl_ms)
+keep_index(recent_of(prefix, kind), ttl_ms)
 redis.call('ZREM', ended_list_of(prefix, kind, principal), id)
 redis.call('SADD', prefix .. 'open:' .. process, id)
 return { 'OK', results or '' }

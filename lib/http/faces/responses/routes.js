@@ -1,52 +1,22 @@
 /** `/v1/responses`, for OpenAI's clients. */
-import { HttpError, badRequest } from '../../../internal/util/http-error.js';
-import { answerMessages, inputItems, isReference, itemsOf, messagesOf } from './items.js';
+import { badRequest } from '../../../internal/util/http-error.js';
+import { inputItems, itemsOf, messagesOf } from './items.js';
 import { cursorOf } from '../../routes/streams.js';
-import { faceOf, jobIdOf, tailOf } from '../ids.js';
+import { faceOf, tailOf } from '../ids.js';
 import { interpretResponse } from './request.js';
 import { joinOrphan, RETRY_GRACE_MS, setFaceHeaders, submitFaced } from '../submit.js';
+import { Responses } from './responses.js';
 import { sendJson } from '../../respond.js';
-import { stringifyExact } from '../../../internal/util/exact-json.js';
 
-/** @typedef {import('../../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('./responses.js').ResponseFace} ResponseFace */
 /** @typedef {import('../../router.js').Handle} Handle */
 /** @typedef {import('../../router.js').Context} Context */
 /** @typedef {import('node:http').ServerResponse} ServerResponse */
 /** @typedef {import('node:http').IncomingMessage} IncomingMessage */
 
-/**
- * Data of a response stored with its job.
- * @typedef {object} ResponseFace
- * @property {'responses'} dialect
- * @property {string | null} model as requested
- * @property {object} envelope the members of the response object that repeat the request
- * @property {boolean} summary whether reasoning is shown as its summary
- * @property {boolean} background
- * @property {boolean} store
- * @property {import('./items.js').Item[]} input the items of its own input
- * @property {import('./items.js').Message[]} messages of the whole chain, without instructions
- * @property {number} [retention_ms] of its log
- */
-
 const PATH = '/v1/responses';
-/** Reasons of a completed job whose response is `incomplete`. */
-const INCOMPLETE = new Set(['length', 'content_filter']);
 const LIST_LIMIT = 20;
 const LIST_LIMIT_MAX = 100;
-
-/** @param {string} id */
-function responseNotFound(id) {
-  return new HttpError(404, {
-    code: 'response_not_found',
-    param: 'response_id',
-    message: `No response with the id ${JSON.stringify(id.slice(0, 100))}.`,
-  });
-}
-
-/** @param {string} message */
-function noPrevious(message) {
-  return badRequest('previous_response_not_found', 'previous_response_id', message);
-}
 
 /**
  * @param {object} deps
@@ -60,109 +30,10 @@ function noPrevious(message) {
  * @returns {import('../../router.js').Routes}
  */
 export function responseRoutes({ admission, directory, jobs, calls, stored, options }) {
-  const { hub } = calls;
-
-  /**
-   * @param {JobRecord} record
-   * @param {ResponseFace} face
-   * @param {number} [after] number of frames that the client has received
-   * @returns {import('../../../streams/types.js').FaceOptions}
-   */
-  function frames(record, face, after = 0) {
-    const tail = tailOf(record);
-    return {
-      dialect: 'responses',
-      id: `resp_${tail}`,
-      tail,
-      model: face.model ?? record.model,
-      created: Math.floor(record.createdAtMs / 1000),
-      envelope: stringifyExact(face.envelope),
-      reasoningSummary: face.summary,
-      background: face.background,
-      after,
-    };
-  }
-
-  /**
-   * @param {JobRecord} record
-   * @param {ResponseFace} face
-   * @returns {Promise<any>} the response object for the current log
-   */
-  async function describe(record, face) {
-    const response = await hub.answer(record.handle, frames(record, face));
-    if (response === null) throw responseNotFound(`resp_${tailOf(record)}`);
-    return response;
-  }
-
-  /**
-   * A stored response of the caller.
-   * @param {string} id
-   * @param {string} principal
-   * @returns {Promise<{record: JobRecord, face: ResponseFace} | undefined>}
-   */
-  async function find(id, principal) {
-    const record = await directory.find(jobIdOf('resp_', id), principal);
-    const face = /** @type {ResponseFace | undefined} */ (faceOf(record, 'responses'));
-    const isKept = record !== undefined && face?.store === true && !stored.isEvicted(record);
-    return isKept ? { record, face } : undefined;
-  }
+  const responses = new Responses({ hub: calls.hub, directory, stored });
 
   /** @param {Context} context */
-  async function foundBy({ params: { id = '' }, access: { principal } }) {
-    const found = await find(id, principal);
-    if (found === undefined) throw responseNotFound(id);
-    return found;
-  }
-
-  /**
-   * @param {JobRecord} record
-   * @returns {Promise<import('./items.js').Message[]>} the message of its answer
-   */
-  async function answerOf({ handle }) {
-    const state = await hub.snapshot(handle, { items: true });
-    return answerMessages(state?.items ?? []);
-  }
-
-  /**
-   * The messages of the chain that ends with a response.
-   * @param {string | undefined} id
-   * @param {string} principal
-   * @returns {Promise<import('./items.js').Message[]>}
-   */
-  async function chain(id, principal) {
-    if (id === undefined) return [];
-    const found = await find(id, principal);
-    if (found === undefined) {
-      throw noPrevious(`No stored response ${JSON.stringify(id.slice(0, 100))}.`);
-    }
-    const { record, face } = found;
-    if (!record.ended) await directory.settled(record);
-    const { status, reason } = record.final ?? {};
-    if (status !== 'completed' || INCOMPLETE.has(reason)) {
-      throw noPrevious(`The response ${id} is not completed.`);
-    }
-    return [...face.messages, ...(await answerOf(record))];
-  }
-
-  /**
-   * Replaces references to items of stored responses by these items.
-   * @param {import('./items.js').Item[]} items
-   * @param {string} principal
-   */
-  async function resolved(items, principal) {
-    return Promise.all(
-      items.map(async (item, i) => {
-        if (!isReference(item)) return item;
-        const tail = /^[a-z]+_(.{24})_/.exec(String(item.id))?.[1] ?? '';
-        const found = await find(`resp_${tail}`, principal);
-        const output = found && (await describe(found.record, found.face)).output;
-        const all = [...(output ?? []), ...inputItems(found?.face.input ?? [], tail)];
-        const named = all.find(({ id }) => id === item.id);
-        if (named !== undefined) return named;
-        throw badRequest('item_not_found', `input[${i}].id`, `No stored item has this id.`);
-      }),
-    );
-  }
+  const foundBy = ({ params: { id = '' }, access }) => responses.get(id, access.principal);
 
   /**
    * @param {IncomingMessage} req
@@ -172,8 +43,8 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
    */
   async function submit(req, res, { access, body }, asked) {
     const { background, store, instructions, model, request, passed, envelope, summary } = asked;
-    const earlier = await chain(asked.previous, access.principal);
-    const items = await resolved(itemsOf(asked.input), access.principal);
+    const earlier = await responses.chain(asked.previous, access.principal);
+    const items = await responses.resolved(itemsOf(asked.input), access.principal);
     const messages = [...earlier, ...messagesOf(items)];
     const isTurn = asked.options.conversation_id !== undefined;
     const system =
@@ -211,12 +82,12 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
     const face = /** @type {ResponseFace} */ (faceOf(record, 'responses'));
     setFaceHeaders(res, startedAt, record);
     if (asked.background && !asked.stream) {
-      sendJson(res, 200, await describe(record, face));
+      sendJson(res, 200, await responses.describe(record, face));
       return;
     }
     const call = calls.join(res, [record], asked.background ? undefined : request);
-    if (asked.stream) call.stream(frames(record, face));
-    else if (await call.ending()) sendJson(res, 200, await describe(record, face));
+    if (asked.stream) call.stream(responses.framesOf(record, face));
+    else if (await call.ending()) sendJson(res, 200, await responses.describe(record, face));
   }
 
   /** @type {Handle} */
@@ -225,7 +96,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
     const { record, face } = await foundBy(context);
     const { query } = context;
     if (query.stream !== 'true') {
-      const response = await describe(record, face);
+      const response = await responses.describe(record, face);
       setFaceHeaders(res, startedAt, record);
       sendJson(res, 200, response);
       return;
@@ -238,7 +109,9 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
     }
     calls.takePlace(res, context.access.principal);
     setFaceHeaders(res, startedAt, record);
-    calls.join(res, [record]).stream(frames(record, face, number === '' ? 0 : Number(number) + 1));
+    calls
+      .join(res, [record])
+      .stream(responses.framesOf(record, face, number === '' ? 0 : Number(number) + 1));
   }
 
   /** @type {Handle} */
@@ -246,7 +119,7 @@ export function responseRoutes({ admission, directory, jobs, calls, stored, opti
     const startedAt = performance.now();
     const { record, face } = await foundBy(context);
     await directory.cancel(record, 'client_request');
-    const response = await describe(record, face);
+    const response = await responses.describe(record, face);
     setFaceHeaders(res, startedAt, record);
     sendJson(res, 200, response);
   }

@@ -261,6 +261,25 @@ describe('a job that ends before the answer that it began', () => {
     expect([await balance(), await owed()]).toEqual([[80, 0], []]);
   });
 
+  test('owes nothing any more when a process that was counted dead ends it, and dies', async () => {
+    await admit('j', holdOf(60, LONG));
+    await t.bury('b', 'a', '1');
+    expect(await endEarly('j', 20, 60)).toBe('OK');
+    expect(await owed()).toEqual(['j']);
+    expect(await t.run('estate', ['dead'], ['a', '10'])).toEqual([]);
+    expect([await balance(), await owed()]).toEqual([[80, 0], []]);
+    expect(await t.members('dead')).toEqual([]);
+  });
+
+  test('owes it under the name that its process has by then, whichever name ends it', async () => {
+    await admit('j', holdOf(60, LONG));
+    await t.bury('b', 'a', '1');
+    await t.join('c', { was: 'a' });
+    expect(await endEarly('j', 20, 60)).toBe('OK');
+    await die('c');
+    expect([await balance(), await owed()]).toEqual([[80, 0], []]);
+  });
+
   test('owes nothing where its answer ends first', async () => {
     await admit('j', holdOf(60, LONG));
     expect(await answerEnds('j', 30, '3')).toEqual(['OK', '30', '0']);
@@ -322,6 +341,34 @@ describe('a call that is no job', () => {
     const before = await t.dump();
     expect(await hold('late', 1, '', 'a2')).toEqual(['BURIED']);
     expect(await t.dump()).toEqual(before);
+  });
+
+  test('of a process that was counted dead is charged for what it has used all the same, once', async () => {
+    const bury = async (name) => {
+      expect(await t.bury('b', name, '1')).toBe('OK');
+      expect(await t.run('estate', ['dead'], [name, '10'])).toEqual([]);
+    };
+    await hold('used', 20, '', 'a');
+    await hold('failed', 30, '', 'a');
+    await bury('a');
+    expect(await balance()).toEqual([100, 0]);
+    expect(await types()).toEqual(['hold', 'hold', 'hold_expired', 'hold_expired']);
+    // It lives, under another name by now.
+    await t.join('a2', { was: 'a' });
+    expect(await settle('used', { cost: 15, held: 20 })).toEqual(['OK', '0', '15']);
+    expect(await settle('used', { cost: 15, held: 20 })).toEqual(['DONE']);
+    expect(await settle('failed', { isVoid: '1' })).toEqual(['OK', '0', '0']);
+    expect(await balance()).toEqual([85, 0]);
+    expect(await usage()).toEqual({ '["me","m"] r': '1', '["me","m"] k': '15' });
+  });
+
+  test('keeps its hold beside those that the new name of its process has', async () => {
+    await t.admin.hset('{t}:callholds:a2', 'new', '7');
+    await hold('old', 20, '', 'a');
+    const [, own] = await hold('old', 20, '', 'a');
+    await t.join('a2', { was: 'a' });
+    expect(await t.admin.hgetall('{t}:callholds:a2')).toEqual({ new: '7', old: own });
+    expect(await t.admin.exists('{t}:callholds:a')).toBe(0);
   });
 
   test('holds and settles once', async () => {

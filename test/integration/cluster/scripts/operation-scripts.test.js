@@ -62,6 +62,42 @@ test('one is listed with those of its kind, and not with jobs', async () => {
   expect(await listed('ended:me')).toEqual(['j']);
 });
 
+describe('the latest ones of all principals', () => {
+  const recent = async (limit = 10) =>
+    t.run('operations/recent', ['recent_workflows'], [String(limit)]);
+
+  test('are given newest first, as they are', async () => {
+    await admit('w', { clock: '1000' });
+    await admit('v', { clock: '2000', principal: 'you', parts: undefined });
+    await t.admit('a', 'j', { clock: '3000' });
+    await progress();
+    expect(await recent()).toEqual([
+      ['v', 'you', 'running', '1', '2000', '{"n":0}'],
+      ['w', 'me', 'running', '1', '1000', '{"n":1}'],
+    ]);
+    expect((await recent(1)).map(([id]) => id)).toEqual(['v']);
+    await finish();
+    expect((await recent())[1]).toEqual(['w', 'me', 'failed', '1', '1000', '{"n":2}']);
+    await reopen();
+    expect((await recent())[1]).toEqual(['w', 'me', 'running', '2', '1000', '{"n":3}']);
+    expect(await t.ttl('recent_workflows')).toBeGreaterThan(60_000);
+  });
+
+  test('are without those that are gone, and a hundred at most', async () => {
+    for (let i = 0; i < 101; i += 1) {
+      await admit(`w${i}`, { clock: String(1000 + i), parts: undefined });
+    }
+    expect(await listed('recent_workflows')).toHaveLength(100);
+    expect(await listed('recent_workflows')).not.toContain('w0');
+    await t.admin.del('{t}:job:w100');
+    expect((await recent(2)).map(([id]) => id)).toEqual(['w99', 'w98']);
+    expect(await listed('recent_workflows')).not.toContain('w100');
+    await t.finish('a', 'w99', '1-0', { status: 'failed' });
+    expect(await t.run('erase', ['job:w99'], ['w99', 'me'])).toBe('OK');
+    expect(await listed('recent_workflows')).not.toContain('w99');
+  });
+});
+
 describe('progress', () => {
   beforeEach(() => admit());
 

@@ -172,6 +172,24 @@ describe('places', () => {
     expect(await keys('*:a')).toEqual([]);
   });
 
+  test('of a process that was counted dead while it lives: it ends them at what was used, once', async () => {
+    await lease('1', [place(1), bucket(40)]);
+    await lease('2', [bucket(20)]);
+    await t.bury('b', 'a', '1');
+    await t.run('estate', ['dead'], ['a', '16']);
+    expect((await lease('3', [place(1)], { process: 'b' }))[0]).toBe('OK');
+    await t.join('a2', { was: 'a' });
+    expect(await end('1', ['', '10'])).toBe('OK');
+    expect(await left()).toEqual(['30', second(30)]);
+    expect(await end('2')).toBe('OK');
+    expect(await left()).toEqual(['50', second(10)]);
+    expect([await end('1', ['', '10']), await end('2')]).toEqual(['GONE', 'GONE']);
+    expect(await left()).toEqual(['50', second(10)]);
+    // The place of another one stays.
+    expect(await t.members('c:principal/ann')).toEqual(['lease_3']);
+    expect(await keys('{t}:lost:*')).toEqual([]);
+  });
+
   test('go along when a process takes another name', async () => {
     await lease('1', [place(1)]);
     await t.bury('b', 'a', '1');

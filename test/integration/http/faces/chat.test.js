@@ -1,9 +1,8 @@
 /** `/v1/chat/completions` as the unmodified OpenAI client sees it. */
-import OpenAI from 'openai';
-import { providers } from '../../../../lib/index.js';
-import { start, stopAll } from '../../../support/gateway/gateway.js';
-import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
+import { stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
+import { startBefore } from '../../../support/gateway/upstream.js';
+import { openaiOf } from '../../../support/client/openai.js';
 
 const chunk = (delta, more = {}) => ({
   id: 'up_1',
@@ -14,19 +13,13 @@ const chunk = (delta, more = {}) => ({
 });
 
 let upstream;
-afterEach(async () => {
-  await stopAll();
-  await upstream?.close();
-  upstream = undefined;
-});
+afterEach(stopAll);
 
 /** @param {(exchange: any) => Promise<void> | void} respond */
 async function serve(respond, options = {}) {
-  upstream = await startMockUpstream(respond);
-  const provider = providers.openai({ baseUrl: upstream.url });
-  const served = await start({ provider, ...options });
-  const openai = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
-  return { ...served, openai };
+  const served = await startBefore(respond, options);
+  upstream = served.upstream;
+  return { ...served, openai: openaiOf(served) };
 }
 
 /** @param {any} exchange @param {object[]} chunks */

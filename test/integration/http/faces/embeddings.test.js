@@ -1,8 +1,7 @@
 /** `/v1/embeddings` as the unmodified OpenAI client sees it. */
-import OpenAI from 'openai';
-import { providers } from '../../../../lib/index.js';
 import { start, stopAll } from '../../../support/gateway/gateway.js';
-import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
+import { startBefore } from '../../../support/gateway/upstream.js';
+import { openaiOf } from '../../../support/client/openai.js';
 
 /** A vector that tells its input, exact in float32. @param {string} text */
 const vectorOf = (text) => [text.length, 0.5, -2];
@@ -11,10 +10,7 @@ const vectorOf = (text) => [text.length, 0.5, -2];
 const base64Of = (vector) => Buffer.from(Float32Array.from(vector).buffer).toString('base64');
 
 let upstream;
-afterEach(async () => {
-  await stopAll();
-  await upstream?.close();
-});
+afterEach(stopAll);
 
 /** @param {any} exchange @param {number} status @param {object} body */
 function answer(exchange, status, body) {
@@ -34,13 +30,9 @@ function embed(exchange, { floats = false } = {}) {
 }
 
 async function serve(respond = embed, options = {}) {
-  upstream = await startMockUpstream(respond);
-  const provider = providers.openai({ baseUrl: upstream.url });
-  const served = await start({ provider, retry: { attempts: 1 }, ...options });
-  return {
-    ...served,
-    openai: new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 }),
-  };
+  const served = await startBefore(respond, { retry: { attempts: 1 }, ...options });
+  upstream = served.upstream;
+  return { ...served, openai: openaiOf(served) };
 }
 
 test('requests of a moment make one call; each gets its own vectors and share', async () => {

@@ -1,9 +1,8 @@
 /** Requests that come again: retries that join an orphan, and keys of several prompts. */
-import { providers } from '../../../../lib/index.js';
-import { start, stopAll } from '../../../support/gateway/gateway.js';
+import { stopAll } from '../../../support/gateway/gateway.js';
 import { entry, bearer } from '../../../support/gateway/keys.js';
-import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
 import { until } from '../../../support/until.js';
+import { startBefore } from '../../../support/gateway/upstream.js';
 
 const PATH = '/v1/chat/completions';
 const RETRY = { 'x-stainless-retry-count': '1' };
@@ -11,15 +10,12 @@ const body = { model: 'm', messages: [{ role: 'user', content: 'Paris?' }], stre
 
 let upstream;
 let finishAnswers;
-afterEach(async () => {
-  await stopAll();
-  await upstream?.close();
-});
+afterEach(stopAll);
 
 /** A gateway whose upstream sends a first piece, and the rest after `finishAnswers()`. */
 async function serve(options = {}) {
   const finished = new Promise((resolve) => (finishAnswers = resolve));
-  upstream = await startMockUpstream(async (exchange) => {
+  const served = await startBefore(async (exchange) => {
     exchange.open();
     await exchange.delta('one ');
     await finished;
@@ -27,8 +23,9 @@ async function serve(options = {}) {
     await exchange.finish();
     await exchange.done();
     exchange.end();
-  });
-  return start({ provider: providers.openai({ baseUrl: upstream.url }), ...options });
+  }, options);
+  upstream = served.upstream;
+  return served;
 }
 
 /** Asks, and gives the answer's head and its departure. */

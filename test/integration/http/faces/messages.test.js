@@ -1,13 +1,9 @@
 /** `/v1/messages` as Anthropic's clients use it. */
-import { providers } from '../../../../lib/index.js';
-import { start, stopAll } from '../../../support/gateway/gateway.js';
-import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
+import { stopAll } from '../../../support/gateway/gateway.js';
+import { startBefore } from '../../../support/gateway/upstream.js';
 
 let upstream;
-afterEach(async () => {
-  await stopAll();
-  await upstream?.close();
-});
+afterEach(stopAll);
 
 const delta = (content, more = {}) => ({
   model: 'up-model',
@@ -23,8 +19,9 @@ const answer = [
 ];
 
 async function serve(options = {}) {
-  upstream = await startMockUpstream((exchange) => exchange.stream(answer));
-  return start({ provider: providers.openai({ baseUrl: upstream.url }), ...options });
+  const served = await startBefore((exchange) => exchange.stream(answer), options);
+  upstream = served.upstream;
+  return served;
 }
 
 const request = {

@@ -1,7 +1,7 @@
 /** What `/v1/responses` keeps: items, conversations, bounds. */
-import OpenAI from 'openai';
 import { start, stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
+import { openaiOf } from '../../../support/client/openai.js';
 
 afterEach(stopAll);
 
@@ -15,7 +15,7 @@ async function serve(options = {}) {
     return { reason: content === 'length' ? 'length' : 'stop' };
   }
   const served = await start({ provider, ...options });
-  const openai = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const openai = openaiOf(served);
   const ask = (input, more = {}) => openai.responses.create({ model: 'm', input, ...more });
   return { ...served, openai, seen, ask };
 }

@@ -1,15 +1,11 @@
 /** `/v1/responses` as the unmodified OpenAI client sees it. */
-import OpenAI from 'openai';
-import { providers } from '../../../../lib/index.js';
-import { start, stopAll } from '../../../support/gateway/gateway.js';
-import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
+import { stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
+import { startBefore } from '../../../support/gateway/upstream.js';
+import { openaiOf } from '../../../support/client/openai.js';
 
 let upstream;
-afterEach(async () => {
-  await stopAll();
-  await upstream?.close();
-});
+afterEach(stopAll);
 
 const delta = (content, more = {}) => ({
   model: 'up-model',
@@ -26,11 +22,9 @@ const hello = [
 
 /** @param {(exchange: any) => Promise<void> | void} respond */
 async function serve(respond = (exchange) => send(exchange, hello), options = {}) {
-  upstream = await startMockUpstream(respond);
-  const provider = providers.openai({ baseUrl: upstream.url });
-  const served = await start({ provider, ...options });
-  const openai = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
-  return { ...served, openai };
+  const served = await startBefore(respond, options);
+  upstream = served.upstream;
+  return { ...served, openai: openaiOf(served) };
 }
 
 /** @param {any} exchange @param {object[]} chunks */

@@ -2,7 +2,6 @@
  * Thinking of an Anthropic upstream over several turns: the API takes the results of calls only with the
  * thinking before these calls, and its signature.
  */
-import OpenAI from 'openai';
 import { providers } from '../../../../lib/index.js';
 import { start as serve, stopAll } from '../../../support/gateway/gateway.js';
 import { startMockUpstream } from '../../../support/upstream/mock-upstream.js';
@@ -16,6 +15,7 @@ import {
   thinking,
   toolUse,
 } from '../../../support/upstream/anthropic-upstream.js';
+import { openaiOf } from '../../../support/client/openai.js';
 
 const calling = streamEvents(
   start(),
@@ -85,7 +85,7 @@ test.each([
 
 test('a chain of responses', async () => {
   const { url } = await begin(calling);
-  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const openai = openaiOf({ url });
   const [{ function: f }] = tools;
   const asked = {
     model: 'claude-x',

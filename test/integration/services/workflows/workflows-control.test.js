@@ -1,10 +1,11 @@
 /** Workflows ended early, tried again, refused; and what they cost those who read slowly. */
 import { byId, words } from '../../../support/gateway/workflows.js';
-import { cleanUp, everyEgress, start, stopAll } from '../../../support/gateway/gateway.js';
+import { everyEgress, start, stopAll } from '../../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../../support/providers/providers.js';
 import { ManualClock, providers } from '../../../../lib/index.js';
-import { startMockUpstream, streamTokens } from '../../../support/upstream/mock-upstream.js';
+import { streamTokens } from '../../../support/upstream/mock-upstream.js';
 import { until } from '../../../support/until.js';
+import { mockUpstream } from '../../../support/gateway/upstream.js';
 
 afterEach(stopAll);
 
@@ -467,7 +468,7 @@ describe('a slow reader', () => {
     }
     let provider = endless;
     if (kind === 'upstream') {
-      const upstream = await startMockUpstream(async (exchange) => {
+      const upstream = await mockUpstream(async (exchange) => {
         exchange.open();
         while (!exchange.res.destroyed && produced < 5e6) {
           produced += 1;
@@ -476,7 +477,6 @@ describe('a slow reader', () => {
           if (produced % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
         }
       });
-      cleanUp(() => upstream.close());
       provider = providers.openai({ baseUrl: upstream.url, model: 'm' });
     }
     const { gateway } = await start({ provider });
@@ -506,8 +506,7 @@ describe('a slow reader', () => {
 });
 
 test('nodes of an OpenAI-style upstream, through the relay where there is one', async () => {
-  const upstream = await startMockUpstream(streamTokens({ tokens: ['Hel', 'lo ', '\u{1f600}'] }));
-  cleanUp(() => upstream.close());
+  const upstream = await mockUpstream(streamTokens({ tokens: ['Hel', 'lo ', '\u{1f600}'] }));
   const { post, read } = await start({
     provider: providers.openai({ baseUrl: upstream.url, model: 'm' }),
   });

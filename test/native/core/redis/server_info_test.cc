@@ -63,6 +63,12 @@ TEST(RedisErrorMeaning, IsThatOfItsFirstWord) {
           Row{"CLUSTERDOWN Hash slot not served", State::kUnreachable, false},
           Row{"NOPERM this user has no permissions to run the 'xadd' command", State::kRefused,
               false},
+          Row{"ERR The user executing the script can't run this command or subcommand script: 3f, "
+              "on @user_script:1.",
+              State::kRefused, false},
+          Row{"ERR Error running script (call to f_3f): @user_script:3: @user_script: 3: The user "
+              "executing the script can't run this command or subcommand",
+              State::kRefused, false},
           Row{"NOAUTH Authentication required.", State::kRefused, true},
           Row{"WRONGPASS invalid username-password pair or user is disabled.", State::kRefused,
               true},

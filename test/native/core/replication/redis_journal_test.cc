@@ -1,48 +1,13 @@
 // The journal in Redis: what is written when, and what it does when Redis fails.
-#include "process.h"
+#include <algorithm>
+
+#include "redis_journal_fixture.h"
 
 namespace sluice {
 namespace {
 
-class RedisJournalTest : public ReplicationTest {
- protected:
-  void SetUp() override { redis_.admit("j", "a"); }
-
-  void create() {
-    a_.create(1, "j");
-    settle();
-  }
-
-  // The ids of a log, and the texts of its entries.
-  [[nodiscard]] std::string log(const std::string& id = "j") {
-    std::string out;
-    for (const auto& [entry, fields] : redis_.log(id)) {
-      out.append(out.empty() ? "" : " ").append(to_string(entry));
-      for (std::size_t i = 0; i < fields.size(); i += 2) {
-        if (fields[i] == "t" || fields[i] == "r") out.append("=").append(fields[i + 1]);
-        if (fields[i] == "x") out.append("=end");
-      }
-    }
-    return out;
-  }
-
-  [[nodiscard]] std::string field(std::size_t entry, const std::string& name) {
-    const auto& fields = redis_.log("j").at(entry).second;
-    for (std::size_t i = 0; i < fields.size(); i += 2) {
-      if (fields[i] == name) return fields[i + 1];
-    }
-    return "-";
-  }
-
-  void append(const std::string& text) {
-    a_.append(1, text);
-    settle();
-  }
-};
-
 TEST_F(RedisJournalTest, WritesTheFirstTokenAtOnceAndLaterOnesAtItsPace) {
-  create();
-  append("a");
+  begin();
   EXPECT_EQ(log(), "1-0={} 1-1=a");
   pass(kMillisecond);
   append("b");
@@ -129,8 +94,7 @@ TEST_F(RedisJournalTest, TriesAgainAfterAnErrorOnceInTheDelay) {
 }
 
 TEST_F(RedisJournalTest, LooksUpBeforeItWritesAgainWhenAnAnswerWasLost) {
-  create();
-  append("a");
+  begin();
   for (const std::size_t executed : {std::size_t{0}, std::size_t{1}}) {
     pass(kSecond);
     a_.port.is_frozen = true;
@@ -162,25 +126,19 @@ TEST_F(RedisJournalTest, LooksUpEveryOpenJobAfterAReconnection) {
   pass(kSecond);
   // A server that has taken over from the one that failed lacks the end.
   redis_.streams["{t}:log:k"].pop_back();
-  a_.port.disconnect();
-  a_.port.connect();
-  settle();
+  reconnect();
   EXPECT_EQ(log("j"), "1-0={} 1-1=x");
   EXPECT_EQ(log("k"), "1-0={} 1-1=y");
 }
 
 TEST_F(RedisJournalTest, WritesALostEndingAgain) {
-  create();
-  append("a");
-  a_.finish(1, complete());
-  settle();
+  begin();
+  finish();
   ASSERT_EQ(log(), "1-0={} 1-1=a 1-2=end");
   const auto ending = redis_.log("j").back();
   redis_.streams["{t}:log:j"].resize(1);
   redis_.field("j", "status") = "running";
-  a_.port.disconnect();
-  a_.port.connect();
-  settle();
+  reconnect();
   pass(kSecond);
   EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
   EXPECT_EQ(redis_.log("j").back(), ending);
@@ -200,13 +158,11 @@ TEST_F(RedisJournalTest, WritesALostEndingAgain) {
 }
 
 TEST_F(RedisJournalTest, EndsByTheScriptAndTellsNobodyBefore) {
-  create();
-  append("a");
+  begin();
   a_.attach(7, 1);
   a_.port.is_frozen = true;
   a_.hub.append(1, "b", clock_.now);
-  a_.finish(1, complete());
-  settle();
+  finish();
   EXPECT_TRUE(a_.hub.holds(1));
   EXPECT_TRUE(a_.rec.ended.empty());
   a_.port.is_frozen = false;
@@ -226,8 +182,7 @@ TEST_F(RedisJournalTest, EndsByTheScriptAndTellsNobodyBefore) {
 }
 
 TEST_F(RedisJournalTest, FindsItsOwnEndingWhenTheAnswerWasLost) {
-  create();
-  append("a");
+  begin();
   pass(kSecond);
   a_.finish(1, complete());
   a_.port.is_frozen = true;
@@ -245,8 +200,7 @@ TEST_F(RedisJournalTest, FindsItsOwnEndingWhenTheAnswerWasLost) {
 }
 
 TEST_F(RedisJournalTest, TellsLocalReadersOfAnEndingAfterFiveSecondsWithoutRedis) {
-  create();
-  append("a");
+  begin();
   a_.port.disconnect();
   a_.finish(1, complete());
   pass(5 * kSecond - kMillisecond);
@@ -261,198 +215,11 @@ TEST_F(RedisJournalTest, TellsLocalReadersOfAnEndingAfterFiveSecondsWithoutRedis
   EXPECT_EQ(a_.rec.ended.size(), 1u);
 }
 
-// --- jobs that settle something with their ending
-
-class SettlingJobTest : public RedisJournalTest {
- protected:
-  void SetUp() override {
-    RedisJournalTest::SetUp();
-    a_.create(1, "j", {.settles = true});
-    append("a");
-  }
-
-  void settle_job(const std::string& settlement) {
-    a_.hub.settle(1, settlement, clock_.now);
-    settle();
-  }
-
-  using Texts = std::vector<std::string>;
-};
-
-TEST_F(SettlingJobTest, WritesItsEndingOnceItsSettlementIsKnown) {
-  a_.append(1, "b");
-  a_.finish(1, complete());
-  pass(kSecond);
-  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b") << "its tokens wait for nothing";
-  ASSERT_EQ(a_.rec.ending.size(), 1u);
-  EXPECT_EQ(a_.rec.ending[0].first, 1u);
-  EXPECT_TRUE(a_.rec.ended.empty());
-  EXPECT_TRUE(a_.hub.holds(1));
-  settle_job("{\"quota\":\"7\"}");
-  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
-  EXPECT_EQ(redis_.settlements, (Texts{"{\"quota\":\"7\"}"}));
-  ASSERT_EQ(a_.rec.ended.size(), 1u);
-  EXPECT_EQ(a_.rec.ending[0].second, a_.rec.ended[0]) << "the state is that of the ending";
-  const auto at = [this](const char* name) {
-    return std::find(a_.rec.order.begin(), a_.rec.order.end(), name);
-  };
-  EXPECT_LT(at("ending 1"), at("ended 1"));
-}
-
-TEST_F(SettlingJobTest, CarriesTheAnswerWhereThatIsAskedFor) {
-  redis_.admit("k", "a");
-  a_.create(2, "k", {.settles = true, .settles_answer = true});
-  a_.append(2, "whole text");
-  a_.finish(2, complete());
-  a_.finish(1, complete());
-  ASSERT_EQ(a_.rec.ending.size(), 2u);
-  EXPECT_NE(a_.rec.ending[0].second.find("\"text\":\"whole text\""), std::string::npos);
-  EXPECT_EQ(a_.rec.ending[1].second.find("\"text\":"), std::string::npos);
-}
-
-TEST_F(SettlingJobTest, CarriesTheItemsOfAnAnswerThatIsMoreThanText) {
-  redis_.admit("k", "a");
-  a_.create(2, "k", {.settles = true, .settles_answer = true});
-  a_.append(2, "text");
-  a_.hub.append(2, {.kind = EntryKind::kToolCall, .text = "c_1", .aux = "fn"}, clock_.now);
-  a_.finish(2, complete());
-  redis_.admit("l", "a");
-  a_.create(3, "l", {.settles = true, .settles_answer = true});
-  a_.append(3, "text");
-  a_.finish(3, complete());
-  ASSERT_EQ(a_.rec.ending.size(), 2u);
-  EXPECT_NE(a_.rec.ending[0].second.find("\"items\":["), std::string::npos);
-  EXPECT_EQ(a_.rec.ending[1].second.find("\"items\":"), std::string::npos);
-}
-
-TEST_F(SettlingJobTest, CountsTheFirstSettlementAlone) {
-  settle_job("before its ending");
-  a_.finish(1, complete());
-  settle();
-  EXPECT_TRUE(redis_.settlements.empty());
-  a_.hub.settle(1, "first", clock_.now);
-  settle_job("second");
-  EXPECT_EQ(redis_.settlements, Texts{"first"});
-}
-
-TEST_F(SettlingJobTest, KeepsItsSettlementAcrossAReconnection) {
-  a_.finish(1, complete());
-  settle();
-  a_.port.disconnect();
-  settle_job("s");
-  EXPECT_TRUE(redis_.settlements.empty());
-  a_.port.connect();
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(redis_.settlements, Texts{"s"});
-  EXPECT_EQ(a_.rec.ending.size(), 1u);
-  // A server that has taken over has lost the ending: the same once more.
-  redis_.streams["{t}:log:j"].pop_back();
-  redis_.field("j", "status") = "running";
-  a_.port.disconnect();
-  a_.port.connect();
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
-  EXPECT_EQ(redis_.settlements, (Texts{"s", "s"}));
-  EXPECT_EQ(a_.rec.ending.size(), 1u);
-}
-
-TEST_F(SettlingJobTest, FindsItsSettledEndingWhenTheAnswerWasLost) {
-  a_.finish(1, complete());
-  settle();
-  a_.port.is_frozen = true;
-  a_.hub.settle(1, "s", clock_.now);
-  a_.settle();
-  ASSERT_EQ(a_.port.waiting(), 1u);
-  a_.port.disconnect(1);
-  a_.port.is_frozen = false;
-  a_.port.connect();
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(redis_.settlements, Texts{"s"}) << "not applied twice";
-  EXPECT_EQ(a_.rec.ended.size(), 1u);
-}
-
-TEST_F(SettlingJobTest, IsToldHereAfterFiveSecondsWithoutSettlementAndWrittenLater) {
-  a_.finish(1, complete());
-  pass(5 * kSecond);
-  EXPECT_EQ(a_.rec.ended.size(), 1u);
-  EXPECT_EQ(log(), "1-0={} 1-1=a");
-  settle_job("s");
-  pass(kSecond);
-  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
-  EXPECT_EQ(redis_.settlements, Texts{"s"});
-  EXPECT_EQ(a_.rec.ended.size(), 1u);
-}
-
-TEST_F(SettlingJobTest, ForgetsTheSettlementOfAJobThatAnotherHas) {
-  a_.finish(1, complete());
-  settle();
-  redis_.field("j", "owner") = "b";
-  redis_.streams["{t}:log:j"].push_back({{2, 0}, {"r", "{}"}});
-  settle_job("s");
-  pass(kSecond);
-  EXPECT_EQ(a_.rec.fenced, (std::map<JobHandle, bool>{{1, false}}));
-  settle_job("again");
-  pass(kSecond);
-  EXPECT_EQ(log(), "1-0={} 1-1=a 2-0={}");
-  EXPECT_TRUE(redis_.settlements.empty());
-}
-
-TEST_F(SettlingJobTest, IsNotAtRestWhileItsSettlementIsAwaited) {
-  pass(kSecond);
-  EXPECT_TRUE(a_.hub.records_rest());
-  a_.finish(1, complete());
-  pass(kSecond);
-  EXPECT_FALSE(a_.hub.records_rest());
-  settle_job("s");
-  EXPECT_TRUE(a_.hub.records_rest());
-  // Nor does it wait for a job that is gone, or that is written no more.
-  redis_.admit("k", "a");
-  redis_.admit("l", "a");
-  a_.create(2, "k", {.settles = true});
-  a_.create(3, "l", {.settles = true});
-  a_.finish(2, complete());
-  a_.finish(3, complete());
-  pass(kSecond);
-  a_.hub.fence(2, clock_.now);
-  EXPECT_FALSE(a_.hub.records_rest());
-  a_.hub.unrecord(3, clock_.now);
-  pass(kSecond);
-  EXPECT_TRUE(a_.hub.records_rest());
-}
-
-TEST_F(SettlingJobTest, WaitsForNothingWithoutARecord) {
-  a_.hub.unrecord(1, clock_.now);
-  a_.finish(1, complete());
-  settle();
-  EXPECT_TRUE(a_.rec.ending.empty());
-  EXPECT_EQ(a_.rec.ended.size(), 1u);
-}
-
-TEST_F(SettlingJobTest, SettlesAJobThatItHasTakenOver) {
-  b_.replicate(9, "j");
-  redis_.field("j", "owner") = "b";
-  b_.adopt(9, "j", 1, 0, {.settles = true});
-  ASSERT_TRUE(b_.adopted[9]);
-  b_.finish(9, complete());
-  settle();
-  ASSERT_EQ(b_.rec.ending.size(), 1u);
-  EXPECT_EQ(b_.rec.ending[0].first, 9u);
-  b_.hub.settle(9, "heir", clock_.now);
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(redis_.settlements, Texts{"heir"});
-}
-
 TEST_F(RedisJournalTest, TellsAnEndingThatEnoughReplicasHave) {
   a_.port.replicas = 2;
   redis_.replicas = 1;
-  create();
-  append("a");
-  a_.finish(1, complete());
-  settle();
+  begin();
+  finish();
   pass(kSecond);
   EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
   EXPECT_TRUE(a_.rec.ended.empty());
@@ -468,16 +235,14 @@ TEST_F(RedisJournalTest, TellsAnEndingThatEnoughReplicasHave) {
 
 TEST_F(RedisJournalTest, WaitsForNoReplicasUnlessItIsTold) {
   create();
-  a_.finish(1, complete());
-  settle();
+  finish();
   pass(kSecond);
   EXPECT_EQ(a_.rec.ended.size(), 1u);
   EXPECT_EQ(redis_.count("WAIT"), 0u);
 }
 
 TEST_F(RedisJournalTest, BeginsAnAttemptWithItsMembers) {
-  create();
-  append("a");
+  begin();
   a_.hub.retry(1, R"({"upstream":"b"})", clock_.now);
   a_.hub.append(1, "x", clock_.now);
   settle();
@@ -487,8 +252,7 @@ TEST_F(RedisJournalTest, BeginsAnAttemptWithItsMembers) {
 }
 
 TEST_F(RedisJournalTest, StepsDownForAJobOfAnotherOwner) {
-  create();
-  append("a");
+  begin();
   a_.attach(7, 1);
   redis_.field("j", "owner") = "b";
   redis_.streams["{t}:log:j"].push_back({{2, 0}, {"r", "{}"}});
@@ -502,8 +266,7 @@ TEST_F(RedisJournalTest, StepsDownForAJobOfAnotherOwner) {
 }
 
 TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
-  create();
-  append("a");
+  begin();
   pass(kSecond);
   // With an id larger than all that this process may still have in hand.
   redis_.field("j", "owner") = "b";
@@ -511,8 +274,7 @@ TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
   const EventId far{1, 2 + (std::uint64_t{1} << 32)};
   redis_.streams["{t}:log:j"].push_back({far, {"x", "{}", "f", "{}"}});
   a_.hub.append(1, "late", clock_.now);
-  a_.finish(1, complete());
-  settle();
+  finish();
   pass(kSecond);
   EXPECT_EQ(redis_.log("j").back().first, far);
   EXPECT_EQ(a_.rec.fenced, (std::map<JobHandle, bool>{{1, false}}));
@@ -520,8 +282,7 @@ TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
 }
 
 TEST_F(RedisJournalTest, SaysThatItHasToldAnotherEnding) {
-  create();
-  append("a");
+  begin();
   a_.port.disconnect();
   a_.finish(1, complete());
   pass(6 * kSecond);
@@ -535,27 +296,22 @@ TEST_F(RedisJournalTest, SaysThatItHasToldAnotherEnding) {
 }
 
 TEST_F(RedisJournalTest, FencesIdleJobsAfterAReconnection) {
-  create();
-  append("a");
+  begin();
   redis_.field("j", "owner") = "b";
   pass(kSecond);
   EXPECT_TRUE(a_.rec.fenced.empty());
-  a_.port.disconnect();
-  a_.port.connect();
-  settle();
+  reconnect();
   EXPECT_EQ(a_.rec.fenced.size(), 1u);
 }
 
 TEST_F(RedisJournalTest, KeepsTheJobsThatItTakesAlongUnderAnotherName) {
-  create();
-  append("a");
+  begin();
   a_.port.rename("a2");
   pass(kSecond);
   append("b");  // still in the old name
   EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b");
   redis_.field("j", "owner") = "a2";
-  a_.finish(1, complete());
-  settle();
+  finish();
   pass(kSecond);
   EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
   EXPECT_TRUE(a_.rec.fenced.empty());
@@ -587,8 +343,7 @@ TEST_F(RedisJournalTest, WritesALogAnewThatIsGone) {
 }
 
 TEST_F(RedisJournalTest, WaitsForAJobThatIsGoneAndThenWritesItsLogAnew) {
-  create();
-  append("a");
+  begin();
   const auto job = redis_.hashes["{t}:job:j"];
   redis_.hashes.clear();
   redis_.streams.clear();
@@ -600,15 +355,13 @@ TEST_F(RedisJournalTest, WaitsForAJobThatIsGoneAndThenWritesItsLogAnew) {
   redis_.hashes["{t}:job:j"] = job;
   pass(kSecond);
   EXPECT_EQ(log(), "1-0={} 1-2=ab");
-  a_.finish(1, complete());
-  settle();
+  finish();
   pass(kSecond);
   EXPECT_EQ(log(), "1-0={} 1-2=ab 1-3=end");
 }
 
 TEST_F(RedisJournalTest, ForgetsJobsThatAreWrittenNoMore) {
-  create();
-  append("a");
+  begin();
   a_.hub.unrecord(1, clock_.now);
   redis_.hashes.clear();
   pass(kSecond);
@@ -620,10 +373,8 @@ TEST_F(RedisJournalTest, ForgetsJobsThatAreWrittenNoMore) {
 }
 
 TEST_F(RedisJournalTest, LeavesAnEndedJobErasedThatWasErasedElsewhere) {
-  create();
-  append("a");
-  a_.finish(1, complete());
-  settle();
+  begin();
+  finish();
   redis_.hashes.clear();
   redis_.streams.clear();
   pass(kSecond);
@@ -656,8 +407,7 @@ TEST_F(RedisJournalTest, TrimsAsTheLogDoes) {
 }
 
 TEST_F(RedisJournalTest, WritesABacklogInEntriesOfALimitedSizeOneAfterTheOther) {
-  create();
-  append("a");
+  begin();
   a_.port.disconnect();
   const std::string text(1000, 'x');
   for (int i = 0; i < 200; ++i) a_.append(1, text);
@@ -692,8 +442,7 @@ TEST_F(RedisJournalTest, EndsAChoiceByTheJobItBelongsTo) {
 }
 
 TEST_F(RedisJournalTest, CostsNothingWhileRedisIsFrozen) {
-  create();
-  append("a");
+  begin();
   pass(kSecond);
   a_.port.is_frozen = true;
   for (int i = 0; i < 1000; ++i) {

@@ -93,6 +93,33 @@ TEST_F(ReplicasTest, ReadsALogAndFollowsItByMessages) {
   EXPECT_EQ(b_.rec.ended, a_.rec.ended);
 }
 
+TEST_F(ReplicasTest, KnowsTheFirstTokenOfALogWithoutItsBeginning) {
+  HubOptions options;
+  options.log_bytes_max = 64;
+  Process owner(redis_, clock_, "c", options);
+  processes_.push_back(&owner);
+  redis_.admit("k", "c");
+  owner.create(kJob, "k");
+  owner.hub.set_head(kJob, {.model = "m-1"}, clock_.now);
+  pass(100 * kMillisecond);
+  for (int i = 0; i < 40; ++i) {
+    owner.append(kJob, "0123456789");
+    pass(20 * kMillisecond);
+  }
+  ASSERT_GT(redis_.log("k").front().first, (EventId{1, 1})) << "its first entry is there";
+  b_.replicate(kReplica, "k");
+  settle();
+  const std::string state = b_.state(kReplica);
+  EXPECT_NE(state.find(R"("ttft_ms":100.000)"), std::string::npos) << state;
+  std::string head;
+  for (const auto& [id, fields] : redis_.log("k")) {
+    for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+      if (fields[i] == "h") head = fields[i + 1];
+    }
+  }
+  EXPECT_NE(head.find("m-1"), std::string::npos) << head;
+}
+
 TEST_F(ReplicasTest, ReadsTheLogAtAHole) {
   replicate();
   b_.hub.hold(kReplica);
@@ -524,6 +551,29 @@ TEST_F(AdoptionTest, RunsTheJobAgainInTheNextAttempt) {
   EXPECT_EQ(redis_.log("j").back().first, (EventId{2, 2}));
   EXPECT_EQ(redis_.field("j", "status"), "completed");
   EXPECT_EQ(b_.rec.ended.size(), 1u);
+}
+
+TEST_F(AdoptionTest, TimesTheAttemptFromItsStartHere) {
+  redis_.field("j", "started_ms") = "0";
+  take(2);
+  b_.adopt(kReplica, "j", 2);
+  EXPECT_NE(b_.state(kReplica).find(R"("status":"queued")"), std::string::npos);
+  const Nanos created = clock_.now;
+  pass(3 * kSecond);
+  b_.hub.start(kReplica, R"({"upstream":"u"})", clock_.now);
+  pass(100 * kMillisecond);
+  b_.append(kReplica, "x");
+  settle();
+  const std::string state = b_.state(kReplica);
+  const auto ms = [&](std::string_view name) {
+    const std::size_t at = state.find(std::string("\"").append(name).append("\":"));
+    return at == std::string::npos ? -1.0 : std::stod(state.substr(at + name.size() + 3));
+  };
+  EXPECT_GE(ms("queue_ms"), 3000.0) << state;
+  EXPECT_EQ(ms("ttft_ms") - ms("queue_ms"), 100.0) << state;
+  EXPECT_GE(clock_.now - created, 3 * kSecond);
+  // Other processes read the beginning that the takeover has written.
+  EXPECT_EQ(b_.rec.frames[7].find("upstream"), std::string::npos) << b_.rec.frames[7];
 }
 
 TEST_F(AdoptionTest, CommandsWaitForIt) {

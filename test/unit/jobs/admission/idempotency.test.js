@@ -25,6 +25,17 @@ test('an answer is given for a day and then forgotten', async () => {
   expect(await ask('k')).toEqual({ answer: 2, replayed: false });
 });
 
+test.each([
+  ['a short body, in memory', 'a', {}],
+  ['a long body', 'a'.repeat(100), {}],
+  ['a short body, with a data file', 'a', { file: { takeKeys: () => [], dropKey: () => {} } }],
+])('%s: the order of its members does not count, its values do', async (_what, prompt, options) => {
+  const { ask } = setUp(options);
+  await ask('k', { prompt, n: 1 });
+  expect((await ask('k', { n: 1, prompt })).replayed).toBe(true);
+  await expect(ask('k', { n: 2, prompt })).rejects.toMatchObject({ status: 422 });
+});
+
 test('a day counts from the answer, however long the request took', async () => {
   const { time, ask } = setUp();
   let finish;

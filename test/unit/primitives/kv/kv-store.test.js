@@ -5,7 +5,7 @@
 import { KvStore } from '../../../../lib/index.js';
 import { makeInMemory as make } from '../../../support/kv/in-memory.js';
 import { storeTable } from '../../../support/kv/store-table.js';
-import { thrown } from '../../../support/kv/thrown.js';
+import { thrown } from '../../../support/thrown.js';
 
 storeTable(make);
 

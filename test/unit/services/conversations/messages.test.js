@@ -1,5 +1,11 @@
 /** Messages of conversations, and the answers that become messages. */
-import { answerOf, sent, shown, stored } from '../../../../lib/services/conversations/messages.js';
+import {
+  answerOf,
+  sent,
+  shown,
+  stored,
+  wholeRequest,
+} from '../../../../lib/services/conversations/messages.js';
 
 const call = (id, args) => ({ id, type: 'function', function: { name: 'f', arguments: args } });
 
@@ -27,6 +33,52 @@ test('a message of earlier versions is read as it was', () => {
   const old = { role: 'assistant', content: 'a', createdAt: 1, jobId: 'j', finishReason: 'stop' };
   expect(sent(old)).toEqual({ role: 'assistant', content: 'a' });
   expect(shown(old)).toEqual(old);
+});
+
+describe('the request of a turn', () => {
+  const user = (content) => ({ role: 'user', content });
+  const result = (id) => ({ role: 'tool', tool_call_id: id, content: id });
+  const asks = (content, ...ids) => ({
+    role: 'assistant',
+    content,
+    tool_calls: ids.map((id) => call(id, '{}')),
+  });
+  const whole = (history, added, request = {}) =>
+    wholeRequest(
+      request,
+      history.map((message) => stored(message, { createdAt: 5 })),
+      added,
+    );
+
+  test('begins with instructions, and says which messages are earlier', () => {
+    const { messages, history } = whole([user('a')], [user('b')], { instructions: 'short' });
+    expect(messages).toEqual([{ role: 'system', content: 'short' }, user('a'), user('b')]);
+    expect(history).toEqual([1, 2]);
+  });
+
+  test.each([
+    ['answered by the turn', [user('a'), asks(null, 'c')], [result('c')], undefined],
+    ['answered before', [asks(null, 'c', 'd'), result('d'), result('c')], [user('b')], undefined],
+    ['beside text', [asks('text', 'c')], [user('b')], [{ role: 'assistant', content: 'text' }]],
+    ['alone', [user('a'), asks(null, 'c')], [user('b')], [user('a')]],
+    ['in part', [asks(null, 'c', 'd'), result('d')], [user('b')], [asks(null, 'd'), result('d')]],
+    [
+      'whose id a later call has',
+      [asks(null, 'c'), user('b'), asks(null, 'c'), result('c')],
+      [user('d')],
+      [user('b'), asks(null, 'c'), result('c')],
+    ],
+  ])('has no open calls: %s', (_which, earlier, added, kept = earlier) => {
+    const { messages, history } = whole(earlier, added);
+    expect(messages).toEqual([...kept, ...added]);
+    expect(history).toEqual([0, kept.length]);
+  });
+
+  test('what is kept for a call goes with it', () => {
+    const sluice = { thinking_blocks: [{ type: 'redacted_thinking', data: 'x' }] };
+    const { messages } = whole([{ ...asks('text', 'c'), sluice }], [user('b')]);
+    expect(messages).toEqual([{ role: 'assistant', content: 'text' }, user('b')]);
+  });
 });
 
 const done = (fields) => answerOf({ status: 'completed', reason: 'stop', ...fields });

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+
+/** How long a process is waited for. */
+const WAIT_MS = 1000;
+
+/**
+ * Waits until the other processes of a deployment have handled the messages that were sent to them. Main thread.
+ *
+ * A process gets the messages of its channels in their order. So one that answers a question on `all` has had what
+ * was published there before; the messages in its list it reads before it answers.
+ */
+export class Barrier {
+  #redis;
+  #identity;
+  #readMessages;
+  /** By token. @type {Map<string, {open: Set<string>, done: () => void}>} */
+  #waiting = new Map();
+
+  /**
+   * @param {object} deps
+   * @param {Pick<import('./client/redis-client.js').RedisClient, 'command'>} deps.redis
+   * @param {Pick<import('./members.js').Identity, 'name'>} deps.identity of this process
+   * @param {() => Promise<unknown>} deps.readMessages handles the messages to this process
+   */
+  constructor({ redis, identity, readMessages }) {
+    this.#redis = redis;
+    this.#identity = identity;
+    this.#readMessages = readMessages;
+  }
+
+  /**
+   * @returns {Promise<void>} resolves once every other member has handled what was sent to it before the call; without
+   *   an answer of all after a second, or at once when Redis is away
+   */
+  async pass() {
+    const own = this.#identity.name;
+    try {
+      const names = await this.#redis.command('HKEYS', 'procs');
+      const open = new Set(names.filter((/** @type {string} */ name) => name !== own));
+      if (open.size > 0) await this.#ask(own, open);
+    } catch (/** @type {any} */ error) {
+      // The others read their messages at their next beat.
+      if (error.status === undefined) throw error;
+    }
+  }
+
+  /**
+   * @param {string} own
+   * @param {Set<string>} open the processes that are asked
+   */
+  async #ask(own, open) {
+    const token = randomBytes(9).toString('base64url');
+    /** @type {NodeJS.Timeout | undefined} */
+    let timer;
+    const answered = new Promise((resolve) => {
+      timer = setTimeout(resolve, WAIT_MS);
+      this.#waiting.set(token, { open, done: () => resolve(undefined) });
+    });
+    try {
+      await this.#redis.command('PUBLISH', 'all', `ask ${own} ${token}`);
+      await answered;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(token);
+    }
+  }
+
+  /**
+   * @param {string} payload of a message to all processes
+   * @returns {boolean} whether it is a question
+   */
+  onAll(payload) {
+    const [what, from, token] = payload.split(' ');
+    if (what !== 'ask') return false;
+    if (from !== this.#identity.name) void this.#answer(from, token);
+    return true;
+  }
+
+  /**
+   * @param {string} from
+   * @param {string} token
+   */
+  async #answer(from, token) {
+    await this.#readMessages();
+    const answer = `answer ${this.#identity.name} ${token}`;
+    await this.#redis.command('PUBLISH', `p:${from}`, answer).catch(() => {});
+  }
+
+  /**
+   * @param {string} payload of a message to this process
+   * @returns {boolean} whether it is an answer
+   */
+  onOwn(payload) {
+    const [what, name, token] = payload.split(' ');
+    if (what !== 'answer') return false;
+    const waiting = this.#waiting.get(token);
+    waiting?.open.delete(name);
+    if (waiting?.open.size === 0) waiting.done();
+    return true;
+  }
+}

@@ -1,0 +1,12 @@
+/** A program for Node whose compiler knows no browser: server and client. It is compiled, and never run. */
+import { createGateway, providers, type JobRequest } from 'sluice';
+import { createClient } from 'sluice/client';
+
+const gateway = createGateway({ provider: providers.demo() });
+const request: JobRequest = { prompt: 'Hello' };
+const { id } = await gateway.submit(request);
+for await (const event of gateway.stream(id)) {
+  if (event.type === 'token') console.log(event.data.token);
+}
+const job = await createClient({ baseUrl: 'http://127.0.0.1:8080' }).submit(request);
+for await (const text of job) console.log(text);
