@@ -1,6 +1,6 @@
 /**
- * Measures what a token and a job cost a process and Redis, and writes them to costs.json; then runs 1, 2 and 4 processes
- * and compares their CPU with what the model says of them.
+ * Measures the cost of a token and a job for a process and Redis, and writes costs.json; then runs 1, 2 and 4
+ * processes and compares their CPU with the model.
  *
  * Usage: node bench/scale/measure.mjs [--seconds N]   N: of each run, default 5
  */
@@ -55,7 +55,7 @@ const costs = {
   processUs: {
     token: ofProcess.token,
     job: ofProcess.job,
-    // The reading process has no job of its own; the replica of each is in it.
+    // The reading process has no jobs, but a replica of each.
     remoteToken: remote.processUs[1] / remote.tokens,
   },
   redisUs: {

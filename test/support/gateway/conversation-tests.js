@@ -1,4 +1,4 @@
-/** What conversations are, wherever they are kept: tests that run over each place. */
+/** Tests of conversations that run over every kind of storage. */
 import { EventSource } from 'eventsource';
 import { createClient } from '../../../web/client.js';
 import { providers } from '../../../lib/index.js';
@@ -346,15 +346,15 @@ export function testConversations(startConversations) {
       await Promise.all(jobs.map(ended));
       const { messages } = await read(id);
       expect(messages).toHaveLength(100);
-      const asked = messages.filter((_, i) => i % 2 === 0);
-      expect(asked.map(({ content }) => content).sort()).toEqual([...names].sort());
-      for (const [i, { content, job_id: job }] of asked.entries()) {
+      const questions = messages.filter((_, i) => i % 2 === 0);
+      expect(questions.map(({ content }) => content).sort()).toEqual([...names].sort());
+      for (const [i, { content, job_id: job }] of questions.entries()) {
         expect(job).toBe(jobs[names.indexOf(content)]);
         expect(messages[2 * i + 1]).toMatchObject({
           ...assistant(`you said ${content}`),
           job_id: job,
         });
-        // It was asked with exactly what was there before it.
+        // Its request has exactly the messages before it.
         const before = messages.slice(0, 2 * i + 1);
         expect(seen[i]).toEqual(before.map(({ role, content: text }) => ({ role, content: text })));
       }
@@ -369,8 +369,8 @@ export function testConversations(startConversations) {
       const names = Array.from({ length: 30 }, (_, i) => `${i}`);
       await Promise.all(names.map((prompt) => gateway.submit({ ...request, prompt })));
       await until(async () => (await contents(id)).length === 60);
-      const said = (await contents(id)).filter(([role]) => role === 'user');
-      expect(said.map(([, content]) => content)).toEqual(names);
+      const questions = (await contents(id)).filter(([role]) => role === 'user');
+      expect(questions.map(([, content]) => content)).toEqual(names);
     });
 
     test('a wait ends by its client, by its time, by a full line, and by the gateway', async () => {
@@ -462,12 +462,12 @@ export function testConversations(startConversations) {
       await ended(other);
       (await call(0)).end();
       await ended(running);
-      const said = (each) => each.map(({ role, content }) => [role, content]);
+      const pairsOf = (each) => each.map(({ role, content }) => [role, content]);
       const both = [...messages, user('e'), assistant('f')];
-      expect(await contents(id)).toEqual(said(both));
-      expect(await contents(whole.body.conversation_id)).toEqual(said(messages));
+      expect(await contents(id)).toEqual(pairsOf(both));
+      expect(await contents(whole.body.conversation_id)).toEqual(pairsOf(messages));
       expect(await contents(part.conversation_id)).toEqual(
-        said([...messages.slice(0, 2), user('x'), assistant('y')]),
+        pairsOf([...messages.slice(0, 2), user('x'), assistant('y')]),
       );
       expect((await read(id)).message_count).toBe(6);
     });
@@ -507,7 +507,7 @@ export function testConversations(startConversations) {
         status: 400,
         body: { error: { code: 'conversation_too_long' } },
       });
-      // An answer always has room: what it says was read.
+      // An answer always has room: its tokens were read.
       await turn(id, 'y'.repeat(500));
       await turn(await begin(), 'z');
       expect(await post('/v1/conversations', {})).toMatchObject({

@@ -1,4 +1,4 @@
-/** `/v1/kv` over HTTP, wherever the keys are kept: tests that run over each place. */
+/** Tests of `/v1/kv` over HTTP that run over every kind of storage. */
 import { providers } from '../../../lib/index.js';
 import { bearer, entry } from './keys.js';
 import { start } from './gateway.js';
@@ -375,26 +375,26 @@ export function testKv(open) {
       const { put, remove, call } = await open({
         kv: { maxKeys: 1, maxKeyBytes: 5, maxValueBytes: 100 },
       });
-      const told = ({ status, body }) => [status, body.error.code, body.error.param];
+      const refusalOf = ({ status, body }) => [status, body.error.code, body.error.param];
       const large = await put('ääb', 'x'.repeat(101));
-      expect(told(large)).toEqual([413, 'body_too_large', null]);
+      expect(refusalOf(large)).toEqual([413, 'body_too_large', null]);
       expect(large.body.error.message).toContain('100 bytes');
-      expect(told(await put('äääb', 'x'))).toEqual([400, 'invalid_value', 'key']);
-      expect(told(await remove('123456'))).toEqual([400, 'invalid_value', 'key']);
+      expect(refusalOf(await put('äääb', 'x'))).toEqual([400, 'invalid_value', 'key']);
+      expect(refusalOf(await remove('123456'))).toEqual([400, 'invalid_value', 'key']);
       const json = { type: 'application/json' };
       const grown = `[${'1e20,'.repeat(19)}1]`;
-      expect(told(await put('a', grown, json))).toEqual([400, 'invalid_value', 'value']);
-      expect(told(await put('a', '1e999', json))).toEqual([400, 'invalid_value', 'value']);
-      expect(told(await put('a', '{', json))).toEqual([400, 'invalid_json', null]);
-      expect(told(await put('a', '', json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', grown, json))).toEqual([400, 'invalid_value', 'value']);
+      expect(refusalOf(await put('a', '1e999', json))).toEqual([400, 'invalid_value', 'value']);
+      expect(refusalOf(await put('a', '{', json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', '', json))).toEqual([400, 'invalid_json', null]);
       const broken = new Uint8Array([0xff]);
-      expect(told(await put('a', broken, json))).toEqual([400, 'invalid_json', null]);
-      expect(told(await put('a', broken))).toEqual([400, 'invalid_value', null]);
+      expect(refusalOf(await put('a', broken, json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', broken))).toEqual([400, 'invalid_value', null]);
       for (const type of ['text/html', 'text/plain; charset=latin1', '']) {
-        expect(told(await put('a', broken, { type }))[0]).toBe(415);
+        expect(refusalOf(await put('a', broken, { type }))[0]).toBe(415);
       }
       expect((await put('a', 'x')).status).toBe(201);
-      expect(told(await put('b', 'x'))).toEqual([507, 'kv_full', null]);
+      expect(refusalOf(await put('b', 'x'))).toEqual([507, 'kv_full', null]);
       expect((await put('a', 'y')).status).toBe(200);
       const post = await call('POST', '/v1/kv/a', { body: {} });
       expect(post.status).toBe(405);
