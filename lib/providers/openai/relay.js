@@ -33,7 +33,7 @@ export function choosesNative(client, origin) {
     throw new SluiceError(
       'ERR_NO_NATIVE_CLIENT',
       'client "native" needs libcurl 7.62 or later on this machine (on Debian: libcurl4);' +
-        ' "auto" goes by Node where there is none',
+        ' "auto" uses Node without it',
     );
   }
   // Certificates configured for Node must apply to these calls too.

@@ -50,7 +50,7 @@ class Framing {
     parsed.keeps_alive = is_http_1_0 ? keeps_ && !closes_ : !closes_;
     if (status < 200 || status == kNoContent || status == kNotModified) {
       parsed.framing = BodyFraming::kNone;
-    } else if (!codings_.empty()) {
+    } else if (has_codings()) {
       apply_codings(parsed);
       // Another reader of this connection may have gone by the length.
       parsed.keeps_alive = parsed.keeps_alive && !length_ && !is_http_1_0;
@@ -73,14 +73,17 @@ class Framing {
     length_ = length;
   }
 
+  // `identity`, of RFC 2616, is none.
+  [[nodiscard]] bool has_codings() const {
+    return !codings_.empty() && !equals_ignoring_case(codings_, "identity");
+  }
+
   void apply_codings(ResponseHead& parsed) const {
     std::string_view last;
     each_element(codings_, [&](std::string_view element) { last = element; });
     const bool chunked = equals_ignoring_case(last, "chunked");
     parsed.framing = chunked ? BodyFraming::kChunked : BodyFraming::kUntilClose;
-    const bool readable =
-        equals_ignoring_case(codings_, "chunked") || equals_ignoring_case(codings_, "identity");
-    if (!readable) parsed.head.content_encoding = codings_;
+    if (!equals_ignoring_case(codings_, "chunked")) parsed.head.content_encoding = codings_;
   }
 
   std::optional<std::uint64_t> length_;

@@ -42,7 +42,7 @@ void Dialer::try_next() {
       attempts_.push_back(std::move(attempt));
       break;
     }
-    last_error_ = error;
+    note(error);
   }
   arm();
 }
@@ -75,9 +75,16 @@ void Dialer::on_settled(Attempt& attempt) {
     events_.on_connected(std::move(connection));
     return;
   }
-  last_error_ = error;
+  note(error);
   std::erase_if(attempts_, [&](const auto& each) { return each.get() == &attempt; });
   try_next();
+}
+
+// Names have addresses of families that the machine does not use: the error of another address says
+// more.
+void Dialer::note(int error) {
+  const bool has_route = error != ENETUNREACH && error != EADDRNOTAVAIL && error != EAFNOSUPPORT;
+  if (has_route || last_error_ == 0) last_error_ = error;
 }
 
 }  // namespace sluice

@@ -22,7 +22,8 @@ class Dialer {
    public:
     /// The last call is one of these two; each may destroy the dialer.
     virtual void on_connected(UpstreamConnection connection) = 0;
-    /// @param error number of the system's error, of the last attempt; 0 if there was no address.
+    /// @param error number of the system's error, of the last attempt; of the last one with a route
+    ///   to its address, if there was one. 0 if there was no address.
     virtual void on_unreachable(int error) = 0;
 
    protected:
@@ -47,6 +48,7 @@ class Dialer {
   void arm();
   void on_timer();
   void on_settled(Attempt& attempt);
+  void note(int error);
   [[nodiscard]] bool exhausted() const { return attempts_.empty() && next_ == addresses_.size(); }
 
   uv_loop_t* loop_;

@@ -80,6 +80,7 @@ void PlainTransfer::start_over() {
   response_ = {};
   kept_ = false;
   has_bytes_ = false;
+  closes_ = outgoing_->head.closes;
   connect();
 }
 
@@ -156,7 +157,7 @@ void PlainTransfer::read() {
   } else if (response_.finish() == ResponseReader::Status::kEnd) {
     finish();
   } else {
-    fail(UpstreamEnd::Kind::kBroken, 0);
+    fail(UpstreamEnd::Kind::kBroken, send_error_);
   }
 }
 

@@ -79,6 +79,15 @@ TEST_F(DialerTest, ReportsTheLastErrorWhenAllRefuse) {
   EXPECT_EQ(error_, ECONNREFUSED);
 }
 
+TEST_F(DialerTest, ReportsARefusalRatherThanAnAddressWithoutARoute) {
+  SocketAddress unreachable{};
+  ASSERT_TRUE(parse_address("255.255.255.255", unreachable));
+  set_port(unreachable, 1);
+  dial({unreachable, refusing_address(), unreachable}, {});
+  wait();
+  EXPECT_EQ(error_, ECONNREFUSED);
+}
+
 TEST_F(DialerTest, GivesUpInTheEnd) {
   const SilentAddress silent;
   dial({silent.address(), silent.address()}, {.next_after_ms = 2, .give_up_after_ms = 20});
