@@ -59,32 +59,32 @@ function lacksRedis(folder) {
  * tree, which keeps its generator.
  * @param {string} folder
  * @param {string[]} options of CMake
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  */
-export async function configureTree(folder, options, how) {
+export async function configureTree(folder, options, runOptions) {
   const generator = !isConfigured(folder) && which('ninja') ? ['-G', 'Ninja'] : [];
   const args = ['-S', '.', '-B', folder, ...generator, ...options];
-  return (await run('cmake', args, how)).status === 0;
+  return (await run('cmake', args, runOptions)).status === 0;
 }
 
 /**
  * Builds targets of a configured tree.
  * @param {string} folder
  * @param {string[]} targets
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  */
-export async function buildTree(folder, targets, how) {
+export async function buildTree(folder, targets, runOptions) {
   const jobs = String(availableParallelism());
   const args = ['--build', folder, '--config', 'Release', '--parallel', jobs];
-  return (await run('cmake', [...args, '--target', ...targets], how)).status === 0;
+  return (await run('cmake', [...args, '--target', ...targets], runOptions)).status === 0;
 }
 
 /**
  * @param {string[]} [options] further options for cmake-js; used only for a new tree
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<boolean>} whether the build succeeded
  */
-export async function buildAddon(options = [], how) {
+export async function buildAddon(options = [], runOptions) {
   const out = options.indexOf('--out');
   const folder = out === -1 ? BUILD_FOLDER : options[out + 1];
   if (!isConfigured(folder)) {
@@ -96,21 +96,21 @@ export async function buildAddon(options = [], how) {
     const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
     const unity = IN_CI ? ['--CDSLUICE_UNITY=ON'] : [];
     const args = [cmakeJs, 'configure', '--log-level', 'warn', ...unity, ...options];
-    if ((await run(process.execPath, args, how)).status !== 0) return false;
-  } else if (lacksRedis(folder) && !(await configureTree(folder, [], how))) {
+    if ((await run(process.execPath, args, runOptions)).status !== 0) return false;
+  } else if (lacksRedis(folder) && !(await configureTree(folder, [], runOptions))) {
     return false;
   }
-  return buildTree(folder, ['sluice'], how);
+  return buildTree(folder, ['sluice'], runOptions);
 }
 
 /**
  * Builds the GoogleTest binary: in the addon's tree; in CI in a separate tree, with the addon's libraries, by
  * clang, which compiles tests in two thirds of GCC's time.
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<string | undefined>} the tree; undefined if the build failed
  */
-export async function buildNativeTests(how) {
-  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], how))) return undefined;
+export async function buildNativeTests(runOptions) {
+  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], runOptions))) return undefined;
   const clang = IN_CI ? findClang() : undefined;
   const folder = clang === undefined ? BUILD_FOLDER : TESTS_FOLDER;
   const options =
@@ -121,13 +121,13 @@ export async function buildNativeTests(how) {
           `-DCMAKE_CXX_COMPILER=${clang}`,
           '-DCMAKE_BUILD_TYPE=Release',
         ];
-  if (clang !== undefined && !(await buildTree(BUILD_FOLDER, ['sluice_runtime'], how))) {
+  if (clang !== undefined && !(await buildTree(BUILD_FOLDER, ['sluice_runtime'], runOptions))) {
     return undefined;
   }
   if (!isConfigured(folder) || !isCached(folder, 'SLUICE_TESTS', 'ON')) {
-    if (!(await configureTree(folder, options, how))) return undefined;
+    if (!(await configureTree(folder, options, runOptions))) return undefined;
   }
-  return (await buildTree(folder, ['sluice_tests'], how)) ? folder : undefined;
+  return (await buildTree(folder, ['sluice_tests'], runOptions)) ? folder : undefined;
 }
 
 if (isMain(import.meta.url)) {

@@ -14,8 +14,8 @@ const files = ['native', 'test/native', 'test/fuzz', 'bench/native'].flatMap((fo
 );
 const clangFormat = which('clang-format');
 if (clangFormat) {
-  const how = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
-  await mustRun(clangFormat, [...how, ...files]);
+  const flags = process.argv.includes('--check') ? ['--dry-run', '-Werror'] : ['-i'];
+  await mustRun(clangFormat, [...flags, ...files]);
 } else {
   console.error('sluice: clang-format is not installed; the C++ sources were left alone');
 }

@@ -51,8 +51,8 @@ export async function prebuild(target = nativeTarget()) {
   copyFileSync(built, binary);
   const strip = which(...strippers(target));
   // The symbols that Node looks up must stay; the options differ on macOS and GNU.
-  const how = target.startsWith('darwin-') ? '-x' : '--strip-unneeded';
-  if (strip) await mustRun(strip, [how, binary]);
+  const option = target.startsWith('darwin-') ? '-x' : '--strip-unneeded';
+  if (strip) await mustRun(strip, [option, binary]);
   // musl has no symbol versions.
   if (target.startsWith('linux-') && !target.endsWith('-musl')) checkSymbolVersions(binary);
   return true;

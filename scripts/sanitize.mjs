@@ -74,8 +74,8 @@ const runs = {
   address: addonUnderAddress,
 };
 
-const wanted = own.length > 0 ? own : Object.keys(runs);
-const unknown = wanted.filter((name) => !(name in runs));
+const selected = own.length > 0 ? own : Object.keys(runs);
+const unknown = selected.filter((name) => !(name in runs));
 if (unknown.length > 0) {
   console.error(
     `sluice: unknown sanitizer ${unknown.join(', ')}; there are ${Object.keys(runs).join(', ')}`,
@@ -86,7 +86,7 @@ if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
 prefer(redisBuildNeeds, FOR_REDIS);
 
 const total = { passed: 0, failed: 0 };
-for (const name of wanted) {
+for (const name of selected) {
   console.log(`\n== ${name} sanitizer`);
   const counts = await runs[name]();
   total.passed += counts.passed;

@@ -35,8 +35,8 @@ if (unknown.length > 0) {
   console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${all.join(', ')}`);
   process.exit(2);
 }
-const wanted = all.filter((name) => positionals.length === 0 || positionals.includes(name));
-const jestSuites = wanted.filter((name) => name !== 'native');
+const selected = all.filter((name) => positionals.length === 0 || positionals.includes(name));
+const jestSuites = selected.filter((name) => name !== 'native');
 
 /** The integration tests also drive Chromium, as one of the real clients. @param {string} name */
 const needsOf = (name) =>
@@ -93,14 +93,14 @@ async function jest() {
 prefer(redisBuildNeeds, FOR_REDIS);
 // The unit and integration tests load the addon, which must match the sources.
 const addonReady =
-  ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
+  ensure([...buildNeeds, ...selected.flatMap(needsOf)]) &&
   (jestSuites.length === 0 || (await buildAddon()));
 
-if (wanted.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
+if (selected.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 
 // The tests of jest wait more than they compute: other parts run during their waits.
 const results = (
-  await Promise.all([jest(), wanted.includes('native') ? native() : [], checks()])
+  await Promise.all([jest(), selected.includes('native') ? native() : [], checks()])
 ).flat();
 const sum = (/** @type {keyof Counts} */ what) =>
   results.reduce((total, counts) => total + counts[what], 0);

@@ -155,7 +155,7 @@ test('eight jobs on one connection, dropped and taken up again with a new token'
   expect(new Set(streams.map(([, token]) => token)).size).toBe(streams.length);
 });
 
-test('a key that is taken away is asked for again, and its jobs come back with it', async () => {
+test('a revoked key is asked for again, and its jobs come back with it', async () => {
   await open();
   await enter();
   pace.hold(4);

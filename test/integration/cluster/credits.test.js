@@ -70,7 +70,7 @@ const metricOf = async ({ get }, name) => {
 };
 
 describe('a job', () => {
-  test('holds its maximum cost, and has paid what it used when its ending is told', async () => {
+  test('holds its maximum cost, and has paid for its usage when its ending is published', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider });
     const { status, body } = await a.submit({ prompt, max_tokens: 20 });
@@ -272,7 +272,7 @@ describe('a shared answer', () => {
     },
   );
 
-  test('is paid for as far as it had come, if its process dies after the job that began it', async () => {
+  test('is paid for its tokens so far, if its process dies after the job that began it', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider, cache: { mode: 'auto' } });
     const first = await a.submit(request);
