@@ -19,7 +19,7 @@ const accounts = ['ann', 'bob'];
 class PricedTrial extends Trial {
   #next = 0;
   #given;
-  /** Whose each job is, by its id: also of those of whom nobody was told. */
+  /** The owner of each job, by its id, jobs without an answered submission included. */
   #owners = new Map();
 
   constructor(how, given) {
@@ -68,7 +68,7 @@ class PricedTrial extends Trial {
       if (leader !== undefined && ids.get(leader) === id) continue;
       const { usage, status } = state;
       const came = usage.completion_tokens > 0 || status === 'completed';
-      const calledIds = leader === undefined && this.calledIds.has(id) && status !== 'failed';
+      const wasCalled = leader === undefined && this.calledIds.has(id) && status !== 'failed';
       if (!came && !wasCalled) continue;
       const { prompt, completion } = leader === undefined ? full : cached;
       due[this.#owners.get(id)] +=
