@@ -126,7 +126,7 @@ const EXCERPTS = [
         store.set('user/2', 'Cy');
         return changes;
       };
-      await run(reader.replace(', cursor,', ','), { ...names, ...range, store, signal: undefined });
+      await run(reader, { ...names, ...range, store, signal: undefined });
       expect(store.get('stock').value).toBe(2);
       expect(logged.mock.calls).toMatchObject([[{ type: 'set', key: 'user/2', value: 'Cy' }]]);
     },

@@ -88,13 +88,13 @@ test('no more than 1000 of a kind are under way at once', () => {
   create('crawl');
   all[0].finish({ type: 'complete' });
   create();
-  expect(() => operations.reopen(all[0])).toThrow('under way');
+  expect(() => operations.reopen(all[0])).toThrow('are running');
 });
 
 test('where callers are distinguished, one of them has up to half of the places', () => {
   const { create } = setUp({ hasPrincipals: () => true });
   const all = Array.from({ length: 500 }, () => create('crawl', 'ann'));
-  expect(() => create('crawl', 'ann')).toThrow('500 crawls of this caller are under way');
+  expect(() => create('crawl', 'ann')).toThrow('500 crawls of this caller are running');
   create('workflow', 'ann');
   create('crawl', 'bob');
   all[0].finish({ type: 'complete' });
