@@ -100,7 +100,7 @@ test('a dropped connection resumes at its position, and nothing is lost', async 
   const place = await card.locator('[data-part=id]').innerText();
   const before = await drive.textOf(card);
   expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
-  // The job goes on at the server; here nothing arrives.
+  // The job continues at the server; here nothing arrives.
   const length = String(before).length;
   while ((await jobAtServer(id)).text.length < length + 20) await page.waitForTimeout(20);
   expect(await drive.textOf(card)).toBe(before);

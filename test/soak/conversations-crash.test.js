@@ -21,7 +21,7 @@ afterEach(async () => {
   await stopAll();
 });
 
-/** What a client knows of one turn: its key, and how it ended, if it was told. */
+/** One turn as its client saw it: its key, and its ending if the client got it. */
 function turnOf(name) {
   return { name, ending: undefined, text: '' };
 }
@@ -68,7 +68,7 @@ async function turnsIn(server, id) {
   return messages.filter(({ role }) => role === 'user').map(({ content }) => content);
 }
 
-/** What the server that came after knows must be what these clients were told. */
+/** Checks that the next server has everything that these clients got. */
 async function check(server, id, clients) {
   const { status, body } = await server.get(`/v1/conversations/${id}`);
   expect(status).toBe(200);

@@ -76,7 +76,7 @@ async function audit(server) {
   expect(sum('settle')).toBe(due);
   expect(posted).toBe(sum('deposit') - due);
   expect(total).toMatchObject({ requests: jobs.length, cost: due });
-  // What is held still is for jobs that nobody was told of, and that are nowhere.
+  // Remaining holds are of jobs whose id no client got, and that no record has.
   const closed = new Set(events.map(({ hold }) => hold));
   const open = events.filter(({ type, id }) => type === 'hold' && !closed.has(id));
   expect(held).toBe(open.reduce((whole, { amount }) => whole + amount, 0));

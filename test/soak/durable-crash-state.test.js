@@ -160,7 +160,7 @@ class Talker {
   #name;
   #n = 0;
   #id;
-  /** Its turns: by prompt, whether its end was told, and how the job is called where that was told. */
+  /** Its turns: by prompt, whether the client got the end, and the id of the job if the client got it. */
   #turns = new Map();
   jobs = new Map();
 
@@ -198,13 +198,13 @@ class Talker {
       messages.map((_message, i) => (i % 2 === 0 ? 'user' : 'assistant')),
     );
     const prompts = messages.filter(({ role }) => role === 'user').map(({ content }) => content);
-    // In order, each at most once, and those whose end was told are there.
+    // In order, each at most once, and those with an acknowledged end are there.
     const numbers = prompts.map((prompt) => Number(prompt.split('-')[1]));
     expect(numbers).toEqual([...new Set(numbers)].sort((x, y) => x - y));
     for (const [prompt, { complete }] of this.#turns) {
       if (complete) expect(prompts).toContain(prompt);
     }
-    // Those that failed are not: whatever is there now stays as it is.
+    // Failed ones are absent; the present ones stay unchanged.
     for (const [prompt, turn] of this.#turns) turn.complete = prompts.includes(prompt);
   }
 }
@@ -319,7 +319,7 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
     async check(server, round) {
       if (round === 0) await fund(server);
       for (const each of checked) await each.check(server);
-      // What is new has a higher version than anything that anybody was told.
+      // New keys have a higher version than any that a client got.
       const { body } = await server.call('PUT', '/v1/kv/last', { raw: '1', headers: json });
       const highest = Math.max(...writers.map((writer) => writer.highest));
       expect(body.version).toBeGreaterThan(highest);

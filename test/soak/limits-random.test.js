@@ -32,7 +32,7 @@ class LimitedTrial extends Trial {
     const { access, reservations } = partsOf(this.gateway);
     this.reservations = reservations;
     this.whose = { access: access.of('anonymous'), model: 'provider', endpoint: endpoints.jobs };
-    // Half of the tokens are gone: nothing comes back in vain.
+    // Half of the tokens are gone, so returned ones have an effect.
     this.charge(TOKENS_PER_MINUTE / 2);
   }
 

@@ -1,4 +1,4 @@
-/** A repeated request with a known idempotency key gets its job, whatever would refuse it now. */
+/** A repeated request with a known idempotency key gets its job, also where a new one would be refused. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';

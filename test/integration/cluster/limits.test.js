@@ -78,7 +78,7 @@ test('a place is free once the ending is published, on any process', async () =>
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
   expect(refused.body.error.message).toContain('this key may have 1 jobs at a time');
   expect(await redis.call('SMEMBERS', PLACES)).toEqual([job.job_id]);
-  // Whoever has read the ending, wherever, finds the place free.
+  // After the ending the place is free, at every process.
   const stream = await b.stream(job.stream_url);
   (await hand.call(0)).end();
   await stream.done;

@@ -1,4 +1,4 @@
-/** `waitReplicas`: what is acknowledged for good is on replicas; without them it is not acknowledged. */
+/** `waitReplicas`: acknowledged endings are on replicas; without replicas there is no acknowledgement. */
 import { openRedis } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';

@@ -1,4 +1,4 @@
-/** Every refusal of the HTTP contract: status, code, param, and nothing of the server's insides. */
+/** Every refusal of the HTTP contract: status, code, param, and no internals of the server. */
 import { request as httpRequest } from 'node:http';
 import { HttpError, createGateway, providers } from '../../../lib/index.js';
 import express from 'express';

@@ -53,7 +53,7 @@ const metric = async (get, name) => {
 describe('a hundred times the same at once', () => {
   const words = ['one ', 'two ', 'three ', 'four'];
 
-  /** An upstream that says the first word, and the rest when it is told to. */
+  /** An upstream that sends the first word, and the rest when the test calls for it. */
   async function gated() {
     let open;
     const opened = new Promise((resolve) => (open = resolve));

@@ -166,7 +166,7 @@ describe('DELETE /v1/principals/{id}', () => {
     for (const text of ['secret of ann', 'said by ann', 'note of ann', 'key-of-ann', ann.job]) {
       expect([text, onDisk(data, text)]).toEqual([text, false]);
     }
-    // Nowhere in the file is the name itself, and nothing of the other one is gone.
+    // The name is not in the file, and all data of the other principal is there.
     expect([...exported(data)].some((line) => JSON.stringify(line).includes('"ann'))).toBe(false);
     expect(onDisk(data, 'secret of bob')).toBe(true);
     const kept = await gateway.get('/v1/kv/note', { headers: bearer('bob') });

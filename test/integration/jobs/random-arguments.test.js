@@ -1,4 +1,6 @@
-/** The gateway under calls with any arguments: no strange error, no lost promise, and it goes on working. */
+/**
+ * The gateway under calls with random arguments: only documented errors, no lost promise, and it continues to work.
+ */
 import { createGateway } from '../../../lib/index.js';
 import { randomRounds } from '../../support/random-calls.js';
 

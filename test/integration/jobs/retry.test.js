@@ -1,4 +1,4 @@
-/** Passing failures of a provider: retried while nothing was said, told as they are otherwise. */
+/** Temporary failures of a provider: retried before the first token, reported unchanged otherwise. */
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 import { passing } from '../../support/gateway/workflows.js';

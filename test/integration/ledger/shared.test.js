@@ -139,7 +139,7 @@ test('clients that transfer at once conserve the sum, and no account exceeds its
   expect(await sumOf(ledger)).toBe(0n);
   const journal = await ledger.journal();
   expect(journal.map(({ id }) => id)).toEqual(journal.map((_event, i) => i + 1));
-  // A ledger that replays it decides each event anew, so that none was beyond a limit.
+  // A ledger that replays it decides each event again, which proves that none was beyond a limit.
   const copy = Ledger.replay(journal);
   for (const name of names) {
     const { available } = await ledger.balance(name);

@@ -143,7 +143,7 @@ describe('where there is no libcurl', () => {
 });
 
 describe('over TLS', () => {
-  /** A server with a certificate that nobody knows, answering by HTTP/1.1 or HTTP/2. */
+  /** A server with a self-signed certificate, answering by HTTP/1.1 or HTTP/2. */
   async function secure(createServer) {
     const versions = [];
     const server = createServer((req, res) => {

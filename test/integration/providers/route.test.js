@@ -1,4 +1,4 @@
-/** A gateway with several upstreams: which one answers, what goes on at another one, and who is told. */
+/** A gateway with several upstreams: selection, failover, and its reports. */
 import net from 'node:net';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
@@ -49,7 +49,7 @@ const fails =
     exchange.res.end(body);
   };
 
-/** The address of a port that nobody listens on. */
+/** The address of a port without a server. */
 async function refusedAddress() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -470,7 +470,7 @@ describe('circuits', () => {
     const { status } = await gateway.submit({ prompt: 'the trial' });
     expect(status).toBe(201);
     await until(() => release !== undefined, 'the trial call');
-    // It is open once the gateway has seen the first token, while the call goes on.
+    // It is open once the gateway has seen the first token, while the call continues.
     const open = async () => (await gateway.submit({ prompt: 'p' })).status === 201;
     await until(open, 'the upstream to open');
     expect(a.mock.exchanges.length).toBeGreaterThanOrEqual(4);

@@ -98,7 +98,7 @@ describe('turns', () => {
       worker.on('message', (message) => message.status && resolve(message));
     });
     worker.postMessage({ finish: true });
-    // Reactor, upstream and client go on; here nothing is heard of before the request is there.
+    // Reactor, upstream and client continue; this thread handles no event before the request arrives.
     expect(Atomics.wait(woken, 0, 0, 10_000)).not.toBe('timed-out');
     const answer = await answered;
     expect(answer.status).toBe(status);

@@ -19,7 +19,7 @@ const accounts = ['ann', 'bob'];
 class PricedTrial extends Trial {
   #next = 0;
   #given;
-  /** Whose each job is, by its id: also of those of whom nobody was told. */
+  /** The owner of each job, by its id, jobs without an answered submission included. */
   #owners = new Map();
 
   constructor(how, given) {

@@ -121,7 +121,7 @@ describe('POST /v1/logs', () => {
     request.on('error', () => {});
     await new Promise((resolve) => request.write('ERROR one\nERROR two', resolve));
     const count = async () => (await get('/v1/logs/top-errors')).body.data.length;
-    // What has come and nobody has read yet goes with the connection.
+    // Unread input is lost with the connection.
     await until(
       () => received?.readableDidRead && received.socket.bytesRead === request.socket.bytesWritten,
       'the lines to be read',

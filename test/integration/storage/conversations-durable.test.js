@@ -1,4 +1,4 @@
-/** Conversations with a data file: what was told of them is there after a restart or a crash. */
+/** Conversations with a data file: acknowledged turns are there after a restart or a crash. */
 import { once } from 'node:events';
 import { createGateway } from '../../../lib/index.js';
 import { afterCrash, dataFile } from '../../support/files/data-file.js';

@@ -1,4 +1,4 @@
-/** Conversations on a disk that is full: none begins, goes on or goes away, and all can be read. */
+/** Conversations on a full disk: none can be created, continued or deleted, and all can be read. */
 import { dataFileOnSmallDisk, fillDiskOf, testWithDisk } from '../../support/files/small-disk.js';
 import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';

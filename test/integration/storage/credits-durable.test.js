@@ -221,7 +221,7 @@ test('after kill -9 in the middle of a stream a server settles by the written us
   expect(account).toMatchObject({ available: 100_000 - cost, held: 0 });
   expect(usage.total).toMatchObject({ requests: 1, cost });
   expect(events.data.filter(({ type }) => type === 'settle')).toHaveLength(1);
-  // It goes on as any other.
+  // It continues like any other.
   const next = await second.submit({ prompt, max_tokens: 2 });
   await second.ended(next.body.job_id);
   expect((await stateOf(second)).account.available).toBe(100_000 - cost - 26);

@@ -104,7 +104,7 @@ function flushedUntil(acknowledged) {
 /** How many tokens a client saw before a moment. */
 const seenBefore = ({ times }, moment) => times.filter((time) => time < moment).length;
 
-/** What the server that came after knows must be what this client was told. */
+/** Checks that the next server has everything that this client got. */
 async function check(server, mine, { flushedAt, whole, counts }) {
   const again = await server.submit(mine.body, { 'idempotency-key': mine.key });
   expect([again.status, again.body]).toEqual([200, mine.answer]);
@@ -113,7 +113,7 @@ async function check(server, mine, { flushedAt, whole, counts }) {
   const replay = (await server.read(mine.answer.stream_url)).events;
   const last = replay.at(-1);
   if (mine.terminal !== undefined) {
-    // Everything that was told, ids and times included.
+    // Every acknowledged field, ids and times included.
     expect(replay).toEqual(mine.events);
   } else {
     const flushed = seenBefore(mine, flushedAt);
@@ -122,7 +122,7 @@ async function check(server, mine, { flushedAt, whole, counts }) {
     counts.flushed += flushed;
     const common = Math.min(tokens.length, mine.events.length);
     expect(tokens.slice(0, common)).toEqual(mine.events.slice(0, common));
-    // It may have ended, and been killed before that was told.
+    // It may have ended, and the process been killed before its answer.
     expect(['job_complete', 'job_error']).toContain(last.type);
     if (last.type === 'job_error') expect(last.data.error.code).toBe('server_restarted');
   }

@@ -84,7 +84,7 @@ testWithDisk('keys that were changed as the disk became full are as they were to
   const txn = await first.post('/v1/kv/txn', { success: [{ op: 'put', key: 'new', value: 1 }] });
   expect(txn.status).toBe(507);
   expect((await first.call('DELETE', '/v1/kv/old')).status).toBe(507);
-  // Nobody is told what a crash could take back, nor that there is nothing.
+  // No answer has data that a crash could take back, or denies it.
   for (const name of refused) expect((await first.get(`/v1/kv/${name}`)).status).toBe(507);
   expect((await first.get('/v1/kv')).status).toBe(507);
   // What is on the disk can be read.

@@ -1,4 +1,4 @@
-/** `/v1/kv` with a data file: what anybody was told is there after a restart or a crash. */
+/** `/v1/kv` with a data file: acknowledged writes are there after a restart or a crash. */
 import fs from 'node:fs';
 import { ManualClock, createGateway, providers } from '../../../lib/index.js';
 import { SqliteStore } from '../../../lib/jobs/storage/sqlite.js';
@@ -47,7 +47,7 @@ test('acknowledged writes are there after a crash, versions included', async () 
   const second = await startKv(afterCrash(data));
   expect(await told(second)).toEqual(before);
   expect((await second.read('bytes')).status).toBe(404);
-  // The last change was a deletion or a set with version 7: whatever comes now has a higher one.
+  // The last change was a deletion or a set with version 7: the next change has a higher one.
   const { body } = await second.put('bytes', 'again');
   expect(body.version).toBeGreaterThan(7);
 });

@@ -1,4 +1,4 @@
-/** `/v1/durable` with a data file: what a client was told is there after a crash. */
+/** `/v1/durable` with a data file: acknowledged data is there after a crash. */
 import { ManualClock } from '../../../lib/index.js';
 import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { until } from '../../support/until.js';

@@ -179,7 +179,7 @@ describeWithRedis('the link to Redis', () => {
     await nextState('unreachable');
     await redis.start();
     await nextState('ok');
-    // A server without data: the counter begins anew.
+    // A server without data: the counter restarts.
     await next('beat', ({ processes }) => processes[1] === '1');
     // Its answer is the number of receivers: the subscriber connects on its own.
     await until(async () => (await redis.call('PUBLISH', '{t}:all', 'again')) > 0);

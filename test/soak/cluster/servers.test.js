@@ -1,4 +1,4 @@
-/** Servers of Redis that are not as they should be, or are so no longer: what is said, and what goes on. */
+/** Redis servers that are or become unfit: the reports, and the work that continues. */
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { createGateway } from '../../../lib/index.js';

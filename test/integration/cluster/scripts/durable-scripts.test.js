@@ -108,7 +108,7 @@ test.each([
   ['a', 'b', 'SEQ'],
   ['aa', 'a', 'OK'],
   ['a', 'aa', 'SEQ'],
-  // By bytes, whatever the language of the server.
+  // By bytes, in any locale of the server.
   ['a', 'B', 'OK'],
   ['10', '9', 'SEQ'],
   ['é', 'z', 'OK'],

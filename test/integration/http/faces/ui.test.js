@@ -323,7 +323,7 @@ test('a page that has left has 30 s to come back, unless its request says otherw
   const id = await leave(await send({ id: 'c', messages: [user('hi')] }));
   clock.advanceMs(29_999);
   expect(await job(id)).toMatchObject({ status: 'running' });
-  // A reload: the time begins anew.
+  // A reload: the time restarts.
   await leave(await fetch(`${url}/v1/ui/chat/c/stream`));
   clock.advanceMs(29_999);
   expect(await job(id)).toMatchObject({ status: 'running' });

@@ -1,4 +1,4 @@
-/** Streams are shared by those who are told apart. */
+/** Streams are divided among distinguished callers. */
 import { bearer, entry } from '../../../support/gateway/keys.js';
 import { echo, handProvider } from '../../../support/providers/providers.js';
 import { start, stopAll } from '../../../support/gateway/gateway.js';

@@ -20,7 +20,7 @@ afterEach(stopAll);
 
 const words = ['one ', 'two ', 'three '];
 
-/** A client that writes what it is told to, and keeps all that it is sent. */
+/** A client that writes the given bytes, and keeps all received ones. */
 function rawClient(port) {
   const socket = net.connect(port, '127.0.0.1');
   const raw = { socket, text: '', ended: false, closed: false };

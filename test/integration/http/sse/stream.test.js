@@ -387,7 +387,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     test('stops the provider: bounded by the window and the socket buffers', async () => {
       const hose = firehose();
       const server = await start(hose.provider, { streamCapacity: 32, stallMs: 60_000 });
-      // The stream is requested before a token can have been produced for nobody.
+      // The stream is requested before a token can be produced without a reader.
       const gate = await server.submit({ prompt: 'hi' });
       sleeper(server, gate.body.stream_url);
       const stoppedAt = await untilStill(() => hose.pulled, 'the provider to stop');

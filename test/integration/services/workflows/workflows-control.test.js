@@ -165,7 +165,7 @@ describe('retry of a workflow', () => {
     expect(status).toBe(200);
     expect(body).toMatchObject({ status: 'running', attempt: 2, stream_url: created.stream_url });
     expect(byId(body).good.status).toBe('completed');
-    // Whoever had read to the end is told, too.
+    // A reader that had read to the end gets the event, too.
     const again = await read(body.stream_url, { headers: { 'last-event-id': events.at(-1).id } });
     expect(again.ids[0]).toBe('2-0');
     expect(words(again.events)).toEqual([
@@ -473,7 +473,7 @@ describe('a slow reader', () => {
         while (!exchange.res.destroyed && produced < 5e6) {
           produced += 1;
           await exchange.delta('word '.repeat(200));
-          // A server in this very thread: while nobody reads, it must let others have their turn.
+          // A server in this thread: without a reader it must yield to the event loop.
           if (produced % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
         }
       });

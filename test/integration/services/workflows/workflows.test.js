@@ -73,7 +73,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
       started_at: expect.any(Number),
       ended_at: expect.any(Number),
     });
-    // Its jobs are nobody else's business.
+    // Its jobs are hidden from other callers.
     expect((await get('/v1/jobs')).body.data).toEqual([]);
   });
 

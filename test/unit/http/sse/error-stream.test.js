@@ -1,10 +1,10 @@
-/** A reader of errors whose socket fills up: it sets the pace, is told of the gap, and is cut. */
+/** A reader of errors whose socket fills up: it sets the pace, gets the gap, and is cut. */
 import { EventEmitter } from 'node:events';
 import { ErrorRing } from '../../../../lib/services/error-logs/ring-buffer.js';
 import { ErrorStream } from '../../../../lib/http/sse/error-stream.js';
 import { until } from '../../../support/until.js';
 
-/** A response that takes what it is told to. */
+/** A response whose buffer is full while `takes` is false. */
 class FakeResponse extends EventEmitter {
   req = { httpVersionMajor: 1 };
   written = '';
@@ -19,7 +19,7 @@ class FakeResponse extends EventEmitter {
     this.written += text;
     return this.takes;
   }
-  /** The socket takes what is left later, or never. */
+  /** The socket takes the rest later, or never. */
   end() {
     this.writableEnded = true;
   }

@@ -1,4 +1,4 @@
-/** What must hold of shared answers whatever is done, in whatever order. */
+/** Invariants of shared answers under random actions in random order. */
 import fc from 'fast-check';
 import { ManualClock } from '../../../../lib/internal/time/clock.js';
 import { handProvider } from '../../../support/providers/providers.js';

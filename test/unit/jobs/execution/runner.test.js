@@ -1,4 +1,4 @@
-/** From a provider's iterator into the log, with a hub that only writes down what it is told. */
+/** From a provider's iterator into the log, with a hub that only records its calls. */
 import { JobRecord } from '../../../../lib/jobs/job.js';
 import { JobRunner } from '../../../../lib/jobs/execution/runner.js';
 

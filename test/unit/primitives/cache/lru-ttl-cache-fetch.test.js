@@ -154,7 +154,7 @@ describe('a caller who aborts', () => {
     expect(loads[0].signal.reason).toBe('two');
     const next = cache.fetch('k', loader);
     expect(loads.length).toBe(2);
-    // The aborted load may yet answer, and nobody hears of it.
+    // The aborted load may still answer, with no effect.
     loads[0].resolve('late');
     expect(await outcomes([...callers, next])).toEqual([
       ['rejected', 'one'],

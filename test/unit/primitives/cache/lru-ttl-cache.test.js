@@ -1,9 +1,9 @@
 /**
- * The cache without loads: who stays, who is told of those that go, and what is counted.
+ * The cache without loads: eviction, its reports, and the counts.
  */
 import { LruTtlCache, ManualClock, SluiceError } from '../../../../lib/index.js';
 
-/** A cache under a clock of its own, and what its owner was told. */
+/** A cache under its own clock, and the reports to its owner. */
 function make(options = {}) {
   const clock = new ManualClock();
   const told = [];

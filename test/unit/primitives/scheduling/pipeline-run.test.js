@@ -1,4 +1,4 @@
-/** Pipeline.run, and pipelines whose results nobody reads. */
+/** Pipeline.run, and pipelines whose results are not read. */
 import { ManualClock, Pipeline } from '../../../../lib/index.js';
 import { collect, deferred, echo, ids, manual, settled } from '../../../support/pipeline.js';
 
