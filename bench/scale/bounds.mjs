@@ -24,7 +24,7 @@ const round = (value) => Number(value.toFixed(value < 10 ? 2 : 1));
  */
 const atMost = (number, bound, value, unit) => ({
   ...{ number, bound: `<= ${bound} ${unit}`, measured: `${round(value)} ${unit}` },
-  held: value <= bound,
+  held: Number.isFinite(value) && Number.isFinite(bound) && value <= bound,
 });
 
 /**
