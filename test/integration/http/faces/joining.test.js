@@ -113,7 +113,7 @@ test('several prompts are admitted all or none, and their key is free after a re
   expect([refused.status, refused.body.error.code]).toEqual([429, 'rate_limit_exceeded']);
   const { body: jobs } = await get('/v1/jobs', { headers: bearer('key-of-ann') });
   expect(jobs.data).toEqual([]);
-  // The key belongs to no job: the same request is admitted again, and so is another one.
+  // The key belongs to no job: the same request passes admission again, and so does another one.
   const again = await post('/v1/completions', { model: 'm', prompt: 'other' }, headers);
   expect(again.body.error.code).toBe('rate_limit_exceeded');
 });
