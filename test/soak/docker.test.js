@@ -10,10 +10,10 @@ import {
   mkdtempSync,
   readFileSync,
   realpathSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -44,7 +44,8 @@ beforeAll(async () => {
   if (possible) await makeBase();
 }, 900_000);
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+// Three Debians are many files.
+afterAll(() => rm(folder, { recursive: true, force: true }), 900_000);
 
 /** What the image node:20-bookworm-slim has: Debian, Node with npm, and the user `node`. */
 async function makeBase() {
