@@ -9,7 +9,7 @@ import { mustRun, root, which } from './lib/run.mjs';
 
 const files = ['native', 'test/native', 'test/fuzz', 'bench/native'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((file) => /\.(cc|h)$/.test(file))
+    .filter((file) => /\.(cc|h)$/.test(file) && !file.startsWith('vendor/'))
     .map((file) => join(folder, file)),
 );
 const clangFormat = which('clang-format');

@@ -23,7 +23,7 @@ const TIMEOUT_SECONDS = 10;
 const MEMORY_MB = 2048;
 
 /** @returns {string[]} the names of all targets */
-export function fuzzTargets() {
+function fuzzTargets() {
   return readdirSync(sources)
     .filter((name) => name.endsWith('_fuzz.cc'))
     .map((name) => name.slice(0, -'.cc'.length));

@@ -118,6 +118,7 @@ export const rows = [
       { setup: 'sluice-generator', streams: 100, note: '100 streams' },
       { setup: 'sluice-generator', streams: 100, intervalMs: 2, note: '100 streams x 500/s' },
       { setup: 'sluice-generator' },
+      { setup: 'sluice-relay' },
       { setup: 'node-http' },
       { setup: 'better-sse' },
     ],

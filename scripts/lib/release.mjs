@@ -47,7 +47,7 @@ export function checkVersion(tag, version, changelog) {
  * @param {string} url of the repository, for example `https://github.com/OWNER/NAME`
  * @returns {Record<string, unknown>} with the addresses for npm's page
  */
-export function withAddresses(manifest, url) {
+function withAddresses(manifest, url) {
   const { name, version, description, ...rest } = manifest;
   return {
     ...{ name, version, description },

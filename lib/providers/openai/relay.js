@@ -25,7 +25,7 @@ import {
  * @param {'auto' | 'native' | 'undici'} client
  * @param {URL} origin of the upstream
  */
-export function choosesLibcurl(client, origin) {
+export function choosesNative(client, origin) {
   if (client === 'undici') return false;
   const available = native.upstreamClient() !== '';
   if (client === 'native') {

@@ -234,7 +234,10 @@ describe('a shared answer', () => {
     made.end();
     await b.read(joined.body.stream_url);
     const paid = promptCost + 30 + (2 + 6);
-    await until(async () => (await a.get(account)).body.available === 1000 - paid, 'the answer to be paid');
+    await until(
+      async () => (await a.get(account)).body.available === 1000 - paid,
+      'the answer to be paid',
+    );
     expect(await balanceBy(a, b)).toEqual([1000 - paid, 0]);
     const { total } = (await b.get('/v1/usage')).body;
     expect(total).toMatchObject({ requests: 2, completion_tokens: 3, cost: paid });

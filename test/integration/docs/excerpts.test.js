@@ -2,7 +2,6 @@
  * The JavaScript of README and docs that is no program of its own, run as it is printed: the test gives each excerpt the
  * names that it leaves out. The programs run in the other files of this folder.
  */
-import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFileSync, readdirSync } from 'node:fs';
 import { DurableStream } from '@durable-streams/client';
 import { EventSource } from 'eventsource';

@@ -68,7 +68,7 @@ class PricedTrial extends Trial {
       if (leader !== undefined && ids.get(leader) === id) continue;
       const { usage, status } = state;
       const came = usage.completion_tokens > 0 || status === 'completed';
-      const calledIds = leader === undefined && this.calledIds.has(id) && status !== 'failed';
+      const wasCalled = leader === undefined && this.calledIds.has(id) && status !== 'failed';
       if (!came && !wasCalled) continue;
       const { prompt, completion } = leader === undefined ? full : cached;
       due[this.#owners.get(id)] +=
