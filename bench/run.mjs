@@ -114,8 +114,8 @@ async function runRow(row, { quick, runs }, notify) {
       taken += 1;
       const us = sample.cpu_us_per_token.toFixed(1);
       const p99 = (sample.p99_us / 1000).toFixed(1);
-      const what = `${row.id} ${run}/${runs}  ${each.label}`;
-      console.error(`${what}: ${sample.open} streams, ${us} us/token, p99 ${p99} ms`);
+      const label = `${row.id} ${run}/${runs}  ${each.label}`;
+      console.error(`${label}: ${sample.open} streams, ${us} us/token, p99 ${p99} ms`);
     }
   }
   if (disturbed > 0) {
@@ -163,28 +163,28 @@ async function main() {
   const options = parseOptions();
   if (process.platform !== 'linux') throw new Error('the benchmark needs Linux (epoll and /proc)');
   await build();
-  const wanted = (/** @type {string} */ id) =>
+  const isSelected = (/** @type {string} */ id) =>
     options.only.length === 0 || options.only.includes(id);
   /** @type {Set<string>} */
   const notices = new Set();
   const done = [];
   for (const row of rows) {
-    if (wanted(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
+    if (isSelected(row.id)) done.push(await runRow(row, options, (notice) => notices.add(notice)));
   }
-  const jobs = wanted('job') ? await measureJobs(options, binaries) : undefined;
-  const start = wanted('start-up') ? await measureStart(options) : undefined;
-  const resume = wanted('resume') ? await runResume(options) : [];
-  const cancel = wanted('cancel') ? await measureCancel(options) : undefined;
-  const memory = wanted('memory') ? await runMemory(options) : undefined;
-  const admission = wanted('admission') ? await measureAdmission(options) : undefined;
-  const cache = wanted('cache') ? measureCache(options) : undefined;
-  const limiters = wanted('limiter') ? measureLimiters(options) : undefined;
-  const durable = wanted('durable') ? measureDurable(options, binaries) : undefined;
-  const logs = wanted('logs') ? measureLogs(options) : undefined;
-  const faces = wanted('faces') ? measureFaces(options, binaries) : undefined;
-  const faceStreams = wanted('faces') ? await measureFaceStreams(options) : undefined;
-  const admin = wanted('admin') ? await measureAdmin(options) : undefined;
-  const quality = wanted('quality') ? await measureQuality(options) : undefined;
+  const jobs = isSelected('job') ? await measureJobs(options, binaries) : undefined;
+  const start = isSelected('start-up') ? await measureStart(options) : undefined;
+  const resume = isSelected('resume') ? await runResume(options) : [];
+  const cancel = isSelected('cancel') ? await measureCancel(options) : undefined;
+  const memory = isSelected('memory') ? await runMemory(options) : undefined;
+  const admission = isSelected('admission') ? await measureAdmission(options) : undefined;
+  const cache = isSelected('cache') ? measureCache(options) : undefined;
+  const limiters = isSelected('limiter') ? measureLimiters(options) : undefined;
+  const durable = isSelected('durable') ? measureDurable(options, binaries) : undefined;
+  const logs = isSelected('logs') ? measureLogs(options) : undefined;
+  const faces = isSelected('faces') ? measureFaces(options, binaries) : undefined;
+  const faceStreams = isSelected('faces') ? await measureFaceStreams(options) : undefined;
+  const admin = isSelected('admin') ? await measureAdmin(options) : undefined;
+  const quality = isSelected('quality') ? await measureQuality(options) : undefined;
   const own = {
     admin,
     quality,

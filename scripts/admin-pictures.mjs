@@ -2,7 +2,7 @@
  * Makes docs/admin.png and docs/admin-job.png: the dashboard in Chromium over two minutes of jobs of two models and
  * three callers, some of which fail.
  *
- * Usage: node scripts/admin-pictures.mjs   CHROMIUM_PATH names the browser; default /usr/bin/chromium
+ * Usage: node scripts/admin-pictures.mjs   CHROMIUM_PATH is the path of the browser; default /usr/bin/chromium
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';

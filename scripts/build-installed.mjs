@@ -1,6 +1,6 @@
 /**
  * Builds the addon of an installed package from the sources in it, for platforms without a prebuild:
- * `npx sluice build` runs it. It installs nothing, and names whatever is missing.
+ * `npx sluice build` runs it. It installs nothing, and lists missing packages.
  */
 import { createRequire } from 'node:module';
 import { readdirSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { BUILD_FOLDER, buildAddon } from './build.mjs';
 import { buildNeeds, describeMissing, redisBuildNeeds } from './lib/needs.mjs';
 import { root, run } from './lib/run.mjs';
 
-/** Packages that only a build needs, so that they are no dependencies. */
+/** Packages needed only for a build, so they are not dependencies. */
 const BUILD_PACKAGES = ['cmake-js', 'node-addon-api'];
 
 /** @param {string} name */
@@ -23,7 +23,7 @@ function isInstalled(name) {
   }
 }
 
-/** @returns {string[]} a sentence for each kind of thing that is missing */
+/** @returns {string[]} a sentence for each kind of missing package */
 function findMissing() {
   const problems = [];
   const packages = BUILD_PACKAGES.filter((name) => !isInstalled(name));
@@ -48,7 +48,7 @@ if (wanted.length > 0) {
   console.error(`sluice: ${describeMissing(wanted, { otherwise })}`);
 }
 
-// The warnings of a compiler that nobody has tried must not stop the build.
+// Warnings of an untested compiler must not stop the build.
 if (!(await buildAddon(['--CDSLUICE_WARNINGS_AS_ERRORS=OFF']))) {
   console.error('sluice: the build failed; the lines above say where');
   process.exit(1);

@@ -1,6 +1,6 @@
 /**
  * Builds the addon, and on request the GoogleTest binary, in one CMake tree that cmake-js configures.
- * Repeated builds do only what changed.
+ * Repeated builds are incremental.
  *
  * Usage: node scripts/build.mjs [cmake-js options]
  *   for example --out build-asan --CDSLUICE_SANITIZE=address
@@ -14,10 +14,10 @@ import { isMain, root, run, which } from './lib/run.mjs';
 
 /** The tree of the ordinary build. */
 export const BUILD_FOLDER = 'build';
-/** The tree of the tests in CI, where there is clang. */
+/** The tree of the tests in CI, if clang is installed. */
 const TESTS_FOLDER = 'build-tests';
 
-/** Whether builds are made once and thrown away, so that the CPU time of a whole build counts. */
+/** Whether builds are used only once, so that the CPU time of a full build matters. */
 const IN_CI = Boolean(process.env.CI);
 
 /** @returns {string | undefined} clang 14 or the default one */
@@ -28,7 +28,7 @@ export function findClang() {
 /** @typedef {import('./lib/run.mjs').RunOptions} RunOptions */
 
 /**
- * Whether CMake has generated a tree here. One whose configuration failed has a cache alone.
+ * Whether CMake has generated a tree here. After a failed configuration a tree has only a cache.
  * @param {string} folder
  */
 function isConfigured(folder) {
@@ -55,62 +55,62 @@ function lacksRedis(folder) {
 }
 
 /**
- * Configures a tree without cmake-js: the GoogleTest binary alone, or further options of a tree
- * that exists, which keeps its generator.
+ * Configures a tree without cmake-js: only the GoogleTest binary, or further options of an existing
+ * tree, which keeps its generator.
  * @param {string} folder
  * @param {string[]} options of CMake
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  */
-export async function configureTree(folder, options, how) {
+export async function configureTree(folder, options, runOptions) {
   const generator = !isConfigured(folder) && which('ninja') ? ['-G', 'Ninja'] : [];
   const args = ['-S', '.', '-B', folder, ...generator, ...options];
-  return (await run('cmake', args, how)).status === 0;
+  return (await run('cmake', args, runOptions)).status === 0;
 }
 
 /**
  * Builds targets of a configured tree.
  * @param {string} folder
  * @param {string[]} targets
- * @param {RunOptions} [how]
+ * @param {RunOptions} [runOptions]
  */
-export async function buildTree(folder, targets, how) {
+export async function buildTree(folder, targets, runOptions) {
   const jobs = String(availableParallelism());
   const args = ['--build', folder, '--config', 'Release', '--parallel', jobs];
-  return (await run('cmake', [...args, '--target', ...targets], how)).status === 0;
+  return (await run('cmake', [...args, '--target', ...targets], runOptions)).status === 0;
 }
 
 /**
- * @param {string[]} [options] further options for cmake-js; they count when the tree is new
- * @param {RunOptions} [how]
+ * @param {string[]} [options] further options for cmake-js; used only for a new tree
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<boolean>} whether the build succeeded
  */
-export async function buildAddon(options = [], how) {
+export async function buildAddon(options = [], runOptions) {
   const out = options.indexOf('--out');
   const folder = out === -1 ? BUILD_FOLDER : options[out + 1];
   if (!isConfigured(folder)) {
-    // What a failed configuration cached, a compiler's or a library's absence, may be wrong by now.
+    // A failed configuration has cached missing compilers or libraries, which may be installed now.
     for (const stale of ['CMakeCache.txt', 'CMakeFiles']) {
       rmSync(resolve(root, folder, stale), { recursive: true, force: true });
     }
-    // Next to this package, or where npm has put it in the project that uses this package.
+    // Next to this package, or in the project that uses this package.
     const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
     const unity = IN_CI ? ['--CDSLUICE_UNITY=ON'] : [];
     const args = [cmakeJs, 'configure', '--log-level', 'warn', ...unity, ...options];
-    if ((await run(process.execPath, args, how)).status !== 0) return false;
-  } else if (lacksRedis(folder) && !(await configureTree(folder, [], how))) {
+    if ((await run(process.execPath, args, runOptions)).status !== 0) return false;
+  } else if (lacksRedis(folder) && !(await configureTree(folder, [], runOptions))) {
     return false;
   }
-  return buildTree(folder, ['sluice'], how);
+  return buildTree(folder, ['sluice'], runOptions);
 }
 
 /**
- * Builds the GoogleTest binary: in the addon's tree; in CI in one of its own, around the addon's libraries, by
- * clang, which compiles tests in two thirds of the time of GCC.
- * @param {RunOptions} [how]
- * @returns {Promise<string | undefined>} the tree; undefined when the build failed
+ * Builds the GoogleTest binary: in the addon's tree; in CI in a separate tree, with the addon's libraries, by
+ * clang, which compiles tests in two thirds of GCC's time.
+ * @param {RunOptions} [runOptions]
+ * @returns {Promise<string | undefined>} the tree; undefined if the build failed
  */
-export async function buildNativeTests(how) {
-  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], how))) return undefined;
+export async function buildNativeTests(runOptions) {
+  if (!isConfigured(BUILD_FOLDER) && !(await buildAddon([], runOptions))) return undefined;
   const clang = IN_CI ? findClang() : undefined;
   const folder = clang === undefined ? BUILD_FOLDER : TESTS_FOLDER;
   const options =
@@ -121,13 +121,13 @@ export async function buildNativeTests(how) {
           `-DCMAKE_CXX_COMPILER=${clang}`,
           '-DCMAKE_BUILD_TYPE=Release',
         ];
-  if (clang !== undefined && !(await buildTree(BUILD_FOLDER, ['sluice_runtime'], how))) {
+  if (clang !== undefined && !(await buildTree(BUILD_FOLDER, ['sluice_runtime'], runOptions))) {
     return undefined;
   }
   if (!isConfigured(folder) || !isCached(folder, 'SLUICE_TESTS', 'ON')) {
-    if (!(await configureTree(folder, options, how))) return undefined;
+    if (!(await configureTree(folder, options, runOptions))) return undefined;
   }
-  return (await buildTree(folder, ['sluice_tests'], how)) ? folder : undefined;
+  return (await buildTree(folder, ['sluice_tests'], runOptions)) ? folder : undefined;
 }
 
 if (isMain(import.meta.url)) {

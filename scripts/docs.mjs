@@ -1,6 +1,6 @@
 /**
- * Writes what is made from the tables of options and from the metrics: the tables in docs/ and the types in lib/. They stand
- * between markers, and the text around them stays.
+ * Generates the tables in docs/ and the types in lib/ from the tables of options and from the metrics. They are
+ * between markers; the text around them is unchanged.
  *
  * Usage: node scripts/docs.mjs [--check]   --check writes nothing; exit status 1 if a file is not current.
  */
@@ -69,7 +69,7 @@ export async function documents() {
   putTable('docs/javascript.md', 'providers.llama', optionTable(LLAMA_OPTIONS));
   putTable('docs/metrics.md', 'metrics', metricTable());
   for (const command of COMMANDS) {
-    // doctor takes the flags of serve, too, and shows those that it checks.
+    // doctor also accepts the flags of serve; its table has those that it checks.
     const { shown, flags } = await import(`../lib/cli/${command}.js`);
     putTable('docs/command-line.md', command, flagTable(shown ?? flags));
   }
@@ -89,7 +89,7 @@ export async function documents() {
   return texts;
 }
 
-/** @returns {Promise<Map<string, string>>} those that differ from the files */
+/** @returns {Promise<Map<string, string>>} outdated files */
 export async function outdated() {
   const texts = await documents();
   return new Map(

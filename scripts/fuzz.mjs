@@ -1,7 +1,7 @@
 /**
  * Builds the fuzz targets of test/fuzz with clang and runs each for some seconds. To add one, write
  * `test/fuzz/NAME_fuzz.cc` and its seeds in `test/fuzz/seeds/NAME_fuzz`. New inputs that
- * reach new code are kept in build-fuzz/corpus; a crash leaves its input in build-fuzz/findings.
+ * reach new code are stored in build-fuzz/corpus; a crash leaves its input in build-fuzz/findings.
  *
  * Usage: node scripts/fuzz.mjs [--seconds N] [TARGET...]
  *   N       seconds for each target, default 5
@@ -23,7 +23,7 @@ const TIMEOUT_SECONDS = 10;
 const MEMORY_MB = 2048;
 
 /** @returns {string[]} the names of all targets */
-export function fuzzTargets() {
+function fuzzTargets() {
   return readdirSync(sources)
     .filter((name) => name.endsWith('_fuzz.cc'))
     .map((name) => name.slice(0, -'.cc'.length));
@@ -52,7 +52,7 @@ async function build(targets) {
 /**
  * @param {string} target
  * @param {number} seconds
- * @returns {Promise<boolean>} whether it found nothing
+ * @returns {Promise<boolean>} whether there were no findings
  */
 async function fuzz(target, seconds) {
   const corpus = join(folder, 'corpus', target);
@@ -79,7 +79,7 @@ async function fuzz(target, seconds) {
  * Runs targets, one per core at a time.
  * @param {number} seconds for each target
  * @param {string[]} [targets] default: all
- * @returns {Promise<number>} how many found something; 1 when the build fails
+ * @returns {Promise<number>} number of targets with findings; 1 if the build fails
  */
 export async function fuzzAll(seconds, targets = fuzzTargets()) {
   if (!(await build(targets))) return 1;

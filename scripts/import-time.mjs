@@ -1,6 +1,6 @@
 /**
  * Prints how long `import 'sluice'` takes beyond a bare `node -e 0`: medians of wall time and of CPU
- * time. The two are run in turn, so that both meet the same load of the machine.
+ * time. The two runs alternate, so that both see the same load of the machine.
  *
  * Usage: node scripts/import-time.mjs [runs]   (default: 20)
  */

@@ -1,10 +1,10 @@
 /**
- * Puts into the tree what the published package carries besides its sources: the addon's binaries
+ * Adds to the tree the generated files of the published package: the addon's binaries
  * under prebuilds/, and the type declarations under types/. npm runs it as `prepack`; `--clean`
- * (`postpack`) takes both away again, and so does a run that fails.
+ * (`postpack`) removes both, and so does a failed run.
  *
  * Builds the binary for this platform. With SLUICE_PREBUILDS=FOLDER the binaries of that folder are
- * taken, which has one for each target of a release.
+ * used, which has one for each target of a release.
  */
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -21,7 +21,7 @@ function clean() {
 
 clean();
 if (!process.argv.includes('--clean')) {
-  // npm runs no postpack after a prepack that failed. Every way out of this process comes here:
+  // npm runs no postpack after a failed prepack. This handles every end of this process:
   // an exception, a child's failure, and Ctrl-C, which run() turns into an exit.
   process.once('exit', (status) => {
     if (status !== 0) clean();
@@ -46,7 +46,7 @@ async function packAddon() {
 
 /**
  * Emits the declarations, keeps those that the package's exports reach, and compiles these as a
- * strict program does: TypeScript 7 prints some types of JSDoc comments so that they do not parse.
+ * strict program does: TypeScript 7 prints some types of JSDoc comments with syntax errors.
  */
 async function packTypes() {
   await mustRun(process.execPath, [tsc, '-p', join(root, 'tsconfig.types.json')]);

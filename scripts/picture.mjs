@@ -1,8 +1,8 @@
 /**
- * Makes docs/reload.png, the animated picture of the README: the real page in Chromium, a prompt, a reload in
+ * Creates docs/reload.png, the animated picture of the README: the real page in Chromium, a prompt, a reload in
  * the middle of its answer, and the end.
  *
- * Usage: node scripts/picture.mjs   CHROMIUM_PATH names the browser; default /usr/bin/chromium
+ * Usage: node scripts/picture.mjs   CHROMIUM_PATH is the path of the browser; default /usr/bin/chromium
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { root } from './lib/run.mjs';
 const SIZE = { width: 920, height: 520 };
 const BYTES_MAX = 2 ** 20;
 const TOKEN_MS = 120;
-/** Pictures before and after the reload, and how long each is shown. */
+/** Pictures before and after the reload, and their display times. */
 const FRAMES = 8;
 const FRAME_MS = 400;
 const LONG_MS = 1200;
@@ -43,7 +43,7 @@ try {
     await page.waitForTimeout(TOKEN_MS * 3);
     await take();
   }
-  // In the middle of the answer.
+  // The answer is incomplete at this point.
   await page.reload();
   await show();
   for (let i = 0; i < FRAMES; i += 1) {

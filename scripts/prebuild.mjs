@@ -1,10 +1,10 @@
 /**
- * Makes the binary of the package for one platform: prebuilds/<target>/sluice.node, stripped, and checked
+ * Builds the binary of the package for one platform: prebuilds/<target>/sluice.node, stripped, and checked
  * to load on the oldest supported systems.
  *
- * The binary uses the system's libstdc++, which Node needs too. A static one would not make it run
- * in more places but in fewer: Debian 12's asks for symbols of glibc 2.36, while the addon itself
- * is content with an older one.
+ * The binary uses the system's libstdc++, which Node also needs. A static one would make it run
+ * on fewer systems: Debian 12's needs symbols of glibc 2.36, while the addon itself
+ * works with an older one.
  *
  * Usage: node scripts/prebuild.mjs [target]   default: this platform; linux-arm64 also on other Debians
  */
@@ -18,7 +18,7 @@ import { isMain, mustRun, root, which } from './lib/run.mjs';
 import { checkSymbolVersions } from './lib/symbol-versions.mjs';
 import { FOR_REDIS, ensure, prefer } from './setup.mjs';
 
-/** Where the package has its binaries. */
+/** Folder of the package's binaries. */
 export const PREBUILDS = join(root, 'prebuilds');
 
 /** @param {string} target @returns {Promise<string | undefined>} the path of a built addon */
@@ -41,7 +41,7 @@ function strippers(target) {
 
 /**
  * @param {string} [target]
- * @returns {Promise<boolean>} false: it could not be built, and why is said
+ * @returns {Promise<boolean>} false: the build failed; the reason was printed
  */
 export async function prebuild(target = nativeTarget()) {
   const built = await build(target);
@@ -50,9 +50,9 @@ export async function prebuild(target = nativeTarget()) {
   mkdirSync(join(PREBUILDS, target), { recursive: true });
   copyFileSync(built, binary);
   const strip = which(...strippers(target));
-  // The names by which Node finds the addon must stay; macOS and GNU spell that differently.
-  const how = target.startsWith('darwin-') ? '-x' : '--strip-unneeded';
-  if (strip) await mustRun(strip, [how, binary]);
+  // The symbols that Node looks up must stay; the options differ on macOS and GNU.
+  const option = target.startsWith('darwin-') ? '-x' : '--strip-unneeded';
+  if (strip) await mustRun(strip, [option, binary]);
   // musl has no symbol versions.
   if (target.startsWith('linux-') && !target.endsWith('-musl')) checkSymbolVersions(binary);
   return true;

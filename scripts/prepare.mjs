@@ -1,6 +1,6 @@
 /**
- * What `npm install` does in a clone: see to the build tools, then build the addon. npm runs
- * `prepare` for clones and git dependencies only; the published package has its binary inside.
+ * Runs at `npm install` in a clone: installs the build tools, then builds the addon. npm runs
+ * `prepare` for clones and git dependencies only; the published package contains its binary.
  */
 import { buildAddon } from './build.mjs';
 import { buildNeeds, fasterBuildNeeds, redisBuildNeeds } from './lib/needs.mjs';

@@ -1,5 +1,5 @@
 /**
- * The steps of .github/workflows/release.yml that are more than one command.
+ * The longer steps of .github/workflows/release.yml.
  *
  *   node scripts/release.mjs smoke [target]    loads prebuilds/<target>, default this platform, and runs a job
  *   node scripts/release.mjs prepare TAG URL   writes the addresses of the repository into package.json and

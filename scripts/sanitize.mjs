@@ -3,7 +3,7 @@
  *   thread     the GoogleTest binary; covers core and runtime, as Node is not instrumented
  *   undefined  the GoogleTest binary
  *   address    the addon, loaded by Node under jest's unit and integration tests with libasan
- *              preloaded; leaks are not looked for, since Node frees little on its way out
+ *              preloaded; without leak detection, since Node frees little memory at its exit
  *
  * Usage: node scripts/sanitize.mjs [thread|undefined|address]... [-- files of tests, for address]
  */
@@ -29,7 +29,7 @@ const gtestUnder = (sanitizer, env) => async () => {
   return nativeSuite(folder, { env: { ...process.env, ...env } });
 };
 
-/** What drives other programs, which libasan does not suit: Chromium, nginx, redis-server. */
+/** Tests that start other programs, which do not work with libasan: Chromium, nginx, redis-server. */
 const NOT_UNDER_ADDRESS = ['/readme', '/logs-real', '/real-engine', '/cluster/', '/redis-link'];
 
 /** The reports of a run's processes, servers that tests started among them. @param {string} folder */
@@ -40,7 +40,7 @@ function printReports(folder) {
 }
 
 async function addonUnderAddress() {
-  // A folder of its own, so that the ordinary build stays as it is.
+  // A separate folder, so that the ordinary build is unchanged.
   const folder = 'build-address';
   if (!(await buildAddon(['--out', folder, '--CDSLUICE_SANITIZE=address']))) return notRun;
   const libasan = output(process.env.CXX ?? 'c++', ['-print-file-name=libasan.so']);
@@ -51,12 +51,12 @@ async function addonUnderAddress() {
   const reports = mkdtempSync(join(tmpdir(), 'sluice-asan-'));
   try {
     const counts = await jestSuite(files.length > 0 ? files : ['test/unit', 'test/integration'], {
-      // One process and no workers, which take their time to load so large an addon.
-      // The patterns first: jest takes what follows them for more of them.
+      // One process and no workers, which take long to load such a large addon.
+      // The options must precede the patterns: jest treats all later arguments as patterns.
       jestArgs: ['--testPathIgnorePatterns', NOT_UNDER_ADDRESS.join('|'), '--runInBand'],
       env: {
         LD_PRELOAD: libasan,
-        // In files, because a test may read what a server of its own says and keep it to itself.
+        // Written to files, because a test may capture the output of its server.
         ASAN_OPTIONS: `detect_leaks=0:exitcode=99:log_path=${reports}/report`,
         SLUICE_ADDON_PATH: join(root, folder, 'Release/sluice.node'),
       },
@@ -74,8 +74,8 @@ const runs = {
   address: addonUnderAddress,
 };
 
-const wanted = own.length > 0 ? own : Object.keys(runs);
-const unknown = wanted.filter((name) => !(name in runs));
+const selected = own.length > 0 ? own : Object.keys(runs);
+const unknown = selected.filter((name) => !(name in runs));
 if (unknown.length > 0) {
   console.error(
     `sluice: unknown sanitizer ${unknown.join(', ')}; there are ${Object.keys(runs).join(', ')}`,
@@ -86,7 +86,7 @@ if (!ensure([...buildNeeds, ...nativeTestNeeds])) process.exit(1);
 prefer(redisBuildNeeds, FOR_REDIS);
 
 const total = { passed: 0, failed: 0 };
-for (const name of wanted) {
+for (const name of selected) {
   console.log(`\n== ${name} sanitizer`);
   const counts = await runs[name]();
   total.passed += counts.passed;

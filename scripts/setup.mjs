@@ -1,8 +1,8 @@
 /**
- * Sees to it that the operating system has what a checkout needs. Does nothing, at once, when
- * nothing is missing. On Debian (and its kin) as root it installs what is missing with apt-get;
- * anywhere else it names everything in one message, with the command to type, and fails. A server
- * is installed as a program alone: it is neither started nor left to be started at the next boot.
+ * Ensures that the operating system has the packages needed by a checkout. Returns at once if
+ * none is missing. On Debian and derived systems, as root, it installs missing packages with apt-get;
+ * otherwise it lists them in one message, with the command to type, and fails. A server
+ * is only installed: it is not started, now or at the next boot.
  *
  * Usage: node scripts/setup.mjs [build|test]...   (default: build)
  */
@@ -22,9 +22,9 @@ const aptEnv = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
 const aptOptions = ['-qq', '-o', 'Dpkg::Use-Pty=0'];
 
 /**
- * Runs a command under Debian's switch against the start of services (policy-rc.d), which is set for
- * so long, unless whoever runs this machine has set it already. A shell, because it takes the switch
- * away even when this process is interrupted.
+ * Runs a command under Debian's switch against the start of services (policy-rc.d), which is set only for
+ * this time, unless it exists already. A shell runs the command, because it removes the switch
+ * even if this process is interrupted.
  */
 const WITHOUT_SERVICES = `
   policy=/usr/sbin/policy-rc.d
@@ -37,7 +37,7 @@ const WITHOUT_SERVICES = `
   "$@"
 `;
 
-/** What `ensure(serverTestNeeds)` says when they stay missing. */
+/** Message of `ensure(serverTestNeeds)` if they stay missing. */
 export const SERVER_TESTS_SKIPPED = ', and the tests that run such servers are skipped';
 
 /** The purpose of `redisBuildNeeds`, for `prefer`. */
@@ -55,7 +55,7 @@ function aptGet(...args) {
 
 /**
  * @param {string[]} packages
- * @param {string[]} services that come with them
+ * @param {string[]} services started by their packages
  */
 function aptInstall(packages, services) {
   const args = [...aptOptions, 'install', '-y', '--no-install-recommends', ...packages];
@@ -63,8 +63,8 @@ function aptInstall(packages, services) {
     services.length === 0
       ? quietly('apt-get', args)
       : quietly('sh', ['-c', WITHOUT_SERVICES, 'sh', 'apt-get', ...args]);
-  // A first try with the lists as they are saves the update on a machine that has them. A bare
-  // image has none, and old lists name files that the mirror no longer keeps.
+  // A first attempt with the present lists saves the update on a machine that has them. A bare
+  // image has none, and old lists name files that no longer exist on the mirror.
   let result = install();
   if (result.status !== 0) {
     aptGet('update');
@@ -79,8 +79,8 @@ function aptInstall(packages, services) {
 const canInstall = () => which('apt-get') !== undefined && process.getuid?.() === 0;
 
 /**
- * Installs what is missing where that can be done, and says nothing where it cannot.
- * @param {import('./lib/needs.mjs').Need[]} needs that nothing fails without
+ * Installs missing packages if possible; otherwise stays silent.
+ * @param {import('./lib/needs.mjs').Need[]} needs optional ones
  * @param {string} [purpose] for the message
  */
 export function prefer(needs, purpose = 'for faster builds') {
@@ -91,10 +91,10 @@ export function prefer(needs, purpose = 'for faster builds') {
 }
 
 /**
- * Makes sure of every need, or says what is missing.
+ * Ensures all requirements, or lists the missing ones.
  * @param {import('./lib/needs.mjs').Need[]} needs
- * @param {string} [otherwise] what becomes of it when something stays missing, for the message
- * @returns {boolean} whether all of them are there now
+ * @param {string} [otherwise] the consequence of missing packages, for the message
+ * @returns {boolean} whether all are installed now
  */
 export function ensure(needs, otherwise = '') {
   const missing = needs.filter((need) => !need.found());

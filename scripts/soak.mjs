@@ -1,12 +1,13 @@
 /**
- * The long runs: servers that are killed over and over, thousands of streams at once, rounds of work
+ * The long runs: servers that are killed repeatedly, thousands of streams at once, rounds of work
  * whose descriptors, gauges and memory return to where they were, the stress tests of the native core,
  * each many times, the HTTP tests over gateways mounted in plain node:http and in Express, and ten
- * minutes of each fuzz target, where there is clang. Needs some fifty-five minutes without the fuzz
+ * minutes of each fuzz target, if clang is installed. Needs about fifty-five minutes without the fuzz
  * targets, thirty of them for a deployment whose processes are killed and stopped. The last line sums them up.
  *
  * SLUICE_CRASH_ROUNDS (default 100), SLUICE_CRASH_SEED, SLUICE_STRESS_STREAMS (default 10000),
- * SLUICE_SOAK_ROUNDS (default 40), SLUICE_KILL_MINUTES (default 30) and SLUICE_FUZZ_SECONDS (default 600, 0: not at all) set how long.
+ * SLUICE_SOAK_ROUNDS (default 40), SLUICE_KILL_MINUTES (default 30) and SLUICE_FUZZ_SECONDS (default 600, 0:
+ * skipped) set the durations.
  *
  * Usage: node scripts/soak.mjs
  */
@@ -22,9 +23,9 @@ const STRESS_STREAMS_DEFAULT = '10000';
 const FUZZ_SECONDS_DEFAULT = '600';
 /** Patterns of the files whose length those variables set, and of the tests that only run here. */
 const LONG_TESTS = ['crash', 'egress', 'stream-connections', 'test/soak/', 'test/browser/'];
-/** How the HTTP tests serve their gateways, besides the gateway's own server. */
+/** Servers of the HTTP tests, besides the gateway's own server. */
 const MOUNTS = ['handler', 'express'];
-/** How often each native stress test runs. */
+/** Runs of each native stress test. */
 const STRESS_REPEATS = 20;
 
 if (!ensure([...buildNeeds, ...nativeTestNeeds, ...redisBuildNeeds])) process.exit(1);
@@ -52,7 +53,7 @@ const jest = (await buildAddon())
       jestArgs: LONG_TESTS,
     })
   : notRun;
-/** @returns {Promise<number>} the targets that have found something */
+/** @returns {Promise<number>} the targets with findings */
 async function fuzz() {
   const seconds = Number(process.env.SLUICE_FUZZ_SECONDS ?? FUZZ_SECONDS_DEFAULT);
   if (seconds === 0) return 0;

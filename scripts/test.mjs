@@ -1,7 +1,7 @@
 /**
  * Runs the tests: jest's unit, integration and browser tests in one call, and GoogleTest at the
- * same time. Every suite runs even when another failed. The last line sums them up, and the
- * exit status is 1 when anything failed.
+ * same time. Every suite runs even if another one fails. The last line sums them up, and the
+ * exit status is 1 after any failure.
  *
  * Usage: node scripts/test.mjs [--checks] [native|unit|integration|browser]... [-- jest options]
  *   --checks   also runs lint and types, at the same time; each that fails counts as one failure
@@ -35,16 +35,16 @@ if (unknown.length > 0) {
   console.error(`sluice: unknown suite ${unknown.join(', ')}; there are ${all.join(', ')}`);
   process.exit(2);
 }
-const wanted = all.filter((name) => positionals.length === 0 || positionals.includes(name));
-const jestSuites = wanted.filter((name) => name !== 'native');
+const selected = all.filter((name) => positionals.length === 0 || positionals.includes(name));
+const jestSuites = selected.filter((name) => name !== 'native');
 
-/** The integration tests drive Chromium too, as one of the real clients. @param {string} name */
+/** The integration tests also drive Chromium, as one of the real clients. @param {string} name */
 const needsOf = (name) =>
   name === 'native' ? nativeTestNeeds : name === 'unit' ? [] : browserTestNeeds;
 
 /**
- * Runs one part and prints its output in one piece when it is over, so that parts that run at the same
- * time do not mix.
+ * Runs one part and prints its whole output at its end, so that the outputs of concurrent
+ * parts do not mix.
  * @param {string} title
  * @param {(print: (text: string) => void) => Promise<Counts>} part
  */
@@ -91,16 +91,16 @@ async function jest() {
 }
 
 prefer(redisBuildNeeds, FOR_REDIS);
-// The unit and integration tests load the addon, which must be that of the sources at hand.
+// The unit and integration tests load the addon, which must match the sources.
 const addonReady =
-  ensure([...buildNeeds, ...wanted.flatMap(needsOf)]) &&
+  ensure([...buildNeeds, ...selected.flatMap(needsOf)]) &&
   (jestSuites.length === 0 || (await buildAddon()));
 
-if (wanted.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
+if (selected.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPPED);
 
-// The tests of jest wait more than they compute: what runs beside them uses their waits.
+// The tests of jest wait more than they compute: other parts run during their waits.
 const results = (
-  await Promise.all([jest(), wanted.includes('native') ? native() : [], checks()])
+  await Promise.all([jest(), selected.includes('native') ? native() : [], checks()])
 ).flat();
 const sum = (/** @type {keyof Counts} */ what) =>
   results.reduce((total, counts) => total + counts[what], 0);

@@ -1,6 +1,6 @@
 /**
  * The dashboard: sections by the fragment of the URL, and one live feed while the page is visible. The feed
- * is closed when nobody looks, so that the server samples nothing.
+ * is closed while the page is hidden, so that the server stops sampling.
  */
 import { AuditTable, ConversationTable, ErrorTable, Spend } from './admin/reports.js';
 import { Context } from './admin/context.js';
@@ -14,9 +14,9 @@ import { WorkflowTable } from './admin/workflows.js';
 import { buildTables } from './admin/tables.js';
 import { byTestId } from './admin/dom.js';
 
-/** Time in which a hidden page keeps its feed. */
+/** Time that a hidden page keeps its feed. */
 const HIDDEN_MS = 10_000;
-/** Between two reads of what the feed does not have. */
+/** Interval of reads for data that is not in the feed. */
 const REFRESH_MS = 30_000;
 
 const LINK_WORDS = {
@@ -39,7 +39,7 @@ const keys = new KeyTable(context, (key) => {
 const workflows = new WorkflowTable(context);
 const errors = new ErrorTable();
 
-/** Sections that are read when they are shown. @type {Record<string, {refresh: () => Promise<void>}>} */
+/** Sections loaded when they are shown. @type {Record<string, {refresh: () => Promise<void>}>} */
 const reports = {
   keys,
   spend: new Spend(context),
@@ -62,7 +62,7 @@ function showLink(state) {
   if (text) text.textContent = LINK_WORDS[state];
 }
 
-/** Opens the feed anew, with the filters of the jobs. */
+/** Opens a new feed, with the filters of the jobs. */
 function follow() {
   feed?.close();
   feed = undefined;
@@ -117,7 +117,7 @@ function deny(message) {
   feed = undefined;
   showLink('offline');
   document.body.toggleAttribute('data-denied', true);
-  // A wrong key is told of; a page that has none yet only asks.
+  // Report a wrong key; without a key only show the form.
   if (!isAsking) keyForm.ask(context.key === null ? '' : message);
   isAsking = true;
 }
@@ -135,16 +135,16 @@ const keyForm = new KeyForm(/** @type {any} */ (byTestId('key-form')), async (ke
   return '';
 });
 
-/** Scrolls the bar of sections so that a link is in its middle. @param {HTMLElement} link */
+/** Scrolls the bar of sections so that a link is centred. @param {HTMLElement} link */
 function reveal(link) {
   const bar = /** @type {HTMLElement} */ (link.parentElement);
   bar.scrollLeft = link.offsetLeft - bar.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2;
 }
 
-/** Shows the section that the fragment names. */
+/** Shows the section named in the fragment. */
 function show() {
   const [name, id = ''] = location.hash.slice(1).split('/').map(decodeURIComponent);
-  // The skip link leads to the content, whatever it is.
+  // The skip link leads to the content of any section.
   if (name === 'main') return;
   const section = sections.includes(name) ? name : 'overview';
   for (const each of sections) {

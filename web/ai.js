@@ -12,7 +12,7 @@ import { randomKey, sleep } from './client/http.js';
 
 /**
  * @template T
- * @typedef {T | (() => T | Promise<T>)} Resolvable a value, or a function that is called for each
+ * @typedef {T | (() => T | Promise<T>)} Resolvable a value, or a function called for each
  *   request
  */
 
@@ -23,19 +23,20 @@ import { randomKey, sleep } from './client/http.js';
  * @property {Resolvable<object>} [body] further members of the body
  * @property {RequestCredentials} [credentials]
  * @property {typeof globalThis.fetch} [fetch]
- * @property {{attempts?: number, baseMs?: number, capMs?: number}} [reconnect] of a connection that
- *   broke, also before the answer began: attempts in a row (5), the longest wait before the first (250 ms), and before any (5000 ms)
+ * @property {{attempts?: number, baseMs?: number, capMs?: number}} [reconnect] for a connection that
+ *   broke, even before the answer began: consecutive attempts (5), the longest wait before the first (250 ms), and
+ *   before any (5000 ms)
  */
 
 /**
- * @typedef {object} RequestExtras of one request, as the SDK gives them
+ * @typedef {object} RequestExtras of one request, passed by the SDK
  * @property {HeadersInput | undefined} [headers]
  * @property {object | undefined} [body]
  * @property {AbortSignal | undefined} [abortSignal]
  */
 
 /**
- * A chunk of an answer: those of the SDK's UI message stream that a gateway sends.
+ * A chunk of an answer: the kinds of the SDK's UI message stream sent by a gateway.
  * @typedef {{type: 'start', messageId?: string}
  *   | {type: 'finish', finishReason?: 'stop' | 'length' | 'content-filter' | 'tool-calls' | 'error' | 'other'}
  *   | {type: 'abort', reason?: string}
@@ -58,7 +59,7 @@ import { randomKey, sleep } from './client/http.js';
  */
 
 const DONE = '[DONE]';
-/** The cursor of a page that sends a request: it has the earlier steps of the message, and no frame. */
+/** The cursor of a page that sends a request: it has the earlier steps of the message, but no frame. */
 const SENDER = '0';
 
 /**
@@ -92,8 +93,8 @@ class FrameParser {
 }
 
 /**
- * One answer as the stream of chunks that the SDK reads. A connection that breaks is resumed inside
- * it, after the last frame that came.
+ * One answer as a stream of chunks for the SDK. A broken connection is resumed inside
+ * the stream, after the last received frame.
  */
 class AnswerStream {
   #open;
@@ -113,7 +114,7 @@ class AnswerStream {
    *   is none
    * @param {Reconnect} reconnect
    * @param {AbortSignal | undefined} signal
-   * @param {() => void} onEnd called when the answer has come to its end
+   * @param {() => void} onEnd called at the end of the answer
    * @param {string} lastEventId from which the answer begins
    */
   constructor(response, open, reconnect, signal, onEnd, lastEventId) {
@@ -174,7 +175,7 @@ class AnswerStream {
     else controller.enqueue(JSON.parse(data));
   }
 
-  /** @returns {Promise<Uint8Array | undefined>} undefined: the connection has ended or broken */
+  /** @returns {Promise<Uint8Array | undefined>} undefined: the connection has ended or was cut */
   async #read() {
     try {
       const result = await this.#reader?.read();
@@ -185,8 +186,8 @@ class AnswerStream {
   }
 
   /**
-   * @returns {Promise<boolean>} false: nothing follows
-   * @throws {TypeError} `network error`, as of a fetch that failed: the SDK then resumes by itself
+   * @returns {Promise<boolean>} false: the answer has ended
+   * @throws {TypeError} `network error`, like a failed fetch, so that the SDK resumes
    */
   async #resume() {
     /** @type {unknown} */
@@ -208,7 +209,7 @@ class AnswerStream {
         this.#take(response);
         return true;
       }
-      // A failure of the job is said once.
+      // Report a failure of the job once.
       if (failure instanceof FailedError) throw failure;
       return false;
     }
@@ -225,10 +226,10 @@ class AnswerStream {
 const pause = (failures, { baseMs, capMs }, signal) =>
   sleep(Math.random() * Math.min(capMs, baseMs * 2 ** failures), signal);
 
-/** An answer other than a success, which no further attempt would change. */
+/** An unsuccessful answer that a further attempt would not change. */
 class RefusedError extends Error {}
 
-/** An answer that says that the server, the upstream or the job failed. */
+/** An answer about a failure of the server, the upstream or the job. */
 class FailedError extends Error {}
 
 /**
@@ -250,12 +251,12 @@ async function refusal(response) {
 /**
  * Connects `useChat` to `/v1/ui/chat`.
  *
- * An abort ends the job on the server; a page that is left or reloaded ends nothing, and
- * `reconnectToStream` replays the answer from its beginning. A connection that breaks is resumed inside
+ * An abort ends the job on the server; closing or reloading a page does not, and
+ * `reconnectToStream` replays the answer from its beginning. A broken connection is resumed inside
  * the same stream; after the attempts it fails with `TypeError('network error')`.
  */
 export class SluiceChatTransport {
-  /** A reconnect gives the whole answer again. */
+  /** A reconnect returns the whole answer again. */
   resumeStreamIsReplay = true;
   #api;
   #headers;
@@ -277,7 +278,7 @@ export class SluiceChatTransport {
     this.#headers = headers;
     this.#body = body;
     this.#credentials = credentials;
-    // A bare reference to fetch must not be called with this object as `this`.
+    // fetch must not be called with this object as `this`.
     this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
     const { attempts = 5, baseMs = 250, capMs = 5000 } = reconnect;
     this.#reconnect = { attempts, baseMs, capMs };
@@ -287,7 +288,7 @@ export class SluiceChatTransport {
    * @param {{chatId: string, messages: readonly object[], trigger?: string | undefined,
    *   messageId?: string | undefined} & RequestExtras} options
    * @returns {Promise<ReadableStream<UiChunk>>} the chunks of the answer
-   * @throws {Error} when the server refuses
+   * @throws {Error} if the server refuses
    */
   async sendMessages({ chatId, messages, trigger, messageId, body, headers, abortSignal }) {
     const members = { ...(await resolve(this.#body)), ...body };
@@ -312,7 +313,7 @@ export class SluiceChatTransport {
   /**
    * @param {{chatId: string} & RequestExtras} options
    * @returns {Promise<ReadableStream<UiChunk> | null>} null: the chat is idle
-   * @throws {Error} when the server refuses
+   * @throws {Error} if the server refuses
    */
   async reconnectToStream({ chatId, headers, abortSignal }) {
     const forget = this.#stopOnAbort(chatId, headers, abortSignal);
@@ -344,7 +345,8 @@ export class SluiceChatTransport {
   }
 
   /**
-   * Sends a request until an answer to it begins. Its key joins the job of an attempt that came through.
+   * Sends a request until an answer to it begins. Its key joins the job of an earlier attempt that reached the
+   * server.
    * @param {RequestInit} init
    * @returns {Promise<Response>}
    * @throws {TypeError} `network error`, after the attempts
@@ -381,7 +383,7 @@ export class SluiceChatTransport {
   }
 
   /**
-   * Ends the job when the caller aborts: closing the connection alone would leave it running for a
+   * Ends the job when the caller aborts: closing only the connection would leave it running for a
    * reload.
    * @param {string} chatId
    * @param {HeadersInput | undefined} headers

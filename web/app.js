@@ -33,7 +33,7 @@ const announcer = new Announcer(byTestId('announcer'));
 const client = createClient({
   multiplex: true,
   apiKey: recallKey() ?? undefined,
-  // A deletion outlives the page.
+  // A deletion continues after the page is closed.
   fetch: (url, init) => fetch(url, { ...init, keepalive: init?.method === 'DELETE' }),
 });
 
@@ -199,7 +199,7 @@ function showPlace() {
   document.body.dataset.view = view;
   chat.section.hidden = view !== 'chat';
   /** @type {HTMLElement} */ (document.querySelector('#jobs')).hidden = view !== 'jobs';
-  // Under the thread, above the jobs: the order of the Tab key is that of the page.
+  // Under the thread, above the jobs: the Tab order follows the page.
   const slot = document.querySelector(`[data-slot=${view}]`);
   const forms = byTestId('forms');
   if (forms.parentElement !== slot) slot?.append(forms);
@@ -211,7 +211,7 @@ function showPlace() {
     if (name === view) tab.setAttribute('aria-current', 'page');
     else tab.removeAttribute('aria-current');
   }
-  // The tab leads back to the conversation that was open.
+  // The tab returns to the last open conversation.
   if (view === 'chat') tabs.chat.setAttribute('href', id === undefined ? '#new' : `#${id}`);
   if (view === 'jobs') chat.close();
   else if (id === undefined || id !== chat.id) void chat.open(id ?? null);

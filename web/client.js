@@ -40,7 +40,7 @@ export { SluiceClientError, Job };
  * @property {'auto' | boolean} [multiplex] true: all jobs share connections; false: one connection
  *   each; default 'auto': jobs share connections when more than four are live. Over HTTP/1.1 all tabs
  *   of one origin share six connections: use true for a page that is open in several tabs
- * @property {number} [submitRetriesMax] how often a POST is repeated after a transient failure, always
+ * @property {number} [submitRetriesMax] number of retries of a POST after a transient failure, always
  *   with the same idempotency key; default 2
  */
 
@@ -53,8 +53,8 @@ export { SluiceClientError, Job };
  * @property {number} [max_completion_tokens]
  * @property {number} [temperature]
  * @property {string | string[]} [stop]
- * @property {object[] | null} [tools] this and the members below, up to `user`, go to the upstream as
- *   they are
+ * @property {object[] | null} [tools] this and the following members, up to `user`, are passed to the upstream
+ *   unchanged
  * @property {string | object | null} [tool_choice]
  * @property {boolean | null} [parallel_tool_calls]
  * @property {object | null} [response_format]
@@ -77,9 +77,9 @@ export { SluiceClientError, Job };
  *   the answer of another job; default: at temperature 0
  * @property {string} [conversation_id] the prompt is the next turn of this conversation
  * @property {'reject' | 'queue'} [on_busy] the action during another turn; default `reject`
- * @property {string} [webhook_url] receives the end of the job; its host must be one that the server
- *   allows
- * @property {boolean} [webhook_text] whether that has the text of the answer; default false
+ * @property {string} [webhook_url] receives the end of the job; its host must be allowed by
+ *   the server
+ * @property {boolean} [webhook_text] whether the webhook has the text of the answer; default false
  */
 
 const CLIENT_OPTIONS = [
@@ -135,7 +135,7 @@ export class Client {
    * Submits a prompt. Resolves once the server has accepted it; the job is then connected.
    * @param {JobRequest} request
    * @param {{idempotencyKey?: string, signal?: AbortSignal}} [options] `idempotencyKey`
-   *   defaults to a random one, so that a repeated POST cannot make a second job
+   *   defaults to a random one, so that a repeated POST cannot create a second job
    * @returns {Promise<Job>} rejects with a SluiceClientError with the server's `code`, `param`
    *   and `status`
    */
@@ -202,7 +202,7 @@ export class Client {
   }
 
   /**
-   * Closes every connection. At the server, jobs continue as `on_disconnect` says; here `done`
+   * Closes every connection. At the server, jobs follow `on_disconnect`; here `done`
    * resolves with the current state, and iterators throw `client_closed`. A second call has no
    * effect.
    */
@@ -230,7 +230,7 @@ export class Client {
       const options = { signal: this.#closing.signal, jobId: job.id };
       try {
         const answer = await this.#http.callWithRetries('POST', path, options, 2);
-        // On an open connection the terminal event ends the job in order; otherwise this answer does.
+        // On an open connection the terminal event ends the job in order; otherwise this answer ends it.
         if (job.connection !== 'open' && isEnded(answer?.status)) job[FINISH_FROM](answer);
         return answer;
       } catch (error) {

@@ -8,7 +8,7 @@ import { checkOptions } from './client/options.js';
 /** @typedef {import('./client/job.js').JobStatus} JobStatus */
 
 /**
- * A job as a component shows it.
+ * A job in the form for a component.
  * @typedef {object} JobStream
  * @property {JobStatus | 'idle'} status `idle`: there is no job
  * @property {string} text
@@ -57,7 +57,10 @@ const EVENTS = /** @type {const} */ ([
   ...['retry', 'gap', 'open', 'reconnecting'],
 ]);
 
-/** Calls back before the next frame; in a hidden page, which has no frames, soon. @param {() => void} act */
+/**
+ * Calls back before the next frame; in a hidden page, which has no frames, after a short time.
+ * @param {() => void} act
+ */
 function onFrame(act) {
   const visible = typeof document === 'undefined' || document.visibilityState === 'visible';
   if (typeof requestAnimationFrame === 'function' && visible) requestAnimationFrame(act);
@@ -65,7 +68,7 @@ function onFrame(act) {
 }
 
 /**
- * One job for all components of a page: one subscription, a new snapshot at most once a frame. Ends with
+ * One job for all components of a page: one subscription, a new snapshot at most once per frame. Ends with
  * its last component.
  */
 class JobStore {
@@ -146,7 +149,7 @@ class JobStore {
   }
 }
 
-/** The jobs of a client that components show, and their stores. */
+/** The jobs of a client shown by components, and their stores. */
 class Stores {
   #client;
   /** @type {Map<string, {job: Job, store: JobStore, own: boolean}>} */
@@ -170,8 +173,8 @@ class Stores {
   }
 
   /**
-   * Lets go of a job without components. StrictMode and fast refresh unmount and mount again at once, so
-   * it waits for that.
+   * Releases a job without components. StrictMode and fast refresh unmount and mount again at once, so
+   * the release is delayed.
    * @param {Job | string} given
    */
   release(given) {
@@ -180,7 +183,7 @@ class Stores {
       const entry = this.#byId.get(id);
       if (entry === undefined || !entry.store.isEmpty) return;
       this.#byId.delete(id);
-      // The connection of a job that the page was given is not ours to close.
+      // The connection of a job passed by the page must not be closed here.
       if (entry.own) entry.job.disconnect();
     }, 0);
   }
@@ -221,7 +224,7 @@ export function useJobStream(jobOrId, options) {
         stores.release(given);
       };
     },
-    // A job keeps its id: another object for it changes nothing.
+    // A job keeps its id: another object for it has no effect.
     [client, id],
   );
   const read = given === null ? idle : () => storesFor(client).of(given).get();
@@ -248,9 +251,9 @@ function submitOnce(client, request, pending) {
 }
 
 /**
- * Submits prompts from a component. A second call while one is under way waits for its own answer, and
- * with an equal request joins it: StrictMode runs effects twice, and users click twice. The job of the
- * last call is shown.
+ * Submits prompts from a component. A second call during the first one waits for its own answer, and
+ * joins the first one if the requests are equal: StrictMode runs effects twice, and users click twice. The job of
+ * the last call is shown.
  * @param {{client: Client}} options
  * @returns {{submit: (request: JobRequest) => Promise<Job>, job: Job | null, error: Error | undefined}}
  */

@@ -56,7 +56,7 @@ const TITLES = {
   failed: 'Failed',
   cancelled: 'Cancelled',
 };
-/** Where the workflow that ran last is kept, for a reload of this tab. */
+/** Storage key of the last workflow, for a reload of this tab. */
 const STORE = 'sluice.workflow';
 const KEY_REFUSED = 'The server does not accept this key.';
 
@@ -189,7 +189,7 @@ function onEvent(nodes, type, data) {
 
 /**
  * @param {any} view a workflow with the first page of its nodes
- * @returns {Promise<any>} with all of them
+ * @returns {Promise<any>} the view with all nodes
  */
 async function whole(view) {
   for (let page = view; page.has_more; view.nodes.push(...page.nodes)) {
@@ -202,7 +202,7 @@ async function whole(view) {
 /** @param {string} id */
 const read = async (id) => whole(await http.call('GET', `/v1/workflows/${id}`));
 
-/** @returns {unknown} the workflow; undefined: the text is no JSON, and the page says so */
+/** @returns {unknown} the workflow; undefined: the text is not JSON, which the page reports */
 function readSource() {
   byTestId('problem').textContent = '';
   try {
@@ -286,7 +286,7 @@ function setView(view) {
 function preview(workflow) {
   if (!isWorkflow(workflow)) return;
   const labels = labelsOf(workflow);
-  // Of unknown nodes and cycles the server says more when it runs.
+  // The server reports details of unknown nodes and cycles at the run.
   const ids = new Set(workflow.nodes.map(({ id }) => id));
   shown.nodes = new Map(
     workflow.nodes.map((each) => {

@@ -1,11 +1,11 @@
-/** A load whose streams are all open before something is asked or measured. */
+/** A load whose streams are all open before a request or measurement. */
 import { join } from 'node:path';
 import { binaries } from './setups.mjs';
 import { collect } from './processes.mjs';
 
 /**
- * Opens streams, and waits until all are. How long that takes is the machine's business: the load client
- * says when it is over.
+ * Opens streams, and waits until all are open, without a time limit: the load client
+ * reports the end.
  * @param {{server: import('./processes.mjs').ServerProcess, load: string[]}} target
  * @param {{streams: number, rampMs: number, measureMs: number}} plan
  * @returns {Promise<{ended: Promise<unknown>}>} `ended`: settles once the load client has ended

@@ -1,5 +1,5 @@
 /**
- * The processes of a benchmark: started one by one, each on a port of its own on 127.0.0.1, and all
+ * The processes of a benchmark: started one by one, each on its own port of 127.0.0.1, and all
  * ended when the runner ends, however it does.
  */
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
-/** A server that has said it is ready. */
+/** A server that has reported its address. */
 export class ServerProcess {
   /**
    * @param {import('node:child_process').ChildProcess} child
@@ -50,7 +50,7 @@ export async function startServer([file, ...args], { env = {}, port, isHttp = tr
     env: { ...process.env, ...env },
   });
   running.add(child);
-  let said = '';
+  let output = '';
   let complaints = '';
   child.stderr.on('data', (bytes) => (complaints = (complaints + bytes).slice(-2000)));
   const failed = new Promise((_resolve, reject) => {
@@ -68,8 +68,8 @@ export async function startServer([file, ...args], { env = {}, port, isHttp = tr
   }
   const announced = new Promise((resolve) => {
     child.stdout.on('data', (bytes) => {
-      said = (said + bytes).slice(-2000);
-      const found = /listening on http:\/\/[^:]+:(\d+)/.exec(said);
+      output = (output + bytes).slice(-2000);
+      const found = /listening on http:\/\/[^:]+:(\d+)/.exec(output);
       if (found) resolve(Number(found[1]));
     });
   });
@@ -113,23 +113,23 @@ export async function freePort() {
 }
 
 /**
- * Runs a command to its end and returns what it printed.
+ * Runs a command to its end and returns its output.
  * @param {string[]} command
- * @param {(said: string) => void} [onOutput] told all that it has printed so far, when that grows
+ * @param {(output: string) => void} [onOutput] called with all of its output so far, when that grows
  * @returns {Promise<string>}
  */
 export async function collect([file, ...args], onOutput = () => {}) {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   running.add(child);
-  let said = '';
+  let output = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    said += text;
-    onOutput(said);
+    output += text;
+    onOutput(output);
   });
   const [code] = await once(child, 'close');
   running.delete(child);
   if (code !== 0) throw new Error(`${file} ended with status ${code}`);
-  return said;
+  return output;
 }
 
 /** CPU time that a process's threads have used, in nanoseconds. @param {number} pid */

@@ -1,4 +1,4 @@
-/** A Redis of its own for a peer, without a file. */
+/** A Redis for one peer, without a file. */
 import { which } from '../../scripts/lib/run.mjs';
 import { freePort, startServer } from './processes.mjs';
 

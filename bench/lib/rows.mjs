@@ -1,6 +1,6 @@
 /**
  * The rows of the table: which setups, how many streams, at which rate, and the bar that Sluice
- * sets itself. `quick` replaces what it names.
+ * sets itself. `quick` replaces single members.
  */
 
 /**
@@ -19,7 +19,7 @@
  * @typedef {object} Row
  * @property {string} id
  * @property {string} title
- * @property {'cpu' | 'delay'} shows what the row is about
+ * @property {'cpu' | 'delay'} shows the subject of the row
  * @property {number} streams
  * @property {number} intervalMs between two tokens of a stream
  * @property {number} [blockMs] how long the server's main thread is blocked in every second
@@ -114,10 +114,11 @@ export const rows = [
     measureMs: 5000,
     ours: 'sluice-generator',
     cases: [
-      // The first tells how many descriptors a stream takes, and so how many streams are possible.
+      // The first shows the descriptors per stream, and so the possible number of streams.
       { setup: 'sluice-generator', streams: 100, note: '100 streams' },
       { setup: 'sluice-generator', streams: 100, intervalMs: 2, note: '100 streams x 500/s' },
       { setup: 'sluice-generator' },
+      { setup: 'sluice-relay' },
       { setup: 'node-http' },
       { setup: 'better-sse' },
     ],

@@ -1,5 +1,5 @@
 /**
- * What the runner tells a server: by environment variables, so that peers in any language can read
+ * Settings that the runner passes to a server: by environment variables, so that peers in any language can read
  * them. Importing this module also starts the blocking of the main thread when it is asked for.
  */
 
@@ -25,7 +25,7 @@ export function frameOf(text, seq) {
 }
 
 /**
- * Listens on 127.0.0.1, on a port of the system's choice, and tells the runner.
+ * Listens on 127.0.0.1, on a port of the system's choice, and reports the port to the runner.
  * @param {{listen: (port: number, host: string, done: () => void) => import('node:http').Server}}
  *   app a node:http server or an Express application
  */

@@ -1,6 +1,6 @@
 /**
- * What can be measured: Sluice, its peers, and the floors. A setup says how to start its server,
- * how the load client asks it for a stream, and whether this machine has what it takes.
+ * The setups of the benchmark: Sluice, its peers, and the floors. A setup has the start of its server,
+ * the load client's request for a stream, and the programs that it needs on this machine.
  */
 import { createRequire } from 'node:module';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -89,7 +89,7 @@ async function startNodeFanOut(env) {
 const NGINX = which('nginx') ?? '/usr/sbin/nginx';
 
 /**
- * An nginx of one process with these locations, and a folder of its own.
+ * An nginx of one process with these locations, in its own folder.
  * @param {string} locations
  * @param {{module?: string, isHttp?: boolean}} [options]
  */

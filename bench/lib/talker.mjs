@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 /**
  * @typedef {object} Talker
  * @property {number} port
- * @property {Promise<number>} left of the latest call: resolves with the time at which its client left
+ * @property {Promise<number>} leftAt of the latest call: resolves with the time at which its client left
  * @property {() => void} close
  */
 
@@ -21,10 +21,10 @@ const HEAD = { id: 'chatcmpl-bench', object: 'chat.completion.chunk', created: 1
  */
 export async function startTalker({ intervalMs, text = () => 'word ' }) {
   /** @type {(atMs: number) => void} */
-  let tell = () => {};
+  let resolveLeft = () => {};
   const server = http.createServer((req, res) => {
-    talker.left = new Promise((resolve) => (tell = resolve));
-    const told = tell;
+    talker.leftAt = new Promise((resolve) => (resolveLeft = resolve));
+    const onLeave = resolveLeft;
     let n = 0;
     req.resume();
     res.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -35,7 +35,7 @@ export async function startTalker({ intervalMs, text = () => 'word ' }) {
     }, intervalMs);
     req.socket.once('close', () => {
       clearInterval(timer);
-      told(performance.now());
+      onLeave(performance.now());
     });
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -43,7 +43,7 @@ export async function startTalker({ intervalMs, text = () => 'word ' }) {
   /** @type {Talker} */
   const talker = {
     port,
-    left: Promise.resolve(0),
+    leftAt: Promise.resolve(0),
     close() {
       server.closeAllConnections();
       server.close();

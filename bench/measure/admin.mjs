@@ -29,7 +29,7 @@ const SHARE_MAX = 0.01;
  */
 
 /**
- * Reads the feed until it is told to stop.
+ * Reads the feed until it is stopped.
  * @param {string} url
  * @param {AbortSignal} signal
  * @returns {Promise<number>} bytes

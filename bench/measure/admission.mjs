@@ -1,5 +1,5 @@
 /**
- * The admission row: what a POST /v1/jobs costs the server, with keys, limits and the cache against
+ * The admission row: the cost of a POST /v1/jobs for the server, with keys, limits and the cache against
  * without. The job itself, one word long, is in all of them alike.
  */
 import http from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * How long a model goes on after its job was cancelled: from the POST of the cancel to the close of
- * the upstream's socket. One job at a time, so that it is the way itself that is measured.
+ * The time that a model runs after its job was cancelled: from the POST of the cancel to the close of
+ * the upstream's socket. One job at a time, so that no queue is measured.
  */
 import http from 'node:http';
 import { once } from 'node:events';
@@ -59,11 +59,11 @@ async function cancelOne(url, talker, tokens) {
   const answer = await fetch(`${url}/v1/jobs`, { method: 'POST', headers, body });
   const job = /** @type {{job_id: string, stream_url: string}} */ (await answer.json());
   await readTokens(url + job.stream_url, tokens);
-  const { left } = talker;
+  const { leftAt } = talker;
   const beganMs = performance.now();
   const cancelled = await fetch(`${url}/v1/jobs/${job.job_id}/cancel`, { method: 'POST' });
   if (!cancelled.ok) throw new Error(`a cancel was answered ${cancelled.status}`);
-  return (await left) - beganMs;
+  return (await leftAt) - beganMs;
 }
 
 /**

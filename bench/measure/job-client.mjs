@@ -15,7 +15,7 @@ const BODY_END = '\r\n0\r\n\r\n';
  * @property {number} jobs in total
  * @property {number} tokens of each job
  * @property {string} headers further lines of each request, each with its end
- * @property {boolean} idempotent whether each job has a key of its own
+ * @property {boolean} idempotent whether each job has its own key
  */
 
 /** One connection, and the answer that it waits for. */

@@ -6,7 +6,7 @@ import { collect, descriptorLimit, startServer } from '../lib/processes.mjs';
 import { binaries, setups } from '../lib/setups.mjs';
 
 /**
- * @typedef {object} Sample what the load client reports
+ * @typedef {object} Sample a report of the load client
  * @property {number} streams how many were asked for
  * @property {number} open how many were open at the end
  * @property {number} open_seconds how long the ramp took
@@ -68,7 +68,7 @@ export async function measure(load) {
     }
     started = await setup.start(env);
     const { server } = started;
-    const said = await collect([
+    const output = await collect([
       ...[join(binaries, 'load_client'), '--port', String(server.port)],
       ...['--pid', String(server.pid), '--streams', String(load.streams)],
       ...(upstream === undefined ? [] : ['--upstream-pid', String(upstream.pid)]),
@@ -76,7 +76,7 @@ export async function measure(load) {
       ...['--measure-ms', String(load.measureMs), ...started.load],
       ...(load.stall ? ['--stall', '1'] : []),
     ]);
-    return JSON.parse(said);
+    return JSON.parse(output);
   } finally {
     started?.stop?.();
     await started?.server.stop();

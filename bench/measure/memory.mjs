@@ -1,6 +1,6 @@
 /**
  * Where the memory of an open stream goes. Two loads of different size on servers of their own: the
- * difference between them leaves out what a server takes by itself.
+ * difference between them excludes the memory of an idle server.
  */
 import { openStreams } from '../lib/loading.mjs';
 import { setups } from '../lib/setups.mjs';
@@ -11,7 +11,7 @@ const POLL_MS = 100;
 const ASK_AFTER_MS = 3000;
 
 /**
- * @typedef {object} MemoryState bytes of a server, as it told by itself
+ * @typedef {object} MemoryState bytes of a server, as it reports them
  * @property {number} streams
  * @property {number} rss
  * @property {number} heapTotal
@@ -39,18 +39,18 @@ async function stateAt(streams) {
     BENCH_INTERVAL_MS: String(INTERVAL_MS),
   };
   const { server, load } = await setups['sluice-generator'].start(env);
-  let said = '';
-  server.child.stdout?.setEncoding('utf8').on('data', (text) => (said += text));
+  let output = '';
+  server.child.stdout?.setEncoding('utf8').on('data', (text) => (output += text));
   const ask = async () => {
-    said = '';
+    output = '';
     server.child.kill('SIGUSR2');
-    while (!said.includes('\n')) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    return /** @type {MemoryState} */ (JSON.parse(said.replace(/^memory /, '')));
+    while (!output.includes('\n')) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    return /** @type {MemoryState} */ (JSON.parse(output.replace(/^memory /, '')));
   };
   /** @type {Promise<unknown>} */
   let ended = Promise.resolve();
   try {
-    // Not asked before: a collection, which each answer takes, would hide what the opening leaves.
+    // Not asked before: each answer runs a collection, which would hide the garbage of the opening.
     ({ ended } = await openStreams(
       { server, load },
       { streams, rampMs: streams, measureMs: 5000 },

@@ -7,12 +7,13 @@ import { startTalker } from '../lib/talker.mjs';
 const INTERVAL_MS = 2;
 /** Texts before the cancel. */
 const TEXTS = 5;
-/** An upstream that is read on for so long is not let go at all. */
+/** An upstream that is still read after this time counts as never closed. */
 const NEVER_MS = 5000;
 
 /**
  * @typedef {object} CancelQuality
- * @property {'request' | 'leaving'} by how a client cancels: by a request of the dialect, or by closing its connection
+ * @property {'request' | 'leaving'} by how a client cancels: by a request of the dialect, or by closing its
+ *   connection
  * @property {number} cancels
  * @property {number} never calls that were still open after 5 s
  * @property {number} p50_ms of the others
@@ -38,7 +39,7 @@ export async function measureQualityCancel(setup, cancels) {
       const beganMs = performance.now();
       await client.end(job, stream);
       const late = new Promise((resolve) => setTimeout(resolve, NEVER_MS, undefined));
-      const leftMs = await Promise.race([talker.left, late]);
+      const leftMs = await Promise.race([talker.leftAt, late]);
       if (leftMs === undefined) never += 1;
       else spans.push(Math.max(0, leftMs - beganMs));
       stream.close();

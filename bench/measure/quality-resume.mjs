@@ -46,7 +46,7 @@ async function resumeOne(client, resumes, totals) {
   let cursor;
   for (let i = 0; i <= resumes; i += 1) {
     const current = stream;
-    // A dialect without cursors sends all again: the reader counts from what it had.
+    // A dialect without cursors sends all again: the reader counts from its position.
     const had = client.hasCursor ? 0 : next;
     const wanted = had + 1 + Math.floor(Math.random() * TEXTS_MAX);
     await current.until(() => numbersOf(current.items).length >= wanted, 'text');

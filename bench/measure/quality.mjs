@@ -1,5 +1,5 @@
 /**
- * The row of quality: what a stream loses and waits for on its way through a gateway. All systems have the same
+ * The row of quality: the losses and waits of a stream on its way through a gateway. All systems have the same
  * upstream, and the load comes from a process of its own.
  */
 import { measure } from './load.mjs';

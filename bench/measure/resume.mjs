@@ -8,7 +8,7 @@ import { median } from '../lib/median.mjs';
 import { cpuNs } from '../lib/processes.mjs';
 import { setups } from '../lib/setups.mjs';
 
-/** Each case in turns, so that what the machine does otherwise hits all of them alike. */
+/** Cases are interleaved, so that other load of the machine affects all of them equally. */
 const ROUNDS = 9;
 
 const TOKEN_MARK = Buffer.from('event: token\n');

@@ -1,5 +1,5 @@
 /**
- * The start-up row: the time from the start of `sluice serve` to the line that says where it listens,
+ * The start-up row: the time from the start of `sluice serve` to the line with its address,
  * beside that of a bare `node -e 0` to its end, and the resident memory of the idle server.
  */
 import { spawn } from 'node:child_process';

@@ -7,7 +7,7 @@ const PICTURE = new URL('../../docs/quality.svg', import.meta.url);
 const START = '<!-- table: quality -->';
 const END = '<!-- end of table -->';
 
-/** Cores of other processes from which on a table says little. */
+/** CPU use of other processes, in cores, above which a table is unreliable. */
 const BUSY_CORES = 0.25;
 const BUSY =
   '**The machine was busy**: times of this table are mostly waits for a core, and differ by a multiple from run to run. ' +
@@ -19,7 +19,10 @@ const SHOWN = [
   ...['@ai-sdk/openai-compatible', 'resumable-stream', 'redis', 'kernel', 'cpu'],
 ];
 
-/** The largest share of cores that other processes used in a load. @param {import('../measure/quality.mjs').QualityCase[]} cases */
+/**
+ * The largest share of cores that other processes used in a load.
+ * @param {import('../measure/quality.mjs').QualityCase[]} cases
+ */
 function othersShare(cases) {
   const shares = cases.flatMap(({ load, blocked }) => [load, blocked]);
   return Math.max(...shares.map((sample) => sample?.others_cpu_share ?? 0));
@@ -33,14 +36,14 @@ function othersShare(cases) {
 export function publishQuality(cases, versions, { quick, runs }) {
   const day = new Date().toISOString().slice(0, 10);
   const named = SHOWN.map((name) => `${name} ${versions[name]}`).join(', ');
-  const how = quick ? 'one short run' : `the median of ${runs} runs`;
+  const method = quick ? 'one short run' : `the median of ${runs} runs`;
   const others = othersShare(cases);
   const busy = others > BUSY_CORES ? [BUSY] : [];
   const text = [
     '',
     qualityMarkdown(cases),
     '',
-    `${day}, ${how}; other processes of the machine used up to ${others.toFixed(1)} cores meanwhile. ${named}.`,
+    `${day}, ${method}; other processes of the machine used up to ${others.toFixed(1)} cores meanwhile. ${named}.`,
     ...busy,
     '',
   ].join('\n');
@@ -48,6 +51,6 @@ export function publishQuality(cases, versions, { quick, runs }) {
   const [before, rest] = page.split(START);
   const after = rest.slice(rest.indexOf(END));
   writeFileSync(PAGE, `${before}${START}\n${text}\n${after}`);
-  writeFileSync(PICTURE, qualityPlot(cases, `${versions.sluice}, ${day}, ${how}`));
+  writeFileSync(PICTURE, qualityPlot(cases, `${versions.sluice}, ${day}, ${method}`));
   console.log('docs/quality.md and docs/quality.svg written');
 }

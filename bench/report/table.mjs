@@ -45,7 +45,7 @@ export function rowTable(row) {
         `  ${label}`,
         String(s.open),
         s.tokens_per_second.toFixed(0),
-        // With a main thread that spins, CPU time says nothing.
+        // With a main thread that spins, CPU time has no meaning.
         isDelay ? '-' : s.cpu_us_per_token.toFixed(1),
         isDelay ? '-' : (s.cpu_us_per_token / ours).toFixed(2),
         (s.p50_us / 1000).toFixed(1),

@@ -25,6 +25,8 @@
 /** @typedef {{what: string, figure: string, bar: string, met: boolean}} Verdict */
 
 const KILOBYTES_MAX = 16;
+const RELAYED_KILOBYTES_MAX = 12;
+const RELAYED_DELAY_RATIO_MAX = 1.5;
 const MANY_RATIO_MAX = 1.5;
 
 /** @param {CaseResult} result */
@@ -62,7 +64,7 @@ export function verdictsOf(row) {
       met: sample.p99_us / 1000 < row.delayMsMax,
     });
   }
-  if (row.id === 'many') verdicts.push(...manyVerdicts(row, ours, sample));
+  if (row.id === 'many') verdicts.push(...manyVerdicts(row, ours, sample), ...relayedVerdicts(row));
   return verdicts;
 }
 
@@ -95,6 +97,41 @@ function manyVerdicts(row, ours, sample) {
       figure: `${kilobytes.toFixed(1)} KiB`,
       bar: `at most ${KILOBYTES_MAX} KiB`,
       met: kilobytes <= KILOBYTES_MAX,
+    },
+  ];
+}
+
+/**
+ * Many streams that are relayed from an upstream.
+ * @param {RowResult} row
+ * @returns {Verdict[]}
+ */
+function relayedVerdicts(row) {
+  const relayed = row.cases.find(({ setup }) => setup === 'sluice-relay');
+  if (relayed?.sample === undefined) return [];
+  const { streams, sample } = relayed;
+  const { lost, doubled, failed, silent, endings } = sample;
+  const kilobytes = sample.rss_bytes_per_stream / 1024;
+  const plain = row.cases.find(({ setup }) => setup === 'node-http')?.sample;
+  const ratio = plain === undefined ? NaN : sample.p99_us / plain.p99_us;
+  return [
+    {
+      what: `many: ${streams} relayed streams held, tokens lost or doubled`,
+      figure: `${sample.open} held, ${lost + doubled} lost`,
+      bar: 'all, 0',
+      met: lost + doubled + failed + silent + endings === 0 && sample.open === streams,
+    },
+    {
+      what: `many: resident memory a relayed stream at ${streams}`,
+      figure: `${kilobytes.toFixed(1)} KiB`,
+      bar: `at most ${RELAYED_KILOBYTES_MAX} KiB`,
+      met: kilobytes <= RELAYED_KILOBYTES_MAX,
+    },
+    {
+      what: 'many: 99th percentile of relayed streams, Sluice / plain node:http',
+      figure: ratio.toFixed(2),
+      bar: `at most ${RELAYED_DELAY_RATIO_MAX}`,
+      met: ratio <= RELAYED_DELAY_RATIO_MAX,
     },
   ];
 }

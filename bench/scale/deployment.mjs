@@ -36,6 +36,52 @@ const NS_PER_US = 1000;
  * @property {number} redisNetBytes written and read by Redis
  */
 
+/**
+ * @typedef {object} Deployment
+ * @property {import('../lib/processes.mjs').ServerProcess[]} processes
+ * @property {Redis} redis a client
+ * @property {import('../lib/processes.mjs').ServerProcess} server that of Redis
+ * @property {() => Promise<import('../lib/processes.mjs').ServerProcess>} add starts one more process
+ * @property {() => Promise<void>} stop
+ */
+
+/**
+ * Starts processes on a Redis server of their own.
+ * @param {number} count of processes
+ * @param {{options?: object, isShared?: boolean}} [how] `options` of the processes: see servers/sluice-shared.mjs;
+ *   `isShared` false: each process is alone, without Redis; default true
+ * @returns {Promise<Deployment>}
+ */
+export async function startDeployment(count, { options = {}, isShared = true } = {}) {
+  const port = await freePort();
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  const server = await startServer(['redis-server', ...args], { port, isHttp: false });
+  const redis = new Redis(port, '127.0.0.1', { lazyConnect: false });
+  redis.on('error', () => {});
+  const env = {
+    ...{ NODE_ENV: 'production', BENCH_OPTIONS: JSON.stringify(options) },
+    ...(isShared && { BENCH_REDIS_URL: `redis://127.0.0.1:${port}` }),
+  };
+  /** @type {import('../lib/processes.mjs').ServerProcess[]} */
+  const processes = [];
+  const add = async () => {
+    const one = await startServer([process.execPath, SERVER], { env });
+    processes.push(one);
+    return one;
+  };
+  const stop = async () => {
+    redis.disconnect();
+    for (const one of [...processes, server]) await one.stop();
+  };
+  try {
+    for (let i = 0; i < count; i += 1) await add();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { processes, redis, server, add, stop };
+}
+
 /** @param {http.RequestOptions} options @param {string} [body] @returns {Promise<http.IncomingMessage>} */
 async function request(options, body) {
   const req = http.request(options);
@@ -83,7 +129,7 @@ async function work({ ports, load, index, agent, counts, isOver }) {
 }
 
 /** @param {Redis} redis */
-async function infoOf(redis) {
+export async function infoOf(redis) {
   const text = await redis.info();
   const number = (/** @type {string} */ name) =>
     Number(new RegExp(`^${name}:(.*)$`, 'm').exec(text)?.[1]);
@@ -96,21 +142,13 @@ async function infoOf(redis) {
 
 /**
  * @param {Load} load
+ * @param {{isShared?: boolean}} [how] see `startDeployment`
  * @returns {Promise<Measured>}
  */
-export async function measureLoad(load) {
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  const server = await startServer(['redis-server', ...args], { port, isHttp: false });
-  const redis = new Redis(port, '127.0.0.1');
-  const env = { NODE_ENV: 'production', BENCH_REDIS_URL: `redis://127.0.0.1:${port}` };
-  /** @type {import('../lib/processes.mjs').ServerProcess[]} */
-  const processes = [];
+export async function measureLoad(load, { isShared = true } = {}) {
+  const { processes, redis, stop } = await startDeployment(load.processes, { isShared });
   const agent = new http.Agent({ keepAlive: true, maxSockets: Infinity });
   try {
-    for (let i = 0; i < load.processes; i += 1) {
-      processes.push(await startServer([process.execPath, SERVER], { env }));
-    }
     const counts = { jobs: 0, tokens: 0, remoteTokens: 0 };
     const empty = await infoOf(redis);
     let over = false;
@@ -144,8 +182,7 @@ export async function measureLoad(load) {
     };
   } finally {
     agent.destroy();
-    redis.disconnect();
-    for (const one of [...processes, server]) await one.stop();
+    await stop();
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * What a number of processes and of Redis servers carries, from the costs of a token and of a job. Pure functions.
  *
- * A deployment is a Redis server and the processes on it. What is used grows in proportion to the tokens and the jobs of
- * a second, but for the beats: each process asks five times per lease for the beats of all, so that they grow with the
- * square of the processes.
+ * A deployment is a Redis server and the processes on it. What is used grows in proportion to the tokens and the
+ * jobs of a second, but for the beats: each process asks five times per lease for the beats of all, so that they
+ * grow with the square of the processes.
  */
 
 /**
@@ -65,7 +65,7 @@ export function cpuOf(
 }
 
 /**
- * How many jobs can run at a time, by what is full first.
+ * The number of jobs that can run at a time, by the resource that is full first.
  * @param {any} costs
  * @param {number} processes of one deployment
  * @param {Workload} [workload]

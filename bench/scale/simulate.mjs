@@ -1,6 +1,6 @@
 /**
- * Says what 10, 100 and 1,000 processes carry on one Redis and on several, and what is full first. The costs are those
- * that measure.mjs has measured (costs.json).
+ * Prints the load that 10, 100 and 1,000 processes carry on one Redis and on several, and the first full resource.
+ * The costs are those that measure.mjs has measured (costs.json).
  *
  * Usage: node bench/scale/simulate.mjs [--tokens N] [--tokens-per-second N] [--retention-seconds N]
  */
@@ -57,7 +57,7 @@ for (const processes of PROCESSES) {
       'tokens/s': Math.floor((one.streams * deployments * workload.tokensPerSecond) / skew),
       'full first': skew > EVEN ? 'the largest tenant' : one.limit,
     });
-    // More of them help neither full processes nor a tenant that has a deployment of its own.
+    // More of them help neither full processes nor a tenant with its own deployment.
     if (/processes$/.test(one.limit) || skew > EVEN) break;
   }
 }

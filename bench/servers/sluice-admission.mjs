@@ -1,12 +1,12 @@
 /**
- * Sluice as the admission row measures it: its jobs say one word and end. The mode is the first
- * argument: `open` has neither keys nor limits nor a cache; the others have what their name says, each
- * with what the one before has.
+ * Sluice as the admission row measures it: its jobs have one token. The mode is the first
+ * argument: `open` has no keys, no limits and no cache; the others add the feature of their name, each
+ * to those of the mode before.
  */
 import { createHash } from 'node:crypto';
 import { createGateway } from '../../lib/index.js';
 
-/** Nobody is refused: what is measured is what it costs to be let in. */
+/** No request is refused: the row measures the cost of admission. */
 const PLENTY = 2 ** 31 - 1;
 const limits = {
   requests_per_minute: PLENTY,

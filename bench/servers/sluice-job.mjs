@@ -1,5 +1,5 @@
 /**
- * Sluice as the job row measures it: a job has as many tokens as its prompt says, made at once. The
+ * Sluice as the job row measures it: the prompt is the number of tokens of a job, made at once. The
  * mode is the first argument: `bare` has neither keys nor limits nor a log; `full` has all of them.
  */
 import { createHash } from 'node:crypto';

@@ -2,8 +2,8 @@
  * Sluice as the runner measures it. The mode is the first argument:
  *   generator  an `async function*` that makes a token per interval
  *   relay      the openai provider in front of the mock upstream
- *   burst      as many tokens as the prompt says, as fast as they are taken
- * Limits are raised to what the rows need; everything else is as it comes.
+ *   burst      the number of tokens in the prompt, as fast as they are taken
+ * Limits are raised to the needs of the rows; everything else is the default.
  */
 import { createGateway, providers } from '../../lib/index.js';
 import { intervalMs, upstreamUrl } from '../lib/server-settings.mjs';

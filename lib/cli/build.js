@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { describeFlags, parseFlags } from './flags.js';
+import { describeFlags } from './flags.js';
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {};
@@ -20,15 +20,8 @@ ${describeFlags(flags)}
 
 const script = fileURLToPath(new URL('../../scripts/build-installed.mjs', import.meta.url));
 
-/**
- * @param {string[]} argv
- * @returns {Promise<number>} exit code
- */
-export async function run(argv) {
-  if (parseFlags(flags, argv).help) {
-    process.stdout.write(help);
-    return 0;
-  }
+/** @returns {Promise<number>} exit code */
+export async function run() {
   // A separate process, so that an interrupted build also ends its compilers.
   const child = spawn(process.execPath, [script], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');

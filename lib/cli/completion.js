@@ -1,5 +1,5 @@
 /** `sluice completion`: scripts that complete the command line in a shell, generated from the tables of flags. */
-import { UsageError, describeFlags, parseFlags, takesOf } from './flags.js';
+import { UsageError, describeFlags, takesOf } from './flags.js';
 
 /** @type {import('./flags.js').Flags} */
 export const flags = {};
@@ -161,17 +161,14 @@ function fish(commands) {
 /** @type {Record<string, (commands: Command[]) => string>} */
 const SCRIPTS = { bash, zsh, fish };
 
+export const parsing = { positionals: true };
+
 /**
- * @param {string[]} argv
- * @param {() => Command[]} loadCommands
+ * @param {import('./flags.js').Parsed} parsed
+ * @param {{loadCommands: () => Command[]}} context
  * @returns {Promise<number>} exit code
  */
-export async function run(argv, loadCommands) {
-  const { help: wantsHelp, positionals } = parseFlags(flags, argv, { positionals: true });
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals }, { loadCommands }) {
   const [shell] = positionals;
   if (positionals.length !== 1 || !SHELLS.includes(shell)) {
     throw new UsageError(`completion takes one of ${SHELLS.join(', ')}`);

@@ -1,6 +1,6 @@
 /** `sluice conformance`: tests any server of resumable streams, and reports violated rules. */
 import { writeFileSync } from 'node:fs';
-import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { UsageError, describeFlags } from './flags.js';
 import { INTERRUPTED, watchInterrupts } from './output.js';
 import { headersOf } from './headers.js';
 
@@ -194,16 +194,13 @@ async function startUpstream(suite, { upstreamPort, upstreamHost }) {
   }
 }
 
+export const parsing = { positionals: true };
+
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals, values }) {
   const suite = await import('../conformance/index.js');
   if (values.list) {
     write(values.output, listRules(suite, values.format));

@@ -1,5 +1,5 @@
 /** `sluice crawl`: writes a site's pages as JSON lines. */
-import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
+import { UsageError, configFlag, describeFlags, outputFlag } from './flags.js';
 import { headersOf } from './headers.js';
 import { createProgress } from './progress-bar.js';
 import { INTERRUPTED, openOutput, watchInterrupts } from './output.js';
@@ -77,16 +77,13 @@ The exit code is 1 if any URL failed; a skipped URL is no failure.
 ${describeFlags(flags)}
 `;
 
+export const parsing = { positionals: true };
+
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals, values }) {
   if (positionals.length !== 1) throw new UsageError('crawl takes one URL');
   // Loaded after the check of the flags, so that help and usage errors appear at once.
   const { crawl } = await import('../primitives/crawler/crawl.js');

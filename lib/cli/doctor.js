@@ -1,5 +1,5 @@
 /** `sluice doctor`: checks whether `sluice serve` with the same flags would work on this machine. */
-import { flags as serveFlags, checkServe, parseServe } from './serve.js';
+import { flags as serveFlags, checkServe, settingsOf } from './serve.js';
 import { describeFlags } from './flags.js';
 import {
   checkAddon,
@@ -13,6 +13,8 @@ import {
 } from './checks/system.js';
 import { RedisChecks } from './checks/redis.js';
 import { completed } from './provider-flags.js';
+
+export { parsing } from './serve.js';
 
 /** @typedef {import('./checks/system.js').Finding} Finding */
 
@@ -99,16 +101,11 @@ function lineOf(name, { level, message, advice }) {
 }
 
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const parsed = parseServe(argv, flags);
-  if (parsed.help) {
-    process.stdout.write(help);
-    return 0;
-  }
-  const { values, access, route } = parsed;
+export async function run(parsed) {
+  const { values, access, route } = settingsOf(parsed);
   checkServe(values, access, route);
   /** @type {(Finding & {check: string})[]} */
   const findings = [];

@@ -1,5 +1,5 @@
 /** `sluice export`: the contents of a data file as JSON lines. */
-import { UsageError, describeFlags, outputFlag, parseFlags } from './flags.js';
+import { UsageError, describeFlags, outputFlag } from './flags.js';
 import { isPartOf } from '../jobs/storage/paths.js';
 import { openOutput } from './output.js';
 
@@ -18,16 +18,13 @@ nothing, and works while a server uses the file: the output is a consistent snap
 ${describeFlags(flags)}
 `;
 
+export const parsing = { positionals: true };
+
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals, values }) {
   if (positionals.length !== 1) throw new UsageError('export takes one FILE');
   const { exported } = await import('../jobs/storage/export.js');
   const lines = exported(positionals[0]);

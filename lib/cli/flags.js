@@ -313,12 +313,17 @@ function defaultOf(flag) {
 }
 
 /**
+ * The command line of a command. `values` by camelCase name, defaults filled in; `members` the members of the
+ * configuration file other than flags.
+ * @typedef {{help: boolean, positionals: string[], values: Record<string, any>,
+ *   members: Record<string, unknown>}} Parsed
+ */
+
+/**
  * @param {Flags} flags
  * @param {string[]} argv
  * @param {{positionals?: boolean, members?: Members}} [options]
- * @returns {{help: boolean, positionals: string[], values: Record<string, any>,
- *   members: Record<string, unknown>}} `values` by camelCase name, defaults filled in; `members`
- *   the members of the configuration file other than flags
+ * @returns {Parsed}
  */
 export function parseFlags(flags, argv, options = {}) {
   const { positionals: allowPositionals = false, members: extra = NO_MEMBERS } = options;

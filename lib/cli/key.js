@@ -1,5 +1,5 @@
 /** `sluice key`: prints a new key and its entry for the configuration. Stores nothing. */
-import { UsageError, describeFlags, parseFlags } from './flags.js';
+import { UsageError, describeFlags } from './flags.js';
 import { findAccessProblem } from '../jobs/policy/config.js';
 import { newKey, newKeyId } from '../jobs/policy/new-key.js';
 
@@ -19,15 +19,10 @@ ${describeFlags(flags)}
 `;
 
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const { help: wantsHelp, values } = parseFlags(flags, argv);
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ values }) {
   const { key, sha256 } = newKey();
   const entry = { id: values.id ?? newKeyId(), sha256 };
   const problem = findAccessProblem({ keys: [entry] });

@@ -1,6 +1,6 @@
 /** `sluice logs`: the most frequent errors of log files. */
 import { open } from 'node:fs/promises';
-import { UsageError, configFlag, describeFlags, parseFlags } from './flags.js';
+import { UsageError, configFlag, describeFlags } from './flags.js';
 import { watchInterrupts } from './output.js';
 
 /** @type {import('./flags.js').Flags} */
@@ -209,16 +209,13 @@ async function follow(report, file, signal) {
   report.live(parser.end(source));
 }
 
+export const parsing = { positionals: true };
+
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const { help: wantsHelp, positionals, values } = parseFlags(flags, argv, { positionals: true });
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals, values }) {
   const files = [...new Set(positionals)];
   if (files.length === 0) {
     throw new UsageError('logs takes one file or more, or - for standard input');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: runs a command, and turns its error into one line and an exit code. */
-import { UsageError } from './flags.js';
+import { UsageError, parseFlags } from './flags.js';
 import { lateModule } from '../internal/util/packages.js';
 import { suggestion } from './suggestion.js';
 
@@ -67,8 +67,14 @@ async function main([name, ...rest]) {
     const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
     throw new UsageError(`unknown ${kind} '${name}'${hint || `; the commands are ${known}`}`);
   }
-  const command = COMMANDS[/** @type {keyof typeof COMMANDS} */ (name)]();
-  return command.run(rest, loadCommands);
+  const { flags, parsing, help, run } = COMMANDS[/** @type {keyof typeof COMMANDS} */ (name)]();
+  const read = () => parseFlags(flags, rest, parsing);
+  const parsed = read();
+  if (parsed.help) {
+    process.stdout.write(help);
+    return 0;
+  }
+  return run(parsed, { read, loadCommands });
 }
 
 try {

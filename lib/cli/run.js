@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { open } from 'node:fs/promises';
-import { UsageError, configFlag, describeFlags, outputFlag, parseFlags } from './flags.js';
+import { UsageError, configFlag, describeFlags, outputFlag } from './flags.js';
 import {
   createGateway,
   gatewayFlags,
@@ -119,17 +119,13 @@ async function slotsOf(options) {
   return maxConcurrency * batching.maxBatchSize;
 }
 
+export const parsing = { positionals: true, members: routeMembers };
+
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const parsed = parseFlags(flags, argv, { positionals: true, members: routeMembers });
-  const { help: wantsHelp, positionals, values, members } = parsed;
-  if (wantsHelp) {
-    process.stdout.write(help);
-    return 0;
-  }
+export async function run({ positionals, values, members }) {
   if (positionals.length !== 1) throw new UsageError('run takes one FILE.jsonl');
   const input = await openInput(positionals[0]);
   const output = await openOutput(values.output);

@@ -1,13 +1,6 @@
 /** `sluice serve`: the HTTP server and its page, until a signal ends it. */
 import { randomBytes } from 'node:crypto';
-import {
-  UsageError,
-  configFlag,
-  describeFlags,
-  flagsFrom,
-  optionsFrom,
-  parseFlags,
-} from './flags.js';
+import { UsageError, configFlag, describeFlags, flagsFrom, optionsFrom } from './flags.js';
 import { CLOSE_OPTIONS } from '../gateway/option-table.js';
 import { LISTEN_OPTIONS } from '../http/listen-options.js';
 import { checkJobRequest } from '../jobs/request.js';
@@ -113,15 +106,15 @@ function listenProblem(error, { host, port: wanted }) {
   return new Error(messages[/** @type {keyof typeof messages} */ (code)], { cause: error });
 }
 
-/**
- * @param {string[]} argv
- * @param {import('./flags.js').Flags} [known] default: those of serve
- */
-export function parseServe(argv, known = flags) {
-  const names = [...accessMembers, ...routeMembers.names, ...webhookMembers.names];
-  const { members, ...parsed } = parseFlags(known, argv, { members: { names, findProblem } });
-  return { ...parsed, ...splitMembers(members) };
-}
+export const parsing = {
+  members: {
+    names: [...accessMembers, ...routeMembers.names, ...webhookMembers.names],
+    findProblem,
+  },
+};
+
+/** @param {import('./flags.js').Parsed} parsed */
+export const settingsOf = ({ values, members }) => ({ values, ...splitMembers(members) });
 
 /** @param {Record<string, unknown>} members @returns {string | undefined} */
 function findProblem(members) {
@@ -165,21 +158,18 @@ export function checkServe(values, access, route) {
   namesIn(values.allowedHosts ?? '');
   if (access.keys !== undefined || values.open || isLoopback(values.host)) return;
   const others = `--host ${values.host} lets others in`;
-  throw new UsageError(`${others}: it needs keys (in --config), or --open for everybody`);
+  throw new UsageError(
+    `${others}: it needs keys (in --config), or --open to allow unauthenticated access`,
+  );
 }
 
 /**
- * @param {string[]} argv
+ * @param {import('./flags.js').Parsed} parsed
+ * @param {{read: () => import('./flags.js').Parsed}} context
  * @returns {Promise<number>} exit code
  */
-export async function run(argv) {
-  const read = () => parseServe(argv);
-  const parsed = read();
-  if (parsed.help) {
-    process.stdout.write(help);
-    return 0;
-  }
-  const { values, access, route, webhooks } = parsed;
+export async function run(parsed, { read: readAgain }) {
+  const { values, access, route, webhooks } = settingsOf(parsed);
   checkServe(values, access, route);
   const allowedHosts = namesIn(values.allowedHosts ?? '');
   const logger = createLogger();
@@ -195,6 +185,7 @@ export async function run(argv) {
   const stop = signalled({ drainMs: values.drainMs, logger });
   // Without a file there is nothing to reload, and SIGHUP keeps its default action.
   if (values.config !== undefined) {
+    const read = () => settingsOf(readAgain());
     reloadOnHangup({ gateway, provider, logger, values, webhooks, read });
   }
   try {

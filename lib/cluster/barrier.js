@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 
-/** How long a process is waited for. */
+/** Time limit of a wait. */
 const WAIT_MS = 1000;
 
 /**
  * Waits until the other processes of a deployment have handled the messages that were sent to them. Main thread.
  *
- * A process gets the messages of its channels in their order. So one that answers a question on `all` has had what
- * was published there before; the messages in its list it reads before it answers.
+ * A process receives the messages of its channels in order. An answer to a question on `all` therefore comes after
+ * everything that was published there before; before the answer the process reads the messages in its list.
  */
 export class Barrier {
   #redis;
@@ -29,8 +29,8 @@ export class Barrier {
   }
 
   /**
-   * @returns {Promise<void>} resolves once every other member has handled what was sent to it before the call; without
-   *   an answer of all after a second, or at once when Redis is away
+   * @returns {Promise<void>} resolves once every other member has handled the messages sent before the call; after a
+   *   second if an answer is missing, and at once while Redis is away
    */
   async pass() {
     const own = this.#identity.name;

@@ -40,8 +40,8 @@
  * - `runs-on`: a job continues without readers
  * - `producer`: the adapter itself writes the data for readers
  * @typedef {'submit' | 'resume' | 'cursor' | 'replay' | 'fan-out' | 'stable' | 'query-cursor' | 'gap' | 'end-status'
- *   | 'cancel' | 'cancel-keeps' | 'idempotency' | 'fan-in' | 'state' | 'errors' | 'cancelled-event' |
- *   'policy-continue' | 'policy-cancel' | 'runs-on' | 'producer'} Feature
+ *   | 'cancel' | 'cancel-keeps' | 'idempotency' | 'fan-in' | 'state' | 'errors' | 'cancelled-event'
+ *   | 'policy-continue' | 'policy-cancel' | 'runs-on' | 'producer'} Feature
  */
 
 /**

@@ -34,13 +34,13 @@ export function addClusterMetrics(registry, figures) {
   const of = (read) => async () => read(await figures());
   gauge(
     'sluice_redis_state',
-    'How Redis answers: 1 for the state that it is in.',
+    'State of Redis: 1 for the current state, 0 for the others.',
     of((all) => stateRows(STATES, all.state)),
     ['state'],
   );
   const roundtrip = new (promClient().Histogram)({
     name: 'sluice_redis_roundtrip_seconds',
-    help: 'From a beat to its answer.',
+    help: 'Time from a beat to its answer.',
     buckets: ROUNDTRIP_BUCKETS,
     registers: [registry],
   });
@@ -56,7 +56,7 @@ export function addClusterMetrics(registry, figures) {
   );
   gauge(
     'sluice_redis_followed_jobs',
-    'Jobs of others that are read here.',
+    'Jobs of other processes with readers here.',
     of((all) => all.followedJobs),
   );
   counter(
@@ -71,7 +71,7 @@ export function addClusterMetrics(registry, figures) {
   );
   counter(
     'sluice_redis_catch_ups_total',
-    'Times that a followed log was read from the stream, by cause.',
+    'Reads of a followed log from its stream, by cause.',
     of(({ catchUps }) => by('why', Object.entries(catchUps))),
     ['why'],
   );

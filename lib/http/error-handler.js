@@ -23,7 +23,7 @@ export const UNREADABLE = 'The request could not be read.';
 export function routeNotFound(method) {
   return new HttpError(404, {
     code: 'not_found',
-    message: `Nothing answers ${method} at this path.`,
+    message: `There is no route for ${method} at this path.`,
   });
 }
 
@@ -35,7 +35,7 @@ export function routeNotFound(method) {
 export function methodNotAllowed(method, allow) {
   return new HttpError(405, {
     code: 'method_not_allowed',
-    message: `This path takes ${allow}, not ${method}.`,
+    message: `This path allows ${allow}, not ${method}.`,
     headers: { Allow: allow },
   });
 }
@@ -57,7 +57,7 @@ export function toHttpError(error) {
   }
   return new HttpError(500, {
     code: 'internal_error',
-    message: 'Something went wrong on our side; the request id finds it in the log.',
+    message: 'Internal error; search the server log for the request id.',
     cause: error,
   });
 }

@@ -171,7 +171,7 @@ function checkReach({ access, authenticate }, host, open) {
   if (open || access.keyed || authenticate !== undefined || isLoopback(host)) return;
   throw rangeError(
     `host takes a loopback address, not ${JSON.stringify(host)}, unless there are keys (access.keys) ` +
-      'or authenticate, or open: true says that everybody may use the gateway',
+      'or authenticate, or open: true to allow unauthenticated access from other machines',
   );
 }
 

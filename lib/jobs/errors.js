@@ -23,7 +23,7 @@ export function idempotencyKeyReused() {
 export function draining() {
   return new HttpError(503, {
     code: 'draining',
-    message: 'The server is shutting down and takes no new jobs.',
+    message: 'The server is shutting down and accepts no new jobs.',
     headers: { 'Retry-After': '1' },
   });
 }

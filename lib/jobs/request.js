@@ -189,7 +189,7 @@ export function checkContents(body) {
       throw badRequest(
         'invalid_value',
         path,
-        `${path} makes the body hold over ${VALUES_MAX} values.`,
+        `${path} makes the body exceed ${VALUES_MAX} values.`,
       );
     }
     if (typeof value === 'string' && !value.isWellFormed()) {
@@ -257,7 +257,7 @@ export function checkQuestion({ prompt, messages }) {
 export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '') {
   if (onBusy === undefined || id !== undefined) return;
   const param = `${within}on_busy`;
-  throw badRequest('invalid_value', param, `${param} goes with a conversation_id.`);
+  throw badRequest('invalid_value', param, `${param} requires conversation_id.`);
 }
 
 /**
@@ -267,7 +267,7 @@ export function checkTurn({ conversation_id: id, on_busy: onBusy }, within = '')
 export function checkWebhook({ webhook_url: url, webhook_text: text }, within = '') {
   if (text === undefined || url !== undefined) return;
   const param = `${within}webhook_text`;
-  throw badRequest('invalid_value', param, `${param} goes with a webhook_url.`);
+  throw badRequest('invalid_value', param, `${param} requires webhook_url.`);
 }
 
 /** Members of an upstream call's body that the gateway interprets or sets. */
@@ -293,7 +293,7 @@ function checkExtraBody(extra = {}) {
 export function checkMetadataSize(metadata) {
   if (metadata === undefined) return;
   if (Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES_MAX) {
-    throw badRequest('invalid_value', 'metadata', 'metadata has at most 16 KiB as JSON.');
+    throw badRequest('invalid_value', 'metadata', 'metadata must have at most 16 KiB as JSON.');
   }
 }
 

@@ -83,7 +83,7 @@ export const OPENAI_OPTIONS = Object.freeze([
     choices: ['auto', 'native', 'undici'],
     default: 'auto',
     flag: 'upstream-client',
-    help: 'client for the calls: libcurl (`native`) or undici; `auto` uses libcurl if it is available',
+    help: 'client for the calls: the core with libcurl (`native`) or undici; `auto` uses `native` if libcurl is available',
   },
 ]);
 
@@ -184,8 +184,8 @@ export const LLAMA_OPTIONS = Object.freeze([
  * @property {Record<string, string>} [headers] further headers of each call
  * @property {Record<string, string>} [query] members of the query of each call, such as the `api-version`
  *   of Azure
- * @property {'auto' | 'native' | 'undici'} [client] client for the calls: libcurl (`native`) or undici;
- *   `auto` uses libcurl if it is available; default `auto`
+ * @property {'auto' | 'native' | 'undici'} [client] client for the calls: the core with libcurl (`native`)
+ *   or undici; `auto` uses `native` if libcurl is available; default `auto`
  */
 // end of types
 

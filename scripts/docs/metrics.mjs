@@ -1,4 +1,4 @@
-/** The table of metrics of docs/metrics.md, made from the registry that /metrics is written from. */
+/** The table of metrics of docs/metrics.md, generated from the registry of /metrics. */
 import { GatewayMetrics } from '../../lib/gateway/metrics.js';
 import { addReadings } from '../../lib/gateway/metric-readings.js';
 
@@ -8,14 +8,14 @@ import { addReadings } from '../../lib/gateway/metric-readings.js';
  * @property {'counter' | 'gauge' | 'histogram'} type
  * @property {string[]} labels
  * @property {string} help
- * @property {string} [when] the condition under which it exists; absent: always
+ * @property {string} [when] the condition for its existence; absent: always
  */
 
 /** @param {Partial<import('../../lib/gateway/metric-readings.js').ReadParts>} parts */
 function registered(parts) {
   const hasUpstreams = parts.upstreams !== undefined;
   const { registry } = new GatewayMetrics({ processDefaults: false, hasUpstreams });
-  // Nothing is read.
+  // The values are not read.
   addReadings(registry, /** @type {any} */ (parts));
   return /** @type {any[]} */ (registry.getMetricsAsArray());
 }

@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
  * @param {unknown} value
  * @param {string} [unit]
  */
-export function valueText(value, unit) {
+function valueText(value, unit) {
   if (unit === 'bytes' && typeof value === 'number' && value >= MIB && value % MIB === 0) {
     return `${value / MIB} MiB`;
   }

@@ -50,7 +50,7 @@ function wrap(text) {
 /**
  * @param {string} name
  * @param {readonly OptionRow[]} rows
- * @param {{filledIn?: boolean}} [options] `filledIn`: of checked options, where defaults are filled in
+ * @param {{filledIn?: boolean}} [options] `filledIn`: for checked options, with defaults filled in
  * @returns {string} a comment
  */
 export function typedef(name, rows, { filledIn = false } = {}) {

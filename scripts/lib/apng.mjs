@@ -1,7 +1,7 @@
 /**
  * Animated PNG (https://www.w3.org/TR/png-3/#apng-frame-based-animation) from single pictures. Pure.
  *
- * A PNG is a signature and chunks: length, type, data, CRC-32. The first picture keeps its IDAT chunks; of each
+ * A PNG is a signature and chunks: length, type, data, CRC-32. The first picture keeps its IDAT chunks; for each
  * further one they become fdAT chunks, which begin with a sequence number that they share with the fcTL
  * chunks before each frame.
  */
@@ -42,7 +42,7 @@ export function chunksOf(png) {
 }
 
 /**
- * @param {{png: Buffer, ms: number}[]} frames pictures of one size and format, and how long each is shown
+ * @param {{png: Buffer, ms: number}[]} frames pictures of one size and format, and their display times
  * @returns {Buffer} endless
  */
 export function animate(frames) {

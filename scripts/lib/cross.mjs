@@ -1,7 +1,7 @@
 /**
- * The cross build for linux-arm64 on a Debian of another architecture. Its headers, which are the same on
- * every architecture, are those of this machine; the static libraries come from Debian's packages for
- * arm64. Both lie in a folder of the build tree, so that nothing of the system is changed.
+ * The cross build for linux-arm64 on a Debian of another architecture. The headers, which are equal on
+ * every architecture, come from this machine; the static libraries come from Debian's packages for
+ * arm64. Both are in a folder of the build tree, so that the system is not changed.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export const CROSS_TARGET = 'linux-arm64';
 const FOLDER = `build-${CROSS_TARGET}`;
 const SYSROOT = join(root, FOLDER, 'sysroot');
 
-/** What the cross build needs beyond the build for this machine. @type {Need[]} */
+/** Additional requirements of the cross build. @type {Need[]} */
 export const crossNeeds = [
   {
     what: 'a C++ compiler for arm64',
@@ -27,7 +27,7 @@ export const crossNeeds = [
   { what: 'dpkg-deb', package: 'dpkg', found: () => Boolean(which('dpkg-deb')) },
 ];
 
-/** What runs a binary for arm64 here. @type {Need[]} */
+/** Requirements for running a binary for arm64 on this machine. @type {Need[]} */
 export const emulatorNeeds = [
   {
     what: 'an emulator for arm64 programs',
@@ -53,7 +53,7 @@ function copyHeaders() {
   const ofLibraries = staticLibraries.flatMap(({ headers }) => headers);
   for (const name of ['uv.h', 'uv', 'curl', 'rapidjson', ...ofLibraries]) {
     const from = findHeader(name, [nodeInclude]);
-    // With their times, or every build would compile everything.
+    // Keep the times of files: otherwise every build would compile everything.
     if (from !== undefined) {
       cpSync(from, join(include, name), { recursive: true, preserveTimestamps: true });
     }
@@ -65,7 +65,7 @@ function copyHeaders() {
 const pathOf = ({ archive }) => join(SYSROOT, archive);
 
 /**
- * Downloads Debian's packages of the static libraries for arm64 with lists of its own: the system's apt
+ * Downloads Debian's packages of the static libraries for arm64 with separate lists: the system's apt
  * keeps its architectures.
  * @returns {Promise<boolean>} whether all libraries are there
  */

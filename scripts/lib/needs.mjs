@@ -1,5 +1,5 @@
 /**
- * What a checkout needs from the operating system, and how to see whether it is there.
+ * Requirements of a checkout for the operating system, and checks for them.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -10,13 +10,13 @@ import { which } from './run.mjs';
  * @property {string} what
  * @property {string} package Debian's name of it
  * @property {() => boolean} found
- * @property {string} [service] what the package would start, now and at each boot
+ * @property {string} [service] the service that the package would start, now and at each boot
  */
 
 /**
  * @param {Need[]} missing
- * @param {{otherwise?: string}} [options] `otherwise`: what becomes of it
- * @returns {string} what this machine lacks, and how to install it
+ * @param {{otherwise?: string}} [options] `otherwise`: the consequence if it stays missing
+ * @returns {string} the missing packages, and their installation
  */
 export function describeMissing(missing, { otherwise = '' } = {}) {
   const packages = [...new Set(missing.map((need) => need.package))];
@@ -29,7 +29,7 @@ export function describeMissing(missing, { otherwise = '' } = {}) {
 }
 
 const includeFolders = ['/usr/include', '/usr/local/include', '/opt/homebrew/include'];
-/** Where Node keeps its headers, libuv's among them. */
+/** Folder of Node's headers, including those of libuv. */
 export const nodeInclude = resolve(process.execPath, '../../include/node');
 
 /**
@@ -65,7 +65,7 @@ function hasLibrary(file) {
 }
 
 /**
- * Libraries that are linked statically, so that a packaged binary needs nothing: the prefix of their
+ * Libraries that are linked statically, so that a packaged binary has no dependencies: the prefix of their
  * variables in CMakeLists.txt, Debian's package, the archive, and the headers (files or folders). The
  * build for another architecture uses the same list.
  * @typedef {{name: string, package: string, archive: string, headers: string[]}} StaticLibrary
@@ -115,7 +115,7 @@ export const buildNeeds = [
     found: () => hasHeader('rapidjson/reader.h'),
   },
   {
-    // The headers alone: the library itself is looked for at run time.
+    // Only the headers: the library is loaded at run time.
     what: 'the header curl/curl.h',
     package: 'libcurl4-openssl-dev',
     found: () => hasHeader('curl/curl.h'),
@@ -123,15 +123,15 @@ export const buildNeeds = [
   libraryNeed(sqlite, 'SQLite as a static library, with its header'),
 ];
 
-/** Without it the build succeeds, and its addon refuses the option `redis`. */
+/** Without it the build succeeds, but the addon refuses the option `redis`. */
 /** @type {Need[]} */
 export const redisBuildNeeds = [
   libraryNeed(hiredis, 'hiredis as a static library, with its headers'),
 ];
 
 /**
- * Programs that make a build faster. They are installed along with what is missing, and nothing fails
- * without them: CMakeLists.txt and cmake-js then use make and the compiler's own linker.
+ * Programs that make a build faster. They are installed together with missing packages, and are optional:
+ * without them CMakeLists.txt and cmake-js use make and the compiler's own linker.
  */
 /** @type {Need[]} */
 export const fasterBuildNeeds = [
@@ -160,7 +160,7 @@ export const browserTestNeeds = [
   {
     what: 'Chromium',
     package: 'chromium',
-    // Where the tests look for it: test/browser/chromium.js.
+    // Path used by the tests: test/browser/chromium.js.
     found: () => existsSync(process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'),
   },
 ];

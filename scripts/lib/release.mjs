@@ -1,11 +1,11 @@
 /**
- * What a release adds to the tree: the addresses of the repository, which stand nowhere else, and the
- * checks that the parts fit together. Pure but for the reading and writing of files.
+ * Changes for a release: the addresses of the repository, which are not in the tree, and the
+ * consistency checks. Pure except for reading and writing files.
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 
-/** The platforms that a release has a binary for. */
+/** The platforms with a binary in a release. */
 export const RELEASE_TARGETS = Object.freeze([
   'linux-x64',
   'linux-arm64',
@@ -33,7 +33,7 @@ export function checkPrebuilds(folder) {
  * @param {string} tag for example `v1.2.3`
  * @param {string} version of package.json
  * @param {string} changelog
- * @throws {Error} saying what does not fit
+ * @throws {Error} naming the inconsistency
  */
 export function checkVersion(tag, version, changelog) {
   if (tag !== `v${version}`) throw new Error(`the tag ${tag} is not v${version} of package.json`);
@@ -45,9 +45,9 @@ export function checkVersion(tag, version, changelog) {
 /**
  * @param {Record<string, unknown>} manifest package.json
  * @param {string} url of the repository, for example `https://github.com/OWNER/NAME`
- * @returns {Record<string, unknown>} with the addresses that npm shows
+ * @returns {Record<string, unknown>} with the addresses for npm's page
  */
-export function withAddresses(manifest, url) {
+function withAddresses(manifest, url) {
   const { name, version, description, ...rest } = manifest;
   return {
     ...{ name, version, description },
@@ -62,7 +62,7 @@ export function withAddresses(manifest, url) {
  * Makes relative links absolute, because npm's page of a package is not in the repository.
  * @param {string} markdown
  * @param {string} url of the repository
- * @param {string} tag that the links lead to
+ * @param {string} tag target of the links
  * @param {string} [folder] of the page in the repository
  */
 export function withAbsoluteLinks(markdown, url, tag, folder = '') {
@@ -79,7 +79,7 @@ export function withAbsoluteLinks(markdown, url, tag, folder = '') {
  * Prepares a tree for `npm publish`.
  * @param {string} folder of package.json, README.md and CHANGELOG.md; the first two are rewritten
  * @param {{tag: string, url: string}} release
- * @throws {Error} saying what does not fit; nothing is written then
+ * @throws {Error} naming the inconsistency; then no file is written
  */
 export function prepareRelease(folder, { tag, url }) {
   if (!/^https:\/\/[^/]+\/[^/]+\/[^/]+$/.test(url)) {

@@ -1,5 +1,5 @@
 /**
- * Child processes for the scripts: run one, wait for it, leave nothing of it behind.
+ * Child processes for the scripts: runs one, waits for it, and leaves no process behind.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, realpathSync } from 'node:fs';
@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url';
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
- * Whether this module is the script that node was started with, and not imported by another.
+ * Whether this module is the main script of the process, not an import.
  * @param {string} url the module's import.meta.url
  */
 export function isMain(url) {
-  // Node resolves links in a module's address, but leaves the argument as it was typed.
+  // Node resolves links in a module's address, but not in the argument.
   return process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(url);
 }
 
@@ -22,26 +22,26 @@ export function isMain(url) {
  * @typedef {object} RunOptions
  * @property {NodeJS.ProcessEnv} [env] default: this process's
  * @property {string} [cwd] default: the repository's root
- * @property {boolean} [capture] also returns what the child wrote to its standard output
- * @property {boolean} [quiet] prints nothing of its standard output
- * @property {(text: string) => void} [print] takes both outputs as they come, in place of this
- *   process's own
- * @property {number} [timeoutMs] after which the child is killed; default: never
+ * @property {boolean} [capture] also returns the child's standard output
+ * @property {boolean} [quiet] does not print its standard output
+ * @property {(text: string) => void} [print] receives both outputs instead of this
+ *   process's outputs
+ * @property {number} [timeoutMs] time after which the child is killed; default: never
  */
 
-/** The process groups of children that run. @type {Set<() => void>} */
+/** The process groups of running children. @type {Set<() => void>} */
 const running = new Set();
 
-/** Ends every child that runs, and then this process. */
+/** Ends all running children, then this process. */
 function onSignal() {
   for (const stopGroup of running) stopGroup();
   process.exit(130);
 }
 
 /**
- * Runs a command to its end, its output passed through as it comes. Each child leads a process
- * group of its own, which is killed when the child has gone or this process is told to stop, so
- * that a test that forgot a server cannot leave it behind.
+ * Runs a command to its end, and passes its output through. Each child leads a process
+ * group of its own, which is killed when the child has ended or this process gets a signal, so
+ * that no server of a test stays behind.
  * @param {string} command
  * @param {string[]} args
  * @param {RunOptions} [options]
@@ -67,7 +67,7 @@ export function run(command, args, options = {}) {
     try {
       if (child.pid) process.kill(-child.pid, 'SIGKILL');
     } catch {
-      // The group has already gone, which is what was wanted.
+      // The group has already ended, as intended.
     }
   };
   if (running.size === 0) process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
@@ -92,7 +92,7 @@ export function run(command, args, options = {}) {
 }
 
 /**
- * As run(), but a failure ends this process with the child's status.
+ * Like run(), but a failure ends this process with the child's status.
  * @param {string} command
  * @param {string[]} args
  * @param {Parameters<typeof run>[2]} [options]
@@ -104,7 +104,7 @@ export async function mustRun(command, args, options) {
 }
 
 /**
- * What a short command prints, trimmed; the empty string when it fails.
+ * The trimmed output of a short command; empty if it fails.
  * @param {string} command
  * @param {string[]} args
  */
@@ -113,11 +113,11 @@ export function output(command, args) {
   return result.status === 0 ? result.stdout.trim() : '';
 }
 
-/** Where Debian keeps servers, which an ordinary user's PATH leaves out. */
+/** Debian's folders for servers, which are not in an ordinary user's PATH. */
 const SERVER_FOLDERS = ['/usr/local/sbin', '/usr/sbin'];
 
 /**
- * The first of these commands that is on the PATH, or where servers are.
+ * The first of these commands on the PATH or in the folders for servers.
  * @param {string[]} names
  * @returns {string | undefined} its full path
  */
@@ -129,7 +129,7 @@ export function which(...names) {
         accessSync(path, constants.X_OK);
         return path;
       } catch {
-        // Not in this folder.
+        // The command is not in this folder.
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Whether a binary in prebuilds/ works: it is loaded, and a job of the demo model runs to its end. */
+/** Checks a binary in prebuilds/: loads it, and runs a job of the demo model to its end. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { nativeTarget } from '../../lib/internal/native/target.js';
@@ -20,7 +20,7 @@ const SMOKE = `
 /**
  * Runs a job with the packaged binary of a target.
  * @param {string} [target] default: this platform
- * @param {string[]} [node] a command, for a target that this machine emulates
+ * @param {string[]} [node] a command, for an emulated target
  * @throws {Error} if the binary is missing or the job does not complete
  */
 export async function smoke(target = nativeTarget(), node = [process.execPath]) {

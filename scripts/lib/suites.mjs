@@ -1,5 +1,5 @@
 /**
- * The test suites: each runs to its end, prints as it goes, and returns how many tests did what.
+ * The test suites: each runs to its end, prints its output, and returns counts of tests by result.
  */
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { root, run } from './run.mjs';
 
 /** @typedef {{passed: number, failed: number, skipped: number}} Counts */
 
-/** What a suite that could not even start counts as. @type {Readonly<Counts>} */
+/** Counts for a suite that could not start. @type {Readonly<Counts>} */
 export const notRun = Object.freeze({ passed: 0, failed: 1, skipped: 0 });
 
 /**
@@ -36,15 +36,15 @@ export async function nativeSuite(folder, { ctestArgs = [], ...how } = {}) {
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
 }
 
-/** A run of the GoogleTest binary that takes longer hangs. */
+/** Time after which a run of the GoogleTest binary counts as hanging. */
 const GTEST_TIMEOUT_MS = 600_000;
 
 /**
  * Runs a built GoogleTest binary itself, one process per core: CTest starts one for each test, which
- * costs more CPU time than the tests. Prints what failed; of a test that hangs or ends its process, what it wrote.
+ * costs more CPU time than the tests. Prints failures, and the output of a test that hangs or ends its process.
  * @param {string} folder the CMake tree
  * @param {{print?: (text: string) => void}} [options]
- * @returns {Promise<Counts>} the tests that one which ended its process left out are not counted
+ * @returns {Promise<Counts>} tests skipped because the process ended are not counted
  */
 export async function gtestSuite(folder, { print = (text) => process.stdout.write(text) } = {}) {
   const jobs = availableParallelism();
@@ -56,7 +56,7 @@ export async function gtestSuite(folder, { print = (text) => process.stdout.writ
       const own = { GTEST_TOTAL_SHARDS: `${jobs}`, GTEST_SHARD_INDEX: `${shard}` };
       let text = '';
       const { status } = await run(join(root, folder, 'sluice_tests'), args, {
-        // As CTest does: paths of sources may be relative to it.
+        // Like CTest, because paths of sources may be relative to it.
         cwd: join(root, folder),
         env: { ...process.env, ...own },
         print: (more) => {
@@ -80,7 +80,7 @@ export async function gtestSuite(folder, { print = (text) => process.stdout.writ
 }
 
 /**
- * @param {string} path GoogleTest's JSON report, which a process that ended in the middle of a test has not written
+ * @param {string} path GoogleTest's JSON report, missing if the process ended during a test
  * @param {number} status its exit status
  * @returns {Counts}
  */
@@ -99,7 +99,7 @@ function readGtestReport(path, status) {
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed, skipped };
 }
 
-/** @param {string} text what a run wrote @returns {string} the output of its tests that did not pass */
+/** @param {string} text output of a run @returns {string} the output of its tests that did not pass */
 function failuresIn(text) {
   return text
     .split(/^(?=\[ RUN {6}\])/m)
@@ -108,7 +108,7 @@ function failuresIn(text) {
     .join('');
 }
 
-/** Whether this is a test, or a folder of tests that has any. @param {string} folder */
+/** Whether this is a test, or a folder with tests. @param {string} folder */
 function hasTests(folder) {
   if (folder.endsWith('.test.js')) return existsSync(join(root, folder));
   try {
@@ -128,7 +128,7 @@ const JEST_WORKERS = availableParallelism() + 2;
 /** Options of jest that choose the number of workers. */
 const CHOOSES_WORKERS = /^(-i|-w|--runInBand|--maxWorkers)(=|$)/;
 
-/** More failed files than these are no accident of a busy machine. */
+/** More failed files than this are not due to a busy machine. */
 const AGAIN_MAX = 3;
 
 /**

@@ -1,6 +1,6 @@
 /**
- * The direction of dependencies, as docs/architecture.md explains it. Each list goes from the bottom
- * up; a folder imports from folders of lower layers, and from no sibling in its own layer.
+ * The direction of dependencies, see docs/architecture.md. Each list goes from the bottom
+ * up; a folder imports from folders of lower layers, but not from siblings in its own layer.
  */
 
 /** Folders of lib/. */
@@ -50,7 +50,7 @@ export const NATIVE_LAYERS = [
  * @param {string[][]} layers
  * @param {string} from a folder
  * @param {string} to a folder
- * @returns {string | undefined} what is wrong with an import of `to` by `from`, if anything
+ * @returns {string | undefined} the violation of an import of `to` by `from`, if any
  */
 export function problemOf(layers, from, to) {
   const rank = (/** @type {string} */ folder) =>

@@ -1,6 +1,6 @@
 /**
- * Compiles the strict programs of test/support/package against the declarations of this tree: what the packaging
- * test does with the installed tarball, without packing. A syntax error in a printed type, and an `any` in a
+ * Compiles the strict programs of test/support/package against the declarations of this tree: like the packaging
+ * test for the installed tarball, without packing. A syntax error in a printed type, and an `any` in a
  * public signature, are found here.
  *
  * Usage: node scripts/lint/public-types.mjs   Exit status 1 on a problem.

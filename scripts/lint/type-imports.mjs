@@ -1,5 +1,5 @@
 /**
- * Checks the imports of lib/ that dependency-cruiser does not see: `import('...')` in JSDoc types, and
+ * Checks the imports of lib/ that dependency-cruiser does not check: `import('...')` in JSDoc types, and
  * `@import` tags. Together with the imports of values they must keep the direction (layers.mjs) and
  * form no cycle.
  *
@@ -31,7 +31,7 @@ function importGraph(folder) {
 }
 
 /**
- * The strongly connected components of more than one file (Tarjan). The stack of calls is as deep as
+ * The strongly connected components of more than one file (Tarjan). The depth of recursion equals
  * the longest chain of imports.
  * @param {Map<string, string[]>} graph
  * @returns {string[][]}
@@ -73,7 +73,7 @@ export function typeImportProblems(folder) {
   const graph = importGraph(folder);
   const problems = [];
   for (const [file, targets] of graph) {
-    // index.js names what the package exports; files at the top are the package's entry.
+    // index.js has the exports of the package; files at the top are the package's entry.
     if (!file.includes('/')) continue;
     for (const target of targets) {
       if (!target.includes('/') || target.startsWith('../')) continue;

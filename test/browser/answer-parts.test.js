@@ -118,7 +118,7 @@ test('a refusal is marked', async () => {
   });
 });
 
-test('a conversation shows the parts, live and stored, and keeps what was unfolded', async () => {
+test('a conversation shows the parts, live and stored, and keeps unfolded parts open', async () => {
   await start(demo());
   await page.getByTestId('place-chat').click();
   await page.getByLabel('Prompt').fill(WEATHER);

@@ -95,7 +95,7 @@ const idOf = (on = page) => new URL(on.url()).hash.slice(1);
 const atServer = async (id) => (await fetch(`${server.url}/v1/conversations/${id}`)).json();
 const places = (on = page) => on.getByTestId('place').allInnerTexts();
 
-test('a conversation is made by its first turn, and goes on with the next', async () => {
+test('a conversation is created by its first turn, and continues with the next', async () => {
   await page.getByTestId('new-conversation').click();
   await page.getByTestId('chat-empty').waitFor();
   expect(await page.getByText('4 times').isVisible()).toBe(false);
@@ -117,7 +117,7 @@ test('a conversation is made by its first turn, and goes on with the next', asyn
   expect(await said(4)).toEqual(all);
 });
 
-test('tokens stream into the answer; a reload in the middle goes on', async () => {
+test('tokens stream into the answer; a reload in the middle resumes', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Wait for me');
   const running = page.locator('[data-testid=message][data-state=running]');
@@ -138,7 +138,7 @@ test('tokens stream into the answer; a reload in the middle goes on', async () =
   expect(await said(2)).toEqual(['Wait for me', answer('Wait for me', 1)]);
 });
 
-test('cancel keeps what was said; what fails leaves nothing', async () => {
+test('cancel keeps the text so far; a failure leaves nothing', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Wait, or not');
   await page.getByText('and that is message 1.').waitFor();
@@ -154,7 +154,7 @@ test('cancel keeps what was said; what fails leaves nothing', async () => {
   expect(await said(4)).toEqual(['Wait, or not', cut, 'Go on', answer('Go on', 3)]);
 });
 
-test('a fork goes its own way; a conversation is deleted', async () => {
+test('a fork is independent of its source; a conversation is deleted', async () => {
   await page.getByTestId('new-conversation').click();
   await say('One');
   await said(2);
@@ -274,7 +274,7 @@ const MARKDOWN = [
   '[1]: https://example.com/list',
 ].join('\n\n');
 
-test('Markdown streams into blocks, tables and code; nothing of it runs or loads', async () => {
+test('Markdown streams into blocks, tables and code; it runs no script and loads no resource', async () => {
   text = MARKDOWN;
   await say('# Show **me** `Markdown`');
   const shown = (await said(2))[1];
@@ -331,7 +331,7 @@ test('where the demo model answers, one line says how to connect another', async
   expect(await banner.isVisible()).toBe(false);
 });
 
-test('two tabs: the second one is told that the first is talking, and shows it', async () => {
+test('two tabs: the second one shows the turn of the first', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Hello');
   await said(2);
@@ -351,7 +351,7 @@ test('two tabs: the second one is told that the first is talking, and shows it',
   await other.close();
 });
 
-test('a conversation that is gone says so', async () => {
+test('an unknown conversation is reported', async () => {
   await page.goto(`${server.url}/#conv_${'A'.repeat(24)}`);
   await page.reload();
   await page.getByText('The server has no such conversation.').waitFor();

@@ -89,7 +89,7 @@ test('the length asked for ends the text', async () => {
   expect(await jobAtServer(id)).toMatchObject({ reason: 'length', text: 'Water waits above' });
 });
 
-test('a dropped connection is taken up where it was, and nothing is lost', async () => {
+test('a dropped connection resumes at its position, and nothing is lost', async () => {
   pace.hold(30);
   await drive.send('Drop me');
   const { id, card } = await drive.firstCard();

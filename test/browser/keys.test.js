@@ -155,7 +155,7 @@ test('eight jobs on one connection, dropped and taken up again with a new token'
   expect(new Set(streams.map(([, token]) => token)).size).toBe(streams.length);
 });
 
-test('a key that is taken away is asked for again, and its jobs come back with it', async () => {
+test('a revoked key is asked for again, and its jobs come back with it', async () => {
   await open();
   await enter();
   pace.hold(4);
@@ -167,7 +167,7 @@ test('a key that is taken away is asked for again, and its jobs come back with i
   await card.getByTestId('note').getByText('(invalid_api_key)').waitFor();
   await form().waitFor();
   await drive.send('Refused');
-  await page.getByTestId('problem').getByText('This is no valid key.').waitFor();
+  await page.getByTestId('problem').getByText('This key is not valid.').waitFor();
   gateway.reload({ access: { keys } });
   await giveKey();
   pace.release();

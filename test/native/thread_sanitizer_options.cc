@@ -9,7 +9,7 @@ extern "C" const char* __tsan_default_suppressions();
 // another thread (here: the tests' server) has just opened. Taking it off our own epoll set, where
 // the other one is not, does nothing.
 extern "C" const char* __tsan_default_suppressions() {
-  return "race:sluice::UpstreamClient::watch\n";
+  return "race:sluice::CurlClient::watch\n";
 }
 
 #endif

@@ -88,7 +88,7 @@ test('without leave, this machine is not crawled', async () => {
   expect(code).toBe(1);
 });
 
-test('sluice serve crawls this machine if it is told so, by a flag or its file', async () => {
+test('sluice serve crawls this machine if a flag or its file allows it', async () => {
   const config = await file('serve.json', '{"allowPrivateAddresses": true}');
   const codes = [];
   for (const args of [[], ['--allow-private-addresses'], ['--config', config]]) {

@@ -46,11 +46,11 @@ class LimitedTrial extends Trial {
     return Object.fromEntries(entries.map(({ dimension, remaining }) => [dimension, remaining]));
   }
 
-  /** What the jobs and the answers have used that the provider was asked for. */
+  /** The usage of the jobs and answers that the provider was called for. */
   async used() {
     let sum = 0;
     for (const { id, leader, state } of await this.ended()) {
-      if (leader !== undefined || !this.asked.has(id)) continue;
+      if (leader !== undefined || !this.calledIds.has(id)) continue;
       sum += state.usage.prompt_tokens + state.usage.completion_tokens;
     }
     return sum;

@@ -124,7 +124,7 @@ describe('a page that sleeps', () => {
     await sleeper.close();
   });
 
-  test('goes on where it was when its connection broke meanwhile', async () => {
+  test('continues at its position after its connection broke', async () => {
     const { port } = new URL(server.origin);
     const proxy = await cuttingProxy(Number(port), { eventsPerConnection: Infinity });
     const sleeper = await openSleepingPage(browser, `http://127.0.0.1:${proxy.port}`);

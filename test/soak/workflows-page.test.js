@@ -96,7 +96,7 @@ test('a sample runs: boxes, lines and states follow it, a click shows the text a
   await takePicture(page, 'workflow-completed');
 });
 
-test('what failed is told, what hangs on it is shut, and a retry runs those alone', async () => {
+test('a failed node shows its error, its dependants are skipped, and a retry runs only these', async () => {
   await run({
     nodes: [
       { id: 'spring', prompt: 'this fails' },
@@ -154,7 +154,7 @@ test('the keyboard alone goes from box to box and opens one', async () => {
   await page.getByTestId('announcer').getByText('completed').waitFor({ state: 'attached' });
 });
 
-test('a map tells how far it is, and shows the texts of its items', async () => {
+test('a map shows its progress and the texts of its items', async () => {
   pace.hold(4);
   await run({
     nodes: [
@@ -195,7 +195,7 @@ test('a reload finds the workflow again, and a cut connection loses nothing', as
   await ended('completed');
 });
 
-test('cancel ends it; what is wrong with a workflow is said by the field', async () => {
+test('cancel ends it; a field shows its validation error', async () => {
   pace.hold(4);
   await run({ nodes: [{ id: 'a', prompt: 'one of some length' }] });
   await waitForState('a', 'running');

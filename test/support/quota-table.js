@@ -1,4 +1,4 @@
-/** What holds of a quota wherever its state is: calls of the tests of each implementation. */
+/** Tests of a quota that run over each implementation. */
 import { ManualClock, SluiceError } from '../../lib/index.js';
 
 const minute = { windowMs: 60_000 };
@@ -14,7 +14,7 @@ async function errorOf(call) {
 }
 
 /** What could be taken of a dimension. */
-async function left(quota, dimension, key) {
+async function remaining(quota, dimension, key) {
   const peek = await quota.reserve({ [dimension]: 0 }, { key });
   await peek.release();
   return peek.dimensions[dimension].remaining;
@@ -36,9 +36,9 @@ export function describeQuota({ name, make, Lease }) {
       for (let i = 0; i < 5; i += 1) leases.push(await quota.reserve({ tokens: 50 }));
       expect(leases.map(({ allowed }) => allowed)).toEqual([true, true, false, false, false]);
       expect(leases[4]).toMatchObject({ retryAfter: 30, failed: ['tokens'], id: null });
-      expect(await left(quota, 'tokens')).toBe(0);
+      expect(await remaining(quota, 'tokens')).toBe(0);
       expect(await leases[0].settle({ tokens: 10 })).toBe(true);
-      expect(await left(quota, 'tokens')).toBe(40);
+      expect(await remaining(quota, 'tokens')).toBe(40);
     });
 
     test('says of each dimension what headers need', async () => {
@@ -90,7 +90,7 @@ export function describeQuota({ name, make, Lease }) {
       });
       expect(denied.dimensions.requests.retryAfter).toBe(6);
       expect((await quota.reserve({ requests: 1, tokens: 5 })).failed).toEqual(['requests']);
-      expect(await left(quota, 'tokens')).toBe(10);
+      expect(await remaining(quota, 'tokens')).toBe(10);
       expect((await quota.reserve({ tokens: 101 })).retryAfter).toBe(Infinity);
     });
 
@@ -101,14 +101,14 @@ export function describeQuota({ name, make, Lease }) {
         jobs: { concurrent: 2 },
       });
       expect(await (await quota.reserve({ tokens: 50, jobs: 1 })).settle(10)).toBe(true);
-      expect(await left(quota, 'tokens')).toBe(90);
+      expect(await remaining(quota, 'tokens')).toBe(90);
       const all = await quota.reserve({ tokens: 50, requests: 1, jobs: 2 });
       expect((await errorOf(() => all.settle(10))).message).toMatch(/actual takes an object/);
       expect(await all.settle({ tokens: 10, requests: 1, jobs: 1 })).toBe(true);
       expect([
-        await left(quota, 'tokens'),
-        await left(quota, 'requests'),
-        await left(quota, 'jobs'),
+        await remaining(quota, 'tokens'),
+        await remaining(quota, 'requests'),
+        await remaining(quota, 'jobs'),
       ]).toEqual([80, 4, 2]);
     });
 
@@ -123,12 +123,12 @@ export function describeQuota({ name, make, Lease }) {
         expect(await lease.renew()).toBe(false);
         expect(await quota.openLeases).toBe(0);
       }
-      expect(await left(quota, 'tokens')).toBe(50);
+      expect(await remaining(quota, 'tokens')).toBe(50);
       const denied = await quota.reserve({ tokens: 51 });
       for (const end of ['settle', 'release', 'renew']) expect(await denied[end]()).toBe(false);
     });
 
-    test('what was used beyond the reservation is a debt that time pays off', async () => {
+    test('usage beyond the reservation is a debt that time pays off', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       expect(await (await quota.reserve({ tokens: 50 })).settle({ tokens: 160 })).toBe(true);
@@ -153,8 +153,8 @@ export function describeQuota({ name, make, Lease }) {
       expect(await renewed.renew({ leaseMs: 60_000 })).toBe(true);
       clock.advanceMs(6000);
       expect(await quota.openLeases).toBe(1);
-      expect(await left(quota, 'jobs')).toBe(1);
-      expect(await left(quota, 'tokens')).toBe(50);
+      expect(await remaining(quota, 'jobs')).toBe(1);
+      expect(await remaining(quota, 'tokens')).toBe(50);
       expect(await lost.settle({ tokens: 0 })).toBe(false);
     });
 
@@ -179,7 +179,7 @@ export function describeQuota({ name, make, Lease }) {
       ]);
       const bob = await quota.reserve(ask('bob', 70_000));
       expect(bob).toMatchObject({ allowed: false, retryAfter: 24, failed: ['org-tokens'] });
-      expect(await left(quota, 'requests', 'bob')).toBe(60);
+      expect(await remaining(quota, 'requests', 'bob')).toBe(60);
       expect(await alice.settle([{ dimension: 'org-tokens', key: 'acme', cost: 10_000 }])).toBe(
         true,
       );
@@ -195,24 +195,25 @@ export function describeQuota({ name, make, Lease }) {
       ]);
       expect(lease.dimensions.tokens).toMatchObject({ key: 'a', remaining: 30 });
       expect(await lease.settle({ tokens: 0 })).toBe(true);
-      expect([await left(quota, 'tokens', 'a'), await left(quota, 'tokens', 'b')]).toEqual([
-        40, 100,
-      ]);
+      expect([
+        await remaining(quota, 'tokens', 'a'),
+        await remaining(quota, 'tokens', 'b'),
+      ]).toEqual([40, 100]);
     });
 
-    test('limits change at run time, and what was taken stays taken', async () => {
+    test('limits change at run time, and usage stays counted', async () => {
       const quota = await quotaOf({ tokens: { limit: 100, ...minute }, jobs: { concurrent: 1 } });
       await quota.reserve({ tokens: 70, jobs: 1 }, { key: 'k' });
       await quota.setLimit('tokens', { limit: 200 });
-      expect(await left(quota, 'tokens', 'k')).toBe(130);
+      expect(await remaining(quota, 'tokens', 'k')).toBe(130);
       await quota.setLimit('tokens', { limit: 300 }, { key: 'k' });
-      expect(await left(quota, 'tokens', 'k')).toBe(230);
+      expect(await remaining(quota, 'tokens', 'k')).toBe(230);
       await quota.setLimit('tokens', null, { key: 'k' });
-      expect(await left(quota, 'tokens', 'k')).toBe(130);
+      expect(await remaining(quota, 'tokens', 'k')).toBe(130);
       await quota.setLimit('tokens', { limit: 50, windowMs: 1000 });
       expect((await quota.reserve({ tokens: 5 }, { key: 'k' })).retryAfter).toBe(0.1);
       await quota.setLimit('jobs', { concurrent: 2 });
-      expect(await left(quota, 'jobs', 'k')).toBe(1);
+      expect(await remaining(quota, 'jobs', 'k')).toBe(1);
       await quota.setLimit('jobs', { concurrent: 0 }, { key: 'k' });
       expect((await quota.reserve({ jobs: 1 }, { key: 'k' })).retryAfter).toBe(Infinity);
     });
@@ -243,19 +244,19 @@ export function describeQuota({ name, make, Lease }) {
       expect((await real.reserve({ requests: 1 })).allowed).toBe(false);
     });
 
-    test('a smaller limit pays off by its own rate, and keeps what was taken when it grows again', async () => {
+    test('a smaller limit pays off by its own rate, and keeps the usage when it grows again', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       await quota.reserve({ tokens: 70 });
       // Of 70 missing the smaller one can lack 50: it is empty. The larger one lacks the same 50.
       await quota.setLimit('tokens', { limit: 50 });
       await quota.setLimit('tokens', { limit: 100 });
-      expect(await left(quota, 'tokens')).toBe(50);
+      expect(await remaining(quota, 'tokens')).toBe(50);
       clock.advanceMs(6000);
-      expect(await left(quota, 'tokens')).toBe(60);
+      expect(await remaining(quota, 'tokens')).toBe(60);
       await quota.setLimit('tokens', { limit: 200 });
       clock.advanceMs(6000);
-      expect(await left(quota, 'tokens')).toBe(180);
+      expect(await remaining(quota, 'tokens')).toBe(180);
     });
 
     test('several places at a time wait for as many leases as it takes', async () => {
@@ -272,7 +273,7 @@ export function describeQuota({ name, make, Lease }) {
       for (const jobs of [1, 2, 3, 5, 6]) waits.push((await quota.reserve({ jobs })).retryAfter);
       expect(waits).toEqual([1, 2, 2, 3, Infinity]);
       clock.advanceMs(2000);
-      expect(await left(quota, 'jobs')).toBe(3);
+      expect(await remaining(quota, 'jobs')).toBe(3);
     });
 
     test.each([

@@ -65,7 +65,7 @@ export function chooser(seed) {
 }
 
 /**
- * Whether an error is one that a caller is to be told: of a code of ours, or a caller's own.
+ * Whether an error is expected by a caller: it has a code of this package, or is the caller's own.
  * @param {unknown} error
  */
 function isExpected(error) {
@@ -87,7 +87,7 @@ export class Calls {
   /**
    * @param {string} name of the call
    * @param {() => unknown} call
-   * @returns {unknown} what it returned; undefined when it threw
+   * @returns {unknown} its result; undefined when it threw
    */
   make(name, call) {
     let result;
@@ -114,7 +114,7 @@ export class Calls {
     this.#faults.push(`${name}: ${error?.stack ?? String(error)}`);
   }
 
-  /** Resolves when every promise is settled. @throws for errors that are nobody's to see */
+  /** Resolves when every promise is settled. @throws for unexpected errors */
   async settled() {
     for (const promise of this.#pending) await promise;
     if (this.#faults.length > 0) throw new Error(this.#faults.slice(0, 3).join('\n'));
@@ -124,7 +124,7 @@ export class Calls {
 const ROUNDS = 20;
 
 /**
- * Runs `round(choose, calls)` with different seeds; what is still open has to settle.
+ * Runs `round(choose, calls)` with different seeds; open promises have to settle.
  * @param {(choose: ReturnType<typeof chooser>, calls: Calls) => Promise<void> | void} round
  * @param {number} [count]
  */

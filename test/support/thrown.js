@@ -1,4 +1,4 @@
-/** @returns {Promise<any>} what a call throws, or rejects with */
+/** @returns {Promise<any>} the error that a call throws, or rejects with */
 export async function thrown(call) {
   try {
     await call();

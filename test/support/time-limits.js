@@ -30,5 +30,5 @@ addEventHandler(({ name, hookType, testName }, { currentDescribeBlock: block }) 
   if (name === 'add_hook') limit(block.hooks.at(-1), hookType);
 });
 
-// The runner disconnects its processes at the end; what a test has left open must not keep one alive.
+// The runner disconnects its processes at the end; open handles of a test must not keep one alive.
 process.once('disconnect', () => process.exit());

@@ -1,17 +1,17 @@
-/** Charts over time, drawn by uPlot. A line of text says the values, at the cursor or else the latest. */
+/** Charts over time, drawn by uPlot. A line of text shows the values at the cursor, or else the latest values. */
 import { h } from './dom.js';
 
 const HEIGHT = 150;
 const AXIS_PX = 46;
 const FONT = '11px system-ui, sans-serif';
 const TIME_AXIS_PX = 24;
-/** The longest and the shortest span that is shown. */
+/** The longest and the shortest span shown. */
 const SPAN_S = 15 * 60;
 const SPAN_MIN_S = 120;
 
 const HOURS = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' });
 
-/** uPlot is a script of its own, which has no module that is small. @returns {any} */
+/** uPlot is loaded as a script, because it has no small module. @returns {any} */
 const plotClass = () => /** @type {any} */ (globalThis).uPlot;
 
 /** @param {string} name of a custom property */
@@ -104,7 +104,7 @@ export class Chart {
     };
   }
 
-  /** @returns {[number, number]} from the first point to now, within bounds */
+  /** @returns {[number, number]} time span from the first point to now, within bounds */
   #span() {
     const now = Date.now() / 1000;
     const first = this.#data[0][0] ?? now;
@@ -114,7 +114,7 @@ export class Chart {
   /** @param {(number | null)[][]} data times in Unix seconds, then the values of each line */
   show(data) {
     this.#data = data;
-    // A chart that is not shown has no size, and is drawn when it is.
+    // A hidden chart has no size, and is drawn when it is shown.
     if (this.#plot.root.offsetParent !== null) this.#plot.setData(data);
     this.#tell();
   }

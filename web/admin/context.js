@@ -1,10 +1,10 @@
-/** What the sections of the dashboard share: calls with the key of the tab, questions, announcements. */
+/** Common parts of the dashboard's sections: calls with the key of the tab, questions, announcements. */
 import { Announcer } from '../app/announcer.js';
 import { byTestId } from './dom.js';
 import { Http } from '../client/http.js';
 import { recallKey } from '../app/key-form.js';
 
-/** The one context of the page. */
+/** The context of the page. */
 export class Context {
   #http = new Http('', globalThis.fetch.bind(globalThis));
   #onDenied;
@@ -12,7 +12,7 @@ export class Context {
   #key = recallKey();
   announcer = new Announcer(byTestId('announcer'));
 
-  /** @param {(message: string) => void} onDenied called when the server takes no key, or another one */
+  /** @param {(message: string) => void} onDenied called if the server refuses the key or a missing key */
   constructor(onDenied) {
     this.#onDenied = onDenied;
     this.#http.setApiKey(this.#key);
@@ -32,8 +32,8 @@ export class Context {
    * @param {'GET' | 'POST' | 'PATCH' | 'DELETE'} method
    * @param {string} path
    * @param {unknown} [body]
-   * @param {HTMLElement} [problem] where a failure is shown; default: at the top of the page
-   * @returns {Promise<any>} undefined after a failure, which is shown; of an answer without content `{}`
+   * @param {HTMLElement} [problem] element for failures; default: at the top of the page
+   * @returns {Promise<any>} undefined after a failure, which is shown; `{}` for an answer without content
    */
   async call(method, path, body, problem = byTestId('problem')) {
     try {
@@ -48,7 +48,7 @@ export class Context {
   }
 
   /**
-   * Asks before something that cannot be undone.
+   * Asks for confirmation of an irreversible action.
    * @param {{title: string, text: string, yes: string}} question
    * @returns {Promise<boolean>}
    */

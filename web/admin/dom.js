@@ -9,7 +9,7 @@ export const byTestId = (name) =>
 /**
  * @param {string} tag
  * @param {Record<string, string>} attributes
- * @param {...Content} children null and undefined are left out
+ * @param {...Content} children null and undefined are skipped
  * @returns {HTMLElement}
  */
 export function h(tag, attributes = {}, ...children) {
@@ -47,8 +47,8 @@ export const stateMark = (state) => h('span', { class: 'state', 'data-state': st
  */
 
 /**
- * The rows of a table by key. An update keeps the rows of known keys, and their cells where nothing has
- * changed, so that focus and selection stay.
+ * The rows of a table by key. An update keeps the rows of known keys and their unchanged
+ * cells, so that focus and selection stay.
  * @template T
  */
 export class Rows {
@@ -73,7 +73,7 @@ export class Rows {
     table.querySelector('thead')?.replaceChildren(h('tr', {}, ...titles));
   }
 
-  /** @param {T[]} items each with another key */
+  /** @param {T[]} items with distinct keys */
   show(items) {
     const keys = new Set(items.map(this.#keyOf));
     for (const [key, { row }] of this.#rows) {
@@ -90,13 +90,13 @@ export class Rows {
     }
   }
 
-  /** @param {T} item appended, or updated */
+  /** @param {T} item item to append or update */
   add(item) {
     const row = this.#row(item);
     if (row.parentNode === null) this.#body.append(row);
   }
 
-  /** Rows at present. */
+  /** Current number of rows. */
   get size() {
     return this.#rows.size;
   }
@@ -135,7 +135,7 @@ export class Rows {
     known.shown = shown;
     cells.forEach((cell, i) => {
       const old = known.row.children[i];
-      // Elements have listeners of their own, and are equal where their texts are.
+      // Elements have their own listeners, and count as equal if their texts are equal.
       if (old.innerHTML !== cell.innerHTML || cell.querySelector('button')) old.replaceWith(cell);
     });
     return known.row;
@@ -143,7 +143,7 @@ export class Rows {
 }
 
 /**
- * A list of names and values, whose elements stay.
+ * A list of names and values, which reuses its elements.
  * @param {HTMLElement} list
  * @param {[name: string, value: string, note?: string][]} facts
  * @param {string} [kind] class of each pair

@@ -1,6 +1,6 @@
 /**
  * A stream of server-sent events with a key in its header, which an EventSource cannot send. It reconnects
- * after a cut, and begins anew then: the streams of the dashboard start with all that is to be shown.
+ * after a cut, and starts over: the streams of the dashboard begin with all current data.
  */
 import { backoffMs, sleep } from '../client/http.js';
 
@@ -50,7 +50,7 @@ async function* textOf(body) {
 
 /** @typedef {'connecting' | 'live' | 'reconnecting' | 'closed'} FeedState */
 
-/** One stream. Ends with `close()`, by a refusal, or where `once` is set with its last event. */
+/** One stream. Ends with `close()`, by a refusal, or, if `once` is set, at its last event. */
 export class Feed {
   #abort = new AbortController();
 
@@ -61,7 +61,7 @@ export class Feed {
    * @param {(type: string, data: any) => void} on.event
    * @param {(state: FeedState) => void} [on.state]
    * @param {(status: number, message: string) => void} [on.refused]
-   * @param {boolean} [on.once] whether its end is the end of what it tells; default false
+   * @param {boolean} [on.once] whether the end of the stream is final; default false
    */
   constructor(path, on) {
     void this.#run(path, on);
@@ -97,7 +97,7 @@ export class Feed {
         if (on.once && attempt === -1) break;
         attempt = Math.max(attempt, 0);
       } catch {
-        // Cut, or closed: the loop says which.
+        // The stream was cut or closed; the loop distinguishes them.
         attempt = Math.max(attempt, 0);
       }
     }

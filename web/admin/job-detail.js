@@ -3,12 +3,12 @@ import { Feed } from './feed.js';
 import { Rows, byTestId, bytes, number, preciseTime, showFacts, time } from './dom.js';
 import { duration } from '../app/format.js';
 
-/** Entries that the table keeps; the oldest go first. */
+/** Maximum entries in the table; the oldest are removed first. */
 const ENTRIES_MAX = 1000;
 
 /** @typedef {{id: string, type: string, at: number | null, data: any, number: number}} Entry */
 
-/** @param {Entry} entry @returns {string} what the entry says */
+/** @param {Entry} entry @returns {string} text of the entry */
 function contentOf({ type, data }) {
   const { job_id: _, ...members } = data;
   switch (type) {
@@ -29,7 +29,7 @@ function contentOf({ type, data }) {
   }
 }
 
-/** The section of one job. `open` shows another one, `close` ends its stream. */
+/** The section of one job. `open` shows another job, `close` ends its stream. */
 export class JobDetail {
   #context;
   #id = '';

@@ -4,14 +4,14 @@ import { duration } from '../app/format.js';
 
 /** @typedef {import('./context.js').Context} Context */
 
-/** Between a change of a filter and its use. */
+/** Delay between a change of a filter and its use. */
 const SETTLE_MS = 300;
 
 /** @param {any} job */
 const sourceOf = ({ upstream, cache }) =>
   [upstream, cache && `shared: ${cache}`].filter(Boolean).join(', ') || '–';
 
-/** The jobs of all keys. The newest come from the feed, older ones by request. */
+/** The jobs of all keys. The newest come from the feed, older ones from requests. */
 export class JobTable {
   #context;
   #onFilter;
@@ -26,7 +26,7 @@ export class JobTable {
 
   /**
    * @param {Context} context
-   * @param {() => void} onFilter called when the feed is to be opened with other filters
+   * @param {() => void} onFilter called when the feed must be opened with other filters
    */
   constructor(context, onFilter) {
     this.#context = context;
@@ -77,7 +77,7 @@ export class JobTable {
       ?.replaceChildren(...models.map((model) => h('option', { value: model })));
   }
 
-  /** @param {{data: any[], has_more: boolean}} page of the feed */
+  /** @param {{data: any[], has_more: boolean}} page page from the feed */
   show({ data, has_more: hasMore }) {
     this.#newest = data;
     if (this.#older.length === 0) this.#hasMore = hasMore;

@@ -1,4 +1,4 @@
-/** Keys: who has one, what each may use and has left; make, rotate, disable, delete. */
+/** Keys: owners, permissions and remaining limits; create, rotate, disable, delete. */
 import { Rows, button, byTestId, h, number, stateMark } from './dom.js';
 
 /** @type {[member: string, unit: string][]} */
@@ -54,8 +54,8 @@ export class KeyTable {
 
   /**
    * @param {import('./context.js').Context} context
-   * @param {(key: string) => void} onKey called when the page is to use another key, because the first one
-   *   was made
+   * @param {(key: string) => void} onKey called when the page must use another key, because the first one
+   *   was created
    */
   constructor(context, onKey) {
     this.#context = context;
@@ -152,9 +152,9 @@ export class KeyTable {
   /**
    * @param {string} id
    * @param {'POST' | 'DELETE'} method
-   * @param {string} path after that of the key
+   * @param {string} path suffix after the path of the key
    * @param {unknown} [body]
-   * @returns {Promise<any>} undefined after a refusal, which stands in the row of the key
+   * @returns {Promise<any>} undefined after a refusal, which is shown in the row of the key
    */
   async #call(id, method, path, body) {
     const problem = h('p');
@@ -177,7 +177,7 @@ export class KeyTable {
     const made = await this.#context.call('POST', '/v1/keys', request, byTestId('keys-problem'));
     if (made === undefined) return;
     this.#form.reset();
-    // The first key of a server ends the access without one.
+    // Creating the first key of a server ends the access without a key.
     if (this.#rows.size === 0) this.#onKey(made.key);
     this.#showKey(made);
     await this.refresh();

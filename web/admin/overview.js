@@ -1,11 +1,11 @@
-/** The first section: numbers of now, charts, and tables of latencies, queue and memory. */
+/** The first section: current numbers, charts, and tables of latencies, queue and memory. */
 import { Chart } from './charts.js';
 import { Rows, byTestId, bytes, h, number, showFacts, stateMark } from './dom.js';
 import { duration, rate } from '../app/format.js';
 
 /** Samples, one a second: a quarter of an hour. */
 const RATES_MAX = 900;
-/** Places in a point of the feed. */
+/** Indices in a point of the feed. */
 const FIRST_TOKEN = 4;
 const PER_TOKEN = 7;
 const SHOWN = ['p50', 'p95', 'p99'];

@@ -1,4 +1,4 @@
-/** Sections that are read when they are shown: spend, conversations, errors, the audit log. */
+/** Sections loaded when they are shown: spend, conversations, errors, the audit log. */
 import { Rows, byTestId, bytes, h, number, stateMark, time } from './dom.js';
 
 /** @typedef {import('./context.js').Context} Context */

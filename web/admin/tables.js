@@ -2,7 +2,7 @@
 import { build } from '../app/build.js';
 
 /**
- * By the name in `data-table`. `empty` is shown in place of no rows; with `region` the card is a landmark of
+ * By the name in `data-table`. `empty` is shown if there are no rows; with `region` the card is a landmark of
  * that name, else a group named by the caption; `hides` the caption, which the heading repeats.
  * @type {Record<string, {caption: string, empty?: string, region?: string, hides?: boolean}>}
  */
@@ -69,7 +69,7 @@ export function buildTables(root) {
       note.dataset.testid = `no-${name.replace(/^job-/, '')}`;
       place.append(note);
     }
-    // What scrolls is reached by the keyboard, and has a name.
+    // Scrollable regions must be reachable by the keyboard and have a name.
     place.tabIndex = 0;
     place.role = region === undefined ? 'group' : 'region';
     place.ariaLabel = region ?? caption;

@@ -1,5 +1,5 @@
 /**
- * Announces events to screen readers, briefly: it gathers events that come together, and never
+ * Announces events to screen readers, briefly: it combines simultaneous events, and never
  * reads out tokens.
  */
 

@@ -34,7 +34,7 @@ export class Banner {
       try {
         sessionStorage.setItem(KEY, 'closed');
       } catch {
-        // Without storage the notice comes again after a reload.
+        // Without storage the notice appears again after a reload.
       }
     });
   }

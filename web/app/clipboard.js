@@ -16,7 +16,7 @@ function copyBySelection(text) {
   }
 }
 
-/** @param {string} text @returns {Promise<boolean>} whether it has been copied */
+/** @param {string} text @returns {Promise<boolean>} whether the copy succeeded */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -5,7 +5,7 @@
 
 const KEY = 'sluice.key';
 
-/** Of `data-label`, above the hint that the page may have in the form. */
+/** Of `data-label`, above an optional hint in the form. */
 const FIELDS = `
   <label class="field-label" for="key"></label>
   <div class="key-row">

@@ -1,8 +1,8 @@
 /**
- * Markdown in the document, as it streams. Marked parses, DOMPurify removes what a model must not
+ * Markdown in the document, as it streams. Marked parses, DOMPurify removes content that a model must not
  * put into the page. Both are scripts of `vendor/`, loaded before this module.
  *
- * Blocks that have ended stay as they are: each update parses only the text of the last block, so the
+ * Complete blocks stay unchanged: each update parses only the text of the last block, so the
  * cost of an update does not grow with the answer.
  */
 
@@ -16,7 +16,7 @@ const purify = /** @type {import('dompurify').DOMPurify} */ (
   /** @type {any} */ (globalThis).DOMPurify
 );
 
-/** Without images, which would load from elsewhere, forms and styles. */
+/** Without images, which would be loaded from other servers, forms and styles. */
 const ALLOWED = {
   ALLOWED_TAGS: [
     ...['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'blockquote', 'ul', 'ol', 'li'],
@@ -33,7 +33,7 @@ const ALLOWED = {
 /** A definition that a link of an earlier block may use. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
-/** The head of a table whose second line is not complete, so that it is still a paragraph. */
+/** The head of a table with an incomplete second line, which is still a paragraph. */
 const TABLE_HEAD = /(?:^|\n)\|[^\n]*(?:\n[ \t|:-]*)?$/;
 
 /** @param {string} html @returns {string} as text */
@@ -46,7 +46,7 @@ const renderer = {
   html: ({ text }) => escape(text),
   image: ({ text, href }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
 };
-// Tables, tasks and strike-through as at GitHub; a single line break is one, as in chats.
+// Tables, tasks and strike-through as on GitHub; single line breaks are kept, as in chats.
 const marked = new Marked({ gfm: true, breaks: true, renderer });
 
 /** @param {Token[]} tokens @returns {DocumentFragment} */
@@ -54,7 +54,7 @@ function toFragment(tokens) {
   return purify.sanitize(marked.parser(tokens), ALLOWED);
 }
 
-/** Copies the text of an element; says so on the button. @param {HTMLElement} source */
+/** Copies the text of an element; shows this on the button. @param {HTMLElement} source */
 function copyButton(source) {
   const button = build('button', 'code-copy', 'Copy');
   button.setAttribute('type', 'button');
@@ -108,15 +108,15 @@ export class MarkdownPane {
     this.#root = root;
   }
 
-  /** @param {string} text @param {boolean} [live] whether more of it may come */
+  /** @param {string} text @param {boolean} [live] whether more of it may follow */
   set(text, live = false) {
     if (text === this.#shown && live) return;
-    // A whole text is parsed as a whole: its links may be defined below them.
+    // A complete text is parsed as a whole, because links may be defined after their use.
     const whole = !live && DEFINITION.test(text);
     if (whole || !text.startsWith(this.#shown)) this.#clear();
     this.#shown = text;
     const tokens = marked.lexer(text.slice(this.#ended));
-    // The last block may still change, and so may the blank lines behind the one before it.
+    // The last block may still change, and so may the blank lines after the previous one.
     const open = tokens.findLastIndex((each) => each.type !== 'space');
     const closed = live && !whole ? tokens.slice(0, Math.max(0, open)) : [];
     const last = tokens[open];

@@ -38,6 +38,6 @@ function store(jobs) {
   try {
     localStorage.setItem(KEY, JSON.stringify(jobs.slice(0, JOBS_MAX)));
   } catch {
-    // Without storage only the restore after a reload is missing.
+    // Without storage a reload cannot restore the jobs.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A growing text. The cost of an append depends only on the appended text: each line is a block of
- * its own, so that a line break does not lay out the whole text again, and a long text node is no
+ * A growing text. The cost of an append depends only on the appended text: each line is a separate
+ * block, so that a line break does not lay out the whole text again, and a long text node is no
  * longer extended. `textContent` is exactly the text.
  */
 

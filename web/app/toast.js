@@ -1,4 +1,4 @@
-/** Short notices at the foot of the page. One with an undo leaves time to take an action back. */
+/** Short notices at the foot of the page. A notice with an undo gives time to revert an action. */
 
 const SHOWN_MS = 8000;
 
@@ -17,7 +17,7 @@ export class Toasts {
    * @param {string} text
    * @param {object} [actions] exactly one of them is called, at most once
    * @param {() => void} [actions.onUndo] called by the button; without it there is no button
-   * @param {() => void} [actions.onEnd] called when the notice has gone
+   * @param {() => void} [actions.onEnd] called when the notice disappears
    * @returns {() => void} ends it now
    */
   show(text, { onUndo, onEnd } = {}) {
@@ -36,7 +36,7 @@ export class Toasts {
       then?.();
     };
     const timer = setTimeout(() => close(onEnd), SHOWN_MS);
-    // A reader who is at the notice keeps it.
+    // The notice stays while it has the focus or the pointer.
     element.addEventListener('focusin', () => clearTimeout(timer));
     element.addEventListener('pointerenter', () => clearTimeout(timer));
     part('undo').hidden = onUndo === undefined;

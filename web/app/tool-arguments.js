@@ -1,4 +1,4 @@
-/** The arguments of a tool call as the page shows them. Pure functions. */
+/** The arguments of a tool call for the page. Pure functions. */
 
 /** @param {string} json @returns {{value: unknown} | null} null: not valid JSON */
 function parse(json) {
@@ -11,7 +11,7 @@ function parse(json) {
 
 /**
  * @param {string} json the arguments received so far
- * @returns {string} one member a line once they are whole; before that, and where a number would
+ * @returns {string} one member per line once they are complete; before that, or if a number would
  *   change, as received
  */
 export function argumentsText(json) {

@@ -1,11 +1,11 @@
-/** The parts of a job's answer beside its text. */
+/** The parts of a job's answer besides its text. */
 
 /**
  * @typedef {{id: string, type: 'function', function: {name: string, arguments: string}}} ToolCall
  * @typedef {'reasoning' | 'refusal' | 'tool_call' | 'extra'} PartEvent
  */
 
-/** The events of parts, by their names on the wire. @type {ReadonlySet<string>} */
+/** The events of parts, by event name. @type {ReadonlySet<string>} */
 export const PART_EVENTS = new Set(['reasoning', 'refusal', 'tool_call', 'extra']);
 
 /** Reasoning, refusal and tool calls of one attempt, as received so far. */
@@ -18,7 +18,7 @@ export class AnswerParts {
   /**
    * Adds an event.
    * @param {PartEvent} type
-   * @param {any} data as on the wire
+   * @param {any} data data of the event
    * @returns {any} the first argument of listeners to `type`
    */
   add(type, data) {
@@ -60,7 +60,7 @@ export class AnswerParts {
   /**
    * The events that turn these parts into those of a job's view.
    * @param {{reasoning?: string, refusal?: string, tool_calls?: ToolCall[]}} view
-   * @returns {{type: PartEvent, data: any}[] | null} null: they do not begin like the view's
+   * @returns {{type: PartEvent, data: any}[] | null} null: they do not match the beginning of the view's parts
    */
   missing(view) {
     const events = [];

@@ -23,14 +23,14 @@ const EVENT_TYPES = [
   ...['token', ...PART_EVENTS, 'job_retry', 'gap'],
   ...['job_complete', 'job_error', 'job_cancelled'],
 ];
-const CLOSED = 2; // EventSource.CLOSED, which an injected class need not carry
+const CLOSED = 2; // EventSource.CLOSED, which an injected class need not have
 /** The server's limit of jobs on one connection. */
 const FAN_IN_MAX = 64;
-/** More live jobs than this share connections, so that two of the browser's six stay free. */
+/** If there are more live jobs than this, they share connections, so that two of the browser's six stay free. */
 const SINGLES_MAX = 4;
 /** Jobs added within this time share one reopening. */
 const GATHER_MS = 20;
-/** About four minutes of refused connections; finished jobs are kept little longer than that. */
+/** About four minutes of refused connections; finished jobs are not kept much longer. */
 const ATTEMPTS_MAX = 20;
 
 /** Whether the refusal is permanent. @param {SluiceClientError | null} error */

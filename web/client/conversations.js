@@ -2,15 +2,15 @@
 import { checkOptions } from './options.js';
 
 /**
- * A part of a message's content, or a call of a tool, as the chat API has it.
+ * A part of a message's content, or a tool call, in the format of the chat API.
  * @typedef {{type: string, [member: string]: unknown}} MessageMember
  */
 
 /**
  * @typedef {object} ConversationMessage
  * @property {'system' | 'developer' | 'user' | 'assistant' | 'tool' | 'function'} role
- * @property {string | MessageMember[] | null} [content] text, or parts as the chat API has them; absent or null in
- *   an answer without text
+ * @property {string | MessageMember[] | null} [content] text, or parts in the format of the chat API; absent or
+ *   null in an answer without text
  * @property {MessageMember[] | null} [tool_calls] of an answer
  * @property {string} [tool_call_id] of a tool's result
  * @property {string | null} [refusal] of an answer

@@ -27,9 +27,9 @@ export class SluiceClientError extends Error {
     this.status = details.status;
     /** @type {string | undefined} */
     this.type = details.type;
-    /** @type {string | undefined} the field of the request that was refused */
+    /** @type {string | undefined} the refused field of the request */
     this.param = details.param;
-    /** @type {number | undefined} how long the server asks to wait before the next try */
+    /** @type {number | undefined} wait before the next attempt, requested by the server */
     this.retryAfterMs = details.retryAfterMs;
     /** @type {string | undefined} */
     this.jobId = details.jobId;

@@ -42,14 +42,14 @@ export function sleep(delayMs, signal) {
 /** Whether a repetition of the request may succeed. @param {unknown} error */
 function isPassing(error) {
   if (!(error instanceof SluiceClientError)) return false;
-  // A 429 whose request exceeds the whole limit: no wait helps.
+  // A 429 whose request exceeds the whole limit: a later retry cannot succeed.
   if (error.code === 'request_exceeds_limit') return false;
   return error.code === 'network_error' || RETRIABLE_STATUS.has(error.status ?? 0);
 }
 
 /**
  * A random idempotency key. `crypto.randomUUID` exists only in secure contexts; a page loaded over
- * plain HTTP from another machine is none.
+ * plain HTTP from another machine is not secure.
  */
 export function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -90,7 +90,7 @@ export class Http {
   #headers;
   /** @type {string | null} */
   #apiKey = null;
-  /** Whether the server requires signed stream URLs, as far as known. */
+  /** Whether the server requires signed stream URLs, if known. */
   signs;
 
   /**

@@ -35,7 +35,7 @@ export const FAIL = Symbol('sluice.client.fail');
  */
 
 /**
- * A job as the server shows it.
+ * A job in the server's answers.
  * @typedef {object} JobView
  * @property {string} job_id
  * @property {Exclude<JobStatus, 'gone'>} status
@@ -43,13 +43,13 @@ export const FAIL = Symbol('sluice.client.fail');
  * @property {number} created_at Unix seconds
  * @property {string} text
  * @property {boolean} [text_truncated] whether the oldest text was dropped
- * @property {string} [reasoning] where there is any; as the two below
+ * @property {string} [reasoning] if there is any; like the two below
  * @property {string} [refusal]
  * @property {readonly ToolCall[]} [tool_calls]
  * @property {JobUsage} usage
  * @property {JobMetrics} metrics
  * @property {{code: string, message: string, type: string}} [error] of a failed job
- * @property {string} [reason] why it completed or was cancelled
+ * @property {string} [reason] reason of the completion or cancellation
  * @property {Record<string, unknown>} [metadata] as submitted
  * @property {string} [conversation_id]
  */
@@ -164,7 +164,7 @@ export class Job {
     return this.#lastEventId;
   }
 
-  /** The number of events that the answer consists of: those of text and of all other parts. */
+  /** The number of events in the answer, for text and all other parts. */
   get tokens() {
     return this.#tokens;
   }
@@ -210,14 +210,14 @@ export class Job {
     return this.#host.cancel(this);
   }
 
-  /** Lets go of the connection and keeps the place; the job's `on_disconnect` policy decides on. */
+  /** Closes the connection and keeps the position; the job then follows its `on_disconnect` policy. */
   disconnect() {
     if (this.#settled) return;
     this.#host.release(this);
     this[CONNECTION]('closed');
   }
 
-  /** Goes on from the last event seen. */
+  /** Continues after the last received event. */
   reconnect() {
     if (this.#settled || this.#connection !== 'closed') return;
     this.#host.connect(this);
@@ -239,7 +239,7 @@ export class Job {
 
   /**
    * @internal
-   * @param {string} type the event name on the wire
+   * @param {string} type the event name
    * @param {any} data
    * @param {string | null} id the event id of this job
    */
@@ -288,7 +288,7 @@ export class Job {
     this.#settle(status ?? this.#status);
   }
 
-  /** @param {any} snapshot with the whole answer */
+  /** @param {any} snapshot snapshot with the whole answer */
   #catchUp(snapshot) {
     const { text } = snapshot;
     if (!text.startsWith(this.#text) || this.#parts.missing(snapshot) === null) {
@@ -355,7 +355,7 @@ export class Job {
     this.#readers.clear();
     const result = this.#result();
     this.#resolveDone(result);
-    // The caller closed the client: that is no failure of the job.
+    // The caller closed the client, which is not a failure of the job.
     if (this.error?.code === 'client_closed') return;
     if (this.error) this.#emit('error', this.error);
     else this.#emit(END_EVENT[status], result);

@@ -1,13 +1,13 @@
 /** Checks of the options that callers give. */
 
 /**
- * Refuses options that nothing reads: a misspelt one would be lost without a word.
+ * Refuses unknown options, because a misspelt one would be ignored silently.
  * @template {object} T
- * @param {string} subject what takes them
+ * @param {string} subject name of the receiver
  * @param {T} options
  * @param {readonly string[]} known
  * @returns {T}
- * @throws {TypeError} naming the option and those that there are
+ * @throws {TypeError} naming the option and the known options
  */
 export function checkOptions(subject, options, known) {
   const unknown = Object.keys(options).find((name) => !known.includes(name));

@@ -81,18 +81,18 @@ function writes(cache, keyCount) {
 /** How many of the lookups of `mixed` found something. */
 let found = 0;
 
-/** Few keys are asked for often: the first eighth of them, which fits, by three quarters. */
+/** Few keys are looked up often: the first eighth of them, which fits, by three quarters. */
 function mixed() {
   const keys = makeKeys(8 * ENTRIES);
   const cache = filled(makeCache(), keys);
   const random = randomFrom(1);
-  const asked = Array.from(
+  const lookups = Array.from(
     { length: 200_000 },
     () => keys[Math.floor(keys.length * random() ** 8)],
   );
   return (/** @type {number} */ from, /** @type {number} */ count) => {
     for (let i = from; i < from + count; i += 1) {
-      const key = asked[i % asked.length];
+      const key = lookups[i % lookups.length];
       if (cache.get(key) === undefined) cache.set(key, i);
       else found += 1;
     }

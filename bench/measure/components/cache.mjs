@@ -53,7 +53,7 @@ export function measureCache({ quick, runs }) {
   const rates = OPERATIONS.map(([operation, label]) => {
     /** @type {{perSecond: number, foundShare: number}[][]} */
     const [sluice, peer] = [[], []];
-    // In turn, as everywhere: a disturbance must not hit one of them alone.
+    // Interleaved, so that a disturbance does not hit only one of them.
     for (let run = 1; run <= runs; run += 1) {
       sluice.push(runCase('sluice', operation, ms));
       peer.push(runCase('lru-cache', operation, ms));

@@ -15,7 +15,7 @@ import { median } from '../../lib/median.mjs';
 
 const [, , kind, operation, ms, folder] = process.argv;
 
-/** About what a small job is in the data file. */
+/** About the size of a small job in the data file. */
 const BYTES = 200;
 const value = 'x'.repeat(BYTES);
 

@@ -3,7 +3,8 @@
  *
  * Usage: node logs-case.mjs FILE. Prints what `sluice logs FILE --json` does; kilobytes on stderr.
  */
-import { run } from '../../../lib/cli/logs.js';
+import { flags, parsing, run } from '../../../lib/cli/logs.js';
+import { parseFlags } from '../../../lib/cli/flags.js';
 
-process.exitCode = await run([process.argv[2], '--json']);
+process.exitCode = await run(parseFlags(flags, [process.argv[2], '--json'], parsing));
 process.stderr.write(String(process.resourceUsage().maxRSS));

@@ -86,7 +86,7 @@ function writeLog(path, { errorEvery, event, gzip }, bytesMin) {
     text += event(i, time, i % errorEvery === 0 ? 'ERROR' : 'INFO');
   }
   const plain = Buffer.from(text);
-  // A member of its own for each block: gzip files may be put together so.
+  // A separate member for each block: gzip files may consist of several.
   const block = gzip ? gzipSync(plain) : plain;
   const file = openSync(path, 'w');
   let blocks = 0;

@@ -41,7 +41,8 @@ export function connectorFor(locator, tls) {
       this.#stream = endpoint === undefined ? new Socket().destroy() : open(endpoint, tls);
       const stream = this.#stream;
       if (tls !== undefined) boundGreeting(stream);
-      stream.once('error', (error) => (this.firstError = error));
+      // A TLS socket may report more than one error, and one without a listener would end the process.
+      stream.on('error', (error) => (this.firstError ??= error));
       const leave = () => {
         if (endpoint !== undefined && locator.isElsewhere(endpoint)) this.disconnect();
       };

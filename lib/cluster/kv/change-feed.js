@@ -114,16 +114,28 @@ export class ChangeFeed {
       this.#early.push(message);
       return;
     }
+    try {
+      this.#take(message, this.#last);
+    } catch {
+      // Another program may send anything, also in place of a change.
+      this.#lose(this.#last);
+    }
+  }
+
+  /**
+   * @param {Buffer} message
+   * @param {number} last number of the message before
+   */
+  #take(message, last) {
     const [number, born, ...fields] = fieldsOf(message);
     const position = Number(number);
-    // Another program may send anything.
     if (!Number.isSafeInteger(position)) return;
     if (this.#isOther(String(born))) {
       this.#lose(position);
       return;
     }
-    if (position <= this.#last) return;
-    if (position > this.#last + 1) {
+    if (position <= last) return;
+    if (position > last + 1) {
       this.#lose(position);
       return;
     }

@@ -162,7 +162,8 @@ export function fieldsOf(bytes) {
     const colon = bytes.indexOf(':', at);
     const length = Number(bytes.toString('latin1', at, colon));
     const end = colon + 1 + length;
-    if (colon < 0 || !Number.isInteger(length) || end > bytes.length) return [];
+    const isLength = Number.isInteger(length) && length >= 0;
+    if (colon < 0 || !isLength || end > bytes.length) return [];
     fields.push(bytes.subarray(colon + 1, end));
     at = end;
   }

@@ -135,8 +135,8 @@ export class SharedCredit {
    */
   async billed(id) {
     const text = await this.#redis.command('HGET', `job:${id}`, 'billed').catch(() => null);
-    if (text === null) return undefined;
-    const [paid, beyond] = text.split(' ');
+    const [, paid, beyond] = /^(\d+) (\d+)$/.exec(text ?? '') ?? [];
+    if (paid === undefined) return undefined;
     return { paid: BigInt(paid), beyond: BigInt(beyond) };
   }
 

@@ -80,7 +80,7 @@ function findByKey(access, { authorization: header, 'x-api-key': bare }) {
   // Anthropic's clients send the key without a scheme.
   const key = header ? /^Bearer +([^ \t]+) *$/i.exec(header)?.[1] : String(bare);
   const found = key === undefined ? undefined : access.byKey(key);
-  if (found === undefined) throw unauthorized('invalid_api_key', 'This is no valid key.');
+  if (found === undefined) throw unauthorized('invalid_api_key', 'This key is not valid.');
   return found;
 }
 
@@ -100,7 +100,7 @@ function principalByToken(streamUrls, req, query) {
     throw unauthorized('stream_url_invalid', 'This stream_url is not signed for these jobs.');
   }
   if (opened.revoked) {
-    throw unauthorized('stream_url_invalid', 'The key that this stream_url is for is gone.');
+    throw unauthorized('stream_url_invalid', 'The key of this stream_url was removed or disabled.');
   }
   return opened.principal;
 }

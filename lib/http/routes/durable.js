@@ -89,7 +89,7 @@ function locationOf({ headers, socket }, context) {
 function tooManyReaders() {
   return new HttpError(503, {
     code: 'overloaded',
-    message: 'There are as many open streams as there may be; try again later.',
+    message: 'The maximum number of open streams is reached; try again later.',
     headers: { 'Retry-After': '5' },
   });
 }

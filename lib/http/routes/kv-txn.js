@@ -123,12 +123,16 @@ function checkOperations(branch, list) {
     }
     for (const field of /** @type {const} */ (['value', 'by', 'ttl_s'])) {
       if (operation[field] === undefined || FIELDS[operation.op].includes(field)) continue;
-      const message = `${name}.${field} is no field of ${operation.op}.`;
+      const message = `${name}.${field} is not a field of ${operation.op}.`;
       throw badRequest('unknown_field', `${name}.${field}`, message);
     }
     if (operation.op === 'get') continue;
     if (written.has(operation.key)) {
-      throw badRequest('invalid_value', `${name}.key`, `${name}.key is written once already.`);
+      throw badRequest(
+        'invalid_value',
+        `${name}.key`,
+        `${name}.key is already written by an earlier operation.`,
+      );
     }
     written.add(operation.key);
   }

@@ -30,7 +30,7 @@ function keyNotFound() {
 function preconditionFailed(version) {
   return new HttpError(412, {
     code: 'precondition_failed',
-    message: version === 0 ? 'The key is not there.' : `The key has version ${version}.`,
+    message: version === 0 ? 'The key does not exist.' : `The key has version ${version}.`,
     headers: version === 0 ? undefined : { ETag: tagOf(version) },
   });
 }

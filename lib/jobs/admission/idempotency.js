@@ -234,7 +234,7 @@ export class IdempotencyCache {
       throw new HttpError(507, {
         code: 'idempotency_keys_full',
         type: 'server_error',
-        message: `${count} idempotency keys${whose} are kept; each is for ${this.#ttlMs / 1000} s.`,
+        message: `${count} idempotency keys${whose} are stored, the maximum; each is kept for ${this.#ttlMs / 1000} s.`,
       });
     }
     this.#memory?.check('idempotency_keys', principal, KEY_BYTES);

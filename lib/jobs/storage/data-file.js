@@ -14,7 +14,7 @@ function toHttpError(error) {
     return new HttpError(507, {
       code: 'insufficient_storage',
       type: 'server_error',
-      message: 'The disk of the server is full; nothing new is taken until it has room.',
+      message: 'The disk of the server is full; new data is refused until it has room.',
       headers: { 'Retry-After': '10' },
       cause: error,
     });

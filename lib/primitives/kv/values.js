@@ -207,7 +207,7 @@ export function versionOf(version) {
 export function nextNumber(key, entry, by) {
   const value = entry === undefined ? 0 : entry.value;
   if (typeof value !== 'number') {
-    throw new SluiceError('ERR_NOT_A_NUMBER', 'the key has a value that is no number', { key });
+    throw new SluiceError('ERR_NOT_A_NUMBER', 'the value of the key is not a number', { key });
   }
   const sum = value + by;
   const whole = Number.isInteger(value) && Number.isInteger(by);

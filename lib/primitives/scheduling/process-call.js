@@ -45,7 +45,7 @@ function toOutcome(value) {
   return {
     error: new SluiceError(
       'ERR_RESULT_TYPE',
-      `process gave ${got} where a string, {text} or an Error belongs`,
+      `process returned ${got}, not a string, {text} or an Error`,
     ),
   };
 }
@@ -55,7 +55,7 @@ function unexpected(value) {
   const id = String(value?.request_id).slice(0, 100);
   return new SluiceError(
     'ERR_RESULT_UNEXPECTED',
-    `process gave a result for ${id}, which is not the request that is due or still open`,
+    `process returned a result for ${id}, which is not the next pending request`,
   );
 }
 
@@ -124,7 +124,7 @@ function outcomeFor(id, value) {
 function settleArray(call, left, results) {
   const expected = call.ids.length;
   if (results.length !== expected) {
-    const message = `process gave ${results.length} results for a batch of ${expected}`;
+    const message = `process returned ${results.length} results for a batch of ${expected}`;
     left.fail(new SluiceError('ERR_RESULT_COUNT', message));
     return;
   }
@@ -148,7 +148,7 @@ async function settleStream(call, left, results) {
     left.settle(index, toOutcome(value));
     await call.room();
   }
-  left.fail(new SluiceError('ERR_RESULT_MISSING', 'process gave no result for this request'));
+  left.fail(new SluiceError('ERR_RESULT_MISSING', 'process returned no result for this request'));
 }
 
 /**
@@ -173,7 +173,7 @@ export async function callProcess(call) {
     } else {
       throw new SluiceError(
         'ERR_RESULT_TYPE',
-        `process gave ${kindOf(returned)} where an array or an async iterable belongs`,
+        `process returned ${kindOf(returned)}, not an array or an async iterable`,
       );
     }
   } catch (error) {

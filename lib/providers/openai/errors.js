@@ -11,11 +11,9 @@ export function invalidResponse(what) {
 
 /** @param {unknown} [cause] */
 export function protocolError(cause) {
-  return new ProviderError(
-    'upstream_invalid_response',
-    'The upstream does not speak HTTP properly',
-    { cause },
-  );
+  return new ProviderError('upstream_invalid_response', 'The upstream sent invalid HTTP', {
+    cause,
+  });
 }
 
 /**
@@ -23,10 +21,14 @@ export function protocolError(cause) {
  * @param {unknown} [cause]
  */
 export function disconnectedError(cause) {
-  return new ProviderError('upstream_disconnected', 'The upstream broke off its answer', {
-    cause,
-    retryable: true,
-  });
+  return new ProviderError(
+    'upstream_disconnected',
+    'The upstream closed the connection during its answer',
+    {
+      cause,
+      retryable: true,
+    },
+  );
 }
 
 /**
@@ -67,7 +69,7 @@ export function incompleteError(isEmpty) {
 export function choicesError(given) {
   return new ProviderError(
     'upstream_incomplete',
-    `The upstream gave ${given} choices: it does not take n for this model`,
+    `The upstream returned ${given} choices: it does not support n for this model`,
   );
 }
 

@@ -9,7 +9,7 @@ import {
   queryString,
   secretsOf,
 } from '../shared/endpoint.js';
-import { choosesLibcurl, refusalOf, relayErrors } from './relay.js';
+import { choosesNative, refusalOf, relayErrors } from './relay.js';
 import { ModelList } from '../shared/model-list.js';
 import { RefusedMembers } from '../shared/refused-members.js';
 import { feedAnswer } from './call.js';
@@ -61,7 +61,7 @@ const MODELS_MAX = 1000;
  * prompts are a sum, so they are not reported for its requests.
  *
  * The answer's bytes go to the native relay, which decodes them and writes the jobs' logs. The
- * transport is libcurl in the hub, on its own thread, or undici: without libcurl, by option, and
+ * transport is a client in the hub, on its own thread, or undici: without libcurl, by option, and
  * under a manual clock.
  */
 export class OpenAiProvider {
@@ -69,7 +69,7 @@ export class OpenAiProvider {
   enforcesMaxTokens = true;
   reportsCalls = true;
   #connections;
-  #usesLibcurl;
+  #isNative;
   /** @type {Set<import('../../internal/native/relay-types.js').RelayedCall>} running calls */
   #calls = new Set();
   #origin;
@@ -95,7 +95,7 @@ export class OpenAiProvider {
     const query = { ...pasted, ...checkStrings('query', given.query) };
     this.#mode = given.mode;
     this.#idleMs = given.idleMs;
-    this.#usesLibcurl = choosesLibcurl(given.client, origin);
+    this.#isNative = choosesNative(given.client, origin);
     this.#origin = origin.origin;
     this.#path = path;
     this.#query = queryString(query);
@@ -245,7 +245,7 @@ export class OpenAiProvider {
   #start(hub, target, body, more) {
     const path = this.#callPath;
     const all = more === undefined ? this.#headers : { ...this.#headers, ...more };
-    if (this.#usesLibcurl && hub.makesCalls) {
+    if (this.#isNative && hub.makesCalls) {
       const headers = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
       return hub.relay({ ...target, url: `${this.#origin}${path}`, headers, body });
     }

@@ -25,7 +25,7 @@ import {
  * @param {'auto' | 'native' | 'undici'} client
  * @param {URL} origin of the upstream
  */
-export function choosesLibcurl(client, origin) {
+export function choosesNative(client, origin) {
   if (client === 'undici') return false;
   const available = native.upstreamClient() !== '';
   if (client === 'native') {
@@ -33,7 +33,7 @@ export function choosesLibcurl(client, origin) {
     throw new SluiceError(
       'ERR_NO_NATIVE_CLIENT',
       'client "native" needs libcurl 7.62 or later on this machine (on Debian: libcurl4);' +
-        ' "auto" goes by Node where there is none',
+        ' "auto" uses Node without it',
     );
   }
   // Certificates configured for Node must apply to these calls too.

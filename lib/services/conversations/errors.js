@@ -6,7 +6,7 @@ export function conversationNotFound() {
   return new HttpError(404, {
     code: 'conversation_not_found',
     param: 'conversation_id',
-    message: 'No such conversation: it never existed, was deleted, or its time is over.',
+    message: 'No such conversation: it never existed, was deleted or has expired.',
   });
 }
 
@@ -53,7 +53,11 @@ function conversationsFull(message, cause) {
  * @returns {HttpError} error for an `at` beyond the last message
  */
 export function beyondMessages(count) {
-  return badRequest('invalid_value', 'at', `at must be at most ${count}, its messages.`);
+  return badRequest(
+    'invalid_value',
+    'at',
+    `at must be at most ${count}, the number of its messages.`,
+  );
 }
 
 /** @returns {HttpError} error for a page after an unknown conversation */

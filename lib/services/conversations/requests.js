@@ -112,7 +112,7 @@ const ASKING = ['user', 'tool', 'function'];
  */
 export function messagesOfTurn({ prompt, prompt_ids: ids, messages }) {
   if (ids !== undefined) {
-    throw badRequest('invalid_value', 'prompt', 'prompt must be a text in a conversation.');
+    throw badRequest('invalid_value', 'prompt', 'prompt must be a string in a conversation.');
   }
   if (messages === undefined) return [{ role: 'user', content: prompt ?? '' }];
   const last = messages.length - 1;

@@ -134,7 +134,11 @@ async function run(operation, log) {
   } catch (error) {
     if (operation.signal.aborted) return;
     log.error({ err: error, crawl_id: operation.id }, 'crawl failed');
-    const wire = { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+    const wire = {
+      code: 'internal_error',
+      message: 'Internal error; see the server log.',
+      type: 'server_error',
+    };
     operation.finish({ type: 'error', error: wire });
   }
 }

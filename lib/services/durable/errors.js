@@ -41,7 +41,7 @@ export function streamExists(message, param = 'path') {
 export function streamClosed({ space, tail }) {
   return new HttpError(409, {
     code: 'stream_closed',
-    message: 'The stream is closed and takes no more data.',
+    message: 'The stream is closed and accepts no more data.',
     headers: { 'Stream-Closed': 'true', 'Stream-Next-Offset': formatOffset(space, tail) },
   });
 }

@@ -45,7 +45,7 @@ export function keyExists() {
   return new HttpError(409, {
     code: 'key_exists',
     param: 'id',
-    message: 'There is a key with this id already.',
+    message: 'A key with this id already exists.',
   });
 }
 
@@ -53,6 +53,6 @@ export function keyExists() {
 export function lastAdminKey() {
   return new HttpError(409, {
     code: 'last_admin_key',
-    message: 'No administrator would be left: make a key with admin first.',
+    message: 'No administrator would remain: create another key with admin first.',
   });
 }

@@ -167,7 +167,7 @@ export class ChildJobs {
       throw new ChildJobError(
         {
           code: 'text_too_long',
-          message: 'The text is longer than the gateway keeps of one job.',
+          message: 'The text exceeds the size that the gateway keeps per job.',
           type: 'server_error',
         },
         { retryable: false },

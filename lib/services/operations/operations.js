@@ -274,7 +274,7 @@ export class Operations extends EventEmitter {
     const many = own < ownMax ? `${active.length} ${kind}s` : `${own} ${kind}s of this caller`;
     throw new HttpError(503, {
       code: 'overloaded',
-      message: `${many} are under way; try again later.`,
+      message: `${many} are running; try again later.`,
       headers: { 'Retry-After': '5' },
     });
   }

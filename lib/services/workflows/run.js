@@ -23,7 +23,11 @@ const RETRY_FLOOR_MAX_MS = 1000;
  */
 function errorToJson(error) {
   if (error instanceof ChildJobError) return error.wire;
-  return { code: 'internal_error', message: 'Something went wrong.', type: 'server_error' };
+  return {
+    code: 'internal_error',
+    message: 'Internal error; see the server log.',
+    type: 'server_error',
+  };
 }
 
 /**

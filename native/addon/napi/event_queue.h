@@ -42,7 +42,7 @@ enum class EventKind : std::uint8_t {
   kGraphFailed = 33,       // a: task
   kGraphSkipped = 34,      // a: task, b: the task that failed
   kGraphEnded = 35,
-  kRedisState = 40,       // a: name of the state, b: one line that says why
+  kRedisState = 40,       // a: name of the state, b: one line with the reason
   kRedisBeat = 41,        // a: [sent, answered] in milliseconds, b: the answer as JSON
   kRedisServer = 42,      // a: the server as JSON
   kRedisSubscribed = 43,  // a: channel

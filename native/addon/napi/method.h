@@ -37,13 +37,13 @@ struct CommandTarget {
     });
   }
 
-  /// Has the reactor advance the machine from now on.
+  /// Adds the machine to the reactor, which then advances it.
   void add() const {
     Executor* const executor = &reactor->executor();
     executor->post([executor, machine = machine](Nanos) { executor->add(machine); });
   }
 
-  /// Has the reactor forget the machine; later commands are dropped. Idempotent.
+  /// Removes the machine from the reactor; later commands are dropped. Idempotent.
   void remove() {
     if (!machine) return;
     Executor* const executor = &reactor->executor();

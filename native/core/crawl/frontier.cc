@@ -69,7 +69,7 @@ bool CrawlFrontier::open_for_more() const {
 
 std::optional<CrawlDispatch> CrawlFrontier::next(Nanos now) {
   if (!open_for_more()) return std::nullopt;
-  // Hosts take turns: the search starts behind the host of the last turn.
+  // Hosts take turns: the search starts after the host of the last turn.
   auto host = hosts_.upper_bound(last_host_);
   for (std::size_t looked_at = 0; looked_at < hosts_.size(); ++looked_at, ++host) {
     if (host == hosts_.end()) host = hosts_.begin();

@@ -20,7 +20,7 @@ namespace sluice {
 using UrlId = std::uint64_t;
 
 struct CrawlLimits {
-  std::size_t pages = 100;                   ///< pages after which no more URLs are handed out
+  std::size_t pages = 100;                   ///< pages after which no more URLs are dispatched
   std::size_t urls = 1'000;                  ///< claimed at most; further links are dropped
   std::size_t url_bytes = 16 * 1024 * 1024;  ///< the same, for the sum of their lengths
   std::uint32_t depth = 10;                  ///< deeper links are dropped
@@ -46,7 +46,7 @@ struct CrawlDispatch {
 
 /// A URL that is not requested any more because its host was given up.
 struct CrawlAbandoned {
-  UrlId id;  ///< the same as in its CrawlDispatch, if it was handed out
+  UrlId id;  ///< the same as in its CrawlDispatch, if it was dispatched
   std::uint32_t depth;
   std::string url;
 };
@@ -54,7 +54,7 @@ struct CrawlAbandoned {
 struct CrawlCounts {
   std::size_t claimed;
   std::size_t waiting;    ///< queued, retries included
-  std::size_t in_flight;  ///< handed out and not ended
+  std::size_t in_flight;  ///< dispatched and not ended
   std::size_t pages;
 };
 
@@ -62,18 +62,18 @@ struct CrawlCounts {
 ///
 /// A plain state machine for one thread. The caller asks for the next URL, reports the end of each
 /// request, and learns when to ask again. Time is an argument and never goes back. HTTP, and which
-/// links belong to the site, are the caller's business.
+/// links belong to the site, are left to the caller.
 ///
-/// - A URL is claimed before it is fetched, for good; a second claim is refused.
-/// - Breadth first with a barrier: the first URL of a depth is handed out once the last one of the
-///   depth before has ended, retries included. Depth never decreases, whatever the latencies.
+/// - A URL is claimed before it is fetched and stays claimed; a second claim is refused.
+/// - Breadth first with a barrier: the first URL of a depth is dispatched once the last one of the
+///   depth before has ended, retries included. Depth never decreases, however long requests take.
 /// - Requests to a host are spaced evenly, 1 / per_second apart, without bursts.
 /// - A failure of the host as a whole (no connection, 429, 503) is a strike: the host rests for
 ///   backoff_base * 2^(strikes - 1), at most backoff_cap and at least its Retry-After, and is then
 ///   tried by one request at a time until one succeeds. Requests that were in flight at the strike
 ///   add no further one. 429 and 503 also halve the rate, down to an eighth; twenty successes in a
 ///   row double it again.
-/// - Any other temporary failure concerns the URL alone: it waits for a backoff of its own, at the
+/// - Any other temporary failure concerns the URL alone: it waits for its own backoff, at the
 ///   end of its depth. A URL is requested `url_attempts` times at most.
 /// - A host is given up after `strikes` strikes in a row, after `barren` URLs in a row whose first
 ///   attempt failed, or for a Retry-After above retry_after_max. Its remaining URLs are abandoned
@@ -84,7 +84,7 @@ class CrawlFrontier {
   CrawlFrontier(const CrawlFrontier&) = delete;
   CrawlFrontier& operator=(const CrawlFrontier&) = delete;
 
-  /// Claims and queues a URL of depth 0. To be called before a URL of depth 1 is handed out.
+  /// Claims and queues a URL of depth 0. Call it before a URL of depth 1 is dispatched.
   Claim seed(std::string_view url, std::string_view host);
 
   /// Claims and queues a link found on `parent`, which is in flight.
@@ -113,7 +113,7 @@ class CrawlFrontier {
 
   /// Records a failed request for `id`, which is in flight.
   /// @param retry_after the host's Retry-After, 0 without one
-  /// @return whether the URL will be handed out again; otherwise it has ended
+  /// @return whether the URL will be dispatched again; otherwise it has ended
   bool fail(UrlId id, CrawlFailure failure, Nanos retry_after, Nanos now);
 
   /// Spaces requests to `host` at least `interval` apart, from the next one on.
@@ -122,7 +122,7 @@ class CrawlFrontier {
   /// URLs abandoned since the last call, by depth and then in the order found.
   std::vector<CrawlAbandoned> take_abandoned() { return std::exchange(abandoned_, {}); }
 
-  /// Whether no request is in flight and no URL will be handed out any more.
+  /// Whether no request is in flight and no URL will be dispatched any more.
   [[nodiscard]] bool finished() const;
 
   [[nodiscard]] CrawlCounts counts() const;
@@ -137,7 +137,7 @@ class CrawlFrontier {
     std::uint32_t depth;
     std::uint32_t failures = 0;
     bool in_flight = false;
-    std::uint64_t epoch = 0;  // of the host, when last handed out
+    std::uint64_t epoch = 0;  // of the host, when last dispatched
   };
 
   Claim claim(std::string_view url, std::uint32_t depth);

@@ -37,7 +37,7 @@ struct FaceOptions {
   std::string reasoning_field = "reasoning_content";
   bool reasoning_summary = false;  ///< kResponses: reasoning is sent as its summary.
   bool background = false;         ///< kResponses: the response begins as queued.
-  /// Frames to leave out at the beginning of the stream. Ignored for several choices: the order of
+  /// Frames to skip at the beginning of the stream. Ignored for several choices: the order of
   /// their frames may differ from reader to reader.
   std::uint64_t after = 0;
 };

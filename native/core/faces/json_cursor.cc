@@ -84,7 +84,7 @@ std::string_view JsonCursor::take_value() {
   }
 }
 
-// Moves behind the object or array that begins here. False if it does not end.
+// Moves past the object or array that begins here. False if it does not end.
 bool JsonCursor::skip_nested() {
   std::size_t depth = 0;
   do {

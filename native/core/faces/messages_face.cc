@@ -13,7 +13,7 @@ using EventKind = EventLog::EventKind;
 
 namespace {
 
-// Reasons of this API that an upstream gave, and the reason of the job that each became.
+// Stop reasons of this API, and the finish reason that the job has for each.
 struct OwnReason {
   std::string_view name;
   std::string_view reason;
@@ -46,8 +46,8 @@ std::string_view error_type(const Terminal& terminal) {
   return is_late ? "timeout_error" : "api_error";
 }
 
-// The counts of tokens as Anthropic divides them: those read from a cache, or written to one, are
-// no input tokens.
+// The counts of tokens as Anthropic divides them: tokens read from a cache, or written to one, do
+// not count as input tokens.
 void append_divided_usage(std::string& out, const Usage& usage) {
   const std::uint64_t read =
       json_count(json_member(json_member(usage.raw, "prompt_tokens_details"), "cached_tokens"))
@@ -177,8 +177,8 @@ void MessagesFace::write_entry(std::string& out, const EventLog::Event& event) {
   out.append("}}\n\n");
 }
 
-// What an upstream of the same API gave beside texts and calls: its client needs it in the next
-// turn.
+// Members that an upstream of the same API sent besides texts and calls: the client needs them in
+// the next turn.
 void MessagesFace::write_extra(std::string& out, std::string_view extra) {
   const std::string_view signature = json_member(extra, "signature");
   if (signature.starts_with('"')) write_signature(out, signature);
@@ -192,8 +192,8 @@ void MessagesFace::write_extra(std::string& out, std::string_view extra) {
   }
 }
 
-// A signature is the end of the thinking that it signs. Thinking may be kept back, and its
-// signature not.
+// A signature ends the thinking that it signs. The signature is written even where the thinking
+// is withheld.
 void MessagesFace::write_signature(std::string& out, std::string_view signature) {
   if (block_ != EntryKind::kReasoning) {
     close_block(out);

@@ -12,8 +12,8 @@
 namespace sluice {
 
 /// Writes entries as content blocks: text, thinking, tool use. One block is open at a time; a
-/// refusal is a block of text. Of extra entries the members that an upstream of the same API gave
-/// are written: the `signature` of thinking, redacted `thinking_blocks`, and `content_blocks`.
+/// refusal is a block of text. Of extra entries it writes the members that the same API gave
+/// upstream: the `signature` of thinking, redacted `thinking_blocks`, and `content_blocks`.
 class MessagesFace final : public Face {
  public:
   explicit MessagesFace(FaceOptions options);

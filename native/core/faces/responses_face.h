@@ -61,7 +61,7 @@ class ResponsesFace final : public Face {
   std::uint64_t part_index_ = 0;  // of the open part, or of the item's next
   std::uint64_t part_from_ = 0;   // seq of its first entry
   std::string_view delta_type_;   // of the entries of the open part
-  std::string delta_prefix_;      // of their frames, behind the sequence number
+  std::string delta_prefix_;      // of their frames, after the sequence number
 };
 
 }  // namespace sluice

@@ -10,7 +10,7 @@ KvEntryRef KvTree::put(const KvEntryRef& entry) {
 }
 
 KvEntryRef KvTree::take(std::string_view key) {
-  // Searches first, so that no node is copied in vain.
+  // Searches first, so that no node is copied needlessly.
   if (find(key) == nullptr) return {};
   return take_from(root_, key);
 }

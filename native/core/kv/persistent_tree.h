@@ -51,7 +51,7 @@ class KvTree {
     walk_in(root_.get(), from, visit);
   }
 
-  /// As `walk`, in descending order from the last key less than `before` (nullptr: the last key).
+  /// Like `walk`, in descending order from the last key less than `before` (nullptr: the last key).
   template <typename Visit>
   void walk_back(const std::string* before, Visit&& visit) const {
     walk_back_in(root_.get(), before, visit);

@@ -240,7 +240,7 @@ KvStatus KvStore::room_for(const Growth& growth, const KvShare* share, const KvS
   return pins ? KvStatus::kPinnedFull : KvStatus::kDone;
 }
 
-// Computes the growth anew each time: a freed entry may be one that was to be replaced.
+// Computes the growth again each time: a freed entry may be one that was to be replaced.
 template <typename GrowthOf>
 KvStatus KvStore::make_room(const GrowthOf& growth_of, const KvShare* share, const KvShare* area) {
   KvStatus room = room_for(growth_of(), share, area);

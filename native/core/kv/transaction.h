@@ -27,7 +27,7 @@ class KvTransaction {
   /// kAbsent, expiry as of a commit now). Nothing when there is none, or when doomed.
   KvEntryRef get(std::string_view key, Nanos now);
 
-  /// As KvSnapshot::scan, own writes included.
+  /// Like KvSnapshot::scan, own writes included.
   KvPage scan(const KvRange& range, std::size_t limit, Nanos now,
               KvOrder order = KvOrder::kAscending);
 
@@ -36,7 +36,7 @@ class KvTransaction {
   /// the reason for refusal.
   KvStatus set(std::string_view key, KvValue value, Nanos ttl);
 
-  /// As KvStore::touch. Reads the key. False: the key is absent, or the transaction is doomed.
+  /// Like KvStore::touch. Reads the key. False: the key is absent, or the transaction is doomed.
   bool touch(std::string_view key, Nanos ttl, Nanos now);
 
   /// Deletes without reading the key, which may be absent.

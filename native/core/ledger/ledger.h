@@ -87,12 +87,12 @@ class Ledger {
   [[nodiscard]] Nanos last_at() const { return journal_.last_at(); }
 
   /// Applies an event of a journal. A new ledger replays all events, in order, before any other
-  /// call and before `observe`. Returns empty on success; otherwise why the event is invalid, with
+  /// call and before `observe`. Returns empty on success, else the reason for refusal, with
   /// no effect.
   std::string_view replay(const LedgerEvent& event);
 
-  /// To be called after the last `replay`. Returns empty if the journal may end there; otherwise
-  /// why not.
+  /// Call it after the last `replay`. Returns empty if the journal may end there, else
+  /// the reason why it may not.
   [[nodiscard]] std::string_view replay_end() const;
 
  private:

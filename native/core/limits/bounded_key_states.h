@@ -72,7 +72,7 @@ class KeyedStates {
     return counted;
   }
 
-  /// To be called with every request, before `find`: drops idle keys also when nothing is inserted.
+  /// Call it with every request, before `find`: it drops idle keys also when nothing is inserted.
   void tick(Nanos now) {
     if (++ticks_ % kTicksPerSweep == 0) sweep(kLookedAtPerSweep, now);
   }

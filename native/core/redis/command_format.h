@@ -8,8 +8,8 @@
 namespace sluice::redis {
 
 /// Appends a command in RESP2: an array of bulk strings. hiredis' own formatter is not used: it
-/// returns an allocation of its own for each command, and drags the blocking sockets of hiredis
-/// along.
+/// allocates memory for each command, and its source file also has the blocking sockets of
+/// hiredis.
 void append_command(std::string& out, const Command& command);
 
 }  // namespace sluice::redis

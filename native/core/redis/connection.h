@@ -1,4 +1,4 @@
-// One connection to Redis, which is made anew whenever it is lost.
+// One connection to Redis, which is opened again after each loss.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace sluice::redis {
 /// The greeting is a pipeline of the owner, whose replies the owner checks. A connection that owes
 /// an answer (or is being opened) is given up after `silence_max` without a byte in either
 /// direction. The pause before an attempt doubles from 50 ms to 1 s, half of it random; the time
-/// that the attempt before took is deducted, so that a server that was silent is tried again at
+/// that the previous attempt took is deducted, so that a server that was silent is tried again at
 /// once.
 ///
 /// Time is an argument; `random` is injected. Executor's thread only.
@@ -59,7 +59,7 @@ class Connection final : private Transport::Events {
   /// Gives the connection up, and connects again after a pause.
   void give_up(Failure failure, Nanos now);
 
-  /// Closes for good; nothing is called any more.
+  /// Closes permanently; nothing is called after it.
   void close();
 
   [[nodiscard]] bool ready() const { return phase_ == Phase::kReady; }

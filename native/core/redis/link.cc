@@ -210,7 +210,7 @@ void Link::call_listeners(void (Listener::*event)()) {
 }
 
 void Link::update_state() {
-  // The subscriber's lost connections are of no account: messages are hints, or copies.
+  // A lost connection of the subscriber does not matter: messages are hints, or copies.
   const bool subscriber_refused = subscriber_failure_.state == State::kRefused;
   const Failure& failure = writer_failure_.state != State::kOk ? writer_failure_
                            : problem_                          ? problem_->failure

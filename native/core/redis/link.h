@@ -45,7 +45,7 @@ struct LinkFigures {
 /// after each reconnection. Without a process name it sends PING instead. A connection that owes an
 /// answer for two seconds, or for three beats if that is shorter, is given up.
 ///
-/// Time is an argument, and the sockets are injected. Executor's thread only, `figures` aside.
+/// Time is an argument, and the sockets are injected. Executor's thread only, except `figures`.
 class Link final : public Port,
                    private Writer::Owner,
                    private Subscriber::Owner,
@@ -62,7 +62,7 @@ class Link final : public Port,
   /// Changes the name of the process. An answer to a beat under the old name is dropped, and the
   /// first beat under the new one is due at once.
   void rename(std::string process, Nanos now);
-  /// Closes both connections for good. Pipelines that are owed an answer, and later ones, are lost.
+  /// Closes both connections permanently. Pipelines owed an answer, and later ones, are lost.
   void close();
 
   void attach(Listener& listener) override;

@@ -18,7 +18,7 @@ class ReplyReader {
   enum class Status : std::uint8_t {
     kReply,  ///< The reply is complete.
     kMore,   ///< More bytes are needed.
-    kBad,    ///< Not RESP2; `problem` says why. The connection is of no more use.
+    kBad,    ///< Not RESP2; `problem` has the reason. The connection is useless.
   };
 
   ReplyReader();

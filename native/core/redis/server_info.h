@@ -26,7 +26,7 @@ struct ServerInfo {
 /// Reads the text of INFO. Unknown lines are ignored, absent fields keep their defaults.
 ServerInfo parse_server_info(std::string_view text);
 
-/// kOk if the server can be used, else the reason why not.
+/// kOk if the server can be used, else the reason.
 Failure check_server(const ServerInfo& info);
 
 }  // namespace sluice::redis

@@ -150,8 +150,8 @@ void Writer::lose_all() {
 }
 
 void Writer::report_lost() {
-  // What a handler sends in vain from within its call waits for the next time: it must not hold up
-  // the loop.
+  // A pipeline that a handler sends from within its call is reported the next time, so that the
+  // loop ends.
   for (std::size_t count = lost_.size(); count > 0 && !lost_.empty(); --count) {
     const Pipeline lost = std::move(lost_.front());
     lost_.pop_front();

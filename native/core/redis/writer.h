@@ -54,7 +54,7 @@ class Writer final : private Connection::Owner {
   [[nodiscard]] Connection& connection() { return connection_; }
   [[nodiscard]] bool ready() const { return connection_.ready(); }
 
-  /// Closes for good. Pipelines that are owed an answer, and later ones, are lost.
+  /// Closes permanently. Pipelines that are owed an answer, and later ones, are lost.
   void close();
 
   [[nodiscard]] Nanos next_deadline() const;

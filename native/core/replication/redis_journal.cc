@@ -168,7 +168,7 @@ void RedisJournal::decide(std::uint64_t record, JobOutcome::Kind kind, EventLog:
   if (kind == JobOutcome::Kind::kFenced) writers_.erase(writer);
 }
 
-// The log may be another than it was taken for: it is looked up before anything else is written.
+// The log may have changed elsewhere: it is looked up before anything else is written.
 void RedisJournal::doubt(std::size_t index) {
   Work& work = works_[index];
   const auto found = writers_.find(work.change.record);
@@ -381,7 +381,7 @@ void RedisJournal::add_entry(std::vector<Command>& commands, std::size_t index) 
   commands.push_back(std::move(command));
   sent_.push_back(std::move(sent));
   if (writer.has_log) return;
-  // A log that is written anew lives as long as its job.
+  // A log that is written again lives as long as its job.
   commands.push_back({"PEXPIRE", key("log:", writer.id),
                       std::to_string(writer.ttl_ms > 0 ? writer.ttl_ms : kRetentionMaxMs)});
   sent_.push_back({.work = index, .id = {}});

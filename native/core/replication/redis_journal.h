@@ -77,7 +77,7 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
     std::string owner;           // the name of this process that has it
     EventId last = {0, 0};       // the last id of the log, once verified
     std::uint64_t attempt = 0;   // the latest one written, or about to be written, here
-    std::uint64_t next_seq = 1;  // behind the last entry that this process has
+    std::uint64_t next_seq = 1;  // after the last entry that this process has
     bool verified = true;
     bool skips_ids = false;    // its ending leaves ids to an earlier owner
     bool is_lost = false;      // reported as lost

@@ -208,7 +208,7 @@ bool Replicas::check_job(Replica& replica, const Reply& fields) {
   const bool exists = fields.items[0].kind == Reply::Kind::kText;
   if (!exists) {
     replica.vanished_at = std::min(replica.vanished_at, now);
-    // Its owner may write it anew.
+    // Its owner may write it again.
     if (replica.has_read && now - replica.vanished_at < replica.lease) return true;
     miss(replica);
     return false;
@@ -389,7 +389,7 @@ Replicas::Applied Replicas::apply_ending(Replica& replica, bool is_whole) {
   if (skipped >= entry_.id.seq) return Applied::kMalformed;
   // An earlier owner may have used ids that the ending skips.
   if (skipped > 0) skipped = std::min(skipped, entry_.id.seq - replica.cursor.seq - 1);
-  const std::uint64_t first = entry_.id.seq - skipped;  // the seq behind the last entry
+  const std::uint64_t first = entry_.id.seq - skipped;  // the seq after the last entry
   if (first <= replica.cursor.seq) return Applied::kMalformed;
   if (first > replica.cursor.seq + 1) {
     if (!is_whole) return Applied::kHole;

@@ -14,7 +14,7 @@ constexpr std::uint8_t kBomDone = 0xFF;
 constexpr std::size_t kKeptCapacityBytes = std::size_t{16} << 10;
 
 /// Finds line ends in one piece. Remembers where the next CR and the next LF are: searching for
-/// both anew at every line would be O(N^2) in a piece that holds only one of the two kinds.
+/// both again at every line would be O(N^2) in a piece that holds only one of the two kinds.
 class LineEnds {
  public:
   explicit LineEnds(std::string_view bytes)

@@ -322,7 +322,7 @@ void JobHub::erase(Job& job, std::string_view reason, Nanos now) {
   const std::vector<Subscriber*> subscribers = job.subscribers;
   for (Subscriber* subscriber : subscribers) {
     subscriber->remove(job);
-    // A fan-in subscriber goes on with its other jobs.
+    // A fan-in subscriber continues with its other jobs.
     if (!subscriber->has_jobs() || subscriber->broken()) close(subscriber->handle(), reason, now);
   }
   const std::unique_ptr<ReplicaState> replica = std::move(job.replica);

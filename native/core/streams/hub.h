@@ -100,7 +100,7 @@ class HubObserver {
 /// Jobs that refer to each other do so while neither has ended; the first that ends or is purged
 /// clears both references.
 ///
-/// Not thread-safe: a Machine, called by its executor alone. It never calls back into its caller:
+/// Not thread-safe: a Machine, called only by its executor. It never calls back into its caller:
 /// events go to the HubObserver. Calls with an unknown job or subscriber do nothing.
 class JobHub final : public Machine {
  public:
@@ -135,7 +135,7 @@ class JobHub final : public Machine {
   /// Appends an event of the given type; `data` is a JSON object. It counts as a token, and is
   /// dropped like one.
   void append_typed(JobHandle handle, std::string_view type, std::string_view data, Nanos now);
-  /// Begins the next attempt of a job that has ended: it runs again, its wall time begins anew, and
+  /// Begins the next attempt of a job that has ended: it runs again, its wall time restarts, and
   /// subscribers discard the text so far. Does nothing while the job has not ended.
   void reopen(JobHandle handle, Nanos now);
   /// Ends the job; only the first ending counts.
@@ -166,7 +166,7 @@ class JobHub final : public Machine {
   void recorded(std::uint64_t batch, const std::vector<JobOutcome>& outcomes, Nanos now);
   /// Entries that the journal has not committed.
   [[nodiscard]] std::uint64_t unrecorded_tokens() const { return journal_.unwritten(); }
-  /// As `HubJournal::rewind`.
+  /// See `HubJournal::rewind`.
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
@@ -205,7 +205,7 @@ class JobHub final : public Machine {
   bool begin_adoption(JobHandle handle);
   /// Makes an open replica a job of this hub that continues its log, from the given attempt on; its
   /// wall time begins now. Commands that have waited follow.
-  /// @param skip_ids as `EventLog::skip_ids`
+  /// @param skip_ids see `EventLog::skip_ids`
   /// @returns false, with no effect but the loss of these commands, if it is no open replica or is
   ///   in a later attempt
   [[nodiscard]] bool adopt(JobHandle handle, JobOptions options, std::uint64_t attempt,

@@ -47,7 +47,7 @@ struct JobChange {
   std::uint64_t job = 0;  // its handle
   std::string job_id;
   EventLog::Position written;  // what the journal has ends before it
-  std::uint64_t next_seq = 1;  // behind the last entry of the attempt
+  std::uint64_t next_seq = 1;  // after the last entry of the attempt
   Nanos ended_at = kNever;
   Nanos retention = kNever;  // from the end; kNever: unlimited
   JobEnding ending;          // with `terminal`

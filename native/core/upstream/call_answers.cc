@@ -96,7 +96,7 @@ void CallAnswers::release(Share& share, std::size_t bytes, bool cut, Nanos now) 
   share.held.erase(share.held.begin(), share.held.begin() + static_cast<std::ptrdiff_t>(written));
 }
 
-/// The text goes on otherwise, or ends: nothing of it is a stop string.
+/// The text continues differently, or ends: none of it is a stop string.
 void CallAnswers::flush(Share& share, Nanos now) {
   for (const HeldText& held : std::exchange(share.held, {})) {
     write(share, {.text = held.text, .aux = held.aux}, now);

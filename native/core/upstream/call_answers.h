@@ -37,16 +37,16 @@ class CallAnswers {
   /// Appends to an answer's log, unless the answer is settled. Text that may be the beginning of a
   /// stop string is held back; at a whole one the answer ends.
   void append(std::size_t index, const Entry& entry, Nanos now);
-  /// The finish reason of an answer; a later one replaces it. An answer of its own ends if it has
-  /// company: the usage that may follow is that of the whole call.
+  /// The finish reason of an answer; a later one replaces it. An independent answer ends if the
+  /// call has others: the usage that may follow is that of the whole call.
   void finish(std::size_t index, FinishReason reason, std::string_view raw, Nanos now);
-  /// Settles every answer that is not. Those with a finish reason end as that says, whatever has
+  /// Settles every answer that is not settled. Those with a finish reason end with it, whatever
   /// failed; the others fail, with `failure`, or because they are incomplete.
   void conclude(RelayOutcome::Failure failure, const std::string& text, Nanos now);
   /// The job has ended: its result no longer matters. Returns whether that settles an answer.
   bool forget(JobHandle job);
 
-  /// Looks at the windows of all jobs anew.
+  /// Checks the windows of all jobs again.
   void look_for_window();
   /// Whether an answer has no room for another entry.
   [[nodiscard]] bool blocked() const { return blocked_ && !settled(); }

@@ -30,7 +30,7 @@ class ChunkDecoder {
     kSize,          // hexadecimal digits
     kExtension,     // up to the end of that line
     kData,          // `left_` bytes
-    kDataEnd,       // the line end behind them
+    kDataEnd,       // the line end after them
     kTrailerStart,  // of a line: an empty one ends it all
     kTrailer,
     kEnd,

@@ -134,7 +134,7 @@ void Relay::feed(std::string_view bytes) {
 void Relay::on_end(Nanos now) {
   now_ = now;
   body_ended_ = true;
-  if (state_ == State::kEvents && !held_.empty()) return;  // `resume` goes on
+  if (state_ == State::kEvents && !held_.empty()) return;  // `resume` continues
   take_rest_of_body();
 }
 
@@ -194,7 +194,7 @@ void Relay::on_broken(bool protocol, std::string_view name, Nanos now) {
     return;
   }
   if (state_ == State::kRefusal) {
-    fail(Failure::kStatus, std::move(held_));  // says enough; the message is a courtesy
+    fail(Failure::kStatus, std::move(held_));  // the status says enough without the message
   } else if (state_ != State::kRest && state_ != State::kOver) {
     fail(failure, {}, std::string(name));
   }
@@ -233,7 +233,7 @@ void Relay::on_head(const AnswerHead& head) {
 void Relay::on_entry(std::uint32_t index, const Entry& entry) {
   has_event_ = true;
   if (answers_.is_settled(index) || answers_.is_stopped(index)) return;
-  // A finish reason was early: the wait for the counts begins anew.
+  // A finish reason was early: the wait for the counts begins again.
   if (answers_.is_finished(index)) usage_deadline_ = kNever;
   answers_.append(index, entry, now_);
   if (settled() && state_ != State::kOver) leave(false);  // at a stop string
@@ -324,7 +324,7 @@ void Relay::on_stalled(Nanos now) {
   now_ = now;
   body_ended_ = true;  // there is nothing to be kept of the connection
   if (state_ == State::kRefusal) {
-    fail(Failure::kStatus, std::move(held_));  // says enough; the message is a courtesy
+    fail(Failure::kStatus, std::move(held_));  // the status says enough without the message
   } else if (state_ != State::kRest && state_ != State::kOver) {
     fail(Failure::kStalled, {});
   }

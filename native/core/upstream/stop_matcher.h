@@ -21,7 +21,7 @@ class StopMatcher {
   /// Whether there is any stop string.
   [[nodiscard]] bool active() const { return !prefixes_.empty(); }
 
-  /// Takes the next piece. Returns the offset in it behind the byte that completes a stop string,
+  /// Takes the next piece. Returns the offset in it after the byte that completes a stop string,
   /// and ignores the rest; npos when there is none.
   std::size_t push(std::string_view piece);
 

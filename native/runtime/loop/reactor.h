@@ -29,7 +29,7 @@ class Reactor final : public Executor {
 
   bool post(Command command) override;
 
-  /// As `post`, but without waking the thread for a command of its own: `wake` follows at the end
+  /// Like `post`, but does not wake the thread for this command: `wake` follows at the end
   /// of the poster's turn, and wakes it once for all of them. A long turn does not hold back many.
   bool gather(Command command);
 

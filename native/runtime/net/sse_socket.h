@@ -53,7 +53,7 @@ class SocketEgress {
   SocketEgress& operator=(const SocketEgress&) = delete;
   ~SocketEgress();
 
-  /// To be called once Node has closed its descriptor. From now on this object watches for the
+  /// Call it once Node has closed its descriptor. From now on this object watches for the
   /// client's disconnect, which includes a FIN, as in Node. Bytes that the client sends stay in the
   /// kernel for the next reader.
   /// @param head of the response, which leaves with the first chunk; empty: Node has sent it.

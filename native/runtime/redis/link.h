@@ -13,7 +13,7 @@ namespace sluice {
 
 /// A machine with the link and its two sockets.
 ///
-/// Reactor's thread only, the constructor and `link().figures()` aside. Ends with its reactor, or
+/// Reactor's thread only, except the constructor and `link().figures()`. Ends with its reactor, or
 /// when it is removed from it: the sockets are closed on that thread, pipelines that are owed an
 /// answer are reported as lost, and so are later ones, for as long as the machine is advanced.
 class RedisLink final : public Machine {

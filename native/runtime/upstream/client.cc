@@ -1,152 +1,49 @@
-// Calls into libcurl come from the reactor's turns only, never from its own callbacks: libcurl does
-// not allow adding, resuming or removing a transfer there.
 #include "runtime/upstream/client.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 namespace sluice {
 
 namespace {
 
-// Connections kept for later calls. libcurl looks whether one is still alive before it uses it.
-constexpr long kIdleConnectionsMax = 256;
+bool prefers_libcurl() {
+  const char* const name = std::getenv("SLUICE_HTTP_CLIENT");
+  return name != nullptr && std::string_view(name) == "libcurl";
+}
+
+// The variables that libcurl reads for `http:` URLs. It also decides which hosts are exempt.
+bool has_proxy() {
+  constexpr std::array<const char*, 3> kVariables{"http_proxy", "all_proxy", "ALL_PROXY"};
+  return std::any_of(kVariables.begin(), kVariables.end(), [](const char* name) {
+    const char* const value = std::getenv(name);
+    return value != nullptr && *value != '\0';
+  });
+}
 
 }  // namespace
 
-std::unique_ptr<UpstreamClient> UpstreamClient::create(uv_loop_t* loop, Owner& owner) {
-  const CurlApi* const api = CurlApi::get();
-  if (api == nullptr) return nullptr;
-  std::unique_ptr<UpstreamClient> client(new UpstreamClient(*api, loop, owner));
-  return client->set_up() ? std::move(client) : nullptr;
+UpstreamClient::UpstreamClient(uv_loop_t* loop, Owner& owner, Plain plain)
+    : loop_(loop), activity_(loop, owner) {
+  const bool by_curl = plain == Plain::kCurl || prefers_libcurl();
+  if (!by_curl) plain_ = std::make_unique<PlainClient>(loop, activity_);
 }
 
-UpstreamClient::UpstreamClient(const CurlApi& api, uv_loop_t* loop, Owner& owner)
-    : api_(api), loop_(loop), owner_(owner) {
-  timer_.reset(new uv_timer_t{});
-  uv_timer_init(loop_, timer_.get());
-  timer_->data = this;
-  check_.reset(new uv_check_t{});
-  uv_check_init(loop_, check_.get());
-  check_->data = this;
-  uv_check_start(check_.get(), [](uv_check_t* handle) {
-    auto* const self = static_cast<UpstreamClient*>(handle->data);
-    if (std::exchange(self->active_, false)) self->owner_.on_activity();
-  });
+CurlClient* UpstreamClient::curl() {
+  if (!curl_) curl_ = CurlClient::create(loop_, activity_);
+  return curl_.get();
 }
 
-UpstreamClient::~UpstreamClient() {
-  if (multi_ == nullptr) return;
-  // Stop watching before libcurl closes the descriptors: their numbers can be reused at once.
-  api_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, nullptr);
-  api_.multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, nullptr);
-  watched_.clear();
-  api_.multi_cleanup(multi_);
-}
-
-bool UpstreamClient::set_up() {
-  multi_ = api_.multi_init();
-  if (multi_ == nullptr) return false;
-  const curl_socket_callback on_watch = [](CURL* easy, curl_socket_t socket, int what, void* self,
-                                           void*) {
-    auto* const client = static_cast<UpstreamClient*>(self);
-    client->watch(socket, what);
-    // libcurl also has internal handles, for idle connections.
-    char* of = nullptr;
-    client->api_.easy_getinfo(easy, CURLINFO_PRIVATE, &of);
-    if (of != nullptr) reinterpret_cast<Transfer*>(of)->watched(socket, what);
-    return 0;
-  };
-  const curl_multi_timer_callback on_timeout = [](CURLM*, long timeout_ms, void* self) {
-    static_cast<UpstreamClient*>(self)->set_timer(timeout_ms);
-    return 0;
-  };
-  api_.multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_watch);
-  api_.multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-  api_.multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timeout);
-  api_.multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
-  // One call per connection, HTTP/2 included: a paused stream would block others on a shared one.
-  api_.multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
-  api_.multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kIdleConnectionsMax);
-  return true;
-}
-
-std::unique_ptr<UpstreamClient::Transfer> UpstreamClient::post(UpstreamRequest request,
-                                                               UpstreamReceiver& receiver) {
-  std::unique_ptr<Transfer> transfer(new Transfer(*this, std::move(request), receiver));
-  return transfer->set_up() ? std::move(transfer) : nullptr;
-}
-
-void UpstreamClient::watch(curl_socket_t socket, int what) {
-  if (what == CURL_POLL_REMOVE) {
-    watched_.erase(socket);
-    return;
+std::unique_ptr<UpstreamTransfer> UpstreamClient::post(UpstreamRequest request,
+                                                       UpstreamReceiver& receiver) {
+  if (plain_ && !has_proxy()) {
+    if (auto transfer = plain_->post(request, receiver)) return transfer;
   }
-  UvHandle<uv_poll_t>& poll = watched_[socket];
-  if (!poll) {
-    auto* const made = new uv_poll_t{};
-    if (uv_poll_init_socket(loop_, made, socket) != 0) {
-      delete made;
-      watched_.erase(socket);
-      return;  // the call's idle time-out ends it
-    }
-    made->data = this;
-    poll.reset(made);
-  }
-  const int events = ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) |
-                     ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0);
-  uv_poll_start(poll.get(), events, [](uv_poll_t* handle, int status, int happened) {
-    uv_os_fd_t number{};
-    if (uv_fileno(reinterpret_cast<uv_handle_t*>(handle), &number) != 0) return;
-    static_cast<UpstreamClient*>(handle->data)->on_socket(number, status, happened);
-  });
-}
-
-void UpstreamClient::set_timer(long timeout_ms) {
-  if (timeout_ms < 0) {
-    uv_timer_stop(timer_.get());
-    return;
-  }
-  uv_timer_start(
-      timer_.get(),
-      [](uv_timer_t* handle) { static_cast<UpstreamClient*>(handle->data)->on_timer(); },
-      static_cast<std::uint64_t>(timeout_ms), 0);
-}
-
-void UpstreamClient::on_socket(curl_socket_t socket, int status, int events) {
-  int happened = status < 0 ? CURL_CSELECT_ERR : 0;
-  if ((events & UV_READABLE) != 0) happened |= CURL_CSELECT_IN;
-  if ((events & UV_WRITABLE) != 0) happened |= CURL_CSELECT_OUT;
-  int running = 0;
-  api_.multi_socket_action(multi_, socket, happened, &running);
-  take_over_leaving();
-  read_ends();
-  active_ = true;
-}
-
-void UpstreamClient::on_timer() {
-  int running = 0;
-  api_.multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
-  take_over_leaving();
-  read_ends();
-  owner_.on_activity();
-}
-
-void UpstreamClient::take_over_leaving() {
-  for (Transfer* const transfer : std::exchange(leaving_, {})) transfer->take_over();
-}
-
-void UpstreamClient::read_ends() {
-  int left = 0;
-  while (const CURLMsg* message = api_.multi_info_read(multi_, &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    const CURLcode code = message->data.result;
-    char* self = nullptr;
-    api_.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
-    auto* const transfer = reinterpret_cast<Transfer*>(self);
-    UpstreamEnd end = transfer->end_for(code);
-    if (transfer->failed_by_kept_connection(code) && transfer->start_over()) continue;
-    transfer->end(std::move(end));
-  }
+  CurlClient* const client = curl();
+  return client == nullptr ? nullptr : client->post(std::move(request), receiver);
 }
 
 }  // namespace sluice

@@ -67,7 +67,7 @@ struct RelayHub::Call final : public UpstreamReceiver {
   RelayHub& hub;
   CallId id;
   Relay relay;
-  std::unique_ptr<UpstreamClient::Transfer> transfer;
+  std::unique_ptr<UpstreamTransfer> transfer;
   Nanos armed_for = kNever;  // the earliest entry in the timer queue
   bool fed;
   bool transfer_ended = false;
@@ -83,9 +83,12 @@ struct RelayHub::Call final : public UpstreamReceiver {
   std::optional<UpstreamEnd> held_end;  // to be reported after `held`
 };
 
-RelayHub::RelayHub(Reactor* reactor, JobHub& hub, Observer& observer)
+RelayHub::RelayHub(Reactor* reactor, JobHub& hub, Observer& observer, UpstreamClient::Plain plain)
     : reactor_(reactor), hub_(hub), observer_(observer) {
-  if (reactor_ != nullptr) client_ = UpstreamClient::create(reactor_->loop(), *this);
+  if (reactor_ != nullptr) {
+    UpstreamClient::Owner& owner = *this;
+    client_ = std::make_unique<UpstreamClient>(reactor_->loop(), owner, plain);
+  }
 }
 
 RelayHub::~RelayHub() {

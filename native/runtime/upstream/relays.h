@@ -20,13 +20,13 @@ using CallId = std::uint64_t;
 
 /// The upstream calls of one job hub.
 ///
-/// The bytes of a call come from libcurl on the reactor's loop (`start`), or from another HTTP
+/// The bytes of a call come from a client on the reactor's loop (`start`), or from another HTTP
 /// client that feeds them (`start_fed`): without libcurl, or under a manual clock.
 ///
 /// Reactor's thread only. The hub's owner advances it right before the hub. It must be destroyed
 /// while the reactor's loop still runs; that drops every call and closes every connection. The
 /// caller chooses the call ids.
-class RelayHub final : private UpstreamClient::Owner {
+class RelayHub final : private UpstreamActivity::Owner {
  public:
   class Observer {
    public:
@@ -41,7 +41,8 @@ class RelayHub final : private UpstreamClient::Owner {
   };
 
   /// @param reactor nullptr: only fed calls are possible.
-  RelayHub(Reactor* reactor, JobHub& hub, Observer& observer);
+  RelayHub(Reactor* reactor, JobHub& hub, Observer& observer,
+           UpstreamClient::Plain plain = UpstreamClient::Plain::kOwn);
   ~RelayHub() override;
   RelayHub(const RelayHub&) = delete;
   RelayHub& operator=(const RelayHub&) = delete;

@@ -23,7 +23,7 @@ async function exportOf(...args) {
     .map((line) => JSON.parse(line));
 }
 
-test('what a running server has committed is written, a line each', async () => {
+test('the committed data of a running server is written, one record per line', async () => {
   const data = dataFile();
   const server = await serve('--data', data, ...fast);
   const first = await server.submit(
@@ -181,7 +181,7 @@ test.each([
   expect(result.stderr.trim().split('\n')).toHaveLength(1);
 });
 
-test('a second server is told that the file is in use, and the first goes on', async () => {
+test('a second server reports that the file is in use, and the first continues', async () => {
   const data = dataFile();
   const server = await serve('--data', data, ...fast);
   const { code, stdout, stderr } = await sluice('serve', '--port', '0', '--data', data).exited;

@@ -43,7 +43,7 @@ test('prints a table, which the terminal need not obey', async () => {
   expect(rest).toEqual(['']);
 });
 
-test('reads gzip, several members, and standard input; --json tells all of it', async () => {
+test('reads gzip, several members, and standard input; --json prints all fields', async () => {
   const cut = LOG.indexOf('INFO');
   const zipped = Buffer.concat([LOG.slice(0, cut), LOG.slice(cut)].map((part) => gzipSync(part)));
   const path = await file('b.log.gz', zipped);
@@ -74,7 +74,7 @@ test('--window ends at the newest line, --top limits the rows', async () => {
   expect(JSON.parse(one.stdout).top).toEqual(TOP.slice(0, 1));
 });
 
-test('what cannot be read is named, and the rest is read', async () => {
+test('an unreadable file is named, and the rest is read', async () => {
   const cut = await file('cut.gz', gzipSync(LOG.repeat(100)).subarray(0, 60));
   const { code, stdout, stderr } = await logs(['none.log', cut, '-', '--json'], LOG).exited;
   expect(code).toBe(1);

@@ -229,7 +229,7 @@ describe('sluice run', () => {
     expect(lines(stdout)).toHaveLength(1);
   });
 
-  test('Ctrl-C writes the results so far, and says how to quit at once', async () => {
+  test('Ctrl-C writes the results so far, and prints how to quit at once', async () => {
     const { child, output, exited } = sluice(
       ...[
         'run',
@@ -274,7 +274,7 @@ describe('sluice run', () => {
     expect(lines(stdout).map(({ id }) => id)).toEqual(Array.from({ length: 150 }, (_, i) => i));
   });
 
-  test('a line that fails is told in its place, and the exit code is 1', async () => {
+  test('a failed line is reported in its place, and the exit code is 1', async () => {
     const input = await file('mixed.jsonl', '"ok"\nnot json\n{"prompt":7}\n7\n"ok"\n');
     const { code, stdout, stderr } = await sluice('run', input, '--token-interval-ms', '0').exited;
     expect(code).toBe(1);

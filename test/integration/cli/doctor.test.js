@@ -59,7 +59,7 @@ test('a machine that is fit gets no problem', async () => {
   expect(stdout).toMatch(/^ok +node +Node \d+\.\d+\.\d+$/m);
 });
 
-test('an addon that does not load is a problem, and the other checks go on', async () => {
+test('an addon that does not load is a problem, and the other checks continue', async () => {
   const variables = { SLUICE_ADDON_PATH: join(folder, 'none.node') };
   const { code, found } = await doctorWith(variables, '--upstream', 'http://127.0.0.1:1');
   expect(code).toBe(1);

@@ -7,7 +7,7 @@ import { until } from '../../support/until.js';
 
 afterEach(killAll);
 
-test('a server whose stderr nobody reads goes on with its jobs', async () => {
+test('a server whose stderr nobody reads continues its jobs', async () => {
   const { child, submit, get, exited } = await serve(
     '--token-interval-ms',
     '0',

@@ -29,7 +29,7 @@ const tokenIn = (stderr) =>
     .filter((line) => line.includes('admin_token'))
     .map((line) => JSON.parse(line).admin_token)[0];
 
-test('with the token of stderr only, which each start makes anew', async () => {
+test('only with the token on stderr, a new one at each start', async () => {
   const tokens = [];
   for (const server of [await serve(), await serve()]) {
     const token = await until(() => tokenIn(server.output.stderr), 'the token');

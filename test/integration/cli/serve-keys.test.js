@@ -138,7 +138,7 @@ describe('SIGHUP', () => {
     return logged(server, message).at(-1);
   };
 
-  test('changes keys while a stream runs, which goes on', async () => {
+  test('changes keys while a stream runs, which continues', async () => {
     const config = { keys: [keyOfAnn], port: 0 };
     const path = await configure(config);
     const server = await serve('--config', path, '--token-interval-ms', '30');
@@ -157,7 +157,7 @@ describe('SIGHUP', () => {
     expect(events.at(-1)).toMatchObject({ type: 'job_complete', data: { reason: 'length' } });
   });
 
-  test('a file that is wrong is told of, and changes nothing', async () => {
+  test('an invalid file is reported, and changes nothing', async () => {
     const path = await configure({ keys: [keyOfAnn] });
     const server = await serve('--config', path);
     for (const [content, reason] of [
@@ -177,7 +177,7 @@ describe('SIGHUP', () => {
     expect(await statusFor(server, ann)).toBe(401);
   });
 
-  test('what only a start changes is named', async () => {
+  test('options that only a restart changes are named', async () => {
     const path = await configure({ keys: [keyOfAnn], maxBatchSize: 4, 'drain-ms': 5 });
     const server = await serve('--config', path);
     await configure({ keys: [keyOfAnn], maxBatchSize: 5, 'drain-ms': 5, host: '127.0.0.2' });

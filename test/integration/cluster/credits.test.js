@@ -70,7 +70,7 @@ const metricOf = async ({ get }, name) => {
 };
 
 describe('a job', () => {
-  test('holds its maximum cost, and has paid what it used when its ending is told', async () => {
+  test('holds its maximum cost, and has paid for its usage when its ending is published', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider });
     const { status, body } = await a.submit({ prompt, max_tokens: 20 });
@@ -234,7 +234,10 @@ describe('a shared answer', () => {
     made.end();
     await b.read(joined.body.stream_url);
     const paid = promptCost + 30 + (2 + 6);
-    await until(async () => (await a.get(account)).body.available === 1000 - paid, 'the answer to be paid');
+    await until(
+      async () => (await a.get(account)).body.available === 1000 - paid,
+      'the answer to be paid',
+    );
     expect(await balanceBy(a, b)).toEqual([1000 - paid, 0]);
     const { total } = (await b.get('/v1/usage')).body;
     expect(total).toMatchObject({ requests: 2, completion_tokens: 3, cost: paid });
@@ -272,7 +275,7 @@ describe('a shared answer', () => {
     },
   );
 
-  test('is paid for as far as it had come, if its process dies after the job that began it', async () => {
+  test('is paid for its tokens so far, if its process dies after the job that began it', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider, cache: { mode: 'auto' } });
     const first = await a.submit(request);

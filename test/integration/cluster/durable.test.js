@@ -48,7 +48,7 @@ test('every process answers the same', async () => {
   expect((await b.put('dir/a', '[1,2]', { ...JSON_TYPE, 'stream-ttl': '600' })).status).toBe(200);
 });
 
-test('readers at one process get what is appended at another, up to the end', async () => {
+test('readers at one process get the data appended at another, up to the end', async () => {
   const [a, b] = await openTwo({ durable: { longPollMs: 600_000, sseMs: 600_000 } });
   await a.put('s', 'one ');
   const events = fetch(b.at('s?offset=-1&live=sse')).then((response) => response.text());
@@ -67,7 +67,7 @@ test('readers at one process get what is appended at another, up to the end', as
   expect((await b.append('s', 'more')).error.code).toBe('stream_closed');
 });
 
-test('a reader gets what a lost message would have told', async () => {
+test('a reader gets the data that a lost message announced', async () => {
   const [a, b] = await openTwo({ durable: { longPollMs: 600_000 } });
   await a.put('s', 'one');
   const { cluster } = partsOf(b.gateway).deployed;

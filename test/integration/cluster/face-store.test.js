@@ -36,7 +36,7 @@ test('an erasure leaves nothing of one principal, and all of the others', async 
   expect((await store.chat('bob', 'c')).id).toBe('job of c');
 });
 
-test('the index of a principal forgets what has expired', async () => {
+test('the index of a principal drops expired entries', async () => {
   await orphan('j', 'ann', 1, 1);
   const index = '{t}:faces:ann';
   await new Promise((resolve) => setTimeout(resolve, 5));

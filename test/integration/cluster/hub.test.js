@@ -374,7 +374,7 @@ test('cut connections cost nothing', async () => {
   });
 });
 
-test('logs that are gone are written anew, and readers elsewhere go on', async () => {
+test('lost logs are written again, and readers elsewhere continue', async () => {
   await streamThrough(async (append, { handles, ids }) => {
     for (const id of ids) await server.call('DEL', `${PREFIX}log:${id}`);
     await append(10);

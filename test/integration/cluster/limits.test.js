@@ -49,7 +49,7 @@ test('a limit of requests is one for both, to the last one', async () => {
   expect(metrics).toMatch(/sluice_rate_limited_total\{scope="principal",limit="requests"\} \d+/);
 });
 
-test('headers show what is left to the deployment', async () => {
+test('headers show the remainder of the deployment', async () => {
   const limits = { requests_per_minute: 60, tokens_per_minute: 1000, concurrent_jobs: 5 };
   const { provider } = handProvider();
   const [a, b] = await startTwo({ provider, access: { limits } });
@@ -69,7 +69,7 @@ test('headers show what is left to the deployment', async () => {
   expect(second.tokens).toBeLessThan(500);
 });
 
-test('a place is free once the ending is told, on any process', async () => {
+test('a place is free once the ending is published, on any process', async () => {
   const hand = handProvider();
   const access = { limits: { concurrent_jobs: 1 } };
   const [a, b] = await startTwo({ provider: hand.provider, access });
@@ -88,7 +88,7 @@ test('a place is free once the ending is told, on any process', async () => {
   expect((await a.submit({ prompt: 'x' })).status).toBe(201);
 });
 
-test('tokens are settled at what the job has used', async () => {
+test('tokens are settled at the usage of the job', async () => {
   const [a, b] = await startTwo({ access: { limits: { tokens_per_minute: 1000 } } });
   // A prompt of 2 tokens, an answer of 4.
   const { body } = await a.submit({ prompt: 'a b c d', max_tokens: 500 });
@@ -134,7 +134,7 @@ test('limits of organisations and models are shared as well', async () => {
   expect(last.body.error.message).toContain('this organisation may make 3 requests');
 });
 
-test('every face says what is left', async () => {
+test('every face states the remainder', async () => {
   const [a, b] = await startTwo({ access: requests(60) });
   const messages = [{ role: 'user', content: 'x' }];
   const ui = [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'x' }] }];
@@ -230,7 +230,7 @@ test('a job whose answer is gone before it could share it begins one, with its t
   expect(await tokensLeft()).toBeGreaterThanOrEqual(998);
 });
 
-test('a reload changes limits from then on, and keeps what was used', async () => {
+test('a reload changes the limits, and keeps the usage', async () => {
   const [a, b] = await startTwo({ access: requests(2) });
   for (const node of [a, b]) expect((await node.submit({ prompt: 'x' })).status).toBe(201);
   for (const { gateway } of [a, b]) gateway.reload({ access: requests(10) });

@@ -130,7 +130,7 @@ test('a beat that was sent before it joined does not make it join again', async 
   expect(cluster.process).not.toBe(name);
 });
 
-test('what waiting does not mend is a refusal with a code', async () => {
+test('an error that waiting does not resolve is a refusal with a code', async () => {
   await server.call('CONFIG', 'SET', 'requirepass', 'secret');
   const wrong = open({ password: 'no', beats: false });
   await expect(wrong.ready(20_000)).rejects.toMatchObject({
@@ -141,7 +141,7 @@ test('what waiting does not mend is a refusal with a code', async () => {
   await expect(none.ready(20_000)).rejects.toMatchObject({ code: 'ERR_REDIS_AUTHENTICATION' });
 });
 
-test('data of a newer version is left alone', async () => {
+test('data of a newer version is not changed', async () => {
   await server.call('HSET', '{t}:meta', 'schema', '2');
   const cluster = open({ beats: false });
   await expect(cluster.ready(20_000)).rejects.toMatchObject({ code: 'ERR_REDIS_SCHEMA' });
@@ -194,7 +194,7 @@ test('survives a cut connection, forgotten scripts, a full server and a replica'
   expect(states).toEqual(['unreachable', 'ok', 'full', 'ok', 'readonly', 'ok']);
 });
 
-test('the dead are found, and nobody else', async () => {
+test('dead processes are found, and no others', async () => {
   const a = await member();
   const b = await member();
   buryWhenDead(a);
@@ -260,7 +260,7 @@ test('a clock of Redis that is set forward refuses no job', async () => {
   expect(Math.abs(record.createdAtMs - Date.now())).toBeLessThan(60_000);
 });
 
-test('messages come by the channel, and by the beat', async () => {
+test('messages arrive by the channel, and by the heartbeat', async () => {
   const a = await member();
   const message = once(a, 'message');
   await server.call('RPUSH', `{t}:ctl:${a.process}`, 'cancel j client_request');

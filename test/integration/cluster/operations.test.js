@@ -311,7 +311,7 @@ test('pages and items of a workflow are known elsewhere, and a retry there works
   await expectSame([flow.path, `${nodes}/site/text`, `${nodes}/all`]);
 });
 
-test('one key makes one workflow, at whichever process, and a crawl of its own', async () => {
+test('one key makes one workflow, at any process, and a separate crawl', async () => {
   const headers = { 'idempotency-key': 'once' };
   const next = nextCall();
   const answers = await Promise.all(
@@ -373,7 +373,7 @@ test('places and requests are those of the deployment, and are free again at the
 /** The latest call. */
 const nextCallNow = () => hand.call(hand.calls.length - 1);
 
-test('who has read the end finds its jobs charged and counted, at the other process', async () => {
+test('after its end its jobs are charged and counted at the other process', async () => {
   const spent = async () => (await b.get('/v1/accounts/ann')).body;
   const before = await spent();
   const flow = await begin(a);

@@ -106,7 +106,7 @@ test('three connections at once never take one too many', async () => {
   expect(full.allowed).toBe(true);
 });
 
-test('what is no longer needed goes by itself', async () => {
+test('unneeded keys expire', async () => {
   const quota = await make({
     ...{ name: 'ttl', leaseMs: 1000 },
     limits: { calls: { limit: 100, windowMs: 10_000 }, jobs: { concurrent: 2 } },

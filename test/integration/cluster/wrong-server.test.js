@@ -46,7 +46,7 @@ test.each([
   );
 });
 
-test('`serve` says it in one line, and exits with 1', async () => {
+test('`serve` reports it in one line, and exits with 1', async () => {
   const port = await listen(web());
   const args = ['serve', '--port', '0', '--redis', `redis://127.0.0.1:${port}`];
   const { code, stderr } = await sluiceWith({}, ...args).exited;

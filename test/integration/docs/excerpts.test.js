@@ -2,7 +2,6 @@
  * The JavaScript of README and docs that is no program of its own, run as it is printed: the test gives each excerpt the
  * names that it leaves out. The programs run in the other files of this folder.
  */
-import { afterEach, expect, jest, test } from '@jest/globals';
 import { readFileSync, readdirSync } from 'node:fs';
 import { DurableStream } from '@durable-streams/client';
 import { EventSource } from 'eventsource';
@@ -126,7 +125,7 @@ const EXCERPTS = [
         store.set('user/2', 'Cy');
         return changes;
       };
-      await run(reader.replace(', cursor,', ','), { ...names, ...range, store, signal: undefined });
+      await run(reader, { ...names, ...range, store, signal: undefined });
       expect(store.get('stock').value).toBe(2);
       expect(logged.mock.calls).toMatchObject([[{ type: 'set', key: 'user/2', value: 'Cy' }]]);
     },

@@ -23,7 +23,7 @@ const wait = (stream, type, check = () => true) =>
     `an event ${type}`,
   );
 
-test('the feed tells what runs, what ended and what is left, and costs nothing without a listener', async () => {
+test('the feed has running and ended jobs and the remaining limits, and costs nothing without a listener', async () => {
   const { provider, call } = handProvider();
   const gateway = await start({ provider, access, maxConcurrency: 2 });
   const { feed } = await partsOf(gateway.gateway).admin.load();

@@ -54,7 +54,7 @@ describe('time', () => {
     },
   );
 
-  test('so is one that puts a value, and one that sends a log', async () => {
+  test('the same for one that puts a value, and one that sends a log', async () => {
     const { server } = await start({ provider: echo, bodyIdleMs: 100 });
     const put = await head(server, 100, '/v1/kv/a', { method: 'PUT' });
     const log = await head(server, 100, '/v1/logs');
@@ -146,7 +146,7 @@ describe('time', () => {
     expect(answer.text).toMatch(/^HTTP\/1\.1 200 /);
   });
 
-  test('one that goes on sending may take its time', async () => {
+  test('one that continues to send has no total limit', async () => {
     const { server } = await start({ provider: echo, bodyIdleMs: 2000 });
     const body = JSON.stringify({ prompt: 'slow but sure' });
     const answer = await head(server, body.length);

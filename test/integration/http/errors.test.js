@@ -271,7 +271,7 @@ describe('a full queue', () => {
     admissionWaitMs: 1000,
   };
 
-  test('answers 503 overloaded with Retry-After, and the job never was', async () => {
+  test('answers 503 overloaded with Retry-After, and creates no job', async () => {
     const { provider, calls, call } = handProvider();
     const { submit, get, ended } = await start({ provider, ...narrow });
     const asked = Array.from({ length: 8 }, (_, i) => submit({ prompt: `p${i}` }));

@@ -16,7 +16,7 @@ test('liveness, readiness and the list of models', async () => {
   });
 });
 
-test('metrics count endings, tokens, streams and what is in the queue', async () => {
+test('metrics count endings, tokens, streams and queued jobs', async () => {
   const { provider, call } = handProvider();
   const { submit, cancel, ended, stream, get } = await start({ provider, maxConcurrency: 1 });
   const value = async (line) => {

@@ -40,7 +40,7 @@ describe('an OpenAI-compatible server', () => {
     expect(mock.lists[0].headers).toMatchObject({ authorization: 'Bearer k' });
   });
 
-  test('with a model of its own only that', async () => {
+  test('with its own model only that', async () => {
     const mock = await upstream('m', 'n');
     const { get } = await start({ provider: providers.openai({ baseUrl: mock.url, model: 'n' }) });
     expect(ids(await get('/v1/models'))).toEqual(['n']);

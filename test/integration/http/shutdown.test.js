@@ -47,7 +47,7 @@ testOwnServer(
   },
 );
 
-test('what is not done in time is cancelled as shutdown, on the open stream too', async () => {
+test('jobs not done in time are cancelled as shutdown, on the open stream too', async () => {
   const { gateway, open, run, submit, calls } = await running({ maxConcurrency: 1 });
   const queued = (await submit({ prompt: 'queued' })).body;
   await gateway.close({ drainMs: 30 });
@@ -85,7 +85,7 @@ test("streams of somebody else's server get their terminal event too", async () 
   }
 });
 
-test('a submission that waits for room is told that the server drains', async () => {
+test('a submission that waits for room is refused once the server drains', async () => {
   const { gateway, server, submit } = await running({
     maxConcurrency: 1,
     processingCapacity: 1,
@@ -134,7 +134,7 @@ test('a gateway with nothing to do closes at once, and closes its provider', asy
   expect(closed).toBe(1);
 });
 
-test('a listen that fails says why and leaves the gateway usable', async () => {
+test('a failed listen reports the cause and leaves the gateway usable', async () => {
   const { server } = await start({ provider: echo });
   const { gateway } = await start({ provider: echo });
   await expect(gateway.listen({ port: server.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });

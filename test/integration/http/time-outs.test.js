@@ -36,7 +36,7 @@ test('a head never has less time than an idle connection', async () => {
   }
 });
 
-test('an idle connection is closed after that time, and answers say so', async () => {
+test('an idle connection is closed after that time, which answers announce', async () => {
   const { port } = await listen({ keepAliveTimeoutMs: 1000 });
   const socket = net.connect(port, '127.0.0.1');
   let text = '';

@@ -138,7 +138,7 @@ describe('a hundred times the same at once', () => {
 });
 
 describe('joining', () => {
-  test('who comes late reads from the first token, and is a job of its own', async () => {
+  test('a late request reads from the first token, and is a separate job', async () => {
     const { submit, stream, read, job, call, get } = await byHand();
     const one = await submit({ ...question, metadata: { mine: 1 } });
     const run = await call(0);
@@ -303,7 +303,7 @@ describe('joining', () => {
     expect(hand.calls.map(({ request }) => request.prompt)).not.toContain('alone');
   });
 
-  test('closing ends all of them, and tells them so', async () => {
+  test('closing ends all of them, with its reason', async () => {
     const { submit, stream, call, gateway } = await byHand();
     const both = [await submit(question), await submit(question)];
     const run = await call(0);
@@ -356,7 +356,7 @@ describe('joining', () => {
   });
 });
 
-describe('what is kept', () => {
+describe('stored entries', () => {
   test('a finished answer is replayed, without a call', async () => {
     const server = await counting();
     const first = await server.ask();
@@ -427,7 +427,7 @@ describe('what is kept', () => {
     expect(await ask(on)).toMatchObject({ cache: null, text: 'What is it? 2' });
   });
 
-  test('a refresh is new, and takes the place of what was kept', async () => {
+  test('a refresh is new, and replaces the stored answer', async () => {
     const { ask } = await counting();
     await ask();
     const refreshed = await ask({ ...question, cache: { mode: 'refresh' } });
@@ -503,7 +503,7 @@ describe('what is kept', () => {
     expect(await ask({ ...question, prompt: 'a' })).toMatchObject({ cache: 'MISS' });
   });
 
-  test('longer than the job that started it, with a retention of its own', async () => {
+  test('longer than the job that started it, with its own retention', async () => {
     const clock = new ManualClock();
     const { ask, get } = await counting({ clock, retentionMs: 1000 });
     const first = await ask();
@@ -512,7 +512,7 @@ describe('what is kept', () => {
     expect(await ask()).toMatchObject({ cache: 'HIT', text: 'What is it? 1' });
   });
 
-  test('no answer that was cut at its length, whoever cut it', async () => {
+  test('no answer that was cut at its length, by the gateway or the provider', async () => {
     const { ask } = await counting();
     const short = { ...question, max_tokens: 1 };
     expect(await ask(short)).toMatchObject({ cache: 'MISS', text: 'What is it? ' });
@@ -563,7 +563,7 @@ describe('what is kept', () => {
   });
 });
 
-describe('who shares', () => {
+describe('sharing between callers', () => {
   const people = {
     ann: { principal: 'ann', organisation: 'acme' },
     bob: { principal: 'bob', organisation: 'acme' },
@@ -593,7 +593,7 @@ describe('who shares', () => {
   });
 });
 
-describe('what is said about it', () => {
+describe('headers and metrics', () => {
   test.each([
     [{ mode: 'maybe' }, 'cache.mode', 'invalid_value'],
     [{ mode: 1 }, 'cache.mode', 'invalid_type'],

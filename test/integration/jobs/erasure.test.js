@@ -62,7 +62,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     },
   );
 
-  test('cancels a job that runs, and its readers hear of it', async () => {
+  test('cancels a running job, and its readers get its terminal event', async () => {
     const data = dataFile();
     const { provider, call } = handProvider();
     const gateway = await start({ provider, data });

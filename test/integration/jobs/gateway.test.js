@@ -125,7 +125,7 @@ describe('maxConcurrency', () => {
     expect(await callsOf({})).toBe(64);
   });
 
-  test('goes by its old name, too', async () => {
+  test('is accepted under its old name, too', async () => {
     expect(await callsOf({ maxInFlightBatches: 3 })).toBe(3);
     expect(await callsOf({ maxInFlightBatches: 2 })).toBe(2);
   });

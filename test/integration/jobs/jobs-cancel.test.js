@@ -6,7 +6,7 @@ import { until } from '../../support/until.js';
 afterEach(stopAll);
 
 describe('cancel', () => {
-  test('in the queue: the provider never hears of the job, its neighbours run', async () => {
+  test('in the queue: the provider never receives the job, its neighbours run', async () => {
     const { provider, calls, call } = handProvider();
     const { submit, cancel, ended } = await start({ provider, maxConcurrency: 1 });
     const ids = [];
@@ -21,7 +21,7 @@ describe('cancel', () => {
     expect(calls.map(({ request }) => request.prompt)).toEqual(['a', 'c']);
   });
 
-  test('before the first token: the provider is told, the slot is free again', async () => {
+  test("before the first token: the provider's signal aborts, the slot is free again", async () => {
     const { provider, call } = handProvider();
     const { submit, cancel, ended } = await start({ provider, maxConcurrency: 1 });
     const id = (await submit({ prompt: 'a' })).body.job_id;
@@ -34,7 +34,7 @@ describe('cancel', () => {
     expect((await ended(next)).status).toBe('completed');
   });
 
-  test('in the middle: what was said stays, the stream gets its terminal event', async () => {
+  test('in the middle: the text so far stays, the stream gets its terminal event', async () => {
     const { provider, call } = handProvider();
     const { submit, cancel, stream, job } = await start({ provider });
     const { body: created } = await submit({ prompt: 'a' });
@@ -54,7 +54,7 @@ describe('cancel', () => {
     expect(await job(created.job_id)).toEqual(body);
   });
 
-  test('a provider that hears nothing does not keep its slot', async () => {
+  test('a provider that ignores the signal does not keep its slot', async () => {
     let calls = 0;
     async function* deaf({ prompt }) {
       calls += 1;

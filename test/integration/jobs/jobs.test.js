@@ -48,7 +48,7 @@ test('a prompt becomes a job, streams, completes and can be read', async () => {
   });
 });
 
-test('a function is asked for whatever model the job names', async () => {
+test('a function is called with any model that the job names', async () => {
   const { submit, ended } = await start({
     provider: async function* own({ model }) {
       yield model;
@@ -62,7 +62,7 @@ test('a function is asked for whatever model the job names', async () => {
   }
 });
 
-test('the provider gets what was asked for', async () => {
+test('the provider gets the request', async () => {
   const { provider, call } = handProvider();
   const { submit, ended } = await start({ provider });
   const messages = [
@@ -116,7 +116,7 @@ test('a job is queued, then running, and its text grows', async () => {
   expect(await job(second)).toMatchObject({ status: 'queued', text: '' });
 });
 
-test('the router mounts under a prefix and passes on what is not its own', async () => {
+test('the router mounts under a prefix and passes on other paths', async () => {
   const gateway = createGateway({ provider: echo, logger: false });
   const app = express();
   app.use('/ai', gateway.router());

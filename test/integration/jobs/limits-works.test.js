@@ -66,7 +66,7 @@ describe('a crawl', () => {
     expect((await crawl()).status).toBe(429);
   });
 
-  test('an endpoint has limits of its own', async () => {
+  test('an endpoint has its own limits', async () => {
     const { origin } = await hanging();
     const { post, submit } = await start({
       provider: echo,

@@ -26,7 +26,7 @@ const startStill = (options) =>
   start({ provider: echo, clock: new ManualClock(), access: { limits }, ...options });
 
 describe('an admitted job', () => {
-  test('says what is left, by both conventions', async () => {
+  test('states the remainder, by both conventions', async () => {
     const { submit } = await startStill();
     const { status, headers } = await submit({ prompt: 'abcdefgh', max_tokens: 98 });
     expect(status).toBe(201);
@@ -46,7 +46,7 @@ describe('an admitted job', () => {
     expect(headers.get('retry-after')).toBeNull();
   });
 
-  test('says nothing where nothing is limited', async () => {
+  test('has no headers without limits', async () => {
     const { submit, gateway } = await startStill({ access: {} });
     const { headers } = await submit({ prompt: 'a' });
     expect([...headers.keys()].filter((name) => name.includes('ratelimit'))).toEqual([]);
@@ -116,7 +116,7 @@ describe('a refusal', () => {
     expect((await submit({ prompt: 'abc', max_tokens: 699 })).status).toBe(201);
   });
 
-  test('takes nothing of anything, and leaves the idempotency key free', async () => {
+  test('takes nothing from any limit, and leaves the idempotency key free', async () => {
     const { submit, gateway } = await startStill({
       access: { limits: { ...limits, tokens_per_minute: 100 } },
     });
@@ -130,7 +130,7 @@ describe('a refusal', () => {
     expect((await submit({ prompt: 'a', max_tokens: 5 }, key)).status).toBe(201);
   });
 
-  test('of what can never be gives no time to wait', async () => {
+  test('of a request that can never be granted gives no time to wait', async () => {
     const { submit, gateway } = await startStill();
     const { status, headers, body } = await submit({ prompt: 'a', max_tokens: 1000 });
     expect(status).toBe(429);
@@ -182,7 +182,7 @@ describe('whose limits', () => {
     expect(await send('e', 'small')).toBe('this key');
   });
 
-  test('a reload changes them, and what was taken stays taken', async () => {
+  test('a reload changes them, and usage stays counted', async () => {
     const own = (n) => ({ keys: [entry('ann', 'a', { limits: { requests_per_minute: n } })] });
     const { submit, gateway } = await startStill({ access: own(2) });
     const send = async () => (await submit({ prompt: 'a' }, bearer('a'))).status;
@@ -193,7 +193,7 @@ describe('whose limits', () => {
     expect(await send()).toBe(201);
   });
 
-  test('what a hook gives', async () => {
+  test('limits from a hook', async () => {
     const { submit } = await startStill({
       access: {},
       authenticate: (req) => ({
@@ -250,7 +250,7 @@ describe('a client that waits for its job may begin the next at once', () => {
  * Every ending, and what is left of 60 requests and 1000 tokens after it. A prompt of 4 bytes is one
  * token; each job reserves 101.
  */
-describe('what an ending costs', () => {
+describe('the cost of an ending', () => {
   const body = { prompt: 'abcd', max_tokens: 100 };
 
   /** A job that has said `texts`, and its provider's call. */
@@ -310,7 +310,7 @@ describe('what an ending costs', () => {
     await expectLeft(gateway, 59, 1000 - 1);
   });
 
-  test('cancelled in mid-stream: what was said until then', async () => {
+  test('cancelled in mid-stream: the text so far', async () => {
     const { gateway, cancel, id } = await running(['a', 'b']);
     await cancel(id);
     await expectLeft(gateway, 59, 1000 - 3);
@@ -370,7 +370,7 @@ describe('what an ending costs', () => {
     await expectLeft(gateway, 58, 1000 - 2);
   });
 
-  test('drained: it goes on to its end', async () => {
+  test('drained: it runs to its end', async () => {
     const { gateway, call, submit } = await running(['a']);
     const closing = gateway.close({ drainMs: 60_000 });
     expect((await submit(body)).status).toBe(503);
@@ -461,7 +461,7 @@ describe('shared answers', () => {
     expect(left(gateway)).toEqual({ requests: 57, tokens: 997, concurrent_jobs: 5 });
   });
 
-  test('the answer goes on without the first, which gives its place back at once', async () => {
+  test('the answer continues without the first, which gives its place back at once', async () => {
     const hand = handProvider();
     const { gateway, submit, cancel, ended } = await startStill({ provider: hand.provider });
     const first = await submit(question);
@@ -477,7 +477,7 @@ describe('shared answers', () => {
     expect(left(gateway)).toEqual({ requests: 58, tokens: 983, concurrent_jobs: 5 });
   });
 
-  test('when all have left, it costs what it came to', async () => {
+  test('when all have left, it costs the tokens so far', async () => {
     const hand = handProvider();
     const { gateway, submit, cancel, job } = await startStill({ provider: hand.provider });
     const all = [await submit(question), await submit(question)].map(({ body }) => body.job_id);

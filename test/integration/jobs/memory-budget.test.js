@@ -58,7 +58,7 @@ describe('answers that are kept', () => {
     expect(held.text).toHaveLength(MIB);
   });
 
-  test('never hold more than the budget, and the figures say so', async () => {
+  test('never hold more than the budget, by its own figures', async () => {
     const { submit, ended, get } = await start({ provider, memoryBudgetBytes: 16 * MIB });
     for (let i = 0; i < 30; i += 1) {
       const { body } = await submit({ prompt: 'a' });
@@ -224,7 +224,7 @@ test('changes that wait for a slow reader count, and end its watch beyond 4 MiB'
   await gateway.close({ drainMs: 0 });
 });
 
-test('what workflows keep counts until they go', async () => {
+test('the memory of workflows counts until their purge', async () => {
   async function* provider() {
     yield 'x'.repeat(MIB);
   }

@@ -32,7 +32,7 @@ async function* operations() {
   yield 'fine';
 }
 
-test('a job is tried again, its readers are told, and it completes', async () => {
+test('a job is retried, its readers get job_retry, and it completes', async () => {
   const script = scripted(fails, fails, operations);
   const { submit, stream, ended, get } = await start({
     provider: script.provider,
@@ -52,7 +52,7 @@ test('a job is tried again, its readers are told, and it completes', async () =>
   expect((await get('/metrics')).body).toContain('sluice_job_retries_total 2');
 });
 
-test('after the last attempt the failure is told', async () => {
+test('after the last attempt readers get the failure', async () => {
   const script = scripted(fails);
   const { submit, ended } = await start({ provider: script.provider, retry: fast });
   const { body } = await submit({ prompt: 'a' });
@@ -82,7 +82,7 @@ test('once a token is out nothing is tried again', async () => {
   expect(script.calls).toBe(1);
 });
 
-test('what will not pass is not tried again', async () => {
+test('a permanent failure is not retried', async () => {
   const script = scripted(failing(passing({ wireCode: 'upstream_bad_request', retryable: false })));
   const { submit, ended } = await start({ provider: script.provider, retry: fast });
   const { body } = await submit({ prompt: 'a' });
@@ -104,7 +104,7 @@ test('Retry-After is a lower bound', async () => {
   expect(calledAtMs[1] - calledAtMs[0]).toBeGreaterThanOrEqual(149);
 });
 
-test('a Retry-After beyond the wall time fails at once, as what it is', async () => {
+test("a Retry-After beyond the wall time fails at once, with the upstream's error", async () => {
   const script = scripted(
     failing(passing({ wireCode: 'upstream_rate_limited', retryAfterMs: 3_600_000 })),
   );

@@ -52,7 +52,7 @@ test('readers get events of each kind, and the job its parts', async () => {
   });
 });
 
-test('a conversation keeps the calls, and goes on with their results', async () => {
+test('a conversation keeps the calls, and continues with their results', async () => {
   const seen = [];
   const { post, get, submit, read } = await start({
     provider: (request, options) => {

@@ -114,7 +114,7 @@ describe.each(implementations)('$name', ({ start, stop, make }) => {
     expect(balance.available).toBe(-(2n ** 62n));
   });
 
-  test('a hold is settled at what was used, and the rest returns', async () => {
+  test('a hold is settled at the usage, and the rest returns', async () => {
     const ledger = await ledgerOf({ alice: 100n });
     const { hold, balance } = await ledger.hold({ key: '1', account: 'alice', amount: 60n });
     expect(hold).toMatchObject({ type: 'hold', timeoutMs: 600_000, expiresAtMs: 600_000 });
@@ -224,7 +224,7 @@ describe.each(implementations)('$name', ({ start, stop, make }) => {
     );
   });
 
-  test('what is scheduled happens by time, then by id; what fails is recorded and not retried', async () => {
+  test('scheduled transfers execute by time, then by id; a failure is recorded and not retried', async () => {
     const clock = new ManualClock();
     const ledger = await ledgerOf({ alice: 100n, bob: 0n, carol: 0n }, clock);
     const plan = async (key, atMs, to, amount) =>

@@ -116,7 +116,7 @@ describe.each(implementations)('$name', ({ start, stop, make: makeLedger }) => {
   });
 
   describe('close', () => {
-    test('an empty account, for good', async () => {
+    test('an empty account, permanently', async () => {
       const { clock, ledger } = await make();
       const full = await thrown(() => ledger.close({ key: 'early', account: 'a' }));
       expect(full).toMatchObject({ code: 'ERR_ACCOUNT_NOT_EMPTY' });

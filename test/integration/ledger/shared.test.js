@@ -150,7 +150,7 @@ test('clients that transfer at once conserve the sum, and no account exceeds its
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-test('an hour of holds that expired while nobody asked is caught up with', async () => {
+test('an hour of holds that expired without a call is caught up with', async () => {
   const clock = new ManualClock();
   const ledger = await open({ prefix: 'due', clock });
   await ledger.open({ account: 'a', overdraft: true });

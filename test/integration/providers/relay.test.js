@@ -60,7 +60,7 @@ async function startWorker(baseUrl) {
   };
 }
 
-test('tokens and the end go on while JavaScript stands still', async () => {
+test('tokens and the end are relayed while JavaScript is blocked', async () => {
   let go = () => {};
   const started = new Promise((resolve) => (go = resolve));
   const upstream = await mock(async (exchange) => {
@@ -134,7 +134,7 @@ describe('where there is no libcurl', () => {
     });
   });
 
-  test('"native" is refused with what is missing', async () => {
+  test('"native" is refused, naming the missing part', async () => {
     expect(await oneJob('http://127.0.0.1:1', 'native', env)).toMatchObject({
       thrown: 'ERR_NO_NATIVE_CLIENT',
       message: expect.stringContaining('libcurl'),
@@ -209,7 +209,7 @@ describe('over TLS', () => {
     });
   });
 
-  test('certificates that Node was told to trust are heeded: "auto" then goes by undici', async () => {
+  test('certificates in the options of Node are trusted: "auto" then uses undici', async () => {
     const { url } = await secure(http1);
     const env = { NODE_EXTRA_CA_CERTS: certificatePath };
     expect(await oneJob(url, 'auto', env)).toMatchObject({ type: 'job_complete', text: 'safe' });

@@ -89,7 +89,7 @@ describe('failures before the first entry', () => {
     },
   };
 
-  test.each(Object.entries(passing))('%s goes on at another upstream', async (_name, respond) => {
+  test.each(Object.entries(passing))('%s continues at another upstream', async (_name, respond) => {
     const [a, b] = [await upstream('a', respond), await upstream('b')];
     const gateway = await gatewayOver([a, b], { retry: { ...retry, attempts: 1 } });
     const { job, events: seen } = await ask(gateway);
@@ -105,7 +105,7 @@ describe('failures before the first entry', () => {
     expect(headers.get('x-sluice-upstream')).toBe('b');
   });
 
-  test('a refused connection goes on at another upstream', async () => {
+  test('a refused connection continues at another upstream', async () => {
     const a = { config: { name: 'a', base_url: await refusedAddress() } };
     const { job } = await ask(await gatewayOver([a, await upstream('b')]));
     expect(job).toMatchObject({ text: 'from b', upstream: 'b' });
@@ -133,7 +133,7 @@ describe('failures before the first entry', () => {
     expect(b.mock.exchanges).toHaveLength(0);
   });
 
-  test('every upstream is tried once, whatever retry.attempts says', async () => {
+  test('every upstream is tried once, for any retry.attempts', async () => {
     const all = [];
     for (const name of ['a', 'b', 'c', 'd']) all.push(await upstream(name, fails(500)));
     const gateway = await gatewayOver(all, { retry: { ...retry, attempts: 2 } });
@@ -156,7 +156,7 @@ describe('failures before the first entry', () => {
   });
 });
 
-test('after the first entry nothing goes on elsewhere', async () => {
+test('after the first entry no other upstream is tried', async () => {
   let cut;
   const a = await upstream('a', async (exchange) => {
     exchange.open();
@@ -496,7 +496,7 @@ describe('circuits', () => {
 });
 
 describe('reload', () => {
-  test('new upstreams get the next job, and a stream of an old one goes on', async () => {
+  test('new upstreams get the next job, and a stream of an old one continues', async () => {
     let release;
     const a = await upstream('a', async (exchange) => {
       exchange.open();

@@ -12,85 +12,87 @@ import { rows, startStrayUpstream } from '../../support/upstream/stray-bytes.js'
 // What was sent over loopback is there after this time.
 const ARRIVAL_MS = 30;
 
-describe.each(['native', 'undici'])('by %s', (client) => {
-  describe.each(['http', 'https'])('over %s', (scheme) => {
-    /** @type {import('node:child_process').ChildProcess} */
-    let child;
-    beforeAll(async () => {
-      const script = fileURLToPath(
-        new URL('../../support/gateway/jobs-process.js', import.meta.url),
-      );
-      const trust = { SSL_CERT_FILE: certificatePath, NODE_EXTRA_CA_CERTS: certificatePath };
-      child = fork(script, [client], {
-        env: { ...process.env, ...trust },
-        stdio: ['pipe', 'inherit', 'inherit', 'ipc'],
-      });
-      await once(child, 'message');
+describe.each([
+  ['native', 'http', {}],
+  ['native', 'https', {}],
+  ['native', 'http', { SLUICE_HTTP_CLIENT: 'libcurl' }],
+  ['undici', 'http', {}],
+  ['undici', 'https', {}],
+])('by %s over %s %j', (client, scheme, env) => {
+  /** @type {import('node:child_process').ChildProcess} */
+  let child;
+  beforeAll(async () => {
+    const script = fileURLToPath(new URL('../../support/gateway/jobs-process.js', import.meta.url));
+    const trust = { SSL_CERT_FILE: certificatePath, NODE_EXTRA_CA_CERTS: certificatePath };
+    child = fork(script, [client], {
+      env: { ...process.env, ...trust, ...env },
+      stdio: ['pipe', 'inherit', 'inherit', 'ipc'],
     });
-    afterAll(() => child.kill());
+    await once(child, 'message');
+  });
+  afterAll(() => child.kill());
 
-    const upstreams = [];
-    afterEach(async () => {
-      while (upstreams.length > 0) await upstreams.pop().close();
+  const upstreams = [];
+  afterEach(async () => {
+    while (upstreams.length > 0) await upstreams.pop().close();
+  });
+
+  async function start(row) {
+    const upstream = await startStrayUpstream(row, scheme);
+    upstreams.push(upstream);
+    return upstream;
+  }
+
+  async function run(upstream, prompt) {
+    child.send({ baseUrl: upstream.url, prompt });
+    const [ending] = await once(child, 'message');
+    return ending;
+  }
+
+  test.each(rows)('$name', async (row) => {
+    const upstream = await start(row);
+    expect(await run(upstream, 'bob')).toMatchObject({ type: 'job_complete', text: 'BOB' });
+    await sleep(ARRIVAL_MS);
+    upstream.disturb();
+    await sleep(ARRIVAL_MS);
+    expect(await run(upstream, 'carol')).toEqual({
+      type: 'job_complete',
+      text: 'CAROL',
+      attempt: 1,
     });
+    expect(upstream.connections).toBe(row.connections);
+  });
 
-    async function start(row) {
-      const upstream = await startStrayUpstream(row, scheme);
-      upstreams.push(upstream);
-      return upstream;
-    }
-
-    async function run(upstream, prompt) {
-      child.send({ baseUrl: upstream.url, prompt });
-      const [ending] = await once(child, 'message');
-      return ending;
-    }
-
-    test.each(rows)('$name', async (row) => {
+  test.each(rows.filter(({ whileIdle }) => whileIdle !== undefined))(
+    '$name, of which the main thread has not heard yet',
+    async (row) => {
       const upstream = await start(row);
-      expect(await run(upstream, 'bob')).toMatchObject({ type: 'job_complete', text: 'BOB' });
-      await sleep(ARRIVAL_MS);
-      upstream.disturb();
-      await sleep(ARRIVAL_MS);
-      expect(await run(upstream, 'carol')).toEqual({
-        type: 'job_complete',
-        text: 'CAROL',
-        attempt: 1,
-      });
-      expect(upstream.connections).toBe(row.connections);
-    });
-
-    test.each(rows.filter(({ whileIdle }) => whileIdle !== undefined))(
-      '$name, of which the main thread has not heard yet',
-      async (row) => {
-        const upstream = await start(row);
-        expect(await run(upstream, 'bob')).toMatchObject({ text: 'BOB' });
-        await sleep(ARRIVAL_MS);
-        child.send({ baseUrl: upstream.url, prompt: 'carol', waits: true });
-        await once(child, 'message');
-        upstream.disturb();
-        // No client can tell bytes that come after its next request from the answer to it.
-        await sleep(ARRIVAL_MS);
-        child.stdin?.write('\n');
-        const [ending] = await once(child, 'message');
-        expect(ending).toEqual({ type: 'job_complete', text: 'CAROL', attempt: 1 });
-        expect(upstream.connections).toBe(row.connections);
-      },
-    );
-
-    test('a new connection that fails as well is the end of the attempt', async () => {
-      const upstream = await start({
-        name: '',
-        connections: 2,
-        onNext: (socket) => socket.destroy(),
-      });
       expect(await run(upstream, 'bob')).toMatchObject({ text: 'BOB' });
-      await upstream.close();
-      upstreams.pop();
-      expect(await run(upstream, 'carol')).toMatchObject({
-        type: 'job_error',
-        error: { code: 'upstream_unavailable' },
-      });
+      await sleep(ARRIVAL_MS);
+      child.send({ baseUrl: upstream.url, prompt: 'carol', waits: true });
+      await once(child, 'message');
+      upstream.disturb();
+      // No client can tell bytes that come after its next request from the answer to it.
+      await sleep(ARRIVAL_MS);
+      child.stdin?.write('\n');
+      const [ending] = await once(child, 'message');
+      expect(ending).toEqual({ type: 'job_complete', text: 'CAROL', attempt: 1 });
+      expect(upstream.connections).toBe(row.connections);
+    },
+  );
+
+  test('a new connection that fails as well is the end of the attempt', async () => {
+    const upstream = await start({
+      name: '',
+      connections: 2,
+      onNext: (socket) => socket.destroy(),
+    });
+    expect(await run(upstream, 'bob')).toMatchObject({ text: 'BOB' });
+    await upstream.close();
+    upstreams.pop();
+    expect(await run(upstream, 'carol')).toMatchObject({
+      type: 'job_error',
+      error: { code: 'upstream_unavailable' },
     });
   });
 });

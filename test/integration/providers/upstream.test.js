@@ -181,7 +181,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     expect(upstream.exchanges).toHaveLength(calls);
   });
 
-  test('a cut in the middle ends the job with what was said, and is not tried again', async () => {
+  test('a cut in the middle ends the job with the text so far, and is not retried', async () => {
     const { submit, stream, job } = await relay(silent['in the middle']);
     const { body } = await submit({ prompt: 'a' });
     const open = await stream(body.stream_url);
@@ -217,7 +217,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     await eventually(() => upstream.openSockets === 0);
   });
 
-  test('one of a batch is cancelled: the others go on; all of it: the socket closes', async () => {
+  test('one of a batch is cancelled: the others continue; all of it: the socket closes', async () => {
     const { submit, cancel, job } = await relay(
       async (exchange) => {
         exchange.open();

@@ -254,7 +254,7 @@ describe('transfers', () => {
 });
 
 describe('a reversal', () => {
-  test('moves back what was moved, once', async () => {
+  test('moves the amount back, once', async () => {
     const { move, reverse, read } = await startKeyed();
     const { transfer_id: id } = (await move({ to: 'bob', amount: 100, key: 'k' })).body;
     const first = await reverse(id, undefined, { 'idempotency-key': 'r' });
@@ -269,7 +269,7 @@ describe('a reversal', () => {
     expect((await read('/v1/accounts/bob', 'b')).body.posted).toBe(0);
   });
 
-  test('of what is not there is refused, and stays so under its key', async () => {
+  test('of an unknown transfer is refused, and the refusal is kept under its key', async () => {
     const { move, reverse } = await startKeyed();
     await move({ to: 'bob', amount: 1 });
     const later = 6;

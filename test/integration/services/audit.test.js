@@ -90,7 +90,7 @@ test('only administrators read it, page by page, with filters that are checked',
   }
 });
 
-test('with a data file the entries outlive the process, without ids of what was erased', async () => {
+test('with a data file the entries outlive the process, without ids of erased data', async () => {
   const data = dataFile();
   const options = { provider: echo, access, data, audit: { maxEntries: 3 } };
   const gateway = await start(options);

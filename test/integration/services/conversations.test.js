@@ -107,7 +107,7 @@ describe('turns', () => {
     }
   });
 
-  test('a job that is kept for no time at all leaves its text', async () => {
+  test('a job with a retention of 0 leaves its text', async () => {
     const { begin, turn, contents } = await startConversations({
       provider: notingProvider().provider,
       retentionMs: 0,
@@ -152,7 +152,7 @@ describe('time to live', () => {
     expect((await say(id, 'x')).status).toBe(404);
   });
 
-  test('a fork has the time of what it is of, from now on', async () => {
+  test('a fork has the time to live of its source, from its creation on', async () => {
     const clock = new ManualClock();
     const { begin, fork, find } = await startConversations({
       provider: notingProvider().provider,
@@ -172,7 +172,7 @@ describe('time to live', () => {
   });
 });
 
-test('a gateway that closes keeps what was said', async () => {
+test('a gateway that closes keeps the text so far', async () => {
   const { provider, call } = handProvider();
   const { gateway, begin, say, job } = await startConversations({ provider });
   const id = await begin();

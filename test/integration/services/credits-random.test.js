@@ -68,8 +68,8 @@ class PricedTrial extends Trial {
       if (leader !== undefined && ids.get(leader) === id) continue;
       const { usage, status } = state;
       const came = usage.completion_tokens > 0 || status === 'completed';
-      const asked = leader === undefined && this.asked.has(id) && status !== 'failed';
-      if (!came && !asked) continue;
+      const wasCalled = leader === undefined && this.calledIds.has(id) && status !== 'failed';
+      if (!came && !wasCalled) continue;
       const { prompt, completion } = leader === undefined ? full : cached;
       due[this.#owners.get(id)] +=
         prompt * BigInt(usage.prompt_tokens) + completion * BigInt(usage.completion_tokens);

@@ -183,7 +183,7 @@ describe('an ending', () => {
 });
 
 describe('a refusal', () => {
-  test('names what is needed and what there is, and takes nothing', async () => {
+  test('names the cost and the balance, and takes nothing', async () => {
     const { submit, balance, get } = await startWith(100, {
       provider: echo,
       access: { limits: { requests_per_minute: 1 } },
@@ -245,7 +245,7 @@ describe('a refusal', () => {
     expect(partsOf(gateway).billing.jobs.open).toBe(placed);
   });
 
-  test('does not come for what the job before is about to give back', async () => {
+  test('does not come while the previous job is about to release enough', async () => {
     const { gateway } = await startWith(206, { provider: echo });
     for (let i = 0; i < 20; i += 1) {
       // 46 at most are gone for each job of two tokens.
@@ -272,7 +272,7 @@ describe('a refusal', () => {
 });
 
 describe('a shared answer', () => {
-  test('is paid for by who began it; the others pay the cached price', async () => {
+  test('is paid by the caller that began it; the others pay the cached price', async () => {
     const { provider, call } = handProvider();
     const { submit, balance, ended, get } = await startWith(1000, { provider });
     const body = { prompt, max_tokens: 20, temperature: 0 };

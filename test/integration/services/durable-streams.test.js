@@ -62,7 +62,7 @@ describe('expiry', () => {
     expect(eventsOf(await events).at(-2)).toEqual({ type: 'data', data: 'y' });
   });
 
-  test('is that of the option where a stream has none of its own', async () => {
+  test('is that of the option where a stream does not set one', async () => {
     const clock = new ManualClock();
     const { put, head } = await startDurable({ clock, durable: { ttlMs: 5000 } });
     await put('default', 'x');

@@ -35,7 +35,7 @@ test('a limit that is none is refused at the start', async () => {
   await expect(startKv({ kv: { maxKey: 1 } })).rejects.toThrow(/^kv has no option maxKey/);
 });
 
-test('halves of surrogate pairs are principals of their own', async () => {
+test('halves of surrogate pairs are separate principals', async () => {
   const { gateway } = await start({ provider: providers.demo() });
   const { id } = await gateway.conversations.create({}, { principal: '\ud800' });
   expect(await gateway.conversations.get(id, { principal: '\ud801' })).toBeUndefined();

@@ -150,7 +150,7 @@ describe('linked transfers', () => {
 });
 
 describe('a closed account', () => {
-  test('is empty, says so, and takes and gives nothing any more', async () => {
+  test('is empty and marked as closed, and refuses transfers', async () => {
     const { close, move, link, account, events, post } = await startKeyed();
     const deposit = (await move({ to: 'bob', amount: 5 })).body;
     expect(codeOf(await close('bob'))).toEqual([409, 'account_not_empty', null]);
@@ -250,7 +250,7 @@ describe('metadata', () => {
     expect(kept).toEqual([undefined, metadata, { why: 'typo' }]);
   });
 
-  test('is part of what a key stands for, in any order of its members', async () => {
+  test('is part of the request of a key, in any order of its members', async () => {
     const { move } = await startKeyed();
     const body = { to: 'bob', amount: 5, key: 'k' };
     expect((await move({ ...body, metadata: { a: 1, b: 2 } })).status).toBe(201);

@@ -76,7 +76,7 @@ describe('POST /v1/logs', () => {
     truncated: 0,
   };
 
-  test('counts what it is sent, plain or gzip, however it is cut', async () => {
+  test('counts its input, plain or gzip, in pieces of any size', async () => {
     const { call, get, url } = await start({ provider: fails });
     expect((await call('POST', '/v1/logs?source=engine', { raw: LOG })).body).toEqual(expected);
     expect((await call('POST', '/v1/logs', { raw: gzipSync(LOG) })).body).toEqual(expected);
@@ -102,7 +102,7 @@ describe('POST /v1/logs', () => {
     ]);
   });
 
-  test('an empty body is an empty log; what only begins as gzip is refused', async () => {
+  test('an empty body is an empty log; truncated gzip is refused', async () => {
     const { call } = await start({ provider: fails });
     const empty = await call('POST', '/v1/logs');
     expect(empty.body).toMatchObject({ lines: 0, events: 0 });
@@ -132,7 +132,7 @@ describe('POST /v1/logs', () => {
   });
 });
 
-test('what silence ends is said of its own source, while others are read', async () => {
+test('an event that silence ends is reported for its source, while others are read', async () => {
   const { call, url, stream } = await start({ provider: fails });
   const open = await stream('/v1/logs/errors');
   const slow = http.request(`${url}/v1/logs?source=slow`, { method: 'POST' });
@@ -148,7 +148,7 @@ test('what silence ends is said of its own source, while others are read', async
 });
 
 describe('GET /v1/logs/errors', () => {
-  test('goes on after the last id, and says so when it cannot', async () => {
+  test('continues after the last id, or reports a gap', async () => {
     const { call, stream } = await start({ provider: fails });
     for (const name of ['a', 'b', 'c']) await call('POST', '/v1/logs', { raw: `ERROR ${name}\n` });
     const all = await stream('/v1/logs/errors');
@@ -204,7 +204,7 @@ test('files of engines are followed, over rotation, and traces end by silence', 
   open.close();
 });
 
-describe('who may', () => {
+describe('access', () => {
   test('with keys, those of administrators', async () => {
     const { call } = await start({
       provider: fails,

@@ -47,7 +47,7 @@ async function run({ submit, ended }, body = { prompt: 'hello there' }) {
 
 const withoutText = ({ text: _, ...job }) => job;
 
-describe('what a receiver gets', () => {
+describe('the requests to a receiver', () => {
   test('the job as GET gives it, without the text, signed', async () => {
     const receiver = await startReceiver();
     const webhooks = [{ url: receiver.url, events: ['job.completed'], secret }];
@@ -129,7 +129,7 @@ describe('what a receiver gets', () => {
   });
 });
 
-describe('a receiver that does not take it', () => {
+describe('failing receivers', () => {
   const refusals = {
     'answers 500': [
       (_request, res) => res.writeHead(500).end(),
@@ -378,7 +378,7 @@ describe('webhook_url', () => {
   });
 });
 
-describe('what is kept', () => {
+describe('stored deliveries', () => {
   test('over a restart: the receiver gets the same message from the next process', async () => {
     const data = dataFile();
     const receiver = await startReceiver({ answer: 500 });
@@ -454,7 +454,7 @@ describe('what is kept', () => {
     ]);
   });
 
-  test('without a data file a shutdown logs what is lost', async () => {
+  test('without a data file a shutdown logs the lost deliveries', async () => {
     const receiver = await startReceiver();
     await receiver.close();
     const { lines, logger } = collector();

@@ -14,7 +14,7 @@ afterEach(stopAll);
 const user = (content) => ({ role: 'user', content });
 const assistant = (content) => ({ role: 'assistant', content });
 
-test('all of it is there after a crash, as it was told', async () => {
+test('all acknowledged turns are there after a crash', async () => {
   const data = dataFile();
   const { provider } = notingProvider();
   const first = await startConversations({ provider, data });

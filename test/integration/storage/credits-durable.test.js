@@ -203,7 +203,7 @@ test('what a job used is counted though its retention was over before anybody co
   }
 });
 
-test('after kill -9 in the middle of a stream a server settles by what was written', async () => {
+test('after kill -9 in the middle of a stream a server settles by the written usage', async () => {
   const data = dataFile();
   const config = await file('prices.json', JSON.stringify({ prices }));
   const options = ['--data', data, '--config', config, '--admin-open', '--token-interval-ms', '20'];

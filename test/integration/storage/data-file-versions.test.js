@@ -147,7 +147,7 @@ describe.each(versions)('damage in a file of %s', (version) => {
   });
 });
 
-test('a server whose file is moved away refuses what is new, and is not ready', async () => {
+test('a server whose file is moved away refuses new work, and is not ready', async () => {
   const path = dataFile();
   const server = await start({ provider: listProvider(['text']), data: path });
   const { job_id: id } = (await server.submit({ prompt: 'before' })).body;

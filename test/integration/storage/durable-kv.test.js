@@ -22,7 +22,7 @@ async function startKv(data, options) {
   return { ...made, put, read, remove, txn };
 }
 
-test('what was answered is there after a crash, versions included', async () => {
+test('acknowledged writes are there after a crash, versions included', async () => {
   const data = dataFile();
   const first = await startKv(data);
   await first.put('text', 'one');
@@ -62,7 +62,7 @@ test('versions do not come again when everything was deleted', async () => {
   expect((await second.put('a', 'two')).body.version).toBeGreaterThan(version + 1);
 });
 
-test('a time to live goes on while no server has the file', async () => {
+test('a time to live continues while no server has the file', async () => {
   const data = dataFile();
   const first = await startKv(data);
   await first.put('short', 'x', { query: '?ttl_s=0.05' });
@@ -81,7 +81,7 @@ test('a time to live goes on while no server has the file', async () => {
   expect(keys).toEqual(['kv/anonymous/long']);
 });
 
-test('what expires in a running server leaves the file', async () => {
+test('entries that expire in a running server leave the file', async () => {
   const data = dataFile();
   const first = await startKv(data);
   await first.put('short', 'x', { query: '?ttl_s=0.02' });

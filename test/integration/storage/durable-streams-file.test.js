@@ -78,7 +78,7 @@ test('a new stream at an old path has new offsets, also after a crash', async ()
   expect([status, error.code]).toEqual([410, 'offset_gone']);
 });
 
-test('the data of a large deleted stream is deleted, and goes on being deleted after a crash', async () => {
+test('the data of a large deleted stream is deleted, also after a crash', async () => {
   const data = dataFile();
   const first = await startDurable({ data });
   await first.put('a', '');
@@ -100,7 +100,7 @@ test('the data of a large deleted stream is deleted, and goes on being deleted a
   expect(await ended(second)).toEqual(['audit', 'durable']);
 });
 
-test('the time to live goes on over a restart', async () => {
+test('the time to live continues over a restart', async () => {
   const data = dataFile();
   const first = await startDurable({ data });
   const soon = new Date(Date.now() + 3600_000).toISOString();

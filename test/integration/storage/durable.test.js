@@ -168,7 +168,7 @@ test('keys leave the file when their time is over, and are refused beyond the bo
   expect(names()).toEqual([]);
 });
 
-test('the file holds no prompt, and nothing of a job that was purged', async () => {
+test('the file holds no prompt, and no data of purged jobs', async () => {
   const data = dataFile();
   const clock = new ManualClock();
   const first = await start({ provider: words, data, retentionMs: 100, clock });

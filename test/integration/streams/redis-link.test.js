@@ -169,7 +169,7 @@ describeWithRedis('the link to Redis', () => {
     expect(link.detail).toBe('');
   });
 
-  test('finds a server again that was killed and started anew', async () => {
+  test('finds a server again that was killed and restarted', async () => {
     const redis = await redisServer();
     const { link, next, nextState } = linkTo(redis.port);
     link.subscribe('{t}:all');
@@ -204,7 +204,7 @@ describeWithRedis('the link to Redis', () => {
     await next('beat', ({ processes }) => Number(processes[1]) > flushed);
   });
 
-  test('says that a password is wrong, without showing it, and is let in once it is right', async () => {
+  test('reports a wrong password, without showing it, and connects once it is right', async () => {
     const redis = await redisServer({ password: 'right' });
     const { link, nextState, next } = linkTo(redis.port, { password: 'hunter2' });
     const [, detail] = await nextState('refused');
@@ -216,7 +216,7 @@ describeWithRedis('the link to Redis', () => {
     expect(link.state).toBe('ok');
   });
 
-  test('says that a password is missing', async () => {
+  test('reports a missing password', async () => {
     const redis = await redisServer({ password: 'right' });
     const { nextState } = linkTo(redis.port);
     expect((await nextState('refused'))[1]).toMatch(/^NOAUTH /);
@@ -249,7 +249,7 @@ describeWithRedis('the link to Redis', () => {
     expect((await nextState('refused'))[1]).toMatch(/^NOPERM .*'info'/);
   });
 
-  test('says which database there is not, and which channel is forbidden', async () => {
+  test('names a missing database and a forbidden channel', async () => {
     const redis = await redisServer();
     const { nextState } = linkTo(redis.port, { db: 99 });
     expect((await nextState('refused'))[1]).toMatch(/DB index/);
@@ -259,7 +259,7 @@ describeWithRedis('the link to Redis', () => {
     expect((await second.nextState('refused'))[1]).toMatch(/^NOPERM .*channel/);
   });
 
-  test('tells a server of another kind', async () => {
+  test('reports a server of another kind', async () => {
     const server = createServer((req, res) => res.end()).listen(0, '127.0.0.1');
     await once(server, 'listening');
     ends.push(() => server.close());
@@ -313,7 +313,7 @@ describeWithRedis('the link to Redis', () => {
     await next('beat');
   });
 
-  test('goes to another address, and says that a name is unknown', async () => {
+  test('connects to another address, and reports an unknown name', async () => {
     const redis = await redisServer();
     let address = { host: 'redis.invalid', port: redis.port };
     const { link, nextState, next } = linkTo(redis.port, {}, { locate: async () => address });

@@ -88,7 +88,7 @@ test('when Redis has lost the changes, a disabled key stays disabled', async () 
   expect([await statusFor(a, key), await statusFor(b, key)]).toEqual([401, 401]);
 });
 
-test('the dashboard names the processes, and what is left of shared limits', async () => {
+test('the dashboard names the processes, and the remainder of shared limits', async () => {
   const limits = { requests_per_minute: 5 };
   const { key } = (await change(a, '', { id: 'dan', limits })).body;
   await becomes(b, key, 200);

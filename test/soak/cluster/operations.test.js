@@ -46,7 +46,7 @@ async function expectSame(deployment, paths) {
 const leftovers = async ({ redis }) =>
   (await redis.keys('*')).filter((key) => /^\{sluice\}:(open|leases?|c|dead|ctl)(:|$)/.test(key));
 
-test('one whose process dies fails at its readers, and goes on from there at another process', async () => {
+test('when its process dies, its readers see a failure, and it continues at another process', async () => {
   const deployment = await deploy({ processes: 3 });
   const [a, b, c] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 1 }));
@@ -176,7 +176,7 @@ test.each([
   await expectSame(deployment, [flow.path, flow.url]);
 });
 
-test('while Redis is away, new ones and those of others get 503, and what runs goes on', async () => {
+test('while Redis is away, new ones and those of others get 503, and running ones continue', async () => {
   const deployment = await deploy({ redis: { args: ['--appendonly', 'yes'] } });
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 0 }));

@@ -121,7 +121,7 @@ test('with rerun a job with tokens begins again, on another process', async () =
   });
 });
 
-test('a process that leaves hands over what it has not begun, and what has no token', async () => {
+test('a process that leaves hands over jobs that have not begun or have no token', async () => {
   const flags = ['--max-concurrency', '2', '--drain-ms', '0'];
   const deployment = await deploy({ flags });
   const [a, b] = deployment.nodes;
@@ -155,7 +155,7 @@ test('a process that leaves hands over what it has not begun, and what has no to
   expect(await deployment.redis.keys('{sluice}:open:*')).toEqual([]);
 });
 
-test('a process that was frozen for longer than the lease lets go of what others have taken', async () => {
+test('a process that was frozen for longer than the lease gives up jobs that others have taken', async () => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const job = await waitingJob(deployment, a, { stopAt: 3 });

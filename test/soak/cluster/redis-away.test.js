@@ -87,7 +87,7 @@ async function expectBack(deployment, { job, stream, conversation }, reader, isE
   expect(await a.ended(next.id)).toMatchObject({ status: 'completed' });
 }
 
-describe('of a deployment that goes on', () => {
+describe('of a deployment that continues', () => {
   let deployment;
   let a;
   let b;
@@ -98,7 +98,7 @@ describe('of a deployment that goes on', () => {
   });
   afterAll(stopDeployments);
 
-  test('frozen for longer than a lease: local streams go on, nobody dies', async () => {
+  test('frozen for longer than a lease: local streams continue, no process counts as dead', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -112,7 +112,7 @@ describe('of a deployment that goes on', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('killed and started again with its file: everything goes on', async () => {
+  test('killed and restarted with its file: all jobs continue', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -142,7 +142,7 @@ describe('of a deployment that goes on', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('connections cut and scripts forgotten: nobody notices', async () => {
+  test('connections cut and scripts flushed: no effect on readers', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -153,7 +153,7 @@ describe('of a deployment that goes on', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('restarted empty: owners write their jobs anew, and others come back', async () => {
+  test('restarted empty: owners write their jobs again, and others come back', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -191,7 +191,7 @@ test('away at the start: the server listens, and is ready by itself', async () =
   }
 });
 
-describe('what waiting does not mend', () => {
+describe('errors that waiting does not resolve', () => {
   let redis;
   beforeAll(async () => {
     redis = await startRedis({ password: 'secret' });

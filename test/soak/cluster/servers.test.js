@@ -42,7 +42,7 @@ async function begin(node, reading, hand) {
 
 const seen = (job, text) => until(() => job.reader.text === text, `"${text}" elsewhere`);
 
-test('a failover that has lost the tail: owners write what is missing anew', async () => {
+test('a failover that has lost the tail: owners write the missing entries again', async () => {
   const master = await redisServer();
   const replica = await redisServer({ args: ['--replicaof', `127.0.0.1 ${master.port}`] });
   const linked = async () => (await replica.info('replication')).master_link_status === 'up';
@@ -89,7 +89,7 @@ test('a failover that has lost the tail: owners write what is missing anew', asy
   }
 });
 
-test('a server that has become a replica: no new work, live streams go on, and so it ends', async () => {
+test('a server that has become a replica: no new work, live streams continue to their end', async () => {
   const redis = await redisServer();
   const { nodes, hand, lines } = await gateways(2, redis.url);
   const [a, b] = nodes;

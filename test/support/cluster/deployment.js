@@ -84,7 +84,7 @@ export async function deploy({
   return deployment;
 }
 
-/** Resolves once a process says that it is ready. */
+/** Resolves once a process reports that it is ready. */
 export const whenReady = (node) =>
   until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
 

@@ -24,7 +24,7 @@ export async function redisServer(options) {
 }
 
 /**
- * The server of a test file, with a deployment of its own for the gateways of each test.
+ * The server of a test file, with a separate deployment for the gateways of each test.
  * @returns {{server: import('./redis.js').RedisServer, own: {url: string, prefix: string}}} `own`: the option
  *   `redis` of a gateway of the test, without more options
  */
@@ -91,11 +91,11 @@ export async function readElsewhere({ a, b, hand }, befall = async () => {}) {
   const call = await hand.call(hand.calls.length - 1);
   const reader = readAcross(() => [b.url], body.stream_url);
   call.push('one ');
-  const told = () => a.job(body.job_id).then(({ text }) => text);
+  const textSoFar = () => a.job(body.job_id).then(({ text }) => text);
   await until(async () => (await b.job(body.job_id)).text === 'one ', 'a token elsewhere');
   await befall();
   call.push('two');
-  await until(async () => (await told()) === 'one two', 'a token here');
+  await until(async () => (await textSoFar()) === 'one two', 'a token here');
   call.end();
   const { events, text } = await reader.done;
   expect(events.at(-1).type).toBe('job_complete');

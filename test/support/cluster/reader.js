@@ -1,6 +1,6 @@
 /**
- * A reader that goes to another process after each cut, with the id of its last event: what a browser
- * behind a load balancer without sticky sessions does.
+ * A reader that connects to another process after each cut, with the id of its last event, like a browser
+ * behind a load balancer without sticky sessions.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStream } from '../sse/sse-client.js';
@@ -9,7 +9,7 @@ const PAUSE_MS = 20;
 const TERMINAL = /^(job|workflow|crawl)_(complete|error|failed|cancelled)$/;
 
 /**
- * @param {() => string[]} urls of the processes that may be asked, asked for anew each time
+ * @param {() => string[]} urls of the processes that may be asked; called before each attempt
  * @param {string} path of the stream
  * @param {object} [options]
  * @param {number} [options.eventsPerConnection] events after which it leaves by itself; default: none
@@ -31,7 +31,7 @@ export function readAcross(
       let text = '';
       for (const { type, data } of this.events) {
         if (type === 'token') text += data.token;
-        // Both announce that what follows begins anew.
+        // After both the text starts from the beginning.
         else if (type === 'job_retry' || type === 'gap') text = '';
       }
       return text;

@@ -1,4 +1,4 @@
-/** A Redis server of a test's own, on a free port, with its files in a folder of its own. */
+/** A Redis server of one test, on a free port, with its files in its own folder. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -56,7 +56,7 @@ export class RedisServer {
     await this.spawn(args);
   }
 
-  /** Starts it with these arguments alone. */
+  /** Starts it with only these arguments. */
   async spawn(args) {
     this.#child = spawn('redis-server', args, { stdio: 'ignore' });
     await until(() => this.#answers(), 'redis-server to answer');

@@ -49,7 +49,7 @@ export async function serve(...args) {
   return { child, exited, output, url, ...client(url) };
 }
 
-/** The path of a new file, in a folder of its own. */
+/** The path of a new file, in its own folder. */
 export async function file(name, content) {
   folder ??= await mkdtemp(join(tmpdir(), 'sluice-cli-'));
   const path = join(folder, name);

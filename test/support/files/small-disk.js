@@ -23,7 +23,7 @@ function canMount() {
   }
 }
 
-/** `test` where such a disk can be had. Nothing else than skipping says that it cannot. */
+/** `test` where such a disk can be mounted, else `test.skip`. */
 export const testWithDisk = canMount() ? test : test.skip;
 
 /** The path of a data file on such a disk, which `stopAll` takes away. */

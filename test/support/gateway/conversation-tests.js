@@ -1,4 +1,4 @@
-/** What conversations are, wherever they are kept: tests that run over each place. */
+/** Tests of conversations that run over every kind of storage. */
 import { EventSource } from 'eventsource';
 import { createClient } from '../../../web/client.js';
 import { providers } from '../../../lib/index.js';
@@ -18,7 +18,7 @@ const idPattern = /^conv_[A-Za-z0-9_-]{24}$/;
  */
 export function testConversations(startConversations) {
   describe('create, read, list, delete', () => {
-    test('a conversation is what it was made with', async () => {
+    test('a conversation has the fields of its request', async () => {
       const { post, find } = await startConversations({ provider: notingProvider().provider });
       const messages = [{ role: 'system', content: 'Be brief.' }, user('Hi'), assistant('Hello')];
       const made = await post('/v1/conversations', { title: 'T', metadata: { a: 1 }, messages });
@@ -43,7 +43,7 @@ export function testConversations(startConversations) {
       expect(bare.body).not.toHaveProperty('title');
     });
 
-    test('what is wrong with a request is named', async () => {
+    test('errors of a request name the field', async () => {
       const { post, begin, fork, say, submit, list } = await startConversations({
         provider: notingProvider().provider,
       });
@@ -107,7 +107,7 @@ export function testConversations(startConversations) {
       }
     });
 
-    test('is its principal’s alone', async () => {
+    test('belongs to its principal only', async () => {
       const made = await startConversations({
         provider: notingProvider().provider,
         access: { keys: [entry('ann', 'key-ann'), entry('bob', 'key-bob')] },
@@ -155,7 +155,7 @@ export function testConversations(startConversations) {
       expect(await job(first)).toMatchObject({ conversation_id: id, status: 'completed' });
     });
 
-    test('who has read the end sees the turn, and may begin the next one', async () => {
+    test('after the end of the stream the turn is visible, and the next one may begin', async () => {
       const { provider, seen } = notingProvider();
       const { begin, say, url, read } = await startConversations({ provider, reactors: 3 });
       const id = await begin();
@@ -201,7 +201,7 @@ export function testConversations(startConversations) {
       expect(messages[1]).not.toHaveProperty('sluice');
     });
 
-    test('a limit on tokens is told', async () => {
+    test('a limit on tokens is reported', async () => {
       const { begin, turn, read } = await startConversations({
         provider: providers.demo({ tokenIntervalMs: 0, text: 'one two three' }),
       });
@@ -239,7 +239,7 @@ export function testConversations(startConversations) {
       ]);
     });
 
-    test('what was said before a cancel stays; where nothing was, there is no turn', async () => {
+    test('the text before a cancel stays; without any there is no turn', async () => {
       const { provider, call } = handProvider();
       const { begin, say, cancel, read, job } = await startConversations({ provider });
       const id = await begin();
@@ -261,7 +261,7 @@ export function testConversations(startConversations) {
       await cancel(next);
     });
 
-    test('a reader that leaves for good ends the turn as a cancel does', async () => {
+    test('a reader that does not return ends the turn like a cancel', async () => {
       const { provider, call } = handProvider();
       const { begin, say, read, stream, ended } = await startConversations({ provider });
       const id = await begin();
@@ -312,7 +312,7 @@ export function testConversations(startConversations) {
   });
 
   describe('two at once', () => {
-    test('the second one is told who is first', async () => {
+    test('the refusal of the second names the first', async () => {
       const { provider, call } = handProvider();
       const { begin, say, cancel, contents } = await startConversations({ provider });
       const id = await begin();
@@ -346,15 +346,15 @@ export function testConversations(startConversations) {
       await Promise.all(jobs.map(ended));
       const { messages } = await read(id);
       expect(messages).toHaveLength(100);
-      const asked = messages.filter((_, i) => i % 2 === 0);
-      expect(asked.map(({ content }) => content).sort()).toEqual([...names].sort());
-      for (const [i, { content, job_id: job }] of asked.entries()) {
+      const questions = messages.filter((_, i) => i % 2 === 0);
+      expect(questions.map(({ content }) => content).sort()).toEqual([...names].sort());
+      for (const [i, { content, job_id: job }] of questions.entries()) {
         expect(job).toBe(jobs[names.indexOf(content)]);
         expect(messages[2 * i + 1]).toMatchObject({
           ...assistant(`you said ${content}`),
           job_id: job,
         });
-        // It was asked with exactly what was there before it.
+        // Its request has exactly the messages before it.
         const before = messages.slice(0, 2 * i + 1);
         expect(seen[i]).toEqual(before.map(({ role, content: text }) => ({ role, content: text })));
       }
@@ -369,8 +369,8 @@ export function testConversations(startConversations) {
       const names = Array.from({ length: 30 }, (_, i) => `${i}`);
       await Promise.all(names.map((prompt) => gateway.submit({ ...request, prompt })));
       await until(async () => (await contents(id)).length === 60);
-      const said = (await contents(id)).filter(([role]) => role === 'user');
-      expect(said.map(([, content]) => content)).toEqual(names);
+      const questions = (await contents(id)).filter(([role]) => role === 'user');
+      expect(questions.map(([, content]) => content)).toEqual(names);
     });
 
     test('a wait ends by its client, by its time, by a full line, and by the gateway', async () => {
@@ -436,7 +436,7 @@ export function testConversations(startConversations) {
   });
 
   describe('forks', () => {
-    test('a fork goes its own way, and has whole turns only', async () => {
+    test('a fork is independent of its source, and has whole turns only', async () => {
       const { provider, call } = handProvider();
       const { begin, say, fork, read, contents, ended } = await startConversations({ provider });
       const messages = [user('a'), assistant('b'), user('c'), assistant('d')];
@@ -462,12 +462,12 @@ export function testConversations(startConversations) {
       await ended(other);
       (await call(0)).end();
       await ended(running);
-      const said = (each) => each.map(({ role, content }) => [role, content]);
+      const pairsOf = (each) => each.map(({ role, content }) => [role, content]);
       const both = [...messages, user('e'), assistant('f')];
-      expect(await contents(id)).toEqual(said(both));
-      expect(await contents(whole.body.conversation_id)).toEqual(said(messages));
+      expect(await contents(id)).toEqual(pairsOf(both));
+      expect(await contents(whole.body.conversation_id)).toEqual(pairsOf(messages));
       expect(await contents(part.conversation_id)).toEqual(
-        said([...messages.slice(0, 2), user('x'), assistant('y')]),
+        pairsOf([...messages.slice(0, 2), user('x'), assistant('y')]),
       );
       expect((await read(id)).message_count).toBe(6);
     });
@@ -507,7 +507,7 @@ export function testConversations(startConversations) {
         status: 400,
         body: { error: { code: 'conversation_too_long' } },
       });
-      // An answer always has room: what it says was read.
+      // An answer always has room: its tokens were read.
       await turn(id, 'y'.repeat(500));
       await turn(await begin(), 'z');
       expect(await post('/v1/conversations', {})).toMatchObject({

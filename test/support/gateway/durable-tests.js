@@ -1,4 +1,4 @@
-/** `/v1/durable` over HTTP, wherever the streams are kept: what the conformance suite does not ask for. */
+/** `/v1/durable` over HTTP, for every kind of storage: rules beyond those of the conformance suite. */
 import http from 'node:http';
 import { bearer, entry } from './keys.js';
 
@@ -30,7 +30,7 @@ export function eventsOf(text) {
     .filter(({ type }) => type !== undefined);
 }
 
-const told = ({ status, error }) => [status, error.code];
+const refusalOf = ({ status, error }) => [status, error.code];
 
 /**
  * Defines the tests.
@@ -112,7 +112,7 @@ export function testDurable(open, sizeOf) {
     const replay = async (read, path, offset = '-1') =>
       eventsOf((await read(path, `?offset=${offset}&live=sse`)).text);
 
-    test('a character that appends have cut is sent whole, and an offset within is never told', async () => {
+    test('a character that appends have cut is sent whole, and no offset within it is sent', async () => {
       const { put, append, at, read } = await open();
       const text = Buffer.from('aä\u{1F600}z');
       const { offset: start } = await put('a', '');
@@ -156,7 +156,7 @@ export function testDurable(open, sizeOf) {
       expect(eventsOf(answer.text)[0].data).toBe('5A==');
     });
 
-    test('ends after its time, and the next one goes on', async () => {
+    test('ends after its time, and the next one continues', async () => {
       const { put, append, read } = await open({ durable: { sseMs: 50 } });
       await put('a', 'one');
       const first = eventsOf((await read('a', '?offset=-1&live=sse')).text);
@@ -206,7 +206,7 @@ export function testDurable(open, sizeOf) {
       await readers(0);
     });
 
-    test('are no more than there may be, by caller', async () => {
+    test('are limited in number, per caller', async () => {
       const access = { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] };
       const ann = await open(
         { maxStreams: 4, access, durable: { longPollMs: 600_000 } },
@@ -247,7 +247,7 @@ export function testDurable(open, sizeOf) {
   describe('callers', () => {
     const access = { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] };
 
-    test('have paths of their own, and fork their own streams alone', async () => {
+    test('have separate paths, and fork only their own streams', async () => {
       const { ask, url } = await open({ access });
       const as = (name, method, path, headers = {}) =>
         ask(method, path, { headers: { ...bearer(`key-of-${name}`), ...headers } });
@@ -287,10 +287,10 @@ export function testDurable(open, sizeOf) {
         ask('PUT', path, { headers: { ...bearer(`key-of-${name}`), ...headers } });
       await put('ann', 'a');
       await put('ann', 'b', { 'stream-forked-from': '/a' });
-      expect(told(await put('ann', 'c'))).toEqual([507, 'durable_full']);
+      expect(refusalOf(await put('ann', 'c'))).toEqual([507, 'durable_full']);
       expect((await put('ann', 'a')).status).toBe(200);
       await put('bob', 'a');
-      expect(told(await put('bob', 'b'))).toEqual([507, 'durable_full']);
+      expect(refusalOf(await put('bob', 'b'))).toEqual([507, 'durable_full']);
       // Kept for its fork, it counts until that is gone, too.
       await ask('DELETE', 'a', { headers: bearer('key-of-ann') });
       expect((await put('ann', 'c')).status).toBe(507);
@@ -307,9 +307,12 @@ export function testDurable(open, sizeOf) {
       await append('a', Buffer.alloc(4000), BYTES);
       const producer = { 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
       const refused = await append('a', Buffer.alloc(4000), { ...BYTES, ...producer });
-      expect(told(refused)).toEqual([507, 'durable_full']);
+      expect(refusalOf(refused)).toEqual([507, 'durable_full']);
       expect(refused.error.message).toContain('10000');
-      expect(told(await append('a', Buffer.alloc(5001), BYTES))).toEqual([413, 'body_too_large']);
+      expect(refusalOf(await append('a', Buffer.alloc(5001), BYTES))).toEqual([
+        413,
+        'body_too_large',
+      ]);
       expect((await read('a')).bytes).toHaveLength(8000);
       await put('small', '');
       expect((await append('small', 'x', producer)).status).toBe(200);
@@ -351,7 +354,7 @@ export function testDurable(open, sizeOf) {
     test('paths below the reserved prefix are no streams', async () => {
       const { put } = await open();
       for (const path of ['__ds', '__ds/subscriptions/a']) {
-        expect(told(await put(path, ''))).toEqual([404, 'not_found']);
+        expect(refusalOf(await put(path, ''))).toEqual([404, 'not_found']);
       }
       expect((await put('__dsx', '')).status).toBe(201);
     });

@@ -50,7 +50,7 @@ export function client(url) {
   };
 }
 
-/** [egress, reactors]: whoever writes, and whoever has the socket, it is the same to a client. */
+/** [egress, reactors]: clients see the same frames from each writer and each owner of the socket. */
 export const everyEgress = [
   ['auto', 1],
   ['shared', 1],

@@ -1,9 +1,9 @@
 /**
- * A process that runs jobs against upstreams, one after the other: for what has to be set before the
+ * A process that runs jobs against upstreams, one after the other: for settings that apply before the
  * addon is loaded. `node jobs-process.js CLIENT`, over an IPC channel: `{baseUrl, prompt, waits}`
- * in, the job's ending out. Jobs of one `baseUrl` share a gateway. With `waits` the thread says
- * 'waiting', stands still until a byte comes on the standard input, and submits the job before it
- * looks at its sockets again.
+ * in, the job's ending out. Jobs of one `baseUrl` share a gateway. With `waits` the thread sends
+ * 'waiting', blocks until a byte comes on the standard input, and submits the job before it
+ * handles its sockets again.
  */
 import { readSync } from 'node:fs';
 import { createGateway, providers } from '../../../lib/index.js';

@@ -1,4 +1,4 @@
-/** `/v1/kv` over HTTP, wherever the keys are kept: tests that run over each place. */
+/** Tests of `/v1/kv` over HTTP that run over every kind of storage. */
 import { providers } from '../../../lib/index.js';
 import { bearer, entry } from './keys.js';
 import { start } from './gateway.js';
@@ -49,7 +49,7 @@ export function testKv(open) {
       });
     });
 
-    test('gives back what was put, by its type', async () => {
+    test('returns the value that was put, with its type', async () => {
       const { url, put, read } = await open();
       const value = { list: [1, 'ä', null], empty: {} };
       await put('json', JSON.stringify(value), { type: 'application/json; charset=utf-8' });
@@ -110,7 +110,7 @@ export function testKv(open) {
       expect((await remove('a', { 'if-match': '*' })).status).toBe(204);
     });
 
-    test('If-None-Match: only if it is not there, or other than what is known', async () => {
+    test('If-None-Match: only if it is absent, or differs from the known version', async () => {
       const { put, read } = await open();
       const absent = { headers: { 'if-none-match': '*' } };
       expect((await put('a', 'x', absent)).status).toBe(201);
@@ -171,7 +171,7 @@ export function testKv(open) {
       expect((await get('/v1/kv')).body.items).toHaveLength(6);
     });
 
-    test('are cut where values are large, and go on', async () => {
+    test('are cut where values are large, and continue', async () => {
       const { get, put } = await open();
       for (let i = 0; i < 40; i += 1) await put(`k${i + 10}`, 'x'.repeat(300_000));
       const keys = [];
@@ -345,7 +345,7 @@ export function testKv(open) {
     });
   });
 
-  describe('who and how much', () => {
+  describe('access and limits', () => {
     test('keys belong to a principal', async () => {
       const { call } = await open({
         access: { keys: [entry('ann', 'key-of-ann'), entry('bob/', 'key-of-bob')] },
@@ -371,37 +371,37 @@ export function testKv(open) {
       expect((await call('GET', '/v1/kv/shared')).status).toBe(401);
     });
 
-    test('limits and types are told', async () => {
+    test('errors name limits and types', async () => {
       const { put, remove, call } = await open({
         kv: { maxKeys: 1, maxKeyBytes: 5, maxValueBytes: 100 },
       });
-      const told = ({ status, body }) => [status, body.error.code, body.error.param];
+      const refusalOf = ({ status, body }) => [status, body.error.code, body.error.param];
       const large = await put('ääb', 'x'.repeat(101));
-      expect(told(large)).toEqual([413, 'body_too_large', null]);
+      expect(refusalOf(large)).toEqual([413, 'body_too_large', null]);
       expect(large.body.error.message).toContain('100 bytes');
-      expect(told(await put('äääb', 'x'))).toEqual([400, 'invalid_value', 'key']);
-      expect(told(await remove('123456'))).toEqual([400, 'invalid_value', 'key']);
+      expect(refusalOf(await put('äääb', 'x'))).toEqual([400, 'invalid_value', 'key']);
+      expect(refusalOf(await remove('123456'))).toEqual([400, 'invalid_value', 'key']);
       const json = { type: 'application/json' };
       const grown = `[${'1e20,'.repeat(19)}1]`;
-      expect(told(await put('a', grown, json))).toEqual([400, 'invalid_value', 'value']);
-      expect(told(await put('a', '1e999', json))).toEqual([400, 'invalid_value', 'value']);
-      expect(told(await put('a', '{', json))).toEqual([400, 'invalid_json', null]);
-      expect(told(await put('a', '', json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', grown, json))).toEqual([400, 'invalid_value', 'value']);
+      expect(refusalOf(await put('a', '1e999', json))).toEqual([400, 'invalid_value', 'value']);
+      expect(refusalOf(await put('a', '{', json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', '', json))).toEqual([400, 'invalid_json', null]);
       const broken = new Uint8Array([0xff]);
-      expect(told(await put('a', broken, json))).toEqual([400, 'invalid_json', null]);
-      expect(told(await put('a', broken))).toEqual([400, 'invalid_value', null]);
+      expect(refusalOf(await put('a', broken, json))).toEqual([400, 'invalid_json', null]);
+      expect(refusalOf(await put('a', broken))).toEqual([400, 'invalid_value', null]);
       for (const type of ['text/html', 'text/plain; charset=latin1', '']) {
-        expect(told(await put('a', broken, { type }))[0]).toBe(415);
+        expect(refusalOf(await put('a', broken, { type }))[0]).toBe(415);
       }
       expect((await put('a', 'x')).status).toBe(201);
-      expect(told(await put('b', 'x'))).toEqual([507, 'kv_full', null]);
+      expect(refusalOf(await put('b', 'x'))).toEqual([507, 'kv_full', null]);
       expect((await put('a', 'y')).status).toBe(200);
       const post = await call('POST', '/v1/kv/a', { body: {} });
       expect(post.status).toBe(405);
       expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, PATCH, DELETE');
     });
 
-    test('nobody takes the room of others', async () => {
+    test('no caller takes the room of others', async () => {
       const { call } = await open({
         access: { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] },
         kv: { maxKeysPerPrincipal: 2, maxBytesPerPrincipal: 100 },

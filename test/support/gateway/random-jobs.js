@@ -44,7 +44,7 @@ const action = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('turns'), count: fc.nat(8) }) },
 );
 
-/** A gateway's life: what its provider does, what is done to it, and how it ends. */
+/** The plan of one gateway: the behaviour of its provider, the calls to it, and its end. */
 export const plan = fc.record({
   scripts: fc.array(script, { minLength: 1, maxLength: 8 }),
   actions: fc.array(action, { minLength: 5, maxLength: 40 }),
@@ -56,7 +56,7 @@ export const plan = fc.record({
 
 /** The provider of a plan, whose calls follow the scripts in turn, and the ids it was called for. */
 function scripted(scripts) {
-  const asked = new Set();
+  const calledIds = new Set();
   let calls = 0;
   async function* run({ tokens, pauses, ending, usage }, { signal }) {
     if (ending === 'passing' && calls % 3 > 0) throw passing();
@@ -76,11 +76,11 @@ function scripted(scripts) {
     return ending === 'usage' ? { reason: 'stop', usage } : undefined;
   }
   function provider({ id }, options) {
-    asked.add(id);
+    calledIds.add(id);
     calls += 1;
     return run(scripts[calls % scripts.length], options);
   }
-  return { provider, asked };
+  return { provider, calledIds };
 }
 
 /**
@@ -97,7 +97,7 @@ function auditOf(hub) {
   };
   const ids = new Map();
   hub.create = function created(options) {
-    // None leaves unseen: those that are told to go are noted before.
+    // Jobs are not purged by time; explicit purges note the state first.
     const handle = create.call(hub, { ...options, retentionMs: 1e9 });
     ids.set(handle, options.jobId);
     return handle;
@@ -131,7 +131,7 @@ function auditOf(hub) {
 /** Codes that submissions may be refused with. */
 const refusals = /^ERR_(OVERLOADED|RATE_LIMIT_EXCEEDED|IDEMPOTENCY_KEY_REUSED|DRAINING)$/;
 
-/** A gateway, and what is done to it. */
+/** A gateway, and the calls to it. */
 export class Trial {
   #clock = new ManualClock();
   #jobs = [];
@@ -149,7 +149,7 @@ export class Trial {
    * @param {RegExp} [also] further codes that submissions may be refused with
    */
   constructor({ scripts, maxRetainedJobs, room }, options, also = /^$/) {
-    const { provider, asked } = scripted(scripts);
+    const { provider, calledIds } = scripted(scripts);
     this.#refusals = [refusals, also];
     this.gateway = createGateway({
       provider,
@@ -164,7 +164,7 @@ export class Trial {
       ...options,
     });
     /** Ids that the provider was called for. */
-    this.asked = asked;
+    this.calledIds = calledIds;
     /** See `auditOf`. */
     this.ended = auditOf(partsOf(this.gateway).hub);
   }
@@ -239,7 +239,7 @@ export class Trial {
   async end({ settles, drainMs }, { principals = ['anonymous'], settled }) {
     if (settles) {
       await Promise.all(this.#submitting);
-      // All that there are: of some whoever left was never told.
+      // All jobs of the gateway: some have callers that left before they got the id.
       for (const principal of principals) {
         const { data } = await this.gateway.list({ limit: 100, principal });
         for (const { id } of data) await this.gateway.cancel(id, { principal }).catch(() => {});

@@ -16,7 +16,7 @@ export function tokensOf(events, node) {
 /** A workflow's nodes by their ids. */
 export const byId = ({ nodes }) => Object.fromEntries(nodes.map((node) => [node.id, node]));
 
-/** A provider that answers by the prompt, and writes down what it was asked. */
+/** A provider that answers by the prompt, and records its requests. */
 export function answering(answerOf) {
   const prompts = [];
   async function* provider(request) {

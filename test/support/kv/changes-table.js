@@ -24,7 +24,7 @@ export function changesTable(make) {
       expect(await store.increment('window', 1, { ttlMs: 1000 })).toBe(1);
     });
 
-    test('refuses what is no number, and sums that are not exact', async () => {
+    test('refuses values that are not numbers, and inexact sums', async () => {
       const { store } = await make();
       await store.set('text', '1');
       const error = await thrown(() => store.increment('text'));
@@ -148,7 +148,7 @@ export function changesTable(make) {
     });
   });
 
-  test('-0 stays -0, wherever it is', async () => {
+  test('-0 stays -0, at any depth', async () => {
     const { store } = await make();
     for (const value of [-0, [-0, 0, 1], { a: { b: -0 }, '-0': '-0' }]) {
       await store.set('k', value);
@@ -157,7 +157,7 @@ export function changesTable(make) {
     expect(Object.is(await store.increment('zero', -0), 0)).toBe(true);
   });
 
-  test('what JSON would drop without a word is refused', async () => {
+  test('values that JSON would silently drop are refused', async () => {
     const { store } = await make();
     await expect(async () => store.set('k', { [Symbol('s')]: 1 })).rejects.toThrow(
       /^value takes.*symbols/,

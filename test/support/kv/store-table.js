@@ -86,7 +86,7 @@ export function storeTable(make) {
       expect(await store.compareAndSet('k', version, 'c')).toBeUndefined();
     });
 
-    test('what fails touches nothing, the time to live included', async () => {
+    test('a failure changes nothing, the time to live included', async () => {
       const { store } = await make();
       const version = await store.set('k', 1, { ttlMs: 10 });
       await thrown(() => store.set('k', 2, { ifAbsent: true, ttlMs: 1000 }));
@@ -151,7 +151,7 @@ export function storeTable(make) {
   });
 
   describe('values', () => {
-    test('are equal to what was stored, and nobody else’s', async () => {
+    test('are equal to the stored value, and not shared', async () => {
       const { store } = await make();
       const bytes = new Uint8Array([1, 2, 255]);
       const object = { list: [1, { deep: null }], text: 'ä\u0000\u{1F600}' };
@@ -168,7 +168,7 @@ export function storeTable(make) {
       expect((await store.get('bytes')).value[0]).toBe(1);
     });
 
-    test('a Buffer is one again, and a view is what it shows', async () => {
+    test('a Buffer stays a Buffer, and of a view its visible bytes are stored', async () => {
       const { store } = await make();
       await store.set('buffer', Buffer.from('abc'));
       expect(Buffer.isBuffer((await store.get('buffer')).value)).toBe(true);
@@ -264,7 +264,7 @@ export function storeTable(make) {
       expect(rest).toMatchObject({ items: [{ key: 'a/3' }], cursor: undefined });
     });
 
-    test('a key that is there all the time is seen once, whatever else is written', async () => {
+    test('a key that exists all the time is seen once, for any other writes', async () => {
       const { store } = await make();
       let runs = 0;
       await fc.assert(
@@ -295,7 +295,7 @@ export function storeTable(make) {
       );
     });
 
-    test('the cursor behind the empty key goes on', async () => {
+    test('the cursor after the empty key continues', async () => {
       const { store } = await make();
       await store.set('', 1);
       await store.set('a', 1);

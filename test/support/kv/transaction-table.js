@@ -12,7 +12,7 @@ const conflict = { code: 'ERR_CONFLICT' };
  */
 export function transactionTable(make) {
   describe('a transaction', () => {
-    test('does all that it wrote at its end, and gives what its function gave', async () => {
+    test('applies all of its writes at its end, and returns the value of its function', async () => {
       const { store } = await make();
       await store.set('old', 1);
       const result = await store.transaction(async (tx) => {
@@ -86,7 +86,7 @@ export function transactionTable(make) {
       expect(await store.get('other')).toBeUndefined();
     });
 
-    test('fails when a key comes that was not there, or one within what it scanned', async () => {
+    test('fails when an absent key that it read appears, or one within a scanned range', async () => {
       const { store } = await make();
       const absent = async (tx) => {
         expect(await tx.get('k')).toBeUndefined();
@@ -173,7 +173,7 @@ export function transactionTable(make) {
       expect((await store.get('n')).value).toBe(20);
     });
 
-    test('conditions look at what it sees, and a failed one is not tried again', async () => {
+    test('conditions see its own state, and a failed one is not retried', async () => {
       const { store } = await make();
       const version = await store.set('a', 1);
       await store.transaction(async (tx) => {
@@ -234,7 +234,7 @@ export function transactionTable(make) {
       expect(await store.size).toBe(0);
     });
 
-    test('does what it was not asked to wait for, in its order', async () => {
+    test('applies calls that were not awaited, in order', async () => {
       const { store } = await make();
       await store.set('old', 1);
       await store.transaction((tx) => {
@@ -268,7 +268,7 @@ export function transactionTable(make) {
       });
     });
 
-    test('pages of what it has written and what is there', async () => {
+    test('pages with its own writes and existing keys', async () => {
       const { store } = await make();
       for (const key of ['a', 'c', 'e', 'g']) await store.set(key, key);
       for (const reverse of [false, true]) {

@@ -42,7 +42,7 @@ export function watchTable(make) {
       await watch.return();
     });
 
-    test('tells of what expires when it is freed, without a read', async () => {
+    test('reports an expired entry when it is freed, without a read', async () => {
       const { clock, store } = await make();
       const watch = store.watch();
       const version = await store.set('k', 1, { ttlMs: 10 });

@@ -14,7 +14,7 @@ afterEach(async () => {
   while (cleanups.length > 0) await cleanups.pop()?.();
 });
 
-/** How to make providers by one of the `clients`; what is made is closed after the test. */
+/** Creates providers by one of the `clients`, which are closed after the test. */
 export function by(client) {
   function provide(options) {
     const provider = relayedProvider({ ...options, client });

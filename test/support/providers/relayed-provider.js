@@ -40,7 +40,7 @@ class Items {
   }
 
   async next() {
-    // A reader that does not ask has not dealt with what it was given.
+    // A reader that does not call next() is still busy with its last value.
     this.#taken?.subscriber.acknowledge();
     this.#taken = undefined;
     if (!this.#started) this.#start();

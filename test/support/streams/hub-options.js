@@ -1,4 +1,4 @@
-/** Options of a JobHub, which has no defaults of its own: those of a gateway. */
+/** Options of a JobHub, which has no defaults: those of a gateway. */
 import { GATEWAY_OPTIONS } from '../../../lib/gateway/option-table.js';
 import { checkTable } from '../../../lib/internal/util/option-table.js';
 

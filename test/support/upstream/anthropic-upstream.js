@@ -1,6 +1,6 @@
 /**
- * A server of Anthropic's Messages API for tests, over real HTTP. A test says, call by call, what goes
- * over the wire: named events as the API's documentation has them.
+ * A server of Anthropic's Messages API for tests, over real HTTP. A test passes the response of each
+ * call: named events as in the API's documentation.
  */
 import { startMockUpstream } from './mock-upstream.js';
 

@@ -1,4 +1,4 @@
-/** A web site on loopback for the crawler's tests, which writes down who asked for what, and when. */
+/** A web site on loopback for the crawler's tests, which records each request and its time. */
 import { createServer } from 'node:http';
 import { crawl } from '../../../lib/primitives/crawler/crawl.js';
 import { until } from '../until.js';
@@ -11,7 +11,7 @@ export const redirect = (location, status = 302) => ({ status, headers: { locati
 
 /**
  * @param {Record<string, any> | ((path: string) => any)} pages by path and query: HTML, or
- *   `{status, headers, body}`, or a function `(req, res)`; what is not there is a 404
+ *   `{status, headers, body}`, or a function `(req, res)`; other paths are a 404
  * @param {string} [host] to listen on
  */
 export async function startSite(pages, host = '127.0.0.1') {

@@ -1,4 +1,4 @@
-/** A receiver of webhooks for tests: records each request, and answers as the test says. */
+/** A receiver of webhooks for tests: records each request, and answers by the test's function. */
 import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { cleanUp } from '../gateway/gateway.js';

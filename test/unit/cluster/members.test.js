@@ -103,7 +103,7 @@ test('a process that died while Redis was frozen is dead a lease after the thaw'
   expect(world.pass(2 * INTERVAL).sort()).toEqual(['a: c', 'b: c']);
 });
 
-test('an observer that slept kills nobody, and counts anew', () => {
+test('an observer that was suspended declares no process dead, and restarts its count', () => {
   world.sleep('a');
   world.die('c');
   expect(world.pass(3 * LEASE)).toEqual(expect.arrayContaining(['b: c']));
@@ -121,7 +121,7 @@ test('a process without answers to its own beats judges nobody', () => {
   expect(world.pass(2 * LEASE)).toEqual([]);
 });
 
-test('a new observer waits for a lease of its own', () => {
+test('a new observer waits for a full lease', () => {
   world.die('a');
   world.die('b');
   world.die('c');

@@ -76,7 +76,7 @@ test.each([
   expect(read(body).violations).toEqual([expect.stringContaining(violation)]);
 });
 
-test('every rule has an id of its own, a title and a source', () => {
+test('every rule has its own id, a title and a source', () => {
   expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length);
   for (const { id, title, source } of rules) {
     expect(id).toMatch(/^[a-z-]+\/[a-z0-9-]+$/);

@@ -104,7 +104,7 @@ test('of two limits the smaller one counts', () => {
 });
 
 describe('interpreted by a route', () => {
-  test('nothing is lost: what is not interpreted is passed, as is what is null', () => {
+  test('nothing is lost: uninterpreted members are passed on, null included', () => {
     const messages = [{ ...user, vendor: { a: 1 } }];
     const checked = fromInterpreted({
       request: {

@@ -42,7 +42,7 @@ test('metadata may be 32 levels deep and no more', () => {
   );
 });
 
-test('half a surrogate pair is refused wherever it is', () => {
+test('half a surrogate pair is refused in any field', () => {
   for (const request of [
     { prompt: 'a\ud83d' },
     { prompt: 'a', metadata: { '\udc00': 1 } },

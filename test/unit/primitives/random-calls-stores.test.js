@@ -40,7 +40,7 @@ const READS = {
   ],
 };
 
-test('KvStore keeps its bounds, and a snapshot what it had', async () => {
+test('KvStore keeps its bounds, and a snapshot its content', async () => {
   await randomRounds(async (choose, calls) => {
     const clock = new ManualClock();
     const store = new KvStore({ maxKeys: 5, maxBytes: 400, clock });
@@ -98,7 +98,7 @@ test('KvStore keeps its bounds, and a snapshot what it had', async () => {
   });
 });
 
-test('Ledger: what all accounts have is zero in sum, and the journal makes it again', async () => {
+test('Ledger: the sum of all accounts is zero, and the journal restores it', async () => {
   await randomRounds((choose, calls) => {
     const clock = new ManualClock();
     const ledger = new Ledger({ clock });

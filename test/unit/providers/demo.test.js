@@ -64,7 +64,7 @@ test('spaces the words out: n words take at least n intervals', async () => {
   expect(performance.now() - startMs).toBeGreaterThanOrEqual(3 * 20 - 3);
 });
 
-test('an aborted request falls silent in the middle of its wait; its neighbour goes on', async () => {
+test('an aborted request ends in the middle of its wait; its neighbour continues', async () => {
   const provider = demo({ tokenIntervalMs: 1, text: 'one two three' });
   const gone = new AbortController();
   const events = provider.generateBatch([request({}, gone), request()], { signal: never });

@@ -1,5 +1,4 @@
 /** The packages of package-lock.json and the versions of Node that package.json names: npm warns where they differ. */
-import { expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import semver from 'semver';
 

@@ -29,7 +29,7 @@ function appendAll(hub, handle) {
   hub.append(handle, ' end');
 }
 
-test('entries keep their order and arrive as events of their own', async () => {
+test('entries keep their order and arrive as separate events', async () => {
   const hub = createHub();
   const handle = hub.create(job);
   hub.start(handle);

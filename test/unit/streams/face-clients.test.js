@@ -232,7 +232,7 @@ describe('the UI message stream', () => {
     ]);
   });
 
-  test('a failure, a cancel and a broken call are told as such', async () => {
+  test('a failure, a cancel and a broken call are reported as such', async () => {
     const text = { type: 'text', text: 'Hel', state: 'done' };
     expect(await messageOf(PARTIAL, FAILED)).toMatchObject({
       parts: [{ type: 'step-start' }, text],

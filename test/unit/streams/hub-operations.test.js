@@ -17,7 +17,7 @@ describe.each([1, 3])('on %i reactors', (reactors) => {
   });
   afterEach(() => hub.close());
 
-  test('a work tells its own events and the tokens of its parts, and is opened again', async () => {
+  test('an operation has its own events and the tokens of its parts, and is reopened', async () => {
     const work = hub.create({ ...common, jobId: 'wf_a', kind: 'workflow' });
     hub.start(work);
     const reading = collect(streamEvents(hub, { handle: work }));

@@ -24,7 +24,7 @@ function createHub({ reactor = sharedReactor(), ...options } = {}) {
 }
 
 describe('in real time', () => {
-  test('streams what was appended and what comes later, then ends', async () => {
+  test('streams earlier and later entries, then ends', async () => {
     const { hub, ended } = createHub();
     const handle = hub.create({ ...job, promptTokens: 4 });
     hub.start(handle);
@@ -176,7 +176,7 @@ describe('in real time', () => {
     expect(hub.create(job)).toBeGreaterThan(handle);
   });
 
-  test('two hubs on one reactor do not hear each other', async () => {
+  test('two hubs on one reactor are independent', async () => {
     const one = createHub();
     const two = createHub();
     const a = one.hub.create(job);

@@ -63,7 +63,7 @@ test('jobs are dealt out in turn, and handles lead back to them', async () => {
   expect(ended.map(([handle]) => handle).sort()).toEqual([...handles].sort());
 });
 
-test('a set that spans reactors goes on without a job that is purged', async () => {
+test('a set that spans reactors continues without a purged job', async () => {
   const { hub, purged } = makeHub(2);
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
   const heard = reader();
@@ -81,7 +81,7 @@ test('a set that spans reactors goes on without a job that is purged', async () 
   expect(heard.text).toContain('event: job_complete');
 });
 
-test('a set of purged jobs ends as purged, one at its end has nothing to say', async () => {
+test('a set of purged jobs ends as purged, one at its end has no event', async () => {
   const { hub } = makeHub(2);
   const handles = [hub.create(job('job_a')), hub.create(job('job_b'))];
   for (const handle of handles) hub.finish(handle, { type: 'complete', reason: 'stop' });
@@ -95,7 +95,7 @@ test('a set of purged jobs ends as purged, one at its end has nothing to say', a
   expect(await gone.closed).toBe('purged');
 });
 
-test('a reader that takes nothing is cut, and holds nobody any longer', async () => {
+test('a reader that takes nothing is cut, and delays no other', async () => {
   const { hub } = makeHub(2, { stallMs: 50, streamCapacity: 4 });
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
   const heard = reader();

@@ -99,7 +99,7 @@ test('a cursor at the end is answered as finished', async () => {
   expect([whole, opened]).toEqual([[], 1]);
 });
 
-test('count among the bytes of the logs until the job is purged or goes on', async () => {
+test('count among the bytes of the logs until the job is purged or retried', async () => {
   const hub = createHub();
   const [purged, reopened] = [endedJob(hub, ['a']), endedJob(hub, ['b'])];
   const before = hub.logBytes;

@@ -29,6 +29,6 @@ test.each([
   expect(await read([...text])).toEqual(EVENTS);
 });
 
-test('an event without its empty line is not told', async () => {
+test('an event without its empty line is not reported', async () => {
   expect(await read(['data: 1\n'])).toEqual([]);
 });

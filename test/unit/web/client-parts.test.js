@@ -144,7 +144,7 @@ describe('a job that has ended while its stream was refused', () => {
     return { job, seen };
   }
 
-  test.each([0, 1, 3, 5, 6, 8])('gets what is missing after %i events', async (count) => {
+  test.each([0, 1, 3, 5, 6, 8])('gets the missing text after %i events', async (count) => {
     const { job, seen } = await finishFromView(PARTS.slice(0, count));
     const { text, reasoning, refusal } = view;
     expect(job).toMatchObject({ text, reasoning, refusal, toolCalls: CALLS, tokens: 9 });

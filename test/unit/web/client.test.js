@@ -125,7 +125,7 @@ describe('resume', () => {
     expect(reconnecting.mock.calls[0]).toEqual([{ attempt: 1, lastEventId: '1-1' }]);
   });
 
-  test('disconnect keeps the place, reconnect goes on from it', async () => {
+  test('disconnect keeps the position, reconnect continues from it', async () => {
     const job = client.attach(gateway.addJob('job_x'));
     await until(() => gateway.streams === 1);
     gateway.tokens(job.id, 'one ', 'two ');
@@ -166,7 +166,7 @@ describe('resume', () => {
     expect(retried).toHaveBeenCalledWith({ job_id: 'job_x', attempt: 2 });
   });
 
-  test('after a gap the text is what the server still has', async () => {
+  test('after a gap the text is the part that the server still has', async () => {
     const job = client.attach(gateway.addJob('job_x'), { lastEventId: '1-90' });
     const gaps = [];
     job.on('gap', (gap) => gaps.push(gap));
@@ -233,7 +233,7 @@ describe('endings', () => {
     expect(again).toEqual(['ab']);
   });
 
-  test('cancel ends the iteration quietly, and says so', async () => {
+  test('cancel ends the iteration without an error, with its status', async () => {
     const job = await client.submit({ prompt: 'hi' });
     const cancelled = jest.fn();
     job.on('cancelled', cancelled);
@@ -290,7 +290,7 @@ describe('endings', () => {
     expect(job.text).toBe('abc');
   });
 
-  test('an unsubscribed listener hears nothing more', async () => {
+  test('an unsubscribed listener is not called', async () => {
     const job = client.attach(gateway.addJob('job_x'));
     const heard = jest.fn();
     const off = job.on('token', heard);
@@ -383,7 +383,7 @@ test('bad options are refused by name', () => {
   expect(() => createClient({ submitRetriesMax: -1 })).toThrow(/submitRetriesMax/);
 });
 
-test('without an EventSource the job says what is missing', async () => {
+test('without an EventSource the error names it', async () => {
   const bare = createClient({ baseUrl: gateway.url });
   const job = bare.attach(gateway.addJob('job_x'));
   expect((await job.done).error).toMatchObject({ code: 'eventsource_missing' });

@@ -3,14 +3,18 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 
 const root = new URL('../../../web/vendor/', import.meta.url);
+const nativeRoot = new URL('../../../native/vendor/', import.meta.url);
 
-test('hashes are those of the list, and no other file is there', () => {
-  const list = readFileSync(new URL('README.md', root), 'utf8');
+test.each([
+  ['web/vendor', root, 4, ['LICENSE']],
+  ['native/vendor', nativeRoot, 2, []],
+])('%s: hashes are those of the list, and no other file is there', (_, vendor, count, licences) => {
+  const list = readFileSync(new URL('README.md', vendor), 'utf8');
   const rows = [...list.matchAll(/^\| `([^`]+)` \|.*\| `([0-9a-f]{64})` \|$/gm)];
-  expect(rows).toHaveLength(4);
+  expect(rows).toHaveLength(count);
   for (const [, file, expected] of rows) {
     const hash = createHash('sha256')
-      .update(readFileSync(new URL(file, root)))
+      .update(readFileSync(new URL(file, vendor)))
       .digest('hex');
     expect([file, hash]).toEqual([file, expected]);
   }
@@ -19,9 +23,9 @@ test('hashes are those of the list, and no other file is there', () => {
     'README.md',
     ...folders,
     ...rows.map(([, file]) => file),
-    ...[...folders].map((folder) => `${folder}/LICENSE`),
+    ...[...folders].flatMap((folder) => licences.map((name) => `${folder}/${name}`)),
   ];
-  const files = readdirSync(root, { recursive: true });
+  const files = readdirSync(vendor, { recursive: true });
   expect(files.sort()).toEqual(listed.sort());
 });
 

@@ -29,7 +29,7 @@ describe('layOut', () => {
     expect(layOut(nodes)).toMatchObject({ columns: 3, rows: 2 });
   });
 
-  test('lines cross no more than they must: a node stands by what it waits for', () => {
+  test('lines cross as little as possible: a node stands beside its dependencies', () => {
     const { x, y } = places([
       { id: 'top' },
       { id: 'bottom' },
@@ -56,7 +56,7 @@ describe('NodeModel', () => {
   };
   const error = { code: 'c', message: 'm' };
 
-  test('a prompt that is tried again forgets what it said', () => {
+  test('a retried prompt discards its text', () => {
     const node = new NodeModel({ id: 'a' });
     expect(play(node, ['node_started', { attempt: 1 }], ['token', { token: 'half' }])).toEqual({
       state: 'running',
@@ -79,7 +79,7 @@ describe('NodeModel', () => {
     expect(end).toEqual({ state: 'completed', text: 'whole', words: 'done, 1 token', note: '' });
   });
 
-  test('items of a map come in any order, and only those that are missing are forgotten', () => {
+  test('items of a map come in any order, and only missing ones are discarded', () => {
     const node = new NodeModel({ id: 'm', type: 'map' });
     const state = play(
       node,
@@ -93,7 +93,7 @@ describe('NodeModel', () => {
     expect(retried.text).toBe('nil');
   });
 
-  test('what was under way when the workflow ended is cancelled, what is over stays', () => {
+  test('running nodes are cancelled when the workflow ends, ended ones stay', () => {
     const [a, b] = [new NodeModel({ id: 'a' }), new NodeModel({ id: 'b' })];
     b.apply('node_skipped', { reason: 'x' });
     a.stop();

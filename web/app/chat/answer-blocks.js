@@ -1,5 +1,5 @@
 /**
- * The parts of an answer beside its text: reasoning, folded; a refusal, marked; and a card for each
+ * The parts of an answer besides its text: reasoning, folded; a refusal, marked; and a card for each
  * tool call. They surround the element of the text.
  */
 
@@ -10,7 +10,7 @@ import { argumentsText, isUnfinishedJson } from '../tool-arguments.js';
 /** @typedef {import('../../client/answer.js').ToolCall} ToolCall */
 /** @typedef {{reasoning?: string, refusal?: string | null, toolCalls?: readonly ToolCall[]}} Parts */
 
-/** A text that is replaced by a longer one; only the addition is laid out. */
+/** A growing text; only the addition is laid out. */
 class GrowingText {
   #pane;
   #shown = '';
@@ -47,7 +47,7 @@ class CallCard {
     this.element.append(this.#arguments, this.#problem);
   }
 
-  /** @param {ToolCall} call @param {boolean} live whether more of it may come */
+  /** @param {ToolCall} call @param {boolean} live whether more of it may follow */
   set(call, live) {
     if (call === this.#shown && live === this.#live) return;
     this.#shown = call;
@@ -104,7 +104,7 @@ export class AnswerBlocks {
   /**
    * @param {Parts} parts
    * @param {object} [state] of the answer
-   * @param {boolean} [state.live] whether more may come
+   * @param {boolean} [state.live] whether more may follow
    * @param {boolean} [state.reasons] whether the reasoning is its newest part
    */
   set({ reasoning = '', refusal, toolCalls = [] }, { live = false, reasons = false } = {}) {

@@ -36,7 +36,7 @@ const WHO = {
  *   job_id?: string, reasoning?: string, refusal?: string | null, tool_calls?: any[] | null}}
  *   ShownMessage
  *
- * @typedef {object} Actions without one there is no button for it
+ * @typedef {object} Actions an absent action has no button
  * @property {() => void} [onFork]
  * @property {() => void} [onAgain] another answer
  * @property {(text: string) => void} [onEdit] another text of the user
@@ -105,7 +105,7 @@ export class ChatMessage {
       parts[String(element.dataset.part)] = element;
     }
     this.#parts = parts;
-    // What a user has typed is shown as typed.
+    // The text of a user is shown unchanged.
     this.#markdown = role === 'assistant' ? new MarkdownPane(parts.said) : null;
     if (this.#markdown === null) parts.said.textContent = this.#text;
     else this.#markdown.set(this.#text);
@@ -139,7 +139,7 @@ export class ChatMessage {
   }
 
   /**
-   * Shows the message as the server has stored it; its text is the shown one.
+   * Shows the message as the server has stored it; its text is the displayed one.
    * @param {ShownMessage} message @param {Actions} actions
    */
   settle(message, actions) {
@@ -224,7 +224,7 @@ export class ChatMessage {
   #facts(job) {
     const { metrics } = job;
     const live = this.#meter.tokensPerSecond;
-    // A burst after a pause of the page is no rate of the model.
+    // A burst after a pause of the page does not show the model's rate.
     const measured = live !== null && live < LIVE_RATE_MAX ? live : null;
     const perSecond = metrics?.tokens_per_second ?? measured;
     const first = metrics?.ttft_ms ?? this.#meter.firstTokenMs;

@@ -1,6 +1,6 @@
 /**
  * The scrolling of a conversation: while its end is in view the page follows the text; a reader who
- * has scrolled up stays, and gets a button that leads to the end.
+ * has scrolled up keeps the position, and gets a button to the end.
  */
 
 const NEAR_END_PX = 120;

@@ -25,7 +25,7 @@ const NO_TITLE = 'New conversation';
  * @property {(message: string) => void} say
  * @property {(text: string) => void} copy
  * @property {() => Partial<PromptRequest>} settings of the form, for repeated turns
- * @property {(id: string | null) => void} onOpened called with a conversation that takes the place of
+ * @property {(id: string | null) => void} onOpened called with a conversation that replaces
  *   the shown one; null: a new one
  * @property {() => void} onChange called when turns or title have changed
  * @property {() => void} onConnection called when the connection of the running turn has changed
@@ -195,7 +195,7 @@ export class Chat {
     this.#page.onChange();
   }
 
-  /** Sends a turn again that failed. @param {PromptRequest} request */
+  /** Repeats a failed turn. @param {PromptRequest} request */
   async #repeat(request) {
     for (const each of this.#shown.splice(this.#stored.length)) each.element.remove();
     const [error] = await this.send(request);
@@ -251,7 +251,7 @@ export class Chat {
     if (this.#job !== null) return {};
     const { role, content } = this.#stored[index];
     if (role === 'user') {
-      // Parts that are no text have no form.
+      // Only text parts can be edited.
       if (typeof content !== 'string') return {};
       return { onEdit: (text) => void this.#replace(index, { prompt: text }) };
     }
@@ -265,8 +265,8 @@ export class Chat {
   }
 
   /**
-   * Continues with another turn in the place of a stored message of the user. The conversation is
-   * replaced by a fork that ends before it; the notice takes that back.
+   * Replaces a stored message of the user by another turn. The conversation is
+   * replaced by a fork that ends before it; the notice can undo this.
    * @param {number} index @param {PromptRequest} request
    */
   async #replace(index, request) {
@@ -301,7 +301,7 @@ export class Chat {
     }
   }
 
-  /** Deletes a conversation, which the notice takes back. @param {string} id */
+  /** Deletes a conversation, which the notice can undo. @param {string} id */
   delete(id) {
     const { deletions, onOpened, onChange } = this.#page;
     const open = id === this.#id;

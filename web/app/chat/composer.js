@@ -9,7 +9,7 @@ import { plural } from '../format.js';
 /** @typedef {import('../../client.js').JobRequest & {prompt: string}} PromptRequest */
 /** @typedef {'chat' | 'jobs'} View */
 
-/** The most jobs per click, to protect the server. */
+/** Maximum jobs per click, to protect the server. */
 const JOBS_MAX = 64;
 
 const BUSY = 'The answer is still streaming. Stop it, or send this when it has ended.';
@@ -111,7 +111,7 @@ export class Composer {
     if (!busy) this.setProblem('');
     const focused = document.activeElement === this.#stop || document.activeElement === this.#send;
     this.#draw();
-    // The button with the focus has gone.
+    // The focused button was removed.
     if (focused) (busy ? this.#stop : this.#prompt).focus();
   }
 
@@ -135,7 +135,7 @@ export class Composer {
   settings() {
     const value = this.#length.value.trim();
     const length = value === '' ? undefined : Number(value);
-    // A number field has an empty value for a text that is no number.
+    // A number field has an empty value for text that is not a number.
     const bad = this.#length.validity.badInput;
     if (bad || (length !== undefined && !(Number.isInteger(length) && length >= 1))) {
       throw new RangeError('Length must be a whole number of tokens, 1 or more.');
@@ -173,7 +173,7 @@ export class Composer {
     this.#send.dataset.empty = String(length === 0);
   }
 
-  /** Sends what the form says. */
+  /** Submits the form. */
   async send() {
     if (this.#sending) return;
     if (this.#view === 'chat' && this.#busy) return this.setProblem(BUSY);
@@ -192,14 +192,14 @@ export class Composer {
     const errors = await this.#submit(prompts.map((prompt) => ({ prompt, ...settings })));
     this.#sending = this.#send.disabled = false;
     if (errors.length === 0) {
-      // What was typed meanwhile stays.
+      // Text typed meanwhile stays.
       if (this.#prompt.value === sent) this.#prompt.value = '';
       this.#draw();
       return;
     }
     const [first] = /** @type {import('../../client.js').SluiceClientError[]} */ (errors);
     const many = prompts.length > 1 ? `${errors.length} of ${prompts.length} refused: ` : '';
-    // The key form takes the focus.
+    // The key form gets the focus.
     if (first.status === 401) return this.setProblem(`${many}${first.message}`);
     const field = this.#form.querySelector(FIELD_OF[first.param ?? ''] ?? '#prompt');
     this.#refuse(`${many}${first.message}`, /** @type {HTMLElement} */ (field));

@@ -1,6 +1,6 @@
 /**
  * Deletions of conversations that can be undone: the page hides a conversation at once and asks the
- * server to delete it when the notice with the undo has gone, the page is left, or, if that request
+ * server to delete it when the notice with the undo disappears, the page is closed, or, if that request
  * did not arrive, when a page of this browser is opened again.
  */
 
@@ -21,7 +21,7 @@ function store(ids) {
   try {
     localStorage.setItem(KEY, JSON.stringify(ids));
   } catch {
-    // Without storage only the repetition after a failure is missing.
+    // Without storage a failed deletion is not repeated.
   }
 }
 
@@ -44,7 +44,7 @@ export class Deletions {
     });
   }
 
-  /** @param {string} id @returns {boolean} whether the page must not show it */
+  /** @param {string} id @returns {boolean} whether the page must hide it */
   has(id) {
     return this.#pending.has(id);
   }

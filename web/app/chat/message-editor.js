@@ -9,7 +9,7 @@ export class MessageEditor {
 
   /**
    * @param {Record<string, HTMLElement>} parts of the message
-   * @param {(text: string) => void} onSend called with a text that is not empty
+   * @param {(text: string) => void} onSend called with a non-empty text
    */
   constructor(parts, onSend) {
     this.#parts = parts;

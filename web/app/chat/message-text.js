@@ -1,5 +1,5 @@
 /**
- * The text that the page shows of a message: its text, and a word for each part of another type.
+ * The displayed text of a message: its text, and a word for each part of another type.
  * Pure functions.
  */
 

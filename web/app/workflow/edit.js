@@ -1,4 +1,4 @@
-/** Changes of a workflow, as its form makes them. Pure functions: each returns a new workflow. */
+/** Changes of a workflow through its form. Pure functions: each returns a new workflow. */
 
 /**
  * @typedef {{id: string, after?: string[], prompt?: string, messages?: object[],
@@ -18,7 +18,7 @@ export function isWorkflow(value) {
   );
 }
 
-/** @param {WorkflowNode[]} nodes @returns {string} an id that no node has */
+/** @param {WorkflowNode[]} nodes @returns {string} an unused id */
 export function freeId(nodes) {
   for (let i = nodes.length + 1; ; i += 1) {
     if (!nodes.some(({ id }) => id === `node_${i}`)) return `node_${i}`;
@@ -78,7 +78,7 @@ export function connect(workflow, from, to, on) {
 }
 
 /**
- * What the boxes of the graph say of each node.
+ * Texts of the boxes in the graph.
  * @param {Workflow} workflow
  * @returns {Map<string, string>} by id
  */

@@ -1,6 +1,6 @@
 /**
- * The form of a workflow, beside its JSON: names, prompts and dependencies of the nodes. Members that
- * the form does not show stay as they are.
+ * The form of a workflow, in addition to its JSON: names, prompts and dependencies of the nodes. Members that
+ * the form does not show are unchanged.
  */
 
 import { build } from '../build.js';
@@ -31,7 +31,7 @@ export class WorkflowForm {
   }
 
   /**
-   * @param {unknown} workflow of the JSON
+   * @param {unknown} workflow workflow from the JSON
    * @returns {boolean} false: the form cannot show it
    */
   show(workflow) {

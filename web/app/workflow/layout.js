@@ -31,7 +31,7 @@ function columnsOf(nodes) {
 }
 
 /**
- * The node that a reader waits for: the last one that no other node runs after.
+ * The final node: the last one without dependants.
  * @param {LaidNode[]} nodes
  * @returns {string | null} its id; null: there are no nodes
  */

@@ -18,7 +18,7 @@ export class NodeModel {
   tokens = 0;
   /** The error, or the progress. */
   note = '';
-  /** What the node does, in short. */
+  /** A short description of the node. */
   label = '';
   /** @type {string[]} one text per item of a map; else one text */
   #texts = [''];

@@ -179,7 +179,11 @@ export function interpretResponse(body, options) {
   }
   const turn = conversationId(conversation);
   if (conversation != null && (typeof turn !== 'string' || turn === '')) {
-    throw badRequest('invalid_value', 'conversation', 'conversation must be the id of one.');
+    throw badRequest(
+      'invalid_value',
+      'conversation',
+      'conversation must be the id of a conversation.',
+    );
   }
   if (turn !== undefined && request.previous_response_id != null) {
     const message = 'previous_response_id and conversation exclude each other.';

@@ -24,7 +24,7 @@ constexpr std::size_t kRemovedAt = 15;
 constexpr std::size_t kRemovedMax = 32;
 constexpr std::size_t kLogAt = kRemovedAt + 2 * kRemovedMax;
 constexpr std::size_t kLookupsMax = 1024;
-// An even number, so that the memory can be seen as doubles.
+// An even number, so that the memory can be read as doubles.
 constexpr std::size_t kWords = (kLogAt + kLookupsMax + 1) / 2 * 2;
 
 constexpr std::uint32_t kNoSlot = 0xffff'ffff;

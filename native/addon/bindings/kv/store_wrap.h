@@ -65,7 +65,7 @@ class KvStoreWrap final : public Napi::ObjectWrap<KvStoreWrap>, private DirectMe
   void report(std::int64_t more_bytes);
 
   const std::shared_ptr<KvStore> store_;
-  std::vector<KvVersion> expired_;    // in the file, and nowhere else
+  std::vector<KvVersion> expired_;    // that only the file still holds
   std::shared_ptr<KvKeeper> keeper_;  // the store's observer holds it, too
   bool watched_ = false;
   std::vector<KvOwnedChange> changes_;  // while it is watched

@@ -18,9 +18,13 @@ namespace sluice {
 ///   new KvTransaction(store)
 ///   begin()    starts a transaction; end() frees its memory, and `begin` may be called again
 ///   get(key, nowMs) -> [value, kind, version, expiresAtMs] | undefined     version 0: its own
-///   write head(key, nowMs) -> [bytes of the value, version, expiresAtMs] | undefined scan(nowMs,
-///   request) -> page (arguments.h) set(key, value, kind, ttlMs) -> 0, or -1 - status      ttlMs
-///   -1: keep the expiry touch(key, ttlMs, nowMs) -> whether the key is there erase(key) doomed()
+///     write
+///   head(key, nowMs) -> [bytes of the value, version, expiresAtMs] | undefined
+///   scan(nowMs, request) -> page (arguments.h)
+///   set(key, value, kind, ttlMs) -> 0, or -1 - status      ttlMs -1: keep the expiry
+///   touch(key, ttlMs, nowMs) -> whether the key is there
+///   erase(key)
+///   doomed()
 ///   versionOf(key) -> its version by the commit; 0: unchanged
 ///   commit(nowMs, prefix, maxKeys, maxBytes, areaPrefix, areaMaxKeys, areaMaxBytes) -> the store's
 ///     version, 0: nothing changed, or -1 - status

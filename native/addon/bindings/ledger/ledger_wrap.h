@@ -30,9 +30,9 @@ namespace sluice {
 ///   journal(nowMs, after, limit) -> [event...]
 ///   openHolds(nowMs) -> [event...]
 ///   accounts() -> [name...]
-///   replay(event) -> '', or why the event is invalid
+///   replay(event) -> '', or the reason for refusal
 ///   load(store) -> '' once all events of an opened `Store` are loaded, or else the fault
-///   replayEnd() -> '', or why the journal cannot end here
+///   replayEnd() -> '', or the reason why the journal cannot end here
 ///   keep(store)    every event from now on is written to a started `Store`
 ///   rename(account, name)   also in its events, whose keys and metadata are erased
 ///   lastAtMs() -> the time of the last event
@@ -67,7 +67,7 @@ class LedgerWrap final : public Napi::ObjectWrap<LedgerWrap>, private DirectMeth
   void keep(napi_value store);
 
   Ledger ledger_;
-  std::shared_ptr<SqliteStore> store_;  // where it is kept, if it is
+  std::shared_ptr<SqliteStore> store_;  // the data file that keeps it; null without one
 };
 
 }  // namespace sluice

@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-// Where the arguments begin behind the time, where reserve's answer has the shares, and how many
+// Where the arguments begin after the time, where reserve's answer has the shares, and how many
 // numbers each of them takes.
 constexpr std::size_t kArguments = 2;
 constexpr std::size_t kShares = 5;

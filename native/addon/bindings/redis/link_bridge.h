@@ -13,14 +13,14 @@ namespace sluice {
 
 /// A link, its observer, and the listener of the channels that JavaScript subscribes to.
 ///
-/// A Machine of its reactor; only that thread calls it, the figures aside. Ends with its reactor,
+/// A Machine of its reactor; only that thread calls it, except the figures. Ends with its reactor,
 /// or when it is removed from it.
 class RedisBridge final : public Machine, public redis::LinkObserver, public redis::Listener {
  public:
   RedisBridge(redis::LinkOptions options, Reactor& reactor, std::shared_ptr<EventQueue> events,
               double machine_id);
 
-  /// The commands of JavaScript, as those of redis::Link.
+  /// The commands of JavaScript, the same as those of redis::Link.
   void set_addresses(std::vector<redis::Address> addresses, Nanos now);
   void rename(std::string process, Nanos now);
   void subscribe(std::string channel);

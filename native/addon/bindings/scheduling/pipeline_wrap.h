@@ -54,9 +54,10 @@ class PipelineBridge final : public Machine, private PipelineObserver {
 ///   new Pipeline(reactor, target, {maxBatchSize, idleFlushMs, maxWaitMs, maxConcurrency,
 ///                                  incomingCapacity, processingCapacity})
 ///   submit(item), abort(item), hold([batch...]), batchDone(batch), retry([item...], delayMs),
-///   close() counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
+///   close()
+///   counts()     [waiting, incoming, batching, processing, processingBatches, retrying,
 ///                 activeBatches], every event delivered so far included
-///   dispose()    the reactor forgets the pipeline
+///   dispose()    removes the pipeline from the reactor
 ///
 /// JavaScript's thread only: each call is a command for the reactor, whose thread alone runs the
 /// pipeline and answers with PIPELINE_* events for `target`. Ends with dispose(): a pipeline that

@@ -55,7 +55,7 @@ class TaskGraphBridge final : public Machine, private TaskObserver {
 ///                          [CYCLE, task...]
 ///   start(concurrency)     once, after a check() that found nothing
 ///   complete(task), fail(task, retryable, retryAfterMs, random), cancel()
-///   dispose()              the reactor forgets the run
+///   dispose()              removes the run from the reactor
 ///
 /// Tasks are numbered from 0 in the order of adding. JavaScript's thread only: from start() on each
 /// call is a command for the reactor, whose thread alone runs the graph and answers with GRAPH_*

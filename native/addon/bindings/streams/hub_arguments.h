@@ -4,7 +4,7 @@
 #include "addon/napi/method.h"
 #include "core/streams/hub.h"
 #include "core/upstream/relay.h"
-#include "runtime/upstream/client.h"
+#include "runtime/upstream/transfer.h"
 
 namespace sluice {
 

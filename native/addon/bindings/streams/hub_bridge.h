@@ -41,7 +41,7 @@ class HubBridge final : public Machine,
     command(hub);
   }
 
-  /// As `JobHub::attach`, with the face that `face` describes.
+  /// Like `JobHub::attach`, with the face that `face` describes.
   void attach(SubscriberHandle subscriber, Subscriber::Mode mode, bool fan_in,
               const std::vector<JobHub::Cursor>& cursors, FaceOptions face, bool at_once,
               Nanos now);
@@ -91,7 +91,7 @@ class HubBridge final : public Machine,
   /// Replies with figures of the replication: `{followed, unsent_tokens, catch_ups: {...}}`.
   void replication(std::uint64_t request);
 
-  /// As `JobHub::follow`; replies with its result.
+  /// Like `JobHub::follow`; replies with its result.
   void follow(JobHandle job, JobHandle source, std::uint64_t request, Nanos now);
 
   /// Replies with a job's state; if its ending waits for the journal, after that. The log of a
@@ -101,7 +101,7 @@ class HubBridge final : public Machine,
   /// Replies with the readers of a job, as `JobHub::readers`.
   void readers(JobHandle job, std::uint64_t request);
 
-  /// As `state`, with the whole answer in the protocol of a face.
+  /// Like `state`, with the whole answer in the protocol of a face.
   void whole_answer(JobHandle job, FaceOptions face, std::uint64_t request, Nanos now);
 
   /// Replies once the journal has committed every change, or has failed.

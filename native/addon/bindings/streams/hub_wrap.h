@@ -30,7 +30,7 @@ class RedisLog;
 /// reactor at `job % count`. Numbers below the count name no job; `state` of one answers for the
 /// reactor alone.
 ///
-/// Used by lib/streams/hub.js alone, which checks every argument. JavaScript's thread only. Ends
+/// Used only by lib/streams/hub.js, which checks every argument. JavaScript's thread only. Ends
 /// with `close()` or garbage collection; the hubs themselves end on their executors.
 class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMethods<JobHubWrap> {
  public:

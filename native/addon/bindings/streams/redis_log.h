@@ -14,8 +14,8 @@ namespace sluice {
 
 /// A RedisJournal and its way back to the hub, which may live on another reactor.
 ///
-/// A Machine of the link's reactor, and between construction and `start` of no thread. What it
-/// finds out goes to the hub as commands.
+/// A Machine of the link's reactor; of no thread between construction and `start`. Its results
+/// go to the hub as commands.
 class RedisLog final : public Machine, private RedisJournalOwner {
  public:
   RedisLog(RedisPort link, std::shared_ptr<ReactorHandle> hub_reactor, std::weak_ptr<HubBridge> hub)

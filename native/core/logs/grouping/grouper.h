@@ -96,7 +96,7 @@ class LogGrouper {
   LogLevel outer_level_ = LogLevel::kNone;
   std::size_t message_at_ = 0;
   bool structured_ = false;
-  bool awaits_message_ = false;  // Its header goes on in the next line.
+  bool awaits_message_ = false;  // Its header continues in the next line.
   bool malformed_ = false;
   bool truncated_ = false;
   std::string message_;    // Of a structured line.

@@ -64,7 +64,7 @@ enum class TraceVerdict : std::uint8_t {
 
 /// The state of one event's trace: `begin_headed` or `begin_plain` for its first line, then `next`
 /// for each line without a header. A line joins only by a shape that the trace admits at that
-/// point, so a trace that breaks off takes nothing of what follows.
+/// point, so a trace that breaks off takes none of the lines after it.
 class TraceState {
  public:
   /// The event begins with a line that has a header.

@@ -1,4 +1,4 @@
-// Turns the bytes of a log file into UTF-8 by its byte order mark.
+// Converts the bytes of a log file to UTF-8 by its byte order mark.
 //
 // One decoder per source, used by one thread at a time. After `finish` it is as new.
 #pragma once

@@ -23,7 +23,7 @@ void LogLineSplitter::hold(std::string_view part) {
   if (part.empty()) return;
   seen_ += part.size();
   last_is_cr_ = part.back() == '\r';
-  // The byte behind the limit shows whether a character continues there; the mark does not count.
+  // The byte after the limit shows whether a character continues there; the mark does not count.
   const std::size_t held_max = line_bytes_max_ + 1 + kByteOrderMark.size();
   held_.append(part.substr(0, held_max - std::min(held_.size(), held_max)));
 }

@@ -8,8 +8,8 @@
 namespace sluice {
 namespace {
 
-/// The text behind `web-1  | `; null where the line has no such prefix. Compose pads the names to a
-/// column, so that at least two spaces follow; one is enough behind a replica's number.
+/// The text after `web-1  | `; null where the line has no such prefix. Compose pads the names to a
+/// column, so that at least two spaces follow; one is enough after a replica's number.
 std::string_view compose_text(std::string_view line, std::string_view& name) {
   std::size_t end = 0;
   while (end < line.size() && (is_letter(line[end]) || is_digit(line[end]) || line[end] == '-' ||
@@ -28,7 +28,7 @@ std::string_view compose_text(std::string_view line, std::string_view& name) {
   return line[begin] == ' ' ? line.substr(begin + 1) : std::string_view();
 }
 
-/// The text behind `[pod/name/container] `; null where the line has no such prefix.
+/// The text after `[pod/name/container] `; null where the line has no such prefix.
 std::string_view kubectl_text(std::string_view line, std::string_view& name) {
   const std::size_t close = line.substr(0, kHeaderBytesMax).find(']');
   if (!line.starts_with("[pod/") || close == std::string_view::npos) return {};

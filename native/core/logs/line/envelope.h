@@ -1,4 +1,4 @@
-// Removes what container runtimes and journald put around a program's lines.
+// Removes the envelopes that container runtimes and journald add to a program's lines.
 //
 // One reader per parser, used by one thread at a time; it keeps buffers between lines.
 #pragma once
@@ -16,7 +16,7 @@ namespace sluice {
 /// A program's line and what its envelope says. Views are valid until the next `read`.
 struct LogEnvelope {
   bool found = false;
-  bool partial = false;  ///< The line goes on in the next one of the same writer.
+  bool partial = false;  ///< The line continues in the next one of the same writer.
   bool encoded = false;  ///< `text` was an escaped string: it may hold colours and line ends.
   std::int64_t time_ms = kNoTime;
   LogLevel level = LogLevel::kNone;  ///< journald's priority.

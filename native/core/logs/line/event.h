@@ -21,7 +21,7 @@ struct LogEvent {
   std::string_view container;  ///< Of Compose, kubectl or journald; empty for none.
   /// Its lines as read, joined by LF, without CR, colours and container envelopes.
   std::string_view text;
-  /// `text` behind the header (then it is a suffix of `text`), or the message of a structured line.
+  /// `text` after the header (then it is a suffix of `text`), or the message of a structured line.
   std::string_view message;
   /// One line that states the error; templates are made from it.
   std::string_view summary;

@@ -15,7 +15,7 @@ namespace sluice {
 
 /// The fields of a JSON line. Views are valid until the next `read`.
 struct LogRecord {
-  bool well_formed = false;  ///< One JSON object and nothing behind it.
+  bool well_formed = false;  ///< One JSON object and nothing after it.
   std::int64_t time_ms = kNoTime;
   LogLevel level = LogLevel::kNone;
   std::string_view message;  ///< Empty for none.

@@ -95,7 +95,7 @@ bool is_mongo_component(std::string_view text) {
          text.find('[', end) != std::string_view::npos;
 }
 
-/// The level behind a name: `production.ERROR` of Monolog.
+/// The level after a name: `production.ERROR` of Monolog.
 LogLevel level_of_suffix(std::string_view word) {
   const std::size_t dot = word.rfind('.');
   if (dot == std::string_view::npos || !all(word.substr(dot + 1), is_upper)) return LogLevel::kNone;

@@ -20,7 +20,7 @@ LogLevel level_of_number(double number);
 /// A level among the first words of a text.
 struct LogLevelMatch {
   LogLevel level = LogLevel::kNone;
-  std::size_t end = 0;  ///< Offset behind the level and its bracket, colon or dash.
+  std::size_t end = 0;  ///< Offset after the level and its bracket, colon or dash.
 };
 
 /// The first level among the words of a bracket: `error`, `core:error`, `ERROR/MainProcess`.

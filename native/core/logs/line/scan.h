@@ -30,7 +30,7 @@ inline std::size_t skip_separators(std::string_view text, std::size_t at) {
   return found == std::string_view::npos ? text.size() : found;
 }
 
-/// Past the next word and the spaces behind it.
+/// Past the next word and the spaces after it.
 inline std::size_t skip_word(std::string_view text, std::size_t at) {
   const std::size_t space = text.find(' ', at);
   return space == std::string_view::npos ? text.size() : skip_spaces(text, space);

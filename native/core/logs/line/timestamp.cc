@@ -58,7 +58,7 @@ LogTime yearless_time(std::size_t end, Date date, std::int64_t day_ms,
   return {};
 }
 
-/// `20261121` and a time; `reader` stands behind the year.
+/// `20261121` and a time; `reader` stands after the year.
 bool read_compact(TimeReader& reader, Date& date, std::int64_t& day_ms) {
   if (!reader.digits(2, date.month) || !reader.digits(2, date.day) || !reader.any_of("Tt _-")) {
     return false;
@@ -71,7 +71,7 @@ bool read_compact(TimeReader& reader, Date& date, std::int64_t& day_ms) {
   return reader.time_of_day(day_ms, "");
 }
 
-/// `-11-21 03:56:14` with any of the date's separators; `reader` stands behind the year.
+/// `-11-21 03:56:14` with any of the date's separators; `reader` stands after the year.
 bool read_extended(TimeReader& reader, Date& date, std::int64_t& day_ms) {
   const char separator = reader.peek();
   if (!reader.any_of("-/.") || !reader.digits(2, date.month) || !reader.one(separator) ||

@@ -158,7 +158,7 @@ class TimeReader {
     return true;
   }
 
-  /// Whether no name or number goes on here.
+  /// Whether no name or number continues here.
   [[nodiscard]] bool ends_zone() const {
     const char c = peek();
     return !is_letter(c) && !is_digit(c) && c != '_';

@@ -1,7 +1,7 @@
 // A regular expression that matches in time linear in the line, for patterns from users.
 //
-// std::regex and JavaScript's engine backtrack: a pattern that suits every line of today's log may
-// take minutes over one line of tomorrow's. Compiled once; used by one thread at a time.
+// std::regex and JavaScript's engine backtrack: a pattern that is fast on most lines may take
+// minutes on another. Compiled once; used by one thread at a time.
 #pragma once
 
 #include <bitset>

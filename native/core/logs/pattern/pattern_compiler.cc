@@ -293,7 +293,7 @@ bool LogPatternCompiler::class_escape(char c, Set& set) const {
   return true;
 }
 
-/// The byte of an escape that stands for one; `at_` is behind its letter.
+/// The byte of an escape that stands for one; `at_` is after its letter.
 bool LogPatternCompiler::simple_escape(char c, std::uint8_t& byte) {
   constexpr std::string_view kLetters = "tnrvf0";
   constexpr std::string_view kBytes("\t\n\r\v\f\0", 6);

@@ -89,7 +89,7 @@ struct OpenAiPayload {
 /// parser keeps its buffers between payloads.
 ///
 /// A stream consists of payloads that differ in their text alone. Such a payload, with the same
-/// bytes before and behind a text without escapes as the last one that was parsed, is not parsed:
+/// bytes before and after a text without escapes as the last one that was parsed, is not parsed:
 /// it has that one's choice with the new text. `model`, `system_fingerprint` and `service_tier`,
 /// which are the same as well, are absent from it.
 class OpenAiPayloadParser {

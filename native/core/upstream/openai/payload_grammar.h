@@ -31,7 +31,7 @@ enum class PayloadPlace : std::uint8_t {
   kOther,
 };
 
-/// The members that matter, whatever object they are in.
+/// The members that matter, in any object.
 enum class PayloadMember : std::uint8_t {
   kNone,
   kArguments,

@@ -5,7 +5,7 @@
 namespace sluice {
 namespace {
 
-/// The position behind the string whose opening quote is at `from`.
+/// The position after the string whose opening quote is at `from`.
 std::size_t string_end(std::string_view json, std::size_t from) {
   std::size_t at = from + 1;
   while (at < json.size() && json[at] != '"') at += json[at] == '\\' ? 2 : 1;

@@ -1,4 +1,4 @@
-// The tool calls of one choice: whatever the upstream's order and numbers, one after the other.
+// The tool calls of one choice: put in order, one after the other.
 #pragma once
 
 #include <cstddef>

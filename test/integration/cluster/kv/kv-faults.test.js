@@ -68,7 +68,7 @@ test('versions that a server has lost with its last second do not return', async
   expect(await kv.set('k', 'other')).toBeGreaterThan(lost);
 });
 
-test('what a frozen server does at its thaw has no effect', async () => {
+test('commands that a frozen server runs at its thaw have no effect', async () => {
   const kv = (await open({ commandTimeoutMs: 200 })).kv();
   await kv.set('k', 'before');
   server.freeze();
@@ -81,7 +81,7 @@ test('what a frozen server does at its thaw has no effect', async () => {
   expect((await kv.get('k')).value).toBe('before');
 });
 
-test('a server without room refuses what grows, and takes deletions', async () => {
+test('a full server refuses growing writes, and takes deletions', async () => {
   const kv = (await open()).kv();
   await kv.set('k', 'x'.repeat(1000));
   await server.call('CONFIG', 'SET', 'maxmemory', 1);
@@ -97,7 +97,7 @@ test('a server without room refuses what grows, and takes deletions', async () =
   expect(await kv.set('other', 1)).toBeGreaterThan(0);
 });
 
-test('a read-only replica says so', async () => {
+test('a read-only replica is reported', async () => {
   const kv = (await open()).kv();
   await kv.set('k', 1);
   await server.call('CONFIG', 'SET', 'masterauth', 'none');

@@ -159,7 +159,7 @@ describe('in Redis', () => {
     await watch.return();
   });
 
-  test('what expires is freed for processes that have ended', async () => {
+  test('expired entries are freed for processes that have ended', async () => {
     const clock = new ManualClock();
     stores += 1;
     const options = { name: `store${stores}` };
@@ -173,7 +173,7 @@ describe('in Redis', () => {
     await until(async () => (await server.call('EXISTS', heads)) === 0, 'the entry to go');
   });
 
-  test('all lies below the prefix, and nothing of a key outlives it', async () => {
+  test('all data is below the prefix, and a key leaves no data', async () => {
     const shared = await open({ prefix: 'mine' });
     const kv = shared.kv();
     await kv.set('secret name', 'secret value', { ttlMs: 60_000 });
@@ -209,7 +209,7 @@ describe('in Redis', () => {
     expect(() => shared.kv(options)).toThrow(message);
   });
 
-  test('a closed handle says so, and closing waits for answers', async () => {
+  test('a closed handle refuses calls, and closing waits for answers', async () => {
     const shared = await open();
     const kv = shared.kv();
     const watch = kv.watch();

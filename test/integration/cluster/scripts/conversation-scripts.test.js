@@ -109,7 +109,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     expect(ids(await talks.list(me))).toHaveLength(1);
   });
 
-  test('there are no more than there may be', async () => {
+  test('their number is limited', async () => {
     const made = [];
     for (let i = 0; i < 4; i += 1) made.push((await talks.create({ ttl_s: i + 1 }, me)).id);
     const full = { status: 507, message: 'There are as many conversations as there may be: 4.' };
@@ -121,7 +121,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     await expect(talks.create({}, me)).rejects.toMatchObject(full);
   });
 
-  test('a fork has what it is of, but for what it is given', async () => {
+  test('a fork copies its source, except for the fields of its request', async () => {
     const messages = [user('a'), { role: 'assistant', content: 'b' }, user('é\u2028\u0000"')];
     const { id } = await talks.create({ title: 'Té"', metadata: { a: [] }, messages }, me);
     const same = await talks.fork(id, {}, me);
@@ -131,7 +131,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     const none = await talks.fork(id, { at: 0, title: '', metadata: {}, ttl_s: 5 }, me);
     expect(none).toMatchObject({ title: '', metadata: {}, messages: [], messageCount: 0 });
     await expect(talks.fork(id, { at: 4 }, me)).rejects.toMatchObject({
-      ...{ status: 400, param: 'at', message: 'at must be at most 3, its messages.' },
+      ...{ status: 400, param: 'at', message: 'at must be at most 3, the number of its messages.' },
     });
     await expect(talks.fork(id, {}, { principal: 'you' })).rejects.toMatchObject({ status: 404 });
   });
@@ -250,7 +250,7 @@ describe('turns', () => {
     expect([head.jobId, messages.length]).toEqual([undefined, 1]);
   });
 
-  test('a deletion says which job has it; not while that waits for its place', async () => {
+  test('a deletion names the job that holds the turn; not while that job waits for its place', async () => {
     await create();
     await admit('j', ask());
     expect(await shared.remove('me', 'c')).toEqual({ refused: 'busy', job: 'j' });

@@ -262,7 +262,7 @@ test('erased, taken back, or beyond the bound, nothing of one is left', async ()
   expect(await t.dump()).toEqual(before);
 });
 
-test('lost with all data, one is written anew with its kind', async () => {
+test('lost with all data, one is written again with its kind', async () => {
   await t.admin.flushall();
   await t.join('a');
   const args = ['a', 'w', 'me', '60000', '5000', JSON.stringify({ quota: place() }), ...FIELDS];

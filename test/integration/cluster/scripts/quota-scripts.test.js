@@ -98,7 +98,7 @@ describe('a bucket', () => {
     expect(taken).toBe(69);
   });
 
-  test('is charged what was used, also as a debt, and gets the rest back', async () => {
+  test('is charged the usage, also as a debt, and gets the rest back', async () => {
     await lease('1', [bucket(40)]);
     expect(await end('1', ['10'])).toBe('OK');
     expect(await left()).toEqual(['50', second(10)]);

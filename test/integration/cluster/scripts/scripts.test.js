@@ -457,7 +457,7 @@ test('an estate is there until its last job is taken, then nothing of the proces
   expect(await t.dump()).toEqual(before);
 });
 
-test('beat counts, shows what there is to do, and takes the messages', async () => {
+test('beat counts, returns the work to do, and takes the messages', async () => {
   await job();
   await t.admin.rpush('{t}:ctl:a', 'cancel j', 'readers j');
   const beat = (name) => t.run('beat', ['procs'], [name, '1']);
@@ -472,7 +472,7 @@ test('beat counts, shows what there is to do, and takes the messages', async () 
   expect(await t.admin.hexists('{t}:procs', 'a')).toBe(0);
 });
 
-test('leave takes a process without jobs out, and leaves the jobs of another one to the others', async () => {
+test('leave removes a process without jobs; the jobs of any other process are for the others to take', async () => {
   const before = await t.dump();
   await t.join('c');
   expect(await t.run('leave', ['procs'], ['c'])).toBe(0);
@@ -483,7 +483,7 @@ test('leave takes a process without jobs out, and leaves the jobs of another one
   expect(await outcome(t.take('b', 'j', 'a'))).toBe('RUN');
 });
 
-test('cancel tells the owner once', async () => {
+test('cancel notifies the owner once', async () => {
   const cancel = (by, principal = 'me', deadline = '') =>
     t.run('cancel', ['job:j'], ['5000', deadline, by, 'j', principal, 'superseded']);
   expect(await cancel('b')).toEqual(['GONE']);
@@ -501,7 +501,7 @@ test('cancel tells the owner once', async () => {
   expect(await cancel('a')).toEqual(['ENDED']);
 });
 
-test('list goes on after an id, newest first, and drops what is gone', async () => {
+test('list continues after an id, newest first, and drops missing jobs', async () => {
   for (const id of ['j1', 'j2', 'j3', 'j4']) {
     await job(id, { clock: `${5000 + Number(id[1])}` });
   }
@@ -573,7 +573,7 @@ describe('retain', () => {
   });
 });
 
-test('the indexes of a principal live as long as its jobs, and lose what has expired', async () => {
+test('the indexes of a principal live as long as its jobs, and lose expired ones', async () => {
   await job('j1');
   expect(await t.ttl('jobs:me')).toBeGreaterThan(50_000);
   await t.finish('a', 'j1', '1-0');
@@ -585,7 +585,7 @@ test('the indexes of a principal live as long as its jobs, and lose what has exp
   expect(await t.admin.zrange('{t}:ended:me', 0, -1)).toEqual(['j2']);
 });
 
-test('readers are told to the owner, and are no member of an ended job', async () => {
+test('the owner is sent the number of readers; an ended job has none', async () => {
   const readers = (by, present) => t.run('readers', ['job:j'], [by, 'j', present]);
   expect(await readers('b', '1')).toBe('GONE');
   await job();

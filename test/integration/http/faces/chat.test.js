@@ -160,7 +160,7 @@ test.each([
       exchange.end();
     });
     const asked = { model: 'm', messages, n: 3 };
-    const message = 'The upstream gave 1 of 3 choices: it does not take n for this model';
+    const message = 'The upstream returned 1 of 3 choices: it does not support n for this model';
     const error = await openai.chat.completions.create(asked).catch((each) => each);
     expect(error).toMatchObject({ status: 502, code: 'upstream_incomplete' });
     expect(error.message).toContain(message);

@@ -51,7 +51,7 @@ const request = {
   stop_sequences: ['END'],
 };
 
-test('a whole message, and what an OpenAI upstream gets', async () => {
+test('a whole message, and the request to an OpenAI upstream', async () => {
   const { post } = await serve();
   const { status, body, headers } = await post('/v1/messages', request);
   expect(status).toBe(200);
@@ -139,7 +139,7 @@ test('errors have the shape of the API', async () => {
   });
 });
 
-test('tokens are estimated, and said to be', async () => {
+test('tokens are estimated, and marked as such', async () => {
   const { post } = await serve();
   const { status, body } = await post('/v1/messages/count_tokens', {
     model: 'm',

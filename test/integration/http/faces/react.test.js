@@ -111,7 +111,7 @@ test('a submit of an effect is one POST under StrictMode, and equal later ones a
   release();
 });
 
-test('a component that is unmounted lets go of the stream', async () => {
+test('an unmounted component closes the stream', async () => {
   const { client, submit, release } = await serve();
   const { body } = await submit({ prompt: 'x', disconnect_grace_ms: 60_000 });
   function Show() {

@@ -30,7 +30,7 @@ async function serve(respond = (exchange) => send(exchange, hello), options = {}
 /** @param {any} exchange @param {object[]} chunks */
 const send = (exchange, chunks) => exchange.stream(chunks);
 
-test('a whole response, and what the upstream gets', async () => {
+test('a whole response, and the request to the upstream', async () => {
   const { openai } = await serve();
   const response = await openai.responses.create({
     model: 'm',

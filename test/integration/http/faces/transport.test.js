@@ -228,8 +228,8 @@ test('an abort after the end of the answer ends nothing', async () => {
   expect(paths).toEqual(['/v1/ui/chat']);
 });
 
-test('a failure that a resume is told of is the failure of the stream', async () => {
-  const said = { error: { message: 'The upstream broke off its answer' } };
+test('a failure received on resuming is the failure of the stream', async () => {
+  const said = { error: { message: 'The upstream closed the connection during its answer' } };
   const answers = [
     new Response('id: 1\ndata: {"type":"start"}\n\n', { status: 200 }),
     new Response(JSON.stringify(said), { status: 502 }),

@@ -81,7 +81,7 @@ describe('/v1/embeddings', () => {
   };
   const ask = ({ post }) => post('/v1/embeddings', { model: 'e', input: ['a', 'b'] });
 
-  test('go on at another upstream, under its name of the model', async () => {
+  test('continue at another upstream, under its name of the model', async () => {
     const a = await upstream('a', fails(503), { models: ['e'] });
     const b = await upstream('b', embeds, { models: { e: 'their-e' } });
     const { status, body } = await ask(await serve(await claude(), a, b));
@@ -112,7 +112,7 @@ describe('/v1/embeddings', () => {
 });
 
 describe('/v1/messages over the dialect anthropic', () => {
-  test('the request goes on as it came', async () => {
+  test('the request is passed on unchanged', async () => {
     const hello = [anthropic.start(), ...anthropic.text(0, 'hi'), ...anthropic.stop()];
     const a = await claude(...hello);
     a.config.models = { alias: 'claude-x' };
@@ -186,7 +186,7 @@ describe('/v1/messages over the dialect anthropic', () => {
   });
 });
 
-test('a turn of a conversation has its earlier messages, and instructions of its own', async () => {
+test('a turn of a conversation has its earlier messages, and its own instructions', async () => {
   const a = await claude(anthropic.start(), ...anthropic.text(0, 'four'), ...anthropic.stop());
   const { post, get } = await serve(a);
   const { body: conversation } = await post('/v1/conversations', {
@@ -392,7 +392,7 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
-  test('what this dialect cannot express is a 400, or goes to an upstream that takes it', async () => {
+  test('a request that this dialect cannot express is a 400, or goes to an upstream that takes it', async () => {
     const a = await claude(...events);
     const b = await upstream('b');
     a.config.models = ['claude-x', 'both'];

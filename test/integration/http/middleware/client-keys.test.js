@@ -75,7 +75,7 @@ test('a wrong key is refused at once, by name', async () => {
   expect(await client.attach(body.job_id).done).toMatchObject({ status: 'completed', text: 'a' });
 });
 
-test("another one's job is gone, and takes none of the same connection along", async () => {
+test("another caller's job is unknown, and ends no other on the same connection", async () => {
   const { client, submit } = await connected({}, { multiplex: true });
   const { body } = await submit({ prompt: 'a' }, bearer('key-of-bob'));
   const foreign = client.attach(body.job_id);
@@ -84,7 +84,7 @@ test("another one's job is gone, and takes none of the same connection along", a
   expect(await job.done).toMatchObject({ status: 'completed', text: 'b' });
 });
 
-test('a stream that was cut after the time to its first use goes on with its URL', async () => {
+test('a stream that was cut after the limit for its first use resumes with its URL', async () => {
   const { provider, call } = handProvider();
   const shortLived = { access: { ...access, stream_url_ttl_s: 1 }, reconnectMs: 2100 };
   const { client, server, requests } = await connected({ provider, ...shortLived });
@@ -104,7 +104,7 @@ test('a stream that was cut after the time to its first use goes on with its URL
   expect(requests).not.toContain('POST /v1/stream_url');
 });
 
-test('a key that is taken away ends what has to connect again', async () => {
+test('a revoked key ends streams that have to connect again', async () => {
   const { provider, call } = handProvider();
   const { client, server, gateway } = await connected({ provider, reconnectMs: 20 });
   const job = await client.submit({ prompt: 'a' });

@@ -22,7 +22,7 @@ const preflight = (origin) =>
 
 const list = (value) => value.split(',').map((each) => each.trim().toLowerCase());
 
-test('without origins there is none of it', async () => {
+test('without origins there are no CORS headers', async () => {
   const server = await start({ provider: echo });
   const answer = await server.get('/v1/jobs', from(app));
   expect(answer.status).toBe(403);
@@ -149,7 +149,7 @@ testOwnServer('the client itself can be loaded from elsewhere', async () => {
   expect([status, headers.get('access-control-allow-origin')]).toEqual([200, app]);
 });
 
-test('a reload may change the list; the option stands where it says nothing', async () => {
+test('a reload may change the list; without one the option applies', async () => {
   const server = await start({ provider: echo, corsOrigins: [app] });
   const allowed = async (origin) =>
     (await server.get('/healthz', from(origin))).headers.get('access-control-allow-origin');

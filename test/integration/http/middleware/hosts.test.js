@@ -38,7 +38,7 @@ describe('without keys', () => {
     expect((await get('/v1/jobs')).body.data).toEqual([]);
   });
 
-  test('its own names are taken, and health is told to whoever asks', async () => {
+  test('its own names are accepted, and health is public', async () => {
     const { server } = await start({ provider: echo });
     const { port } = server;
     for (const host of ['localhost', 'app.localhost', '127.0.0.1', '[::1]', 'upstream']) {
@@ -90,7 +90,7 @@ describe('without keys', () => {
   });
 });
 
-test('with keys, or an authenticate of the user, any name will do: what counts is who asks', async () => {
+test("with keys, or the user's authenticate, any name is accepted: the caller is checked", async () => {
   const keyed = await start({ provider: echo, access: { keys: [entry('ann', 'key-of-ann')] } });
   const headers = { authorization: 'Bearer key-of-ann' };
   expect((await ask(keyed.server.port, evil, { headers })).status).toBe(200);

@@ -218,7 +218,7 @@ test('a link stays a link', async () => {
   expect(onDisk().keys.map(({ id }) => id)).toEqual(['ops', 'ann', 'bob']);
 });
 
-test('without a file the routes say so', async () => {
+test('without a file the routes report it', async () => {
   const gateway = await start({ provider: echo, access: { keys: KEYS } });
   const list = (await gateway.get('/v1/keys', { headers: ops })).body;
   expect([list.writable, list.data.map(({ id }) => id)]).toEqual([false, ['ops', 'ann']]);

@@ -26,7 +26,7 @@ function as(server, headers) {
   };
 }
 
-describe('who is let in', () => {
+describe('authentication', () => {
   let server;
   beforeEach(async () => {
     server = await start({ provider: echo, access: { keys } });
@@ -232,7 +232,7 @@ describe('authenticate', () => {
 });
 
 describe('reload', () => {
-  test('streams of a key that is gone go on; new requests with it are refused', async () => {
+  test('streams of a revoked key continue; new requests with it are refused', async () => {
     const { provider, call } = handProvider();
     const server = await start({ provider, access: { keys } });
     const { body } = await as(server, ann).submit({ prompt: 'a' });
@@ -271,7 +271,7 @@ describe('reload', () => {
     agent.destroy();
   });
 
-  test('what is wrong changes nothing', async () => {
+  test('an invalid configuration changes nothing', async () => {
     const server = await start({ provider: echo, access: { keys } });
     const reload = (options) => () => server.gateway.reload(options);
     expect(reload({ access: { keys: [{ id: 'ann' }] } })).toThrow(

@@ -12,7 +12,7 @@ const crossSite = { 'sec-fetch-site': 'cross-site' };
 const codeOf = ({ status, text }) => [status, JSON.parse(text).error?.code];
 const refused = [403, 'origin_not_allowed'];
 
-describe('who may call', () => {
+describe('allowed origins', () => {
   const here = 'http://127.0.0.1:PORT';
   // [what, headers, whether it passes]; PORT is the server's.
   test.each([
@@ -86,7 +86,7 @@ test.each([
   }
 });
 
-test('a refusal names the origin and what to do, and makes nothing', async () => {
+test('a refusal names the origin and the remedy, and creates nothing', async () => {
   const { post, get } = await start({ provider: echo });
   const { body } = await post('/v1/conversations', undefined, { origin: evil });
   expect(body.error).toMatchObject({ code: 'origin_not_allowed', type: 'permission_error' });
@@ -113,7 +113,7 @@ test('"*" lets all pages call, also without an origin', async () => {
   }
 });
 
-test('a reload changes who may call', async () => {
+test('a reload changes the allowed origins', async () => {
   const { gateway, server } = await start({ provider: echo });
   const call = async () =>
     (await ask(server.port, 'localhost', { headers: { origin: app } })).status;

@@ -16,7 +16,7 @@ async function openJob(body) {
   return { ...server, id: created.job_id, streamUrl: created.stream_url, open, run };
 }
 
-test('the last reader gone for the grace ends the job, and the provider hears of it', async () => {
+test("the job is cancelled once its last reader has been gone for the grace, and the provider's signal aborts", async () => {
   const { open, run, ended, id } = await openJob({ disconnect_grace_ms: 20 });
   open.close();
   await run.aborted;

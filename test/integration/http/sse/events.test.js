@@ -72,7 +72,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     expect(end.status).toBe(204);
   });
 
-  test('streams live what several jobs say at the same time', async () => {
+  test('streams the tokens of several jobs live', async () => {
     const hand = handProvider();
     const server = await start(hand.provider);
     const [id] = await submit(server, 1);

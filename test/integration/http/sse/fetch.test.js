@@ -158,7 +158,7 @@ test('an authenticate hook gets the headers, and no caller is an administrator w
   expect((await open.call('/v1/logs/top-errors')).status).toBe(403);
 });
 
-test('refuses what is no Request, and a request whose body is read', async () => {
+test('refuses anything but a Request, and a request whose body is read', async () => {
   const { gateway } = start({ provider: echo });
   await expect(gateway.fetch('/v1/jobs')).rejects.toThrow('gateway.fetch takes a Request');
   const request = new Request(`${ORIGIN}/v1/jobs`, { method: 'POST', body: '{}' });

@@ -68,7 +68,7 @@ describe.each(['auto', 'node'])('egress %s', (egress) => {
     });
   });
 
-  test.each(clients)('%s stops for good at 204', async (_name, Source) => {
+  test.each(clients)('%s does not reconnect after 204', async (_name, Source) => {
     const provider = listProvider(['a']);
     const { url, submit } = await start({ provider, egress, reconnectMs: 10 });
     const { body: job } = await submit({ prompt: 'hi' });

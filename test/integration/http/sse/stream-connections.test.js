@@ -250,7 +250,7 @@ test('server.close() waits for the stream', async () => {
   expect(endings(raw)).toBe(1);
 });
 
-test('server.closeAllConnections() cuts the stream, and the job hears of it', async () => {
+test('server.closeAllConnections() cuts the stream, and the job loses its reader', async () => {
   const { server, raw, run, ended, id } = await streaming();
   server.closeAllConnections();
   await until(() => raw.closed, 'the connection to be closed');

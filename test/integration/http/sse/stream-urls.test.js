@@ -81,7 +81,7 @@ test('a token opens its own jobs only, and nothing but streams', async () => {
 });
 
 describe('renewal', () => {
-  test("of one's own jobs alone", async () => {
+  test("only for the caller's own jobs", async () => {
     const server = await start({ provider: echo, access: { keys } });
     const { job_id: id } = await submitted(server);
     const renew = (path, body, headers) => server.post(path, body, headers);
@@ -199,7 +199,7 @@ test('lastEventId is another name of last_event_id, which wins', async () => {
   expect(fanIn.text).toBe('two');
 });
 
-test("a key that is taken away takes its addresses along, and another's stay", async () => {
+test('revoking a key revokes its addresses, and no others', async () => {
   const server = await start({ provider: echo, access: { keys } });
   const [ofAnn, ofBob] = [await submitted(server, ann), await submitted(server, bob)];
   server.gateway.reload({ access: { keys: [keys[1]] } });
@@ -207,7 +207,7 @@ test("a key that is taken away takes its addresses along, and another's stay", a
   expect((await server.read(ofBob.stream_url)).text).toBe('one two');
 });
 
-test('jobs that the program itself submits can be handed on, whoever they belong to', async () => {
+test('jobs that the program itself submits can be handed on, for any principal', async () => {
   const { gateway, read, get } = await start({ provider: echo, access: { keys } });
   for (const options of [undefined, { principal: 'user 7' }]) {
     const { streamUrl } = await gateway.submit({ prompt: 'one two' }, options);

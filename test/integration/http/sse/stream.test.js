@@ -275,7 +275,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(seen).toEqual(Array.from({ length: 41 }, (_, i) => `1-${i + 1}`));
     });
 
-    test('that points at trimmed text gets a gap, then what is left', async () => {
+    test('that points at trimmed text gets a gap, then the remaining text', async () => {
       const tokens = Array.from({ length: 50 }, (_, i) => `token-${1000 + i} `);
       const server = await start(listProvider(tokens), { logBytesMax: 200 });
       const { body: job } = await server.submit({ prompt: 'hi' });
@@ -395,7 +395,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(stoppedAt).toBeLessThan(32 + 2048);
     });
 
-    test('is cut, and the others and the provider go on', async () => {
+    test('is cut, and the others and the provider continue', async () => {
       const hose = firehose();
       let server, job, other, isOtherCut;
       // A moment in which nothing runs on a busy machine cuts the others, too: such a moment is

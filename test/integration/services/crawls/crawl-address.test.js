@@ -81,7 +81,7 @@ test('allowed, a name is resolved for each connection, which goes where it resol
   expect(site.requests[0].headers.host).toBe(`site.test:${site.port}`);
 });
 
-test('a name that does not resolve is an error of its own', async () => {
+test('a name that does not resolve has its own error', async () => {
   const lookup = (_hostname, _options, callback) =>
     callback(Object.assign(new Error('no'), { code: 'ENOTFOUND', syscall: 'getaddrinfo' }));
   const all = await items(crawl({ startUrl: 'http://nowhere.test/', lookup }));

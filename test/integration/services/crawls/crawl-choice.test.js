@@ -109,7 +109,7 @@ describe('sitemaps', () => {
     });
   });
 
-  test('what cannot be read is told', async () => {
+  test('an unreadable sitemap is reported', async () => {
     const clock = new ManualClock();
     const { crawl: start } = await site({
       '/robots.txt': {
@@ -215,7 +215,7 @@ describe('include and exclude', () => {
     expect(all.map(({ url }) => url).sort()).toEqual(fetched.split(' ').sort());
   });
 
-  test('a redirect to a page that is left out is told, but for the start page', async () => {
+  test('a redirect to an excluded page is reported, except for the start page', async () => {
     const { crawl: start } = await site(pages);
     const all = await items(start({ include: ['/blog/'] }));
     expect(all.find(({ url }) => url === '/blog/old')).toEqual({

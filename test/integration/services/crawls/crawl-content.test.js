@@ -45,7 +45,7 @@ describe('content types', () => {
     });
   });
 
-  test('the type of what is skipped is told, and its body is not waited for', async () => {
+  test('the type of a skipped resource is reported, and its body is not read', async () => {
     let closed = false;
     const item = await only((req, res) => {
       req.socket.on('close', () => (closed = true));
@@ -129,7 +129,7 @@ describe('content codings', () => {
     expect(item.error.code).toBe('bad_encoding');
   });
 
-  test('what is asked for is what is understood', async () => {
+  test('the Accept headers name the formats that are understood', async () => {
     await only('x');
     expect(site.requests[1].headers['accept-encoding']).toBe('gzip, br, deflate');
   });

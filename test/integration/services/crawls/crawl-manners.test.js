@@ -17,7 +17,7 @@ describe('robots.txt', () => {
   const rules =
     'User-agent: *\nDisallow: /\n\nUser-agent: sluice\nDisallow: /private\nAllow: /private/ok\n';
 
-  test('is asked for once, and first; what it forbids is skipped and told', async () => {
+  test('is fetched once, and first; forbidden URLs are skipped and reported', async () => {
     const {
       crawl: start,
       counts,
@@ -64,7 +64,7 @@ describe('robots.txt', () => {
     expect(requests.filter(({ path }) => path === '/robots.txt')).toHaveLength(asked);
   });
 
-  test('what lies beyond 500 KiB of it is not read', async () => {
+  test('only its first 500 KiB are read', async () => {
     const padding = `# ${'x'.repeat(98)}\n`.repeat(5 * 1024);
     const { crawl: start } = await site({
       '/robots.txt': {

@@ -15,7 +15,7 @@ import { until, untilStill } from '../../../support/until.js';
 
 afterEach(closeSites);
 
-describe('what is fetched', () => {
+describe('fetched pages', () => {
   test('each URL once, however it is written', async () => {
     const { crawl: start, counts } = await site({
       '/': linking('/a', '/a#x', './a', 'A/../a', '/a?', '/a?b', '/%c3%a9', '/é'),
@@ -67,7 +67,7 @@ describe('what is fetched', () => {
     expect(await items(start({ depth: 0 }))).toHaveLength(1);
   });
 
-  test('nothing but the site: no other host, port or scheme, no credentials', async () => {
+  test('only the site: no other host, port or scheme, no credentials', async () => {
     const other = await site(() => 'not this one');
     const asked = [];
     const started = await site((path) =>
@@ -177,7 +177,7 @@ describe('breadth first', () => {
 });
 
 describe('redirects', () => {
-  test('the target is fetched once, by whichever way comes first', async () => {
+  test('the target is fetched once, by the first of the two ways', async () => {
     const { crawl: start, counts } = await site({
       '/': linking('/old', '/new', '/other', '/older'),
       '/old': redirect('/new'),
@@ -258,7 +258,7 @@ describe('redirects', () => {
   });
 });
 
-describe('what a hostile page cannot do', () => {
+describe('limits against hostile pages', () => {
   test.each([
     ['absolute', (path) => path],
     ['relative', (path) => path.slice(1)],

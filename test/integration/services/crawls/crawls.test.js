@@ -29,7 +29,7 @@ const small = {
 };
 
 describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
-  test('each URL is an event, and the last one says what there was', async () => {
+  test('each URL is an event, and the last one has the totals', async () => {
     const { origin } = await site(small);
     const { post, get, read } = await gateway({ egress, reactors });
     const created = await post('/v1/crawls', {

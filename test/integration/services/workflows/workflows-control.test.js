@@ -63,7 +63,7 @@ describe('cancel', () => {
     expect((await open.done).at(-1).type).toBe('workflow_cancelled');
   });
 
-  test('while its jobs are in the queue: the provider never hears of them', async () => {
+  test('while its jobs are in the queue: the provider never receives them', async () => {
     const { provider, call, calls } = handProvider();
     const { post, submit, ended } = await start({ provider, maxConcurrency: 1 });
     const first = await submit({ prompt: 'in front' });
@@ -78,7 +78,7 @@ describe('cancel', () => {
     expect(calls.map(({ request }) => request.prompt)).toEqual(['in front', 'behind']);
   });
 
-  test('comes by itself when the last reader has gone for its grace', async () => {
+  test('comes by itself once the last reader has been gone for the grace', async () => {
     const { provider, call } = handProvider();
     const { post, stream, get } = await start({ provider });
     const { body } = await post('/v1/workflows', { nodes: chain, disconnect_grace_ms: 20 });
@@ -155,7 +155,7 @@ describe('retry of a workflow', () => {
     return { ...server, broken, prompts, created: body, events };
   }
 
-  test('runs what failed and what hangs on it, under the next attempt', async () => {
+  test('runs the failed nodes and their dependants, under the next attempt', async () => {
     const { broken, prompts, created, events, post, read, get } = await failedOnce();
     expect(events.at(-1).type).toBe('workflow_failed');
     broken.now = false;
@@ -193,7 +193,7 @@ describe('retry of a workflow', () => {
     }
   });
 
-  test('takes what a failure that was continued left behind along', async () => {
+  test('includes the nodes that ran after a continued failure', async () => {
     let broken = true;
     const { post, read } = await start({
       provider: async function* provider({ prompt }) {
@@ -230,7 +230,7 @@ describe('retry of a workflow', () => {
     expect([late.status, late.body.error.code]).toEqual([409, 'nothing_to_retry']);
   });
 
-  test('a cancelled one goes on where it was', async () => {
+  test('a cancelled one continues at its position', async () => {
     const { provider, call } = handProvider();
     const { post, read } = await start({ provider });
     const { body } = await post('/v1/workflows', { nodes: chain });

@@ -122,7 +122,7 @@ test('an item that fails fails the node, and the others are not paid for', async
   ]);
 });
 
-test('a retry asks again for what is missing alone', async () => {
+test('a retry runs only the missing items', async () => {
   const asked = [];
   const provider = async function* provider({ prompt }) {
     asked.push(prompt);

@@ -19,7 +19,7 @@ const diamond = [
 ];
 
 describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
-  test('each node runs after what it waits for, with its text, and streams as it runs', async () => {
+  test('each node runs after its dependencies, with their texts, and streams as it runs', async () => {
     const { provider, prompts } = answering(shout);
     const { post, get, read } = await start({ provider, egress, reactors });
     const created = await post('/v1/workflows', { nodes: diamond });
@@ -77,7 +77,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
     expect((await get('/v1/jobs')).body.data).toEqual([]);
   });
 
-  test('a stream that was cut resumes where it was; after the end there is nothing', async () => {
+  test('a stream that was cut resumes at its position; after the end there is nothing', async () => {
     const { provider } = answering(shout);
     const { post, read, get } = await start({ provider, egress, reactors });
     const { body } = await post('/v1/workflows', { nodes: diamond });
@@ -89,7 +89,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
     expect(after.status).toBe(204);
   });
 
-  test('what hangs on a failed node is skipped, the rest finishes, and the end says so', async () => {
+  test('dependants of a failed node are skipped, the rest finishes, and the end counts both', async () => {
     const { provider, prompts } = answering(shout);
     const { post, get, read } = await start({ provider, egress, reactors, exposeErrors: true });
     const { body: created } = await post('/v1/workflows', {
@@ -130,7 +130,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
   });
 });
 
-test('an error text is never fed to a node that goes on without it', async () => {
+test('an error text is never fed to a node that continues without it', async () => {
   const { provider, prompts } = answering(shout);
   const { post, read } = await start({ provider });
   const { body } = await post('/v1/workflows', {
@@ -226,7 +226,7 @@ test('a workflow whose nodes keep too much together fails by name', async () => 
   });
 });
 
-test('what a model says is not looked through for placeholders', async () => {
+test('the text of a model is not searched for placeholders', async () => {
   const { provider, prompts } = answering((prompt) => (prompt === 'a' ? '{{b.text}}' : 'x'));
   const { post, read } = await start({ provider });
   const { body } = await post('/v1/workflows', {
@@ -261,7 +261,7 @@ test('no more nodes at once than `concurrency`, each with its own model and limi
   expect(seen[0]).toEqual({ model: 'm0', maxTokens: 3, temperature: 0.5, stop: ['z'] });
 });
 
-test('retries have a ceiling, a floor and a budget, whatever a node asks for', async () => {
+test('retries have a ceiling, a floor and a budget, for any policy of a node', async () => {
   let calls = 0;
   // eslint-disable-next-line require-yield -- that is the point of it
   async function* provider() {
@@ -298,7 +298,7 @@ describe('retries', () => {
     };
   };
 
-  test('of a node are told; its readers forget what it said', async () => {
+  test('of a node are announced; its readers discard its text', async () => {
     const provider = flaky(2, () => new Error('broken'));
     const { post, read, get } = await start({ provider, exposeErrors: true });
     const { body: created } = await post('/v1/workflows', {
@@ -322,7 +322,7 @@ describe('retries', () => {
     expect(byId(body).a).not.toHaveProperty('error');
   });
 
-  test('come unasked for what passes, not for what does not, never for what is forbidden', async () => {
+  test('come by default for temporary failures, not for permanent ones, never where forbidden', async () => {
     const { provider } = answering((prompt, { signal: _signal }) => {
       if (prompt === 'passing') throw passing();
       if (prompt === 'forbidden') throw passing({ retryable: false });

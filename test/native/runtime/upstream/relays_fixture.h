@@ -16,6 +16,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/upstream/relays.h"
@@ -47,17 +48,34 @@ class Peer {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  // Reads one request; false when the client has gone instead.
+  // Reads one request to the end of its body; false when the client has gone instead.
   bool request() {
-    std::string text;
-    char buffer[4096];
-    while (text.find("}") == std::string::npos) {
-      const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
-      if (got <= 0) return false;
-      text.append(buffer, static_cast<std::size_t>(got));
+    if (!request_head()) return false;
+    const std::size_t at = head_.find("Content-Length: ");
+    const std::size_t size = std::stoull(head_.substr(at + 16));
+    while (body_.size() < size) {
+      if (!receive(body_)) return false;
     }
     return true;
   }
+
+  // Reads the head of one request, and what the kernel has with it of the body.
+  bool request_head() {
+    head_.clear();
+    body_.clear();
+    std::size_t end = std::string::npos;
+    while (end == std::string::npos) {
+      if (!receive(head_)) return false;
+      end = head_.find("\r\n\r\n");
+    }
+    body_ = head_.substr(end + 4);
+    head_.resize(end + 4);
+    return true;
+  }
+
+  // Of the last request.
+  [[nodiscard]] const std::string& head() const { return head_; }
+  [[nodiscard]] const std::string& body() const { return body_; }
 
   // What the kernel takes, all of it unless the client goes.
   bool send_all(const std::string& data) {
@@ -72,13 +90,27 @@ class Peer {
 
   // Waits until the client has gone.
   void wait_for_close() {
-    char byte = 0;
-    while (recv(fd_, &byte, 1, 0) > 0) {
-    }
+    std::string rest;
+    while (receive(rest)) rest.clear();
+  }
+
+  // The client finds the connection cut in place of closed.
+  void cut() const {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   }
 
  private:
+  bool receive(std::string& text) {
+    char buffer[16384];
+    const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+    if (got > 0) text.append(buffer, static_cast<std::size_t>(got));
+    return got > 0;
+  }
+
   int fd_;
+  std::string head_;
+  std::string body_;
 };
 
 // Serves every connection on a thread of its own.
@@ -104,8 +136,8 @@ class Server {
     for (std::thread& peer : peers_) peer.join();
   }
 
-  [[nodiscard]] std::string url() const {
-    return "http://127.0.0.1:" + std::to_string(port_) + "/v1/chat/completions";
+  [[nodiscard]] std::string url(const std::string& host = "127.0.0.1") const {
+    return "http://" + host + ":" + std::to_string(port_) + "/v1/chat/completions";
   }
   [[nodiscard]] int connections() const { return connections_; }
 
@@ -136,8 +168,9 @@ class Server {
 // A hub with its calls, as a machine of a reactor.
 class Hub final : public Machine, public HubObserver, public RelayHub::Observer {
  public:
-  Hub(Reactor& reactor, std::uint64_t capacity)
-      : jobs(options(capacity), *this), relays(std::make_unique<RelayHub>(&reactor, jobs, *this)) {}
+  Hub(Reactor& reactor, std::uint64_t capacity, UpstreamClient::Plain plain)
+      : jobs(options(capacity), *this),
+        relays(std::make_unique<RelayHub>(&reactor, jobs, *this, plain)) {}
 
   JobHub jobs;
   std::unique_ptr<RelayHub> relays;
@@ -172,11 +205,19 @@ class Hub final : public Machine, public HubObserver, public RelayHub::Observer 
   void on_relay_over(CallId) override {}
 };
 
-// Runs hubs on a reactor and waits for what they say.
-class RelayHubTest : public testing::Test {
+using Plain = UpstreamClient::Plain;
+
+inline std::string name_of_client(const testing::TestParamInfo<Plain>& client) {
+  return client.param == Plain::kOwn ? "Own" : "Libcurl";
+}
+
+// Runs hubs on a reactor and waits for what they say. With each client.
+class RelayHubTest : public testing::TestWithParam<Plain> {
  protected:
   void SetUp() override {
-    if (CurlApi::get() == nullptr) GTEST_SKIP() << "no libcurl on this machine";
+    if (GetParam() == Plain::kCurl && CurlApi::get() == nullptr) {
+      GTEST_SKIP() << "no libcurl on this machine";
+    }
   }
 
   // Takes the hub off its reactor before the servers, declared earlier, wait for their clients.
@@ -198,10 +239,11 @@ class RelayHubTest : public testing::Test {
 
   [[nodiscard]] Lease make_hub(std::uint64_t capacity = 256) {
     run([&](Nanos) {
-      hub_ = std::make_shared<Hub>(reactor_, capacity);
+      hub_ = std::make_shared<Hub>(reactor_, capacity, GetParam());
       hub_->on_end = [this](CallId call, const RelayOutcome& outcome) {
         const std::lock_guard lock(mutex_);
         ends_.emplace_back(call, outcome.failure);
+        outcomes_[call] = outcome;
         changed_.notify_all();
       };
       reactor_.add(hub_);
@@ -219,12 +261,12 @@ class RelayHubTest : public testing::Test {
     done.get_future().wait();
   }
 
-  void call(CallId id, const std::string& url) {
+  void call(CallId id, const std::string& url, const std::string& body = "{}") {
     run([&](Nanos now) {
       hub_->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
       hub_->jobs.start(id, {}, now);
       hub_->relays->start(id,
-                          {.url = url, .headers = {"content-type: application/json"}, .body = "{}"},
+                          {.url = url, .headers = {"content-type: application/json"}, .body = body},
                           {.idle = 60 * kSecond, .jobs = {id}}, now);
     });
   }
@@ -282,6 +324,11 @@ class RelayHubTest : public testing::Test {
     return ends_[count - 1].second;
   }
 
+  RelayOutcome outcome(CallId id) {
+    const std::lock_guard lock(mutex_);
+    return outcomes_[id];
+  }
+
   // Polls. A minute is an upper bound for a loaded machine, and not what is measured.
   template <typename Check>
   void eventually(Check check) {
@@ -295,6 +342,7 @@ class RelayHubTest : public testing::Test {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::pair<CallId, RelayOutcome::Failure>> ends_;
+  std::unordered_map<CallId, RelayOutcome> outcomes_;
   Reactor reactor_;
   std::shared_ptr<Hub> hub_;
 };

@@ -20,7 +20,7 @@ int open_descriptors() {
   return count;
 }
 
-TEST_F(RelayHubTest, TextGoesFromTheSocketToTheLogAndTheConnectionIsKept) {
+TEST_P(RelayHubTest, TextGoesFromTheSocketToTheLogAndTheConnectionIsKept) {
   Server server([](Peer& peer) {
     while (peer.request()) peer.send_all(kHead + chunk(delta("Hel") + delta("lo")) + kEnding);
   });
@@ -36,7 +36,7 @@ TEST_F(RelayHubTest, TextGoesFromTheSocketToTheLogAndTheConnectionIsKept) {
 }
 
 // Bytes that a kept connection holds when its next call begins, and what the server does then.
-TEST_F(RelayHubTest, AKeptConnectionThatIsNotSilentIsNotUsedAgain) {
+TEST_P(RelayHubTest, AKeptConnectionThatIsNotSilentIsNotUsedAgain) {
   const std::string stray = kHead + chunk(delta("secret of bob")) + kEnding;
   const std::array<std::string, 4> rows{
       stray, stray.substr(0, 30), "\r\n",
@@ -69,7 +69,7 @@ TEST_F(RelayHubTest, AKeptConnectionThatIsNotSilentIsNotUsedAgain) {
   }
 }
 
-TEST_F(RelayHubTest, BytesBehindAnAnswerEndItsConnection) {
+TEST_P(RelayHubTest, BytesBehindAnAnswerEndItsConnection) {
   std::atomic<int> peers = 0;
   Server server([&](Peer& peer) {
     const bool first = peers++ == 0;
@@ -87,7 +87,7 @@ TEST_F(RelayHubTest, BytesBehindAnAnswerEndItsConnection) {
   EXPECT_EQ(server.connections(), 2);
 }
 
-TEST_F(RelayHubTest, ACallIsMadeOnceMoreWhenItsKeptConnectionFailsBeforeTheFirstByte) {
+TEST_P(RelayHubTest, ACallIsMadeOnceMoreWhenItsKeptConnectionFailsBeforeTheFirstByte) {
   std::atomic<int> peers = 0;
   Server server([&](Peer& peer) {
     peers += 1;
@@ -104,7 +104,7 @@ TEST_F(RelayHubTest, ACallIsMadeOnceMoreWhenItsKeptConnectionFailsBeforeTheFirst
   EXPECT_EQ(server.connections(), 2) << "one on the kept connection, one on a new one";
 }
 
-TEST_F(RelayHubTest, ARefusedConnectionHasItsName) {
+TEST_P(RelayHubTest, ARefusedConnectionHasItsName) {
   std::string url;
   {
     Server gone([](Peer&) {});
@@ -123,7 +123,7 @@ TEST_F(RelayHubTest, ARefusedConnectionHasItsName) {
   EXPECT_EQ(code, "ECONNREFUSED");
 }
 
-TEST_F(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
+TEST_P(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
   std::atomic<int> closed = 0;
   std::atomic<int> phase = 0;
   Server server([&](Peer& peer) {
@@ -150,7 +150,7 @@ TEST_F(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
   }
 }
 
-TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
+TEST_P(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   std::atomic<std::size_t> sent = 0;
   constexpr std::size_t kTotal = std::size_t{256} << 20;
   const std::string piece = chunk(delta(std::string(8000, 'x')));
@@ -172,7 +172,7 @@ TEST_F(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   wait_for_end();
 }
 
-TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
+TEST_P(RelayHubTest, NothingIsLeftBehindByHowever) {
   Server server([](Peer& peer) {
     if (!peer.request()) return;
     peer.send_all(kHead + chunk(delta("some")));
@@ -183,7 +183,7 @@ TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
     Reactor reactor;
     std::promise<std::shared_ptr<Hub>> made;
     reactor.post([&](Nanos now) {
-      auto hub = std::make_shared<Hub>(reactor, 256);
+      auto hub = std::make_shared<Hub>(reactor, 256, GetParam());
       reactor.add(hub);
       for (CallId id = 1; id <= 8; ++id) {
         hub->jobs.create(id, {.job_id = "j", .wall_time_max = kNever}, now);
@@ -204,7 +204,7 @@ TEST_F(RelayHubTest, NothingIsLeftBehindByHowever) {
   eventually([&] { return open_descriptors() <= before; });
 }
 
-TEST_F(RelayHubTest, CancelsAgainstAnswersLoseNothing) {
+TEST_P(RelayHubTest, CancelsAgainstAnswersLoseNothing) {
   Server server([](Peer& peer) {
     while (peer.request()) {
       if (!peer.send_all(kHead)) return;
@@ -230,6 +230,9 @@ TEST_F(RelayHubTest, CancelsAgainstAnswersLoseNothing) {
     EXPECT_TRUE(whole || cancelled) << ended;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(By, RelayHubTest, testing::Values(Plain::kOwn, Plain::kCurl),
+                         name_of_client);
 
 }  // namespace
 }  // namespace sluice

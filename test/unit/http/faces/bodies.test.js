@@ -37,7 +37,7 @@ test('a result of a tool may have no content', () => {
   ]);
 });
 
-test('members that the Messages API does not know go on, its own that have no counterpart do not', () => {
+test('members unknown to the Messages API are passed on, its own without a counterpart are not', () => {
   const unknown = { top_k: 5, top_p: 0.5, vendor: { deep: [null] } };
   const own = { thinking: { type: 'disabled' }, service_tier: 'auto', mcp_servers: [], n: 2 };
   const body = {

@@ -51,7 +51,7 @@ function open({ entriesMax = 10, ...options } = {}) {
   return { res, add, stream, closed };
 }
 
-test('waits for the socket, and tells what was dropped meanwhile', () => {
+test('waits for the socket, and counts the dropped errors', () => {
   const { res, add } = open({ entriesMax: 2 });
   res.takes = false;
   add('a');

@@ -206,7 +206,7 @@ test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (w
   }
 });
 
-test('what a forgotten cache held is collected, while loads of it are under way', async () => {
+test('the values of an unreferenced cache are collected, while its loads run', async () => {
   const { stdout } = await node(`
     const { setFlagsFromString } = await import('node:v8');
     const { runInNewContext } = await import('node:vm');
@@ -263,7 +263,7 @@ test('a forgotten snapshot lets go of its memory, a forgotten store of its timer
   expect(stdout).toBe('99000 100 true true\n');
 });
 
-test('what an owner of a cache throws when told is an uncaught exception, and harms no call', async () => {
+test("an exception of a cache's onRemove is uncaught, and affects no call", async () => {
   const { stdout } = await node(`
     const { LruTtlCache } = await import('${lib}primitives/cache/lru-ttl-cache.js');
     process.on('uncaughtException', (error) => console.log('uncaught', error.message));
@@ -275,7 +275,7 @@ test('what an owner of a cache throws when told is an uncaught exception, and ha
   expect(stdout).toBe('size 0\nuncaught a\nuncaught b\nuncaught c\nfetched 4\n');
 });
 
-test('a missing addon is an error that says what was tried and what to do', async () => {
+test('a missing addon is an error with the tried paths and the remedy', async () => {
   const source = `
     await import('${lib}internal/native/addon.js').catch((error) => console.log(error.code, error.message));
   `;

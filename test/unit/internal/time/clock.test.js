@@ -20,7 +20,7 @@ function sourceAt(clock, name, times, fired) {
 }
 
 describe('ManualClock', () => {
-  test('starts at 0 and moves by what it is told, fractions too', () => {
+  test('starts at 0 and moves by the given time, fractions too', () => {
     const clock = new ManualClock();
     expect(clock.nowMs()).toBe(0);
     clock.advanceMs(1.5);
@@ -29,7 +29,7 @@ describe('ManualClock', () => {
     expect(clock.nowMs()).toBe(101.5);
   });
 
-  test('fires what falls due on the way, in order over all sources, each at its time', () => {
+  test('fires due timers on the way, in order over all sources, each at its time', () => {
     const clock = new ManualClock();
     const fired = [];
     sourceAt(clock, 'a', [10, 30], fired);

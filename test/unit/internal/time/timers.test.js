@@ -32,7 +32,7 @@ test('sums of fractions do not drift', () => {
   expect(fired).toEqual([['a', 0.3]]);
 });
 
-test('one that is called off, or is never, does not fire, nor does one fire twice', () => {
+test('a cancelled timer, or one at infinity, does not fire; none fires twice', () => {
   const { clock, fired, start } = make();
   const callOff = start(10, 'a');
   start(10, 'b');

@@ -18,7 +18,7 @@ function source() {
 }
 
 describe('asyncIterator', () => {
-  test('gives values until END, and is over for good', async () => {
+  test('gives values until END, and then stays done', async () => {
     const values = [1, undefined, 2, END, 3];
     const iterator = asyncIterator(() => values.shift());
     expect(await iterator.next()).toEqual({ done: false, value: 1 });

@@ -74,7 +74,7 @@ test('any JSON is parsed as by JSON.parse but for these integers, and comes back
 /** Numbers are written as 1e+21 by JavaScript. */
 const exactly = (text) => (text.includes('e') ? String(BigInt(Number(text))) : text);
 
-test('values that differ in the last digit are told apart where they are compared', () => {
+test('values that differ in the last digit compare as different', () => {
   const [a, b] = ['9007199254740993', '9007199254740992'].map((id) => parseExact(`{"id":${id}}`));
   expect(JSON.stringify(a)).toBe(JSON.stringify(b));
   expect(comparing(() => JSON.stringify(a))).not.toBe(comparing(() => JSON.stringify(b)));

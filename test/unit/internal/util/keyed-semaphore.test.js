@@ -23,7 +23,7 @@ test('keys have the capacity each, and waiters are served in order', async () =>
   expect(await settled(semaphore.acquire('a', 1))).toBe(false);
 });
 
-test('whoever gives up lets those behind pass, and idle keys are forgotten', async () => {
+test('a waiter that gives up lets the next ones pass, and idle keys are dropped', async () => {
   const semaphore = new KeyedSemaphore(10);
   const abort = new AbortController();
   const first = await semaphore.acquire('a', 6);

@@ -59,7 +59,7 @@ test('finished work goes above 80 %, oldest first, of the principal that holds m
   expect(budget.evictions).toBe(1);
 });
 
-test('above 95 % new work is refused by name; below it goes on', () => {
+test('above 95 % new work is refused by name; below it is admitted', () => {
   const { budget, setLogs } = setUp();
   setLogs(949);
   budget.check('jobs', 'ann');
@@ -91,7 +91,7 @@ test('above 95 % new work is refused by name; below it goes on', () => {
   expect(budget.refusals).toMatchObject({ jobs: 1, bodies: 2, kv: 1 });
 });
 
-test('what is asked for counts, and what is given back is there again', () => {
+test('requested bytes count, and returned ones are available again', () => {
   const { budget } = setUp();
   budget.count('bodies', 'ann', 400);
   budget.check('bodies', 'bob', 500);
@@ -101,7 +101,7 @@ test('what is asked for counts, and what is given back is there again', () => {
   expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, answers: 0, workflows: 0, logs: 0 });
 });
 
-test('above 80 % whoever holds half of it gets nothing more while others hold something', () => {
+test('above 80 % a principal that holds half of it gets nothing more while others hold some', () => {
   const { budget } = setUp();
   budget.count('prompts', 'busy', 810);
   budget.check('jobs', 'busy');
@@ -149,7 +149,7 @@ test('many principals with as much each are dropped from in turn', () => {
   expect(Math.max(...evicted)).toBeLessThan(40);
 });
 
-test('what has just ended goes in a turn of its own', async () => {
+test('a job that has just ended is dropped in a later turn', async () => {
   const { budget, setLogs } = setUp();
   const evicted = [];
   budget.addHolder({

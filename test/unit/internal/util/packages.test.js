@@ -33,7 +33,7 @@ test('the import loads none of the packages that can wait', async () => {
   expect(await packagesAfter(`await import(${JSON.stringify(entry)});`)).toEqual([]);
 });
 
-test('the import loads neither crawler nor engine, nor what only some routes need, nor modules of Node for these', async () => {
+test('the import loads no crawler, no engine, no modules that only some routes need, and no modules of Node for these', async () => {
   const script = `
     await import(${JSON.stringify(entry)});
     console.log(JSON.stringify(process.moduleLoadList));`;
@@ -67,7 +67,7 @@ test('the import loads neither crawler nor engine, nor what only some routes nee
   }
 });
 
-test('what needs them loads them', async () => {
+test('a call that needs them loads them', async () => {
   const names = await packagesAfter(`
     const { createGateway, providers } = await import(${JSON.stringify(entry)});
     const gateway = createGateway({ provider: providers.demo(), access: { keys: [] } });
@@ -110,7 +110,7 @@ test('without a synchronous loader of modules the import has loaded all of them'
   expect(stdout).toBe('function\n');
 });
 
-test('what require() loads is what import loads', async () => {
+test('require() and import load the same modules', async () => {
   const script = `
     const required = require('sluice');
     import('sluice').then((imported) => {

@@ -49,7 +49,7 @@ test('a day counts from the answer, however long the request took', async () => 
   expect((await ask('slow')).replayed).toBe(true);
 });
 
-test('what has expired is alive behind nothing that is not', async () => {
+test('an expired key is removed although a living one precedes it', async () => {
   const { time, ask } = setUp();
   let finish;
   const running = ask('first', {}, () => new Promise((resolve) => (finish = resolve)));
@@ -68,7 +68,7 @@ test('expired keys leave memory without being asked for', async () => {
   expect(cache.size).toBe(1);
 });
 
-test('beyond the bound new keys are refused, and none is forgotten before its time', async () => {
+test('beyond the bound new keys are refused, and none is dropped before its time', async () => {
   const { cache, time, ask } = setUp({ maxKeys: 2 });
   await ask('a');
   time.nowMs = 1000;
@@ -85,7 +85,7 @@ test('beyond the bound new keys are refused, and none is forgotten before its ti
   expect((await ask('c')).replayed).toBe(false);
 });
 
-test('where callers are told apart, one of them has half of the keys', async () => {
+test('where callers are distinguished, one of them has half of the keys', async () => {
   const { cache } = setUp({ maxKeys: 4, hasPrincipals: () => true });
   const ask = (principal, key) => cache.answer(principal, key, {}, async () => key);
   await ask('ann', 'a');
@@ -100,7 +100,7 @@ test('where callers are told apart, one of them has half of the keys', async () 
   await expect(ask('bob', 'd')).rejects.toMatchObject({ status: 507 });
 });
 
-test('a failure is shared by those who wait and then forgotten', async () => {
+test('a failure is shared by the waiting requests and then dropped', async () => {
   const { cache, ask } = setUp();
   const fails = async () => {
     throw new Error('full');

@@ -108,7 +108,7 @@ class Story {
   }
 }
 
-test('in any order of things every job ends once, and nothing is left behind', async () => {
+test('in any order of events every job ends once, and nothing is left', async () => {
   const property = fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
     const clock = new ManualClock();
     const story = new Story({ clock });

@@ -124,7 +124,7 @@ describe('calls', () => {
     expect(entriesOf(values)).toEqual(entries);
   });
 
-  test('without an id get one of their own', () => {
+  test('without an id get a generated one', () => {
     const written = entriesOf([call(0, { name: 'f' }), call(1, { name: 'g', arguments: '{}' })]);
     expect(written).toEqual([
       expect.stringMatching(/^call:call_[A-Za-z0-9]{24}=f$/),
@@ -178,7 +178,7 @@ describe('a value that is no piece of an answer is named:', () => {
     expect(() => entriesOf([value])).toThrow(expect.objectContaining(error));
   });
 
-  test('a call without a name, and one that goes on after its end', () => {
+  test('a call without a name, and one that continues after its end', () => {
     expect(() => entriesOf([call(0, { id: 'c' })])).toThrow(/without a name/);
     const whole = call(0, { name: 'f', arguments: '{}' });
     expect(() => entriesOf([whole, 'a', call(0, { arguments: 'x' })])).toThrow(/call of f after/);

@@ -437,7 +437,7 @@ describe('a provider that ignores stop:', () => {
     expect(terminal.reason).toBe(reason);
   });
 
-  test('it is told to stop', async () => {
+  test('its signal aborts', async () => {
     let returned = false;
     const log = await logOf(
       async function* endless() {
@@ -611,7 +611,7 @@ describe('a batch', () => {
     expect(batchSignal.aborted).toBe(false);
   });
 
-  test('goes on for the others when one is cancelled or at its limit', async () => {
+  test('continues for the others when one is cancelled or at its limit', async () => {
     const signals = [];
     let batchSignal;
     let step;

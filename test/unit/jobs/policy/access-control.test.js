@@ -24,7 +24,7 @@ test('a job counts against its principal, its organisation and its model', () =>
   ]);
 });
 
-test('what has no limit is not counted', () => {
+test('without a limit nothing is counted', () => {
   const access = control(config);
   expect(access.budgets(access.of('bob'), 'small')).toEqual([
     { scope: 'principal', name: 'bob', limits: { requests_per_minute: 60 } },
@@ -43,7 +43,7 @@ test('a principal without a key of that id gets the defaults', () => {
   });
 });
 
-test('what a hook gives is completed by what is configured', () => {
+test('limits of a hook are completed by the configured ones', () => {
   const access = control({
     limits: config.limits,
     organisations: { acme: { models: ['m', 'n'] } },
@@ -58,7 +58,7 @@ test('what a hook gives is completed by what is configured', () => {
   });
 });
 
-test('a reload is for those who ask later', () => {
+test('a reload applies to later requests', () => {
   const access = control(config);
   const before = access.of('ann');
   access.reload({ keys: [entry('ann', 'a')] });

@@ -84,7 +84,7 @@ test.each([
   else expect(thrown.message).toMatch(message);
 });
 
-test('a problem has the path of what is wrong', () => {
+test('a problem has the path of the invalid value', () => {
   const config = { organisations: { 'a/b~c': { limits: { concurrent_jobs: 0 } } } };
   expect(findAccessProblem(config)).toEqual({
     path: ['organisations', 'a/b~c', 'limits', 'concurrent_jobs'],

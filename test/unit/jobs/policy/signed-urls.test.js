@@ -133,7 +133,7 @@ test('nonsense with the form of a token is refused without an error', () => {
   }
 });
 
-test('who signs with another secret signs nothing here', () => {
+test('a signature by another secret is invalid', () => {
   const token = tokenOf(signer().make('ann', ['job_a']));
   expect(signer().open({}, token, ['job_a'])).toBeUndefined();
   const shared = { stream_url_secret: secret };

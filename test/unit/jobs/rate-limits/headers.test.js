@@ -23,7 +23,7 @@ const jobs = (limit, remaining, more) => ({
   ...more,
 });
 
-test('nothing is said where nothing is limited', () => {
+test('without limits there are no headers', () => {
   expect(rateLimitHeaders([])).toEqual({});
 });
 

@@ -34,7 +34,7 @@ function setUp(config) {
 const tokensAsked = (reservation) =>
   reservation.entries.find(({ dimension }) => dimension === 'tokens').cost;
 
-describe('what is reserved', () => {
+describe('reserved amounts', () => {
   test('nothing where nothing is limited', () => {
     const { take, reservations } = setUp({});
     expect(take('ann')).toBeUndefined();
@@ -83,7 +83,7 @@ describe('what is reserved', () => {
     });
   });
 
-  test('whoever shares an answer takes no tokens, and the answer takes them', () => {
+  test('a job that shares an answer takes no tokens, and the answer takes them', () => {
     const { take, left, reservations, whose } = setUp({
       limits: { tokens_per_minute: 100, concurrent_jobs: 3 },
     });
@@ -119,7 +119,7 @@ describe('how it ends', () => {
     'concurrent_jobs principal:ann': jobs,
   });
 
-  test('settled at what was used, once', () => {
+  test('settled at the usage, once', () => {
     const { take, left, reservations } = setUp(config);
     const reservation = take('ann', { request });
     expect(left('ann')).toEqual(rest(9, 50, 1));
@@ -163,7 +163,7 @@ describe('how it ends', () => {
   });
 });
 
-describe('what a refusal says', () => {
+describe('the fields of a refusal', () => {
   test('of requests: when the next may come', () => {
     const { take } = setUp({ limits: { requests_per_minute: 2 } });
     take('ann');
@@ -215,7 +215,7 @@ describe('what a refusal says', () => {
     expect(() => take('bob')).toThrow(expect.objectContaining({ retryAfterMs: 1000 }));
   });
 
-  test('what can never be has no time', () => {
+  test('a request that can never be granted has no time', () => {
     const { take } = setUp({ limits: { tokens_per_minute: 100 } });
     let error;
     try {
@@ -235,7 +235,7 @@ describe('what a refusal says', () => {
 });
 
 describe('limits that change', () => {
-  test('what was taken stays taken', () => {
+  test('usage stays counted', () => {
     const own = (n) => ({ keys: [entry('ann', 'a', { limits: { requests_per_minute: n } })] });
     const { take, left, reload } = setUp(own(100));
     for (let i = 0; i < 70; i += 1) take('ann');
@@ -245,7 +245,7 @@ describe('limits that change', () => {
     expect(left('ann')).toEqual({ 'requests principal:ann': 0 });
   });
 
-  test('the defaults, for those without limits of their own', () => {
+  test('the defaults, for keys without their own limits', () => {
     const { take, left, reload } = setUp({ limits: { requests_per_minute: 10 } });
     take('ann');
     reload({ limits: { requests_per_minute: 20 } });
@@ -284,7 +284,7 @@ describe('limits that change', () => {
     expect(left('ann')).toEqual({ 'requests principal:ann': 0 });
   });
 
-  test('what a hook gives counts as it is given', () => {
+  test('limits of a hook apply as given', () => {
     const { take, left, access } = setUp({ limits: { requests_per_minute: 10 } });
     const given = (n) => access.from({ principal: 'ann', limits: { requests_per_minute: n } });
     take(given(5));

@@ -41,7 +41,7 @@ test('every event that was synced is there after a crash, and keys give their an
   await second.file.synced();
 });
 
-test('its time goes on from that of the last event when the clock was put back', async () => {
+test('its time continues from that of the last event when the clock was set back', async () => {
   const data = dataFile();
   const clock = new ManualClock();
   clock.advanceMs(5 * day);
@@ -68,7 +68,7 @@ test('its time goes on from that of the last event when the clock was put back',
   expect(third.journal()).toEqual(again.journal());
 });
 
-test('what fell due while no process had the file happens when it is opened, and is written', async () => {
+test('transfers that fell due while no process had the file execute when it is opened, and are written', async () => {
   const data = dataFile();
   const clock = new ManualClock();
   const first = storeOf(data, clock);

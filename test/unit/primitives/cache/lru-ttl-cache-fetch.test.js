@@ -30,7 +30,7 @@ async function outcomes(promises) {
 }
 
 describe('one load', () => {
-  test('for all who ask meanwhile, and none for those who ask later', async () => {
+  test('for all callers meanwhile, and not for later ones', async () => {
     const { cache, loads, loader } = make();
     const callers = Array.from({ length: 100 }, () => cache.fetch('k', loader));
     expect(loads.length).toBe(1);
@@ -168,7 +168,7 @@ describe('a caller who aborts', () => {
     expect(cache.metrics).toMatchObject({ hits: 1, misses: 2, joins: 1 });
   });
 
-  test('does not hear of a load that fails because of it', async () => {
+  test('gets no error of a load that fails because of it', async () => {
     const { cache } = make();
     const controller = new AbortController();
     const caller = cache.fetch(
@@ -212,7 +212,7 @@ describe('a caller who aborts', () => {
     expect(cache.metrics).toMatchObject({ hits: 0, misses: 0, joins: 0 });
   });
 
-  test('after the end changes nothing, and its signal is let go', async () => {
+  test('after the end changes nothing, and its listener is removed', async () => {
     const { cache, loads, loader } = make();
     const controller = new AbortController();
     const caller = cache.fetch('k', loader, controller);

@@ -138,7 +138,7 @@ describe('staleWhileRevalidateMs', () => {
     expect(all[1].signal.aborted).toBe(false);
   });
 
-  test('a refresh goes on when the last of those who joined it leaves', async () => {
+  test('a refresh continues when the last caller that joined it leaves', async () => {
     const { cache, clock } = manual({ ttlMs: 10, staleWhileRevalidateMs: 50 });
     const { all, loader } = loads();
     cache.set('k', 'old');
@@ -201,7 +201,7 @@ describe('staleOnErrorMs', () => {
     await expect(caller).rejects.toThrow('left');
   });
 
-  test('of a call goes for that call, and for the entry that it loads', async () => {
+  test('of a call applies to that call, and to the entry that it loads', async () => {
     const { cache, clock } = manual({ ttlMs: 10 });
     await cache.fetch('k', () => 'old', { staleOnErrorMs: 1000 });
     clock.advanceMs(50);
@@ -215,7 +215,7 @@ describe('staleOnErrorMs', () => {
   });
 });
 
-test('a stale value counts against the bounds, and goes by recency', () => {
+test('a stale value counts against the bounds, and is evicted by recency', () => {
   const { cache, clock, gone } = manual({ maxEntries: 2, ttlMs: 10, staleOnErrorMs: 100 });
   cache.set('a', 1).set('b', 2);
   clock.advanceMs(50);

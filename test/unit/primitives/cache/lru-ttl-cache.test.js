@@ -13,7 +13,7 @@ function make(options = {}) {
 }
 
 describe('recency', () => {
-  test('the least recent goes, and reading makes recent', () => {
+  test('the least recently used entry is evicted, and reading counts as use', () => {
     const { cache, told } = make();
     cache.set('a', 1).set('b', 2).set('c', 3);
     expect(cache.get('a')).toBe(1);
@@ -78,7 +78,7 @@ describe('time', () => {
     expect(cache.metrics).toEqual({ hits: 2, misses: 1, joins: 0, evictions: 0, expirations: 1 });
   });
 
-  test('an entry may have a time to live of its own, none and nothing included', () => {
+  test('an entry may have its own time to live, none and 0 included', () => {
     const { cache, clock } = make({ ttlMs: 100 });
     cache.set('short', 1, { ttlMs: 0 }).set('own', 2, { ttlMs: 300 });
     cache.set('for ever', 3, { ttlMs: Infinity });
@@ -108,7 +108,7 @@ describe('time', () => {
     expect([...cache.keys()]).toEqual(['d', 'b', 'a']);
   });
 
-  test('what has expired is neither deleted nor replaced: it expired', () => {
+  test('an expired entry is reported as expired, not as deleted or replaced', () => {
     const { cache, clock, told } = make({ ttlMs: 10 });
     cache.set('a', 1).set('b', 2);
     clock.advanceMs(11);
@@ -177,7 +177,7 @@ describe('sizes', () => {
     expect(cache.has('a')).toBe(false);
   });
 
-  test('what cannot be cloned needs one, where there is a bound', () => {
+  test('values that cannot be cloned need one, where there is a bound', () => {
     const { cache } = make({ maxBytes: 100 });
     for (const value of [() => {}, Symbol('s'), Promise.resolve(), { deep: [() => {}] }]) {
       expect(() => cache.set('a', value)).toThrow(/^size takes an integer/);
@@ -191,7 +191,7 @@ describe('sizes', () => {
     expect(unbounded.bytes).toBe(7);
   });
 
-  test('as many go as it takes', () => {
+  test('as many entries are evicted as needed', () => {
     const { cache, told } = make({ maxEntries: 1000, maxBytes: 100 });
     for (let i = 0; i < 100; i += 1) cache.set(i, 'x');
     cache.set('large', 'y'.repeat(90));
@@ -201,7 +201,7 @@ describe('sizes', () => {
     expect(cache.get(99)).toBe('x');
   });
 
-  test('what is larger than the bound is not stored, and the key has no value then', () => {
+  test('a value larger than the bound is not stored, and the key then has no value', () => {
     const { cache, told } = make({ maxBytes: 3 });
     cache.set('a', 'abc').set('a', 'abcd');
     expect(cache.has('a')).toBe(false);
@@ -215,7 +215,7 @@ describe('sizes', () => {
     expect(cache.metrics.evictions).toBe(2);
   });
 
-  test('the very same value, too large now, is told once', () => {
+  test('the same value, too large now, is reported once', () => {
     const { cache, told } = make({ maxBytes: 3 });
     const value = {};
     cache.set('a', value, { size: 1 }).set('a', value, { size: 2 });
@@ -254,7 +254,7 @@ describe('keys and values', () => {
 });
 
 describe('removal', () => {
-  test('delete and clear tell the owner why', () => {
+  test('delete and clear report the reason', () => {
     const { cache, told } = make();
     cache.set('a', 1).set('b', 2).set('c', 3);
     cache.get('a');
@@ -272,7 +272,7 @@ describe('removal', () => {
     expect([...cache.values()]).toEqual([4]);
   });
 
-  test('every value that came in goes out once', () => {
+  test('every stored value is reported once', () => {
     const { cache, clock, told } = make({ maxEntries: 8, maxBytes: 40, ttlMs: 20 });
     let random = 1;
     const below = (n) => (random = (random * 48271) % 2147483647) % n;
@@ -296,7 +296,7 @@ describe('removal', () => {
     expect(values.length).toBeGreaterThan(2000);
   });
 
-  test('an owner may use the cache while it is told', () => {
+  test('an owner may use the cache within its callback', () => {
     const told = [];
     const cache = new LruTtlCache({
       maxEntries: 2,
@@ -313,7 +313,7 @@ describe('removal', () => {
     expect(cache.get('again')).toBe(1);
   });
 
-  test('iteration leaves out what goes meanwhile', () => {
+  test('iteration skips entries that are removed meanwhile', () => {
     const { cache, clock } = make({ ttlMs: 100 });
     cache.set('a', 1).set('b', 2, { ttlMs: 10 }).set('c', 3);
     const seen = [];

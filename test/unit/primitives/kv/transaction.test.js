@@ -5,7 +5,7 @@ import { transactionTable } from '../../../support/kv/transaction-table.js';
 transactionTable(make);
 
 describe('a snapshot', () => {
-  test('stays as it was while writers go on', () => {
+  test('stays unchanged while writers continue', () => {
     const { clock, store } = make();
     store.set('a', 1);
     const version = store.set('b', [2], { ttlMs: 10 });

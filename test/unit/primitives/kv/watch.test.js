@@ -29,7 +29,7 @@ test('ends beyond its bytes, but takes a single large change', async () => {
   expect(storeControl.watchBytes(store)).toBe(0);
 });
 
-test('what waits counts until its watch ends', async () => {
+test('waiting changes count until their watch ends', async () => {
   const { store } = make();
   const controller = new AbortController();
   const watches = [store.watch(), store.watch(), store.watch({ signal: controller.signal })];

@@ -49,7 +49,7 @@ test('a bad argument of the class names itself', () => {
 });
 
 describe('Ledger.replay', () => {
-  test('comes to the same, and goes on: balances, keys, holds and what is scheduled', () => {
+  test('gives the same state, and continues: balances, keys, holds and scheduled transfers', () => {
     const clock = new ManualClock();
     clock.advanceMs(1234.5678);
     const ledger = ledgerOf({ alice: 100n, bob: 0n }, clock);
@@ -87,7 +87,7 @@ describe('Ledger.replay', () => {
     expect(copy.open({ account: 'a' }).event.id).toBe(1);
   });
 
-  test('what no ledger can have written is refused', () => {
+  test('events that no ledger can have written are refused', () => {
     const ledger = ledgerOf({ alice: 100n });
     ledger.withdraw({ key: '1', account: 'alice', amount: 60n });
     const journal = ledger.journal();
@@ -152,7 +152,7 @@ describe('Ledger.replay', () => {
 });
 
 describe('Ledger in real time', () => {
-  test('its time is Unix time, and what is due happens by itself', async () => {
+  test('its time is Unix time, and due transfers execute by themselves', async () => {
     const ledger = new Ledger();
     const { event } = ledger.open({ account: 'a', overdraft: true });
     expect(Math.abs(event.atMs - Date.now())).toBeLessThan(60_000);

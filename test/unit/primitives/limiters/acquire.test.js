@@ -38,7 +38,7 @@ function recorder() {
 }
 
 describe.each(makers)('%s.acquire', (_name, make) => {
-  test('takes at once what is there, and else waits, first come first served', async () => {
+  test('takes available tokens at once, and else waits, first come first served', async () => {
     const clock = new ManualClock();
     const limiter = make({ clock });
     expect(await limiter.acquire('k')).toMatchObject({ allowed: true, remaining: 0, limit: 1 });
@@ -99,7 +99,7 @@ describe.each(makers)('%s.acquire', (_name, make) => {
     await expect(limiter.acquire('k', { signal: aborted })).rejects.toThrow('never came');
   });
 
-  test('reset makes a key as good as new, and serves those who wait for it', async () => {
+  test('reset restores a key to its initial state, and serves its waiting callers', async () => {
     const clock = new ManualClock();
     const limiter = make({ clock });
     expect(limiter.reset('unknown')).toBe(false);
@@ -163,7 +163,7 @@ test('a large cost is not overtaken by small ones behind it', async () => {
   expect(log).toEqual(['large', 'small']);
 });
 
-test('reset outdoes what a table full of keys has forgotten', () => {
+test('reset also restores keys that a full table has dropped', () => {
   const limiter = new TokenBucketLimiter({ capacity: 4, refillPerSecond: 1, maxKeys: 4 });
   for (let i = 0; i < 40; i += 1) limiter.allow(`key${i}`, { cost: 4, now: 0 });
   expect(limiter.allow('late', { now: 0 }).allowed).toBe(false);

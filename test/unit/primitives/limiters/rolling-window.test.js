@@ -1,7 +1,7 @@
 /** RollingWindow as its user meets it. */
 import { RollingWindow } from '../../../../lib/index.js';
 
-test('counts and sums within (now - window, now], in whatever order events come', () => {
+test('counts and sums within (now - window, now], for events in any order', () => {
   const window = new RollingWindow({ windowMs: 1000 });
   expect(window.count()).toBe(0);
   expect(window.add(5000)).toBe(true);

@@ -21,7 +21,7 @@ describe('TokenBucketLimiter', () => {
     });
   });
 
-  test('each key has a bucket of its own', () => {
+  test('each key has its own bucket', () => {
     const limiter = new TokenBucketLimiter({ capacity: 1, refillPerSecond: 1 });
     const keys = [
       'alice',
@@ -84,7 +84,7 @@ describe('TokenBucketLimiter', () => {
     }
   });
 
-  test('a clock that steps back refills nothing, and time goes on from there', () => {
+  test('a clock that steps back refills nothing, and time continues from there', () => {
     const limiter = new TokenBucketLimiter({ capacity: 2, refillPerSecond: 1 });
     expect(limiter.allow('k', { cost: 2, now: 3600 }).allowed).toBe(true);
     expect(limiter.allow('k', { now: 0 })).toMatchObject({ allowed: false, retryAfter: 1 });
@@ -113,7 +113,7 @@ describe('TokenBucketLimiter', () => {
     expect(retryAfter).toBeLessThanOrEqual(1_000_000);
   });
 
-  test('holds no more than maxKeys, and a forgotten key is granted nothing anew', () => {
+  test('holds no more than maxKeys, and a dropped key does not start full', () => {
     const limiter = new TokenBucketLimiter({ capacity: 4, refillPerSecond: 1, maxKeys: 10 });
     let granted = 0;
     for (let round = 0; round < 10; round += 1) {

@@ -59,7 +59,7 @@ describe.each([
     (options) => new SlidingWindowLimiter({ variant: 'counter', ...options }),
   ],
 ])('%s', (_name, make) => {
-  test('limits each key; costs may be any integer; what cannot be, never is', () => {
+  test('limits each key; costs may be any integer; a cost above the limit is never granted', () => {
     const clock = new ManualClock();
     const limiter = make({ limit: 5, windowMs: 1000, clock });
     expect(limiter.allow('a', { cost: 4 })).toMatchObject({ allowed: true, remaining: 1 });

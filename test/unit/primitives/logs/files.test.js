@@ -27,7 +27,7 @@ async function* piecesOf(bytes, size) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-test('a file of several pieces comes as it is', async () => {
+test('a file of several pieces is read unchanged', async () => {
   const text = Array.from({ length: 400_000 }, (_, i) => `line ${i}`).join('\n');
   expect(text.length).toBeGreaterThan(3 * CHUNK_BYTES);
   for (const content of [text, gzipSync(text)]) {
@@ -40,7 +40,7 @@ test('a file of several pieces comes as it is', async () => {
   }
 });
 
-test('one who leaves early leaves nothing open', async () => {
+test('leaving the iteration early closes the file', async () => {
   for (const content of [Buffer.alloc(4e6, 'a\n'), gzipSync(Buffer.alloc(4e6, 'a\n'))]) {
     const path = join(folder, 'left');
     await writeFile(path, content);
@@ -53,7 +53,7 @@ test('one who leaves early leaves nothing open', async () => {
   }
 });
 
-test('gzip is known by its first two bytes, however they come', async () => {
+test('gzip is recognized by its first two bytes, also in separate pieces', async () => {
   const text = 'hello\n'.repeat(100);
   for (const size of [1, 2, 3, 1000]) {
     expect(await textOf(plainChunks(piecesOf(gzipSync(text), size)))).toBe(text);

@@ -54,7 +54,7 @@ describe('events', () => {
     });
   });
 
-  test('keep and count what is malformed, and say what was left out', () => {
+  test('keep and count malformed input, and report omitted text', () => {
     const parser = new LogParser({ maxLines: 2 });
     const events = [
       ...parser.push(Buffer.from([0x61, 0xff, 0x0a])),
@@ -122,7 +122,7 @@ describe('events', () => {
 });
 
 describe('sources', () => {
-  test('have events of their own', () => {
+  test('have separate events', () => {
     const parser = new LogParser();
     parser.push('Error: one\n', { source: 'a' });
     parser.push('Error: two\n', { source: 'b' });
@@ -153,7 +153,7 @@ describe('sources', () => {
   });
 });
 
-test('silence ends an event, whichever call comes next', () => {
+test('silence ends an event, at the next call of any kind', () => {
   const clock = new ManualClock();
   const parser = new LogParser({ clock, flushMs: 500 });
   expect(parser.nextFlushMs()).toBe(Infinity);
@@ -250,7 +250,7 @@ describe('topErrors', () => {
     expect(parser.topErrors({ k: 1 })).toHaveLength(1);
   });
 
-  test('a window ends at the newest event, or when it is told to', () => {
+  test('a window ends at the newest event, or at the given time', () => {
     const parser = fed();
     const templates = (options) => parser.topErrors(options).map(({ template }) => template);
     // (2 s, 6 s]: the one at 2 is not in, the one at 6 is.

@@ -95,7 +95,7 @@ describe('Pipeline results', () => {
     expect(await collect(pipeline)).toEqual([{ request_id, text: 'A PROMPT' }]);
   });
 
-  test('with nobody to read them no results are kept', async () => {
+  test('without a reader no results are kept', async () => {
     const { calls, pipeline } = manual({
       maxBatchSize: 1,
       resultsCapacity: 1,
@@ -261,7 +261,7 @@ describe('Pipeline, when process misbehaves', () => {
     },
   );
 
-  test('a stream that breaks in the middle fails what it has not answered', async () => {
+  test('a stream that breaks in the middle fails the unanswered requests', async () => {
     const { pipeline } = manual({
       async *process(batch) {
         yield { request_id: batch[0].request_id, text: 'fine' };

@@ -61,7 +61,7 @@ describe('Pipeline retry', () => {
     expect(await collect(pipeline)).toMatchObject([{ error: { message: 'attempt 3' } }]);
   });
 
-  test("only what failed is tried again, never sooner than the error's retryAfterMs", async () => {
+  test("only failed requests are retried, never sooner than the error's retryAfterMs", async () => {
     let call = 0;
     const { clock, calls, pipeline } = manual({
       process: (batch) =>
@@ -128,7 +128,7 @@ describe('Pipeline retry', () => {
     ]);
   });
 
-  test('what counts as retryable', async () => {
+  test('retryable errors', async () => {
     const attempts = async (error, options = {}) => {
       const { clock, calls, pipeline } = manual({
         process: () => {

@@ -28,7 +28,7 @@ describe('Pipeline.run', () => {
     expect(pipeline.stats()).toMatchObject({ accepted: 3, completed: 3, failed: 0, results: 0 });
   });
 
-  test('rejects with the error of its own request, the others go on', async () => {
+  test('rejects with the error of its own request, the others continue', async () => {
     const broken = new Error('broken');
     const process = (batch) => batch.map(({ request_id }) => (request_id === 'b' ? broken : 'ok'));
     const { clock, pipeline } = manual({ process });

@@ -173,7 +173,7 @@ describe('Pipeline limits and aborts', () => {
     ]);
   });
 
-  test('the call is told when every one of its requests is aborted, and not before', async () => {
+  test('the signal of a call aborts once all of its requests are aborted', async () => {
     let signal;
     const gate = deferred();
     const { clock, pipeline } = manual({

@@ -23,7 +23,7 @@ async function drain(buffer) {
 }
 
 describe('StreamBuffer', () => {
-  test('gives back what was written, in order, and then the end for ever', async () => {
+  test('gives the chunks in the order of writing, and then always the end', async () => {
     const buffer = new StreamBuffer({ capacity: 4 });
     await buffer.write('a');
     await buffer.write({ text: 'b' });
@@ -178,7 +178,7 @@ describe('StreamBuffer, aborted', () => {
     expect(await drain(buffer)).toEqual(['c']);
   });
 
-  test('a write whose chunk has been read is done, whatever its signal says', async () => {
+  test('a write whose chunk has been read succeeds, also when its signal aborts', async () => {
     const buffer = new StreamBuffer({ capacity: 1 });
     await buffer.write('a');
     const leaving = new AbortController();

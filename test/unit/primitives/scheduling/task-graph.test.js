@@ -38,7 +38,7 @@ async function play(clock, events, stepMs = 1, turns = 2000) {
 }
 
 describe('TaskGraph runs', () => {
-  test('each task with the values of what it waits for', async () => {
+  test('each task with the values of its dependencies', async () => {
     const graph = new TaskGraph()
       .add('sum', {
         after: ['one', 'two'],
@@ -74,7 +74,7 @@ describe('TaskGraph runs', () => {
     expect(most).toBe(3);
   });
 
-  test('again and anew, each time it is asked', async () => {
+  test('as a new run each time', async () => {
     let calls = 0;
     const graph = new TaskGraph().add('a', { run: () => ++calls });
     const first = await collect(graph.run());
@@ -140,7 +140,7 @@ describe('TaskGraph refuses before the first event', () => {
     throw new Error('must not run');
   };
 
-  test('a cycle, and tells it in the order of running', async () => {
+  test('a cycle, and lists it in the order of execution', async () => {
     const graph = new TaskGraph()
       .add('start', { run: untouched })
       .add('a', { after: ['start', 'c'], run: untouched })
@@ -182,7 +182,7 @@ describe('TaskGraph refuses before the first event', () => {
 });
 
 describe('TaskGraph failures', () => {
-  test('skip what hangs on them, name their cause, and leave the rest alone', async () => {
+  test('skip their dependants, name the cause, and leave the rest running', async () => {
     const graph = new TaskGraph()
       .add('bad', failing('no luck'))
       .add('next', { after: ['bad'], ...value(1) })
@@ -330,7 +330,7 @@ describe('TaskGraph cancelled', () => {
     },
   });
 
-  test('by leaving the loop: what runs is aborted, nothing else starts', async () => {
+  test('by leaving the loop: running tasks are aborted, nothing else starts', async () => {
     const signals = [];
     let later = 0;
     const graph = new TaskGraph()
@@ -386,7 +386,7 @@ describe('TaskGraph cancelled', () => {
     expect(calls).toBe(0);
   });
 
-  test('what a task says afterwards is not heard', async () => {
+  test('later output of a task is ignored', async () => {
     const late = deferred();
     const events = new TaskGraph().add('a', { run: () => late.promise }).run();
     await events.next();
@@ -477,7 +477,7 @@ describe('TaskGraph time-outs', () => {
     ]);
   });
 
-  test('leave a task alone that is done in time, and what it says later is not heard', async () => {
+  test('do not affect a task that is done in time, and its later output is ignored', async () => {
     const clock = new ManualClock();
     const late = deferred();
     const graph = new TaskGraph({ clock })
@@ -560,7 +560,7 @@ describe('TaskGraph values', () => {
     return runInNewContext('gc');
   }
 
-  test('are dropped once the tasks that need them are done, while the run goes on', async () => {
+  test('are dropped once the tasks that need them are done, while the run continues', async () => {
     const values = [];
     const graph = new TaskGraph();
     const length = 20;

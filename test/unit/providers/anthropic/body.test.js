@@ -168,7 +168,7 @@ test('members of the chat API alone stay here, others are passed', () => {
   });
 });
 
-test('a request that came in the format of the API goes on as it is', () => {
+test('a request in the format of the API is passed on unchanged', () => {
   const anthropic = {
     model: 'alias',
     max_tokens: 9,

@@ -71,7 +71,7 @@ test.each([
   expect(turns(...messages)).toEqual(expected);
 });
 
-test('system and developer messages stand apart, wherever they stood', () => {
+test('system and developer messages are moved out of the list, from any position', () => {
   const { system, messages } = toAnthropicMessages([
     { role: 'system', content: 'one' },
     { role: 'user', content: 'a' },

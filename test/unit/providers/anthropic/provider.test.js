@@ -75,7 +75,7 @@ test('text, with the usage of its beginning and its end', async () => {
   expect(headers.authorization).toBeUndefined();
 });
 
-test('what was read from a cache counts as prompt', async () => {
+test('tokens read from a cache count as prompt', async () => {
   const usage = {
     input_tokens: 5,
     cache_creation_input_tokens: 30,

@@ -10,7 +10,7 @@ test('holds the bytes of a character until it is whole', () => {
   expect(speller.flush()).toBe('');
 });
 
-test('bytes that never become a character are let go, and hide nothing after them', () => {
+test('bytes that never become a character are dropped, and hide nothing after them', () => {
   const speller = new Speller(bytes, []);
   const texts = [0x80, 0x80, 0x80, 0x80, 0x41, 0xe2, 0x42].map((byte) => speller.push(byte));
   expect(texts).toEqual(['', '', '', '\ufffd'.repeat(4), 'A', '', '\ufffdB']);
@@ -23,7 +23,7 @@ test('a text that ends inside a character says so', () => {
   expect(speller.flush()).toBe('');
 });
 
-test('tells the model which tokens came before', () => {
+test('gives the model the preceding tokens', () => {
   const seen = [];
   const model = { detokenize: (tokens, _special, before) => (seen.push([...before]), `${tokens}`) };
   const speller = new Speller(model, [1, 2, 3, 4, 5]);

@@ -116,7 +116,7 @@ test('ends before a stop string, which is not part of the text', async () => {
   expect(result.end.reason).toBe('stop');
 });
 
-test('an abort ends one text and frees its sequence for who waits', async () => {
+test('an abort ends one text and frees its sequence for a waiting call', async () => {
   const controllers = Array.from({ length: 4 }, () => new AbortController());
   const endless = controllers.map((controller) => request({ prompt: 'a' }, controller));
   const events = batch(...endless);
@@ -151,7 +151,7 @@ test('stops at the end of the context, and refuses a prompt that does not fit', 
   expect(results[1].error.message).toContain('256');
 });
 
-test('close ends what runs, and what comes later', async () => {
+test('close ends running calls, and refuses later ones', async () => {
   const other = llama({ modelPath, sequences: 1, contextSize: 256, threads: 1 });
   const events = other.generateBatch([request()], { signal: never });
   await events.next();

@@ -12,7 +12,7 @@ function poolOf(size) {
   return { pool, made: () => made, disposed: () => disposed };
 }
 
-test('lends what it has and no more; who waits is served in order', async () => {
+test('lends only its sequences; waiting callers are served in order', async () => {
   const { pool, made } = poolOf(2);
   const first = await pool.acquire(never);
   await pool.acquire(never);

@@ -4,7 +4,7 @@ import { callBody, groupRequests } from '../../../../lib/providers/openai/body.j
 const request = (fields) => ({ id: 'job_1', model: 'm', prompt: 'hi', ...fields });
 const chat = (fields, refused = []) => callBody('chat', [request(fields)], new Set(refused));
 
-test('members that are not interpreted go on as they are, and the stream is asked for', () => {
+test('uninterpreted members are passed on unchanged, and a stream is requested', () => {
   const body = {
     tools: [{ type: 'function' }],
     stop: 'END',

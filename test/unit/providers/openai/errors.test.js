@@ -318,7 +318,7 @@ describe.each(clients)('by %s', (client) => {
       expect(await collect(iterator)).toMatchObject({ text: 'b', end: { reason: 'stop' } });
     });
 
-    test('what goes wrong after the finish reason takes nothing back', async () => {
+    test('a failure after the finish reason changes nothing', async () => {
       const { provider } = await setUp(async (exchange) => {
         exchange.open();
         await exchange.delta('all');

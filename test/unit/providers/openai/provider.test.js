@@ -52,7 +52,7 @@ describe.each(clients)('by %s', (client) => {
       });
     });
 
-    test('passes messages on, and leaves out what is not set', async () => {
+    test('passes messages on, and omits unset members', async () => {
       const { upstream, provider } = await setUp(
         streamTokens({ tokens: ['x'], finishReason: 'length' }),
       );
@@ -189,7 +189,7 @@ describe.each(clients)('by %s', (client) => {
       });
     });
 
-    test('an upstream that was told max_tokens is not cut by the count of its pieces', async () => {
+    test('an upstream that was sent max_tokens is not cut by the count of its pieces', async () => {
       // A piece is no token: `Hello` may come in five.
       const { provider } = await setUp(streamTokens({ tokens: [...'Hello'] }));
       expect(await collect(provider.generate(request({ maxTokens: 2 })))).toMatchObject({

@@ -39,7 +39,7 @@ test('three failures in a row open it for 30 s, then for twice as long, up to 5 
   }
 });
 
-test('an answer between failures begins the count anew', () => {
+test('an answer between failures resets the count', () => {
   for (let round = 0; round < 3; round += 1) {
     fail();
     fail();

@@ -102,7 +102,7 @@ test('pages and filters, newest first', () => {
   expect(targets({ fromMs: 3000, toMs: 4000 })).toEqual(['b1']);
 });
 
-test('what an action erases is a digest on the disk, and is found by its name', () => {
+test('erased names are digests on the disk, and are found by name', () => {
   const journal = journalOf();
   const { act, log } = open({ journal });
   act('ann', 'job_x', { action: 'job.delete', erases: true });

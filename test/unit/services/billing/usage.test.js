@@ -104,7 +104,7 @@ test('the oldest hour goes as a whole when there are too many counts', () => {
   ]);
 });
 
-test('what is in the file is counted, and each job goes there', () => {
+test('usage in the file is counted, and each job is written there', () => {
   const row = { ...nothing, hour: 0, principal: 'ann', model: 'm', requests: 5, cost: 7n };
   const written = [];
   const file = {

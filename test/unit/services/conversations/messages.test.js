@@ -21,7 +21,7 @@ test.each([
   expect(shown(kept)).toEqual({ ...message, createdAt: 5, jobId: 'job_1' });
 });
 
-test('what is kept for an upstream is sent, and not shown', () => {
+test('members kept for an upstream are sent to it, and not shown', () => {
   const sluice = { thinking_blocks: [{ type: 'redacted_thinking', data: 'x' }] };
   const message = { role: 'assistant', content: null, tool_calls: [call('c', '{}')], sluice };
   const kept = stored(message, { createdAt: 5 });

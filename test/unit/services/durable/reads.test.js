@@ -43,7 +43,7 @@ test('an append, a closing and a deletion right after the wait has begun end it'
   await expect(deleted).rejects.toMatchObject({ status: 404, wireCode: 'stream_not_found' });
 });
 
-test('a stream that was created anew is not what the reader waits for', async () => {
+test('a stream that was deleted and created again ends the wait of a reader', async () => {
   const { streams, put, append } = create();
   await put('a');
   const first = await streams.read('ann', 'a', '-1');
@@ -55,7 +55,7 @@ test('a stream that was created anew is not what the reader waits for', async ()
   await refused;
 });
 
-test('follow gives each part once, whichever way it comes, and ends with the stream', async () => {
+test('follow gives each part once, by either way, and ends with the stream', async () => {
   const { streams, put, append } = create();
   await put('a');
   const parts = [];

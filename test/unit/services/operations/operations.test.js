@@ -19,7 +19,7 @@ function setUp({ maxRetained = 10, retentionMs = 500, hasPrincipals } = {}) {
   return { clock, hub, operations, endings, create };
 }
 
-test('ids are long, never the same, and say what they are of', () => {
+test('ids are long and unique, and name their kind', () => {
   const { create } = setUp();
   const ids = Array.from({ length: 100 }, () => create().id);
   expect(new Set(ids).size).toBe(100);
@@ -35,7 +35,7 @@ test('a work is found by its kind and its principal alone', () => {
   expect(operations.find('crawl', operation.id, 'ann')).toBeUndefined();
 });
 
-test('its signal tells of every ending but its own', () => {
+test('its signal aborts at every ending but its own', () => {
   const { clock, create, endings } = setUp();
   const [finished, cancelled, late] = [create(), create(), create()];
   finished.finish({ type: 'complete' });
@@ -64,7 +64,7 @@ test('it is forgotten after its retention, or when there are too many, the oldes
   expect(kept()).toEqual([false, false, false]);
 });
 
-test('a next attempt has a signal of its own and is kept while it runs', () => {
+test('a next attempt has its own signal and is kept while it runs', () => {
   const { clock, operations, create, endings } = setUp();
   const operation = create();
   operation.cancel('client_request');
@@ -88,13 +88,13 @@ test('no more than 1000 of a kind are under way at once', () => {
   create('crawl');
   all[0].finish({ type: 'complete' });
   create();
-  expect(() => operations.reopen(all[0])).toThrow('under way');
+  expect(() => operations.reopen(all[0])).toThrow('are running');
 });
 
-test('where callers are told apart, one of them has up to half of the places', () => {
+test('where callers are distinguished, one of them has up to half of the places', () => {
   const { create } = setUp({ hasPrincipals: () => true });
   const all = Array.from({ length: 500 }, () => create('crawl', 'ann'));
-  expect(() => create('crawl', 'ann')).toThrow('500 crawls of this caller are under way');
+  expect(() => create('crawl', 'ann')).toThrow('500 crawls of this caller are running');
   create('workflow', 'ann');
   create('crawl', 'bob');
   all[0].finish({ type: 'complete' });
@@ -116,7 +116,7 @@ test('idle() waits for the last of them', async () => {
   await waiting;
 });
 
-test('one whose retention is over as it begins anew is told so', () => {
+test('a retry of one whose retention is over is refused', () => {
   const { operations, hub, create } = setUp();
   const operation = create();
   operation.finish({ type: 'complete' });

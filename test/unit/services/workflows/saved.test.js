@@ -73,7 +73,7 @@ test('a node without its output says what it can', () => {
   expect(nodeView(node)).toEqual(nodeView(new NodeState(body.nodes[0])));
 });
 
-test('changes are told once, and again when they were not written', () => {
+test('changes are reported once, and again when they were not written', () => {
   const state = new WorkflowState(request(3));
   expect(state.takeChanges()).toEqual([]);
   complete(state, 'n0', 1);

@@ -1,4 +1,4 @@
-#include "runtime/upstream/sockets.h"
+#include "runtime/upstream/curl_sockets.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -47,12 +47,12 @@ std::string name_of_socket(int socket) {
   if (!read_address(&getsockname, socket, local) || !read_address(&getpeername, socket, peer)) {
     return {};
   }
-  return UpstreamSockets::name_of(local.text.data(), local.port, peer.text.data(), peer.port);
+  return CurlSockets::name_of(local.text.data(), local.port, peer.text.data(), peer.port);
 }
 
 }  // namespace
 
-curl_socket_t UpstreamSockets::open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
+curl_socket_t CurlSockets::open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
 #ifdef SOCK_CLOEXEC
   const int type = address->socktype | SOCK_CLOEXEC;
 #else
@@ -61,12 +61,12 @@ curl_socket_t UpstreamSockets::open(void* self, curlsocktype /*purpose*/, curl_s
   const int socket = ::socket(address->family, type, address->protocol);
   if (socket < 0) return CURL_SOCKET_BAD;
   fcntl(socket, F_SETFD, FD_CLOEXEC);
-  static_cast<UpstreamSockets*>(self)->names_.emplace(socket, std::string());
+  static_cast<CurlSockets*>(self)->names_.emplace(socket, std::string());
   return socket;
 }
 
-int UpstreamSockets::close(void* self, curl_socket_t socket) {
-  auto& sockets = *static_cast<UpstreamSockets*>(self);
+int CurlSockets::close(void* self, curl_socket_t socket) {
+  auto& sockets = *static_cast<CurlSockets*>(self);
   const auto found = sockets.names_.find(socket);
   if (found != sockets.names_.end()) {
     sockets.sockets_.erase(found->second);
@@ -75,13 +75,13 @@ int UpstreamSockets::close(void* self, curl_socket_t socket) {
   return ::close(socket);
 }
 
-std::string UpstreamSockets::name_of(const char* local_address, int local_port,
-                                     const char* peer_address, int peer_port) {
+std::string CurlSockets::name_of(const char* local_address, int local_port,
+                                 const char* peer_address, int peer_port) {
   return std::string(local_address) + ' ' + std::to_string(local_port) + ' ' + peer_address + ' ' +
          std::to_string(peer_port);
 }
 
-curl_socket_t UpstreamSockets::find(const std::string& name) {
+curl_socket_t CurlSockets::find(const std::string& name) {
   const auto known = sockets_.find(name);
   if (known != sockets_.end()) return known->second;
   for (auto& [socket, own_name] : names_) {

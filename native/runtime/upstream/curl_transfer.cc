@@ -1,11 +1,11 @@
-// One call of an UpstreamClient: its options, its head, its body, its end.
+// One call of an CurlClient: its options, its head, its body, its end.
 #include <poll.h>
 
-#include <array>
 #include <utility>
 
 #include "core/base/ascii.h"
-#include "runtime/upstream/client.h"
+#include "core/upstream/field_value.h"
+#include "runtime/upstream/curl_client.h"
 
 namespace sluice {
 
@@ -14,20 +14,10 @@ namespace {
 constexpr std::size_t kHeadBytesMax = 64 * 1024;
 constexpr long kReadBytes = 8 * 1024;  // per read: deltas are small, each call has a buffer
 
-// Responses with fewer reads stay with libcurl, which keeps their connections.
-constexpr std::uint32_t kReadsWithLibrary = 32;
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const std::size_t from = text.find_first_not_of(kBlank);
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(kBlank) - from + 1);
-}
-
 // libcurl omits a header that ends in a colon; a semicolon sends it with an empty value.
 std::string header_for(const std::string& header) {
   const std::size_t colon = header.find(':');
-  if (colon == std::string::npos || !trim(header.substr(colon + 1)).empty()) return header;
+  if (colon == std::string::npos || !trim_field(header.substr(colon + 1)).empty()) return header;
   return header.substr(0, colon) + ";";
 }
 
@@ -56,29 +46,25 @@ std::string name_of(CURLcode code, long system_error) {
 
 }  // namespace
 
-UpstreamClient::Transfer::Transfer(UpstreamClient& client, UpstreamRequest request,
-                                   UpstreamReceiver& receiver)
+CurlClient::Transfer::Transfer(CurlClient& client, UpstreamRequest request,
+                               UpstreamReceiver& receiver)
     : client_(client),
       request_(std::move(request)),
       receiver_(receiver),
       problem_(CURL_ERROR_SIZE, '\0') {}
 
-UpstreamClient::Transfer::~Transfer() {
-  if (leaving_) std::erase(client_.leaving_, this);
-  // Stop watching before closing: the descriptor number can be reused at once.
-  if (poll_) uv_poll_stop(poll_.get());
-  poll_.reset();
+CurlClient::Transfer::~Transfer() {
   let_go_of_library();
 }
 
-void UpstreamClient::Transfer::let_go_of_library() {
+void CurlClient::Transfer::let_go_of_library() {
   const CurlApi& api = client_.api_;
   if (std::exchange(added_, false)) api.multi_remove_handle(client_.multi_, easy_);
   if (CURL* const easy = std::exchange(easy_, nullptr)) api.easy_cleanup(easy);
   api.slist_free_all(std::exchange(headers_, nullptr));
 }
 
-bool UpstreamClient::Transfer::set_up() {
+bool CurlClient::Transfer::set_up() {
   const CurlApi& api = client_.api_;
   easy_ = api.easy_init();
   if (easy_ == nullptr) return false;
@@ -110,9 +96,9 @@ bool UpstreamClient::Transfer::set_up() {
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_ERRORBUFFER, problem_.data());
-  set(CURLOPT_OPENSOCKETFUNCTION, &UpstreamSockets::open);
+  set(CURLOPT_OPENSOCKETFUNCTION, &CurlSockets::open);
   set(CURLOPT_OPENSOCKETDATA, &client_.sockets_);
-  set(CURLOPT_CLOSESOCKETFUNCTION, &UpstreamSockets::close);
+  set(CURLOPT_CLOSESOCKETFUNCTION, &CurlSockets::close);
   set(CURLOPT_CLOSESOCKETDATA, &client_.sockets_);
   set(CURLOPT_BUFFERSIZE, kReadBytes);
   set(CURLOPT_NOSIGNAL, 1L);
@@ -124,7 +110,7 @@ bool UpstreamClient::Transfer::set_up() {
   const curl_prereq_callback before_request =
       [](void* self, char* peer_address, char* local_address, int peer_port, int local_port) {
         const std::string connection =
-            UpstreamSockets::name_of(local_address, local_port, peer_address, peer_port);
+            CurlSockets::name_of(local_address, local_port, peer_address, peer_port);
         return static_cast<Transfer*>(self)->is_fit_for_use(connection) ? CURL_PREREQFUNC_OK
                                                                         : CURL_PREREQFUNC_ABORT;
       };
@@ -152,7 +138,7 @@ bool UpstreamClient::Transfer::set_up() {
   return added_;
 }
 
-void UpstreamClient::Transfer::take_header_line(std::string_view line) {
+void CurlClient::Transfer::take_header_line(std::string_view line) {
   if (has_head_) return;  // a trailer
   head_bytes_ += line.size();
   if (head_bytes_ > kHeadBytesMax) {
@@ -164,7 +150,7 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
     transfer_encoding_.clear();
     return;
   }
-  const std::string_view text = trim(line);
+  const std::string_view text = trim_field(line);
   if (text.empty()) {
     long status = 0;
     client_.api_.easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
@@ -184,43 +170,31 @@ void UpstreamClient::Transfer::take_header_line(std::string_view line) {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos) return;
   const std::string_view name = text.substr(0, colon);
-  const std::array<std::pair<std::string_view, std::string*>, 6> wanted{
-      {{"content-type", &head_.content_type},
-       {"retry-after", &head_.retry_after},
-       {"retry-after-ms", &head_.retry_after_ms},
-       {"location", &head_.location},
-       {"content-encoding", &head_.content_encoding},
-       {"transfer-encoding", &transfer_encoding_}}};
-  for (const auto& [lower, value] : wanted) {
-    if (equals_ignoring_case(name, lower)) *value = trim(text.substr(colon + 1));
+  const std::string_view value = trim_field(text.substr(colon + 1));
+  store_header(name, value, head_);
+  if (equals_ignoring_case(name, "transfer-encoding")) transfer_encoding_ = value;
+}
+
+// Of refused bytes libcurl passes the same ones again: the decoder then begins where it was.
+std::size_t CurlClient::Transfer::take_bytes(std::string_view bytes) {
+  ChunkDecoder chunks = chunks_;
+  std::string_view body = bytes;
+  if (chunked_) {
+    client_.body_.clear();
+    chunks.push(bytes, client_.body_);
+    body = client_.body_;
   }
-}
-
-std::size_t UpstreamClient::Transfer::take_bytes(std::string_view bytes) {
-  if (chunked_) return take_chunks(bytes);
-  paused_ = !receiver_.on_bytes(bytes);
-  return paused_ ? CURL_WRITEFUNC_PAUSE : bytes.size();
-}
-
-// Always consumes the bytes: refused ones are kept in held_, and the transfer leaves libcurl, or
-// pauses, before more arrive.
-std::size_t UpstreamClient::Transfer::take_chunks(std::string_view bytes) {
-  if (held_.empty()) body_.clear();
-  std::string& body = held_.empty() ? body_ : held_;
-  chunks_.push(bytes, body);
+  paused_ = !body.empty() && !receiver_.on_bytes(body);
+  if (paused_) return CURL_WRITEFUNC_PAUSE;
+  chunks_ = chunks;
+  if (chunks_.status() == ChunkDecoder::Status::kBad) return 0;  // libcurl does not look
   // Excess bytes belong to no request: the connection must not be reused.
   if (chunks_.has_excess()) client_.api_.easy_setopt(easy_, CURLOPT_FORBID_REUSE, 1L);
-  if (held_.empty() && !body_.empty() && !receiver_.on_bytes(body_)) {
-    paused_ = true;
-    held_.swap(body_);
-  }
-  ++reads_;
-  if (paused_ || (plain_ && reads_ >= kReadsWithLibrary)) leave_later();
   return bytes.size();
 }
 
 // Called by libcurl when it has a connection, right before it sends the request.
-bool UpstreamClient::Transfer::is_fit_for_use(const std::string& connection) {
+bool CurlClient::Transfer::is_fit_for_use(const std::string& connection) {
   const curl_socket_t socket = client_.sockets_.find(connection);
   if (!on_kept_connection()) return true;
   pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
@@ -229,19 +203,19 @@ bool UpstreamClient::Transfer::is_fit_for_use(const std::string& connection) {
   return !stale_;
 }
 
-bool UpstreamClient::Transfer::on_kept_connection() const {
+bool CurlClient::Transfer::on_kept_connection() const {
   long made = 0;
   client_.api_.easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &made);
   return made == 0;
 }
 
 // Whether a stale kept connection caused the failure.
-bool UpstreamClient::Transfer::failed_by_kept_connection(CURLcode code) const {
+bool CurlClient::Transfer::failed_by_kept_connection(CURLcode code) const {
   if (code == CURLE_OK || fresh_ || has_head_) return false;
   return stale_ || (head_bytes_ == 0 && on_kept_connection());
 }
 
-bool UpstreamClient::Transfer::start_over() {
+bool CurlClient::Transfer::start_over() {
   let_go_of_library();
   fresh_ = true;
   stale_ = false;
@@ -249,49 +223,31 @@ bool UpstreamClient::Transfer::start_over() {
   head_bytes_ = 0;
   transfer_encoding_.clear();
   problem_.assign(CURL_ERROR_SIZE, '\0');
-  library_socket_ = CURL_SOCKET_BAD;
+  socket_ = CURL_SOCKET_BAD;
   return set_up();
 }
 
-void UpstreamClient::Transfer::watched(curl_socket_t socket, int what) {
+void CurlClient::Transfer::watched(curl_socket_t socket, int what) {
   if (what != CURL_POLL_REMOVE) {
-    library_socket_ = socket;
-  } else if (socket == library_socket_) {
-    library_socket_ = CURL_SOCKET_BAD;
+    socket_ = socket;
+  } else if (socket == socket_) {
+    socket_ = CURL_SOCKET_BAD;
   }
 }
 
-void UpstreamClient::Transfer::leave_later() {
-  if (std::exchange(leaving_, true)) return;
-  client_.leaving_.push_back(this);
-}
-
-void UpstreamClient::Transfer::end(UpstreamEnd end) {
-  if (held_.empty()) {
-    receiver_.on_end(end);
-  } else {
-    ended_ = std::move(end);
-  }
-}
-
-void UpstreamClient::Transfer::resume() {
+void CurlClient::Transfer::resume() {
   if (!paused_) return;
   paused_ = false;
-  if (!held_.empty()) {
-    give_held();
-  } else {
-    client_.api_.easy_pause(easy_, CURLPAUSE_CONT);
-  }
+  client_.api_.easy_pause(easy_, CURLPAUSE_CONT);
 }
 
-bool UpstreamClient::Transfer::has_input() const {
-  const curl_socket_t socket = easy_ == nullptr ? socket_.get() : library_socket_;
-  if (socket == CURL_SOCKET_BAD) return false;
-  pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
+bool CurlClient::Transfer::has_input() const {
+  if (socket_ == CURL_SOCKET_BAD) return false;
+  pollfd look{.fd = socket_, .events = POLLIN, .revents = 0};
   return poll(&look, 1, 0) > 0;
 }
 
-UpstreamEnd UpstreamClient::Transfer::end_for(CURLcode code) const {
+UpstreamEnd CurlClient::Transfer::end_for(CURLcode code) const {
   UpstreamEnd end;
   if (code == CURLE_OK) return end;
   const std::string_view problem(problem_.data());
@@ -300,7 +256,6 @@ UpstreamEnd UpstreamClient::Transfer::end_for(CURLcode code) const {
   end.kind =
       is_protocol_error(code, problem) ? UpstreamEnd::Kind::kProtocol : UpstreamEnd::Kind::kBroken;
   end.name = name_of(code, system_error);
-  end.detail = problem.empty() ? client_.api_.easy_strerror(code) : problem;
   return end;
 }
 

@@ -11,9 +11,9 @@ namespace sluice {
 /// The open sockets of libcurl, by the addresses of their connections: libcurl identifies the
 /// connection that it is about to use by its addresses only. Reactor's thread only; outlives the
 /// multi handle whose sockets it holds.
-class UpstreamSockets {
+class CurlSockets {
  public:
-  /// For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; `self` is an UpstreamSockets.
+  /// For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; `self` is an CurlSockets.
   /// Sockets are close-on-exec: a child process would keep the connection open.
   static curl_socket_t open(void* self, curlsocktype purpose, curl_sockaddr* address);
   static int close(void* self, curl_socket_t socket);
