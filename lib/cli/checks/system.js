@@ -77,8 +77,9 @@ export async function checkLibcurl() {
   try {
     const { default: native } = await import('../../internal/native/addon.js');
     const version = native.upstreamClient();
-    if (version !== '')
+    if (version !== '') {
       return ok(`${version} is there: calls to the upstream do not go through the main thread`);
+    }
     return warning(
       'there is no libcurl 7.62 or later: calls to the upstream go through the main thread',
       'Install libcurl (on Debian: libcurl4).',
