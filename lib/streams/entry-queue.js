@@ -17,6 +17,8 @@ export class EntryQueue {
   #closed = false;
   /** @type {number[]} */
   #jobs = [];
+  /** Whether all entries in the queue are of one job, as those of a generator that waits for nothing. */
+  #isOneJob = true;
   /** @type {string[]} */
   #texts = [];
   /** Of all entries in the queue; undefined while all are plain text. @type {number[] | undefined} */
@@ -72,6 +74,7 @@ export class EntryQueue {
   #add(handle, text) {
     this.#texts.push(text);
     const count = this.#jobs.push(handle);
+    if (handle !== this.#jobs[0]) this.#isOneJob = false;
     if (this.#reactor.manual) this.send();
     else if (count === ENTRIES_MAX) this.#sendTurn();
     else if (!this.#isDue) {
@@ -89,10 +92,13 @@ export class EntryQueue {
   send() {
     if (this.#jobs.length === 0 || this.#closed) return;
     const [jobs, texts, kinds, auxes] = [this.#jobs, this.#texts, this.#kinds, this.#auxes];
+    const isOneJob = this.#isOneJob;
     this.#jobs = [];
     this.#texts = [];
     this.#kinds = this.#auxes = undefined;
-    this.#native.append(jobs, texts, kinds, auxes);
+    this.#isOneJob = true;
+    if (isOneJob) this.#native.appendTo(jobs[0], texts, kinds, auxes);
+    else this.#native.append(jobs, texts, kinds, auxes);
     this.#reactor.settle();
   }
 

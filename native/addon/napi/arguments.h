@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -45,10 +47,17 @@ inline bool flag_from(napi_env env, napi_value value) {
 
 /// A string as UTF-8, lone surrogates as U+FFFD; empty for anything else.
 inline std::string text_from(napi_env env, napi_value value) {
+  // Most are short: one call in place of one for the length and one for the bytes.
+  constexpr std::size_t kCharacterMax = 4;
+  std::array<char, 256> start;
   std::size_t length = 0;
-  if (value == nullptr || napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {
+  if (value == nullptr ||
+      napi_get_value_string_utf8(env, value, start.data(), start.size(), &length) != napi_ok) {
     return {};
   }
+  // No character is cut, and a NUL follows: with room for one more, this is the whole.
+  if (length + kCharacterMax < start.size()) return {start.data(), length};
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) return {};
   std::string text(length, '\0');
   // The call also writes a NUL, for which std::string has room behind its end.
   napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);

@@ -5,14 +5,20 @@ import { EntryQueue } from '../../../lib/streams/entry-queue.js';
 function start({ manual = false } = {}) {
   /** @type {string[][]} */
   const sent = [];
+  /** @type {(number | number[])[]} */
+  const jobs = [];
   let wakes = 0;
-  const native = { append: (_jobs, texts) => sent.push(texts) };
+  const take = (of, texts) => {
+    jobs.push(of);
+    sent.push(texts);
+  };
+  const native = { append: take, appendTo: take };
   const reactor = { manual, settle: () => {}, wake: () => (wakes += 1) };
   const queue = new EntryQueue(native, /** @type {any} */ (reactor));
   const add = (count) => {
     for (let i = 0; i < count; i += 1) queue.addText(1, 'x');
   };
-  return { queue, add, sizes: () => sent.map(({ length }) => length), wakes: () => wakes };
+  return { queue, add, jobs, sizes: () => sent.map(({ length }) => length), wakes: () => wakes };
 }
 
 test('those of a turn leave at its end, and 32 of them at once', async () => {
@@ -26,6 +32,17 @@ test('those of a turn leave at its end, and 32 of them at once', async () => {
   add(2);
   await endOfTurn();
   expect(sizes()).toEqual([32, 32, 7, 2]);
+});
+
+test('entries of one job name it once, those of several each', () => {
+  const { queue, jobs } = start();
+  for (const job of [1, 1]) queue.addText(job, 'x');
+  queue.send();
+  for (const job of [1, 2, 1]) queue.addText(job, 'x');
+  queue.send();
+  queue.addText(3, 'x');
+  queue.send();
+  expect(jobs).toEqual([1, [1, 2, 1], 3]);
 });
 
 test('a command sends what came before it, and the turn the rest', async () => {

@@ -1,5 +1,6 @@
 #include "addon/bindings/streams/hub_wrap.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&HubBridge::feed_end>("feedEnd"),
                          method<&HubBridge::abort_relay>("abortRelay"),
                          InstanceMethod<&JobHubWrap::append>("append"),
+                         InstanceMethod<&JobHubWrap::append>("appendTo"),
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
                          InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
@@ -119,6 +121,7 @@ void JobHubWrap::shut() {
 
 // append([job...], [text...], [kind...], [aux...]): the entries of all jobs in one turn of the
 // event loop, with one command for each reactor. Without `kind` and `aux` all are plain text.
+// appendTo(job, [text...], [kind...], [aux...]): the same for entries of one job.
 void JobHubWrap::append(const Napi::CallbackInfo& info) {
   struct OwnedEntry {
     JobHandle job;
@@ -127,13 +130,17 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
     std::string aux = {};
   };
   const napi_env env = info.Env();
-  const std::vector<napi_value> jobs = elements_of(env, info[0]);
+  const bool is_one_job = info[0].IsNumber();
+  const JobHandle only_job = is_one_job ? count_from(env, info[0]) : 0;
+  const std::vector<napi_value> jobs =
+      is_one_job ? std::vector<napi_value>{} : elements_of(env, info[0]);
   const std::vector<napi_value> texts = elements_of(env, info[1]);
   const std::vector<napi_value> kinds = elements_of(env, info[2]);
   const std::vector<napi_value> auxes = elements_of(env, info[3]);
   std::vector<std::vector<OwnedEntry>> entries(hubs_.size());
-  for (std::size_t i = 0; i < jobs.size() && i < texts.size() && !hubs_.empty(); ++i) {
-    const JobHandle job = count_from(env, jobs[i]);
+  const std::size_t count = is_one_job ? texts.size() : std::min(jobs.size(), texts.size());
+  for (std::size_t i = 0; i < count && !hubs_.empty(); ++i) {
+    const JobHandle job = is_one_job ? only_job : count_from(env, jobs[i]);
     OwnedEntry entry{.job = job, .text = text_from(env, texts[i])};
     if (i < kinds.size()) {
       const std::uint64_t kind = count_from(env, kinds[i]);
