@@ -154,7 +154,7 @@ void PlainTransfer::read() {
   } else if (size > 0) {
     has_bytes_ = true;
     take({client_.input_.data(), static_cast<std::size_t>(size)});
-  } else if (response_.finish() == ResponseReader::Status::kEnd) {
+  } else if (send_error_ == 0 && response_.finish() == ResponseReader::Status::kEnd) {
     finish();
   } else {
     fail(UpstreamEnd::Kind::kBroken, send_error_);
@@ -175,8 +175,10 @@ void PlainTransfer::take(std::string_view bytes) {
 
 // Returns false if the call starts over.
 bool PlainTransfer::take_head(const UpstreamHead& head) {
-  if (head.status == kRequestTimeout && kept_) {
-    // A 408 on a kept connection refers to its idle time, not to this request.
+  // On a kept connection a 408 refers to its idle time, and a response that comes before the
+  // request has left may be one that nobody asked for: another caller's. The server does not have
+  // the whole request, so it is sent again.
+  if (kept_ && (head.status == kRequestTimeout || sends_)) {
     start_over();
     return false;
   }

@@ -228,6 +228,36 @@ TEST_P(RelayHttpTest, AnswersAreThoseOfTheirRequestsOnDisturbedConnections) {
   EXPECT_GT(completed, kCalls / 2);
 }
 
+// libcurl takes such a response for the answer.
+class RelayOwnHttpTest : public RelayHubTest {};
+
+TEST_P(RelayOwnHttpTest, AResponseToHalfARequestOnAKeptConnectionIsNotItsAnswer) {
+  std::atomic<bool> over = false;
+  std::atomic<int> requests = 0;
+  Server server([&](Peer& peer) {
+    while (requests != 1 ? peer.request() : peer.request_head()) {
+      if (++requests == 2) {
+        peer.send_all(kHead + chunk(delta("stray")) + kEnding);
+        over.wait(false);
+        return;
+      }
+      peer.send_all(kHead + chunk(delta("own")) + kEnding);
+    }
+  });
+  const Lease hub = make_hub();
+  for (CallId id = 1; id <= 2; ++id) {
+    call(id, server.url(), std::string(id == 1 ? 1 : std::size_t{32} << 20, 'x'));
+    EXPECT_EQ(wait_for_end(id), Failure::kNone);
+    EXPECT_NE(state(id).find("\"text\":\"own\""), std::string::npos) << state(id);
+    eventually([this] { return calls() == 0; });
+  }
+  EXPECT_EQ(requests, 3);
+  EXPECT_EQ(server.connections(), 2);
+  over = true;
+  over.notify_all();
+}
+
+INSTANTIATE_TEST_SUITE_P(By, RelayOwnHttpTest, testing::Values(Plain::kOwn), name_of_client);
 INSTANTIATE_TEST_SUITE_P(By, RelayHttpTest, testing::Values(Plain::kOwn, Plain::kCurl),
                          name_of_client);
 
