@@ -5,6 +5,7 @@
 import { mountBy } from '../../support/gateway/gateway.js';
 
 mountBy('handler');
-await import('./middleware/cors.test.js');
-await import('./streams/disconnect.test.js');
-await import('./streams/resume.test.js');
+// The query makes each a module of its own: a worker loads a module once.
+await import('./middleware/cors.test.js?handler');
+await import('./sse/disconnect.test.js?handler');
+await import('./sse/resume.test.js?handler');

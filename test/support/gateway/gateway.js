@@ -70,11 +70,16 @@ const MOUNTS = {
   handler: (gateway) => gateway.handler(),
   express: async (gateway) => (await import('express')).default().use(gateway.router()),
 };
-let mount = process.env.SLUICE_TEST_MOUNT ?? 'listen';
+const { SLUICE_TEST_MOUNT: usualMount = 'listen' } = process.env;
+let mount = usualMount;
 
-/** Has `start` serve gateways by another way: one of those of SLUICE_TEST_MOUNT. */
+/** Makes `start` serve the gateways of a test file in another way: one of those of SLUICE_TEST_MOUNT. */
 export function mountBy(name) {
   mount = name;
+  // The next file of the worker has this module, too.
+  afterAll(() => {
+    mount = usualMount;
+  });
 }
 
 /** The way that `start` serves gateways. */

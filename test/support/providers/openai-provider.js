@@ -1,6 +1,6 @@
 /**
  * What the tests of the OpenAI provider share: a mock upstream with a provider that talks to it,
- * and ways to collect what it gives. Importing it registers the clean-up after each test.
+ * and ways to collect what it gives. `afterEach(stopProviders)` ends both.
  */
 import { startMockUpstream } from '../upstream/mock-upstream.js';
 import { relayedProvider } from './relayed-provider.js';
@@ -10,9 +10,11 @@ export const clients = /** @type {const} */ (['undici', 'native']);
 
 /** @type {(() => Promise<unknown>)[]} */
 export const cleanups = [];
-afterEach(async () => {
+
+/** Ends what a test has started. */
+export async function stopProviders() {
   while (cleanups.length > 0) await cleanups.pop()?.();
-});
+}
 
 /** Creates providers by one of the `clients`, which are closed after the test. */
 export function by(client) {

@@ -7,7 +7,10 @@ import {
   request,
   by,
   clients,
+  stopProviders,
 } from '../../../support/providers/openai-provider.js';
+
+afterEach(stopProviders);
 
 describe.each(clients)('by %s', (client) => {
   const { provide, setUp } = by(client);

@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { streamTokens } from '../../../support/upstream/mock-upstream.js';
-import { collectBatch, request, by, clients } from '../../../support/providers/openai-provider.js';
+import {
+  collectBatch,
+  request,
+  by,
+  clients,
+  stopProviders,
+} from '../../../support/providers/openai-provider.js';
+
+afterEach(stopProviders);
 
 describe.each(clients)('by %s', (client) => {
   const { setUp } = by(client);
