@@ -21,12 +21,16 @@ const WORDS = (
   'mill and the field, each drop counted, none lost on the way.'
 ).split(/(?= )/);
 
+/** The model of the job that is shown while it runs. */
+const LONG = 'long';
+
 /** @param {any} request @param {any} call */
 async function* provider({ model }, { signal }) {
   const slow = model === 'large' ? 2 : 1;
   await sleep(80 + Math.random() * 150 * slow, undefined, { signal });
-  const failsAt = Math.random() < FAILURE_SHARE ? 8 : Infinity;
-  for (const [index, word] of WORDS.entries()) {
+  const failsAt = model !== LONG && Math.random() < FAILURE_SHARE ? 8 : Infinity;
+  const words = model === LONG ? Array.from({ length: 5 }, () => WORDS).flat() : WORDS;
+  for (const [index, word] of words.entries()) {
     if (index === failsAt) throw new Error('The upstream closed the connection.');
     await sleep(10 + Math.random() * 20 * slow, undefined, { signal });
     yield word;
@@ -73,10 +77,12 @@ try {
   await page.screenshot({ path: join(root, 'docs/admin.png') });
   await page.setViewportSize({ width: 1200, height: 700 });
   await page.emulateMedia({ colorScheme: 'dark' });
-  const id = await submit('large');
+  const id = await submit(LONG);
   void fetch(`${server.url}/v1/stream?job_id=${id}`).catch(() => {});
   await page.goto(`${server.url}/admin#job/${id}`);
   await page.getByTestId('job-log').locator('tbody tr').nth(12).waitFor();
+  // The facts follow once a second.
+  await page.getByTestId('job-facts').filter({ hasNotText: '0 B' }).waitFor();
   await page.screenshot({ path: join(root, 'docs/admin-job.png') });
   console.log('docs/admin.png and docs/admin-job.png written');
 } finally {
