@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { waitAtMost } from '../internal/time/wait-at-most.js';
 
 /** Time limit of a wait. */
 const WAIT_MS = 1000;
@@ -50,17 +51,13 @@ export class Barrier {
    */
   async #ask(own, open) {
     const token = randomBytes(9).toString('base64url');
-    /** @type {NodeJS.Timeout | undefined} */
-    let timer;
     const answered = new Promise((resolve) => {
-      timer = setTimeout(resolve, WAIT_MS);
       this.#waiting.set(token, { open, done: () => resolve(undefined) });
     });
+    const sent = this.#redis.command('PUBLISH', 'all', `ask ${own} ${token}`);
     try {
-      await this.#redis.command('PUBLISH', 'all', `ask ${own} ${token}`);
-      await answered;
+      await waitAtMost(Promise.all([sent, answered]), WAIT_MS);
     } finally {
-      clearTimeout(timer);
       this.#waiting.delete(token);
     }
   }

@@ -11,6 +11,13 @@
 
 /** @typedef {Omit<LatestOperation, 'counts'> & {data?: any}} KnownOperation of this process */
 
+/**
+ * @param {KnownOperation[]} operations oldest first
+ * @param {number} limit
+ * @returns {LatestOperation[]} the last ones, newest first
+ */
+export const latestIn = (operations, limit) => operations.slice(-limit).reverse().map(latestOf);
+
 /** @param {KnownOperation} operation @returns {LatestOperation} */
 export function latestOf({ id, principal, status, attempt, createdAtMs, data }) {
   return { id, principal, status, attempt, createdAtMs, counts: data?.counts?.() ?? {} };

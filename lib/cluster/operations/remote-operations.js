@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { asText, ttlOf } from '../jobs/shared-jobs.js';
 import { badRequest } from '../../internal/util/http-error.js';
 import { fieldsOf } from '../client/scripts.js';
-import { latestOf } from './latest.js';
+import { latestIn, latestOf } from './latest.js';
 import { parseField, parseFinal, recordFrom, tolerantRead } from '../jobs/job-fields.js';
 import { randomId } from '../../internal/util/random-id.js';
 import { redisUnavailable } from '../../jobs/errors.js';
@@ -272,7 +272,7 @@ export class RemoteOperations {
       rows = await this.#cluster.redis.run('operations/recent', [`recent_${kind}s`], [limit]);
     } catch (/** @type {any} */ error) {
       if (error.status === undefined) throw error;
-      return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
+      return latestIn(this.#operations.all(kind), limit);
     }
     return rows.map((/** @type {string[]} */ [id, principal, status, attempt, createdUs, json]) => {
       // An own one that runs is ahead of what Redis has.

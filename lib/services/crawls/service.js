@@ -4,7 +4,7 @@ import { checkContents, checkMetadataSize, jobSchema, schemaRefusal } from '../.
 import { checkCrawlRequest, crawlEvent, crawlOptions, crawlProperties } from './request.js';
 import { crawl } from '../../primitives/crawler/crawl.js';
 import { schemaCheck } from '../../internal/util/request-schema.js';
-import { workWallMs } from '../operations/operation.js';
+import { internalError, workWallMs } from '../operations/operation.js';
 
 /** Default of `max_wall_ms`: an hour. */
 const MAX_WALL_MS = 3_600_000;
@@ -134,12 +134,7 @@ async function run(operation, log) {
   } catch (error) {
     if (operation.signal.aborted) return;
     log.error({ err: error, crawl_id: operation.id }, 'crawl failed');
-    const wire = {
-      code: 'internal_error',
-      message: 'Internal error; see the server log.',
-      type: 'server_error',
-    };
-    operation.finish({ type: 'error', error: wire });
+    operation.finish({ type: 'error', error: internalError() });
   }
 }
 

@@ -1,5 +1,5 @@
 import { badRequest } from '../../internal/util/http-error.js';
-import { latestOf } from '../../cluster/operations/latest.js';
+import { latestIn } from '../../cluster/operations/latest.js';
 
 /** @typedef {import('./operation.js').Operation} Operation */
 /** @typedef {import('./operation.js').OperationKind} OperationKind */
@@ -81,7 +81,7 @@ export class LocalOperations {
 
   /** @type {(kind: OperationKind, limit: number) => LatestOperation[]} */
   latest(kind, limit) {
-    return this.#operations.all(kind).slice(-limit).reverse().map(latestOf);
+    return latestIn(this.#operations.all(kind), limit);
   }
 
   /** @type {OperationDirectory['cancel']} */

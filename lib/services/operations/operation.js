@@ -256,3 +256,10 @@ export function operationNotFound(kind) {
     message: `No such ${kind}: it never existed, or its retention is over.`,
   });
 }
+
+/** The error in an event for a failure that only the log explains. */
+export const internalError = () => ({
+  code: 'internal_error',
+  message: 'Internal error; see the server log.',
+  type: 'server_error',
+});

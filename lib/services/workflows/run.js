@@ -3,6 +3,7 @@ import { WorkflowState } from './state.js';
 import { ChildJobError } from '../operations/child-jobs.js';
 import { TaskGraph } from '../../primitives/scheduling/task-graph.js';
 import { runAction } from './actions.js';
+import { internalError } from '../operations/operation.js';
 import { whenAborted } from '../../internal/util/abort.js';
 
 /** @typedef {import('./node-state.js').NodeOutput} NodeOutput */
@@ -23,11 +24,7 @@ const RETRY_FLOOR_MAX_MS = 1000;
  */
 function errorToJson(error) {
   if (error instanceof ChildJobError) return error.wire;
-  return {
-    code: 'internal_error',
-    message: 'Internal error; see the server log.',
-    type: 'server_error',
-  };
+  return internalError();
 }
 
 /**
