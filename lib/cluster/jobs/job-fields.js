@@ -1,6 +1,7 @@
 /** A job as the fields of its hash in Redis, and back. Pure functions. */
 import { JobRecord, choiceId } from '../../jobs/job.js';
 import { estimatePromptTokens } from '../../jobs/prompt-tokens.js';
+import { isObject } from '../../internal/util/validate.js';
 import { SluiceError } from '../../internal/util/errors.js';
 import { parseExact, stringifyExact } from '../../internal/util/exact-json.js';
 import { withoutHistory } from '../../jobs/checked-request.js';
@@ -71,21 +72,14 @@ export function jobFields(
   return fields;
 }
 
-/** @param {unknown} value @returns {value is Record<string, any>} */
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /**
  * @param {string} name of the field
  * @param {unknown} [cause]
  */
-const unreadable = (name, cause) =>
-  new SluiceError(
-    'ERR_REDIS_DATA',
-    `The field ${name} of a job in Redis is not what it has to be.`,
-    {
-      cause,
-    },
-  );
+function unreadable(name, cause) {
+  const message = `The field ${name} of a job in Redis is not what it has to be.`;
+  return new SluiceError('ERR_REDIS_DATA', message, { cause });
+}
 
 /**
  * @param {string | undefined} json

@@ -6,6 +6,10 @@ import { AbortState } from './abort.js';
 import { rangeError, typeError } from './errors.js';
 import { SCHEDULE } from './symbols.js';
 
+/** @param {unknown} value @returns {value is Record<string, any>} whether it is what JSON calls an object */
+export const isObject = (value) =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** @param {unknown} value */
 function show(value) {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 80));

@@ -1,5 +1,6 @@
 /** Converts chat messages to those of Anthropic's Messages API. Pure functions. */
 import { requestRefusal } from '../shared/errors.js';
+import { isObject } from '../../internal/util/validate.js';
 import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {Record<string, any>} ChatMessage of the chat API */
@@ -140,7 +141,7 @@ function inputOf(json) {
   const text = String(json ?? '');
   try {
     const value = text.trim() === '' ? {} : parseExact(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    if (isObject(value)) return value;
   } catch {
     // A model may have written invalid JSON: the next turn passes it to the model unchanged.
   }

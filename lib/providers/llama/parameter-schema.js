@@ -2,6 +2,7 @@
  * JSON Schemas of parameters, in the form from which node-llama-cpp makes grammars. It converts unknown keywords to
  * `null`; this file converts them to any value. Pure functions.
  */
+import { isObject } from '../../internal/util/validate.js';
 
 /** @typedef {Record<string, any>} Schema */
 
@@ -14,9 +15,6 @@ const ANY_OBJECT = Object.freeze({ type: 'object', additionalProperties: true })
 const ANY = Object.freeze({
   oneOf: [{ type: ['string', 'number', 'boolean', 'null'] }, ANY_OBJECT, { type: 'array' }],
 });
-
-/** @param {unknown} value @returns {value is Schema} */
-const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** @param {unknown} value @returns {boolean} whether the grammar accepts it as a literal */
 const isScalar = (value) =>

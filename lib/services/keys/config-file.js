@@ -4,6 +4,7 @@ import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { accessMembers } from '../../jobs/policy/config.js';
 import { configInvalid, configNotWritable } from './errors.js';
+import { isObject } from '../../internal/util/validate.js';
 import { realPathOf } from '../../jobs/storage/paths.js';
 
 /** @typedef {import('../../jobs/policy/config.js').AccessConfig} AccessConfig */
@@ -24,7 +25,7 @@ function parse(text) {
   } catch {
     throw configInvalid('it is not JSON');
   }
-  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config;
+  if (isObject(config)) return config;
   throw configInvalid('it does not hold a JSON object');
 }
 

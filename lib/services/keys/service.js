@@ -3,6 +3,7 @@ import { badRequest } from '../../internal/util/http-error.js';
 import { findAccessProblem, keyChangeSchema, newKeySchema } from '../../jobs/policy/config.js';
 import { configInvalid, keyExists, keyNotFound, keysReadOnly, lastAdminKey } from './errors.js';
 import { dotted, pointerTo, schemaCheck } from '../../internal/util/request-schema.js';
+import { isObject } from '../../internal/util/validate.js';
 import { newKey, newKeyId } from '../../jobs/policy/new-key.js';
 import { overloaded } from '../../jobs/errors.js';
 import { schemaRefusal } from '../../jobs/request.js';
@@ -40,9 +41,8 @@ const validateRotation = schemaCheck({
  * @returns {any} `target` with the members of `patch`, without members that are null in `patch`
  */
 function mergePatch(target, patch) {
-  if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;
-  const isObject = target !== null && typeof target === 'object' && !Array.isArray(target);
-  const merged = new Map(Object.entries(isObject ? target : {}));
+  if (!isObject(patch)) return patch;
+  const merged = new Map(Object.entries(isObject(target) ? target : {}));
   for (const [member, value] of Object.entries(patch)) {
     if (value === null) merged.delete(member);
     else merged.set(member, mergePatch(merged.get(member), value));

@@ -1,4 +1,5 @@
 /** State of a workflow's nodes. */
+import { isObject } from '../../internal/util/validate.js';
 
 /** @typedef {'pending' | 'running' | 'retrying' | 'completed' | 'failed' | 'skipped' | 'cancelled'} NodeStatus */
 
@@ -53,7 +54,7 @@ function withoutText(item) {
 function parsedObject(json = 'null') {
   try {
     const value = JSON.parse(json);
-    return typeof value === 'object' && value !== null ? value : undefined;
+    return isObject(value) ? value : undefined;
   } catch {
     return undefined;
   }
