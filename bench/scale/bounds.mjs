@@ -1,5 +1,5 @@
 /**
- * What a deployment has to reach, measured on this machine: the bounds are those that the design of the deployment sets.
+ * Measures a deployment on this machine, and compares the figures with the bounds of its design.
  * Each measurement gives rows of a table.
  */
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
  * Prints the load that 10, 100 and 1,000 processes carry on one Redis and on several, and the first full resource.
- * The costs are those that measure.mjs has measured (costs.json).
+ * measure.mjs has measured the costs (costs.json).
  *
  * Usage: node bench/scale/simulate.mjs [--tokens N] [--tokens-per-second N] [--retention-seconds N]
  */

@@ -2,6 +2,7 @@
 import { Failure, Skip, brief, check } from './wire/failure.js';
 import { Stream } from './wire/stream.js';
 import { anyAnswer, echoedAnswer } from './fixtures/answers.js';
+import { waitAtMost } from '../internal/time/wait-at-most.js';
 
 /** @typedef {import('./types.js').Job} Job */
 /** @typedef {import('./types.js').Source} Source */
@@ -273,5 +274,3 @@ export class Context {
     await waitAtMost(promise, timeoutMs, () => new Failure(`no ${what} within ${timeoutMs} ms`));
   }
 }
-
-import { waitAtMost } from '../internal/time/wait-at-most.js';

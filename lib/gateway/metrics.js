@@ -27,7 +27,7 @@ const WEBHOOK_RESULTS = ['delivered', 'retried', 'failed', 'dropped'];
 
 /**
  * Metrics of a gateway, in a separate Prometheus registry, so that several gateways in one
- * process do not mix. Those that the parts count themselves are added by `addReadings`.
+ * process do not mix. `addReadings` adds the metrics that the parts count themselves.
  */
 export class GatewayMetrics {
   /**

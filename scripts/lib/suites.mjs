@@ -178,7 +178,7 @@ async function runJest(args, env) {
     const jest = join(root, 'node_modules/jest/bin/jest.js');
     const { status } = await run(
       process.execPath,
-      [...[jest, '--json', `--outputFile=${report}`, ...args]],
+      [jest, '--json', `--outputFile=${report}`, ...args],
       { env: { ...process.env, ...env } },
     );
     return readReport(report, status);

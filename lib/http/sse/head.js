@@ -1,4 +1,4 @@
-/** The head of event streams, whoever writes the body. */
+/** The heads of event streams. */
 
 /** Status, headers and TCP options of every stream: ready for browsers, proxies and nginx. */
 const STREAM_HEADERS = Object.freeze({

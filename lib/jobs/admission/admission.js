@@ -133,8 +133,8 @@ export class Admission extends EventEmitter {
   }
 
   /**
-   * Submits a request that a route has divided into the members that the gateway interprets and
-   * those that it passes on.
+   * Submits a request that a route has divided into interpreted members and members for the
+   * upstream.
    * @param {InterpretedSubmission} submission
    * @returns {Promise<Outcome>}
    * @throws {HttpError} 404 `job_not_found` if the job of a known key no longer exists

@@ -99,8 +99,8 @@ export class IdempotencyCache {
    * @param {KeyFile<T>} [options.file]
    * @param {(key: UsedKey) => Promise<T | undefined>} [options.find] looks up the answer of an earlier request that
    *   is stored elsewhere; called before a refusal, because a known answer has precedence
-   * @param {boolean} [options.kept] whether answers are stored here; false: `run` finds those of earlier
-   *   requests elsewhere, and only concurrent requests share an outcome. Default true
+   * @param {boolean} [options.kept] whether answers are stored here; false: `run` looks answers of earlier
+   *   requests up elsewhere, and only concurrent requests share an outcome. Default true
    */
   constructor(options) {
     const { ttlMs, maxKeys, hasPrincipals = () => false, memory, nowMs, file } = options;
