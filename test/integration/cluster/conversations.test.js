@@ -1,6 +1,11 @@
 /** Conversations of several gateways on one Redis. */
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { testConversations } from '../../support/gateway/conversation-tests.js';
 import { until } from '../../support/until.js';
 import { useDeployments } from '../../support/cluster/gateways.js';
@@ -9,9 +14,6 @@ const { server, own } = useDeployments();
 
 /** A gateway of the deployment of a test. */
 const open = (options) => startConversations({ ...options, redis: { ...own } });
-
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
 
 describe('in Redis', () => testConversations(open));
 

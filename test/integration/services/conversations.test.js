@@ -2,7 +2,12 @@
 import { once } from 'node:events';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { testConversations } from '../../support/gateway/conversation-tests.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { stopAll } from '../../support/gateway/gateway.js';
@@ -11,8 +16,6 @@ import { upstreamThread } from '../../support/upstream/upstream-thread.js';
 
 afterEach(stopAll);
 
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
 const turnOf = (id) => ({
   method: 'POST',
   path: '/v1/jobs',

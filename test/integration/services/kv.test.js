@@ -1,7 +1,8 @@
 /** `/v1/kv` over HTTP, with keys in memory. */
 import { ManualClock, providers } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startKv, testKv } from '../../support/gateway/kv-tests.js';
+import { startKv } from '../../support/gateway/kv.js';
+import { testKv } from '../../support/gateway/kv-tests.js';
 
 afterEach(stopAll);
 

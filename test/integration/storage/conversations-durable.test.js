@@ -5,14 +5,16 @@ import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
 import { exported } from '../../../lib/jobs/storage/export.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { until } from '../../support/until.js';
 import { upstreamThread } from '../../support/upstream/upstream-thread.js';
 
 afterEach(stopAll);
-
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
 
 test('all acknowledged turns are there after a crash', async () => {
   const data = dataFile();

@@ -1,6 +1,7 @@
 /** `/v1/kv` of several gateways on one Redis. */
 import { bearer, entry } from '../../../support/gateway/keys.js';
-import { startKv, testKv } from '../../../support/gateway/kv-tests.js';
+import { startKv } from '../../../support/gateway/kv.js';
+import { testKv } from '../../../support/gateway/kv-tests.js';
 import { startRedis } from '../../../support/cluster/redis.js';
 import { until } from '../../../support/until.js';
 import { useDeployments } from '../../../support/cluster/gateways.js';

@@ -5,7 +5,7 @@ import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedStore } from '../../../../lib/services/conversations/shared-store.js';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
-import { notingProvider } from '../../../support/gateway/conversations.js';
+import { notingProvider, user } from '../../../support/gateway/conversations.js';
 import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 import { silent } from '../../../support/cluster/silent-log.js';
@@ -15,7 +15,6 @@ const LIMITS = {
   ...{ maxPerPrincipal: 4, maxBytesEach: 2000, maxBytesPerPrincipal: 4000, maxBytes: 6000 },
   ...{ ttlMs: Infinity, maxQueued: 100, queueWaitMs: 120_000 },
 };
-const user = (content) => ({ role: 'user', content });
 const me = { principal: 'me' };
 const ids = ({ data }) => data.map(({ id }) => id);
 
