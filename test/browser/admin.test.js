@@ -6,13 +6,13 @@ import { bearer, entry } from '../support/gateway/keys.js';
 import { createGateway, partsOf } from '../support/gateway/parts.js';
 import { client } from '../support/gateway/gateway.js';
 import { until } from '../support/until.js';
-import { axeFaults, launchChromium, openPage, takePicture } from './chromium.js';
+import { axeFaults, openPage, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
 const words = Array.from({ length: 30 }, (_, i) => `word-${i} `);
 
-let browser;
+const chromium = useChromium();
 let folder;
 let gateway;
 let server;
@@ -21,7 +21,6 @@ let visit;
 let page;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   folder = mkdtempSync(join(tmpdir(), 'sluice-admin-'));
   const configFile = join(folder, 'sluice.json');
   const keys = [
@@ -40,7 +39,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   pace.release();
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
   rmSync(folder, { recursive: true, force: true });
 });
@@ -50,7 +48,7 @@ const go = (name) => page.getByTestId('sections').getByRole('link', { name }).cl
 const row = (table, name) => page.getByTestId(table).locator('tbody tr', { hasText: name });
 
 test('an administrator signs in, watches and cancels a job, and changes keys', async () => {
-  visit = await openPage(browser, server.url);
+  visit = await openPage(chromium.browser, server.url);
   page = visit.page;
   await page.getByRole('link', { name: 'Admin' }).click();
   // A key of somebody else is refused with the reason.

@@ -1,28 +1,22 @@
 /** Reasoning, refusals and tool calls on the demo page, in Chromium against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { contrasts, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { contrasts, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 
 const WEATHER = 'What is the weather in Oslo?';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
 /** @param {any} provider @param {import('playwright-core').BrowserContextOptions} [options] */
 async function start(provider, options) {
   gateway = createGateway({ provider, logger: false });
   server = await gateway.listen({ port: 0 });
-  visit = await openPage(browser, `${server.url}/#jobs`, options);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -30,12 +24,6 @@ async function start(provider, options) {
 const demo = (tokenIntervalMs = 20) => providers.demo({ tokenIntervalMs });
 const jobAtServer = async (id) => (await fetch(`${server.url}/v1/jobs/${id}`)).json();
 const content = (locator) => locator.evaluate((element) => element.textContent);
-
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
 
 afterEach(async () => {
   expect(visit.faults).toEqual([]);

@@ -1,19 +1,13 @@
 /** The demo page's conversations in Chromium, against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { axeFaults, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
 /** Lets the answers that wait go on to their ends. */
@@ -45,15 +39,9 @@ async function* counting({ messages = [] }, { signal }) {
   yield '\nThat is all.';
 }
 
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
-
 /** @param {import('playwright-core').BrowserContextOptions} [options] */
 async function start(options) {
-  visit = await openPage(browser, server.url, options);
+  visit = await openPage(chromium.browser, server.url, options);
   page = visit.page;
   drive = driver(page);
 }

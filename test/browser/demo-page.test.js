@@ -2,7 +2,7 @@
 
 import { createGateway } from '../../lib/index.js';
 import { duration } from '../../web/app/format.js';
-import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { axeFaults, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
@@ -13,33 +13,25 @@ const answer =
   'counted on its way down the hill, past the miller and the baker, to the sea that keeps no ' +
   'record of who sent what, or when.\n  1. wait\n  2. open\n  3. count\nThat is all there is to it.';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   gateway = createGateway({ provider: pace.provider(answer), logger: false });
   server = await gateway.listen({ port: 0 });
 });
 
 afterAll(async () => {
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
 });
 
 /** @param {import('playwright-core').BrowserContextOptions} [options] */
 async function open(options) {
-  visit = await openPage(browser, `${server.url}/#jobs`, options);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`, options);
   page = visit.page;
   drive = driver(page);
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createGateway } from '../../lib/index.js';
 import { bearer, entry } from '../support/gateway/keys.js';
-import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { driver, openPage, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
@@ -13,26 +13,14 @@ const key = 'key-of-ann';
 const keys = [entry('ann', key)];
 const words = Array.from({ length: 60 }, (_, i) => `word-${i}`).join(' ');
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 /** What streams were opened with: `[status, token]`. @type {[number, string | null][]} */
 let streams;
-
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
 
 /** @param {{reconnectMs?: number}} [options] */
 async function open({ reconnectMs } = {}) {
@@ -41,7 +29,7 @@ async function open({ reconnectMs } = {}) {
   const access = { keys, stream_url_ttl_s: 1 };
   gateway = createGateway({ provider, logger: false, reconnectMs, access });
   server = await gateway.listen({ port: 0 });
-  visit = await openPage(browser, `${server.url}/#jobs`);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`);
   page = visit.page;
   drive = driver(page);
   streams = [];

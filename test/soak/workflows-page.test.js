@@ -1,7 +1,7 @@
 /** The page of workflows in Chromium: the graph as it runs, a node's text, and the keyboard alone. */
 
 import { createGateway } from '../../lib/index.js';
-import { axeFaults, launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { axeFaults, openPage, takePicture, useChromium } from '../browser/chromium.js';
 import { Pace } from '../browser/pace.js';
 
 const pace = new Pace();
@@ -17,28 +17,24 @@ async function* provider({ prompt }, { signal }) {
   yield* pace.say(`<b>${prompt}</b> runs\ndown the hill to the mill`.split(/(?<= )/), signal);
 }
 
-/** @type {import('playwright-core').Browser} */
-let browser;
+const chromium = useChromium();
 let gateway;
 let server;
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   gateway = createGateway({ provider, logger: false, exposeErrors: true });
   server = await gateway.listen({ port: 0 });
 });
 
 afterAll(async () => {
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
 });
 
 beforeEach(async () => {
   broken.now = true;
-  visit = await openPage(browser, server.url);
+  visit = await openPage(chromium.browser, server.url);
   page = visit.page;
   await page.getByRole('link', { name: 'Workflows' }).click();
   await page.getByTestId('sample').locator('option').first().waitFor({ state: 'attached' });

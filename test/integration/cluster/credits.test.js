@@ -64,11 +64,6 @@ async function everything() {
   return all;
 }
 
-const metricOf = async ({ get }, name) => {
-  const { body } = await get('/metrics');
-  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1]);
-};
-
 describe('a job', () => {
   test('holds its maximum cost, and has paid for its usage when its ending is published', async () => {
     const { provider, call } = handProvider();
@@ -76,7 +71,7 @@ describe('a job', () => {
     const { status, body } = await a.submit({ prompt, max_tokens: 20 });
     expect(status).toBe(201);
     expect(await balanceBy(a, b)).toEqual([1000 - promptCost - 200, promptCost + 200]);
-    expect(await metricOf(a, 'sluice_credit_holds')).toBe(1);
+    expect(await a.metric('sluice_credit_holds')).toBe(1);
     const stream = await b.stream(body.stream_url);
     const made = await call(0);
     made.push('a', 'b', 'c');
@@ -94,10 +89,10 @@ describe('a job', () => {
     const { data } = (await a.get(`${account}/events`)).body;
     expect(data.slice(2).map(({ job_id: id }) => id)).toEqual([body.job_id, body.job_id]);
     await until(
-      async () => (await metricOf(a, 'sluice_credits_charged_total')) === promptCost + 30,
+      async () => (await a.metric('sluice_credits_charged_total')) === promptCost + 30,
       'the charge to be counted',
     );
-    expect(await metricOf(a, 'sluice_credit_holds')).toBe(0);
+    expect(await a.metric('sluice_credit_holds')).toBe(0);
   });
 
   test('is refused with the same answer as without Redis, and takes nothing', async () => {
@@ -159,7 +154,7 @@ describe('a job', () => {
       ['settle', 344],
     ]);
     await until(
-      async () => (await metricOf(b, 'sluice_credits_uncollected_total')) === 3 * 370 - 1000,
+      async () => (await b.metric('sluice_credits_uncollected_total')) === 3 * 370 - 1000,
       'the uncollected rest to be counted',
     );
   });

@@ -4,7 +4,7 @@ import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { start } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
+import { useDeployments } from '../../support/cluster/gateways.js';
 
 const { server: redis, own } = useDeployments();
 
@@ -25,7 +25,7 @@ const keyed = { ...bearer('ann'), 'idempotency-key': 'k' };
 /** A gateway on the Redis of the test. */
 async function open(options) {
   const node = await start({ provider, access: accessTo('m', 'n'), redis: { ...own }, ...options });
-  await whenReady(node);
+  await node.ready();
   return node;
 }
 

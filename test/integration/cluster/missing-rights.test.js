@@ -4,7 +4,6 @@ import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 import { which } from '../../../scripts/lib/run.mjs';
 
 const testWithRedis = which('redis-server') ? test : test.skip;
@@ -49,7 +48,7 @@ testWithRedis.each([
     const url = redis.url.replace('redis://', 'redis://gw:secret@');
     const node = await start({ ...options, redis: { url, leaseMs: 1000 } });
     try {
-      await whenReady(node);
+      await node.ready();
       const submit = () => node.submit({ prompt: 'p' }, { 'idempotency-key': 'k' });
       await redis.call('ACL', 'SETUSER', 'gw', taken);
       for (let i = 0; i < 3; i += 1) {

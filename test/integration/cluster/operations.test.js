@@ -8,7 +8,6 @@ import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 
 /** Principals: ann without limits, bob with two places, cid with none but a bucket, dan to be erased. */
 const KEYS = {
@@ -42,7 +41,7 @@ beforeAll(async () => {
       redis: { url: redis.url, leaseMs: 1000 },
       crawl: { allowPrivateAddresses: true },
     });
-    await whenReady(node);
+    await node.ready();
     return as(node, 'ann');
   };
   [a, b] = await Promise.all([open(1), open(3)]);

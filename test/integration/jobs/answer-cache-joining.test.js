@@ -2,7 +2,6 @@
 import { ManualClock, SluiceError, providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { metric } from '../../support/gateway/metric.js';
 import { until } from '../../support/until.js';
 import { createGateway } from '../../support/gateway/parts.js';
 import { mockUpstream } from '../../support/gateway/upstream.js';
@@ -61,7 +60,7 @@ describe('a hundred times the same at once', () => {
     'one call, and the same text for all whom nobody cancelled: %s',
     async (_, make, reactors) => {
       const { provider, open, calls } = await make();
-      const { submit, stream, cancel, job, get } = await start({ provider, reactors });
+      const { submit, stream, cancel, job, metric } = await start({ provider, reactors });
       const answers = await Promise.all(Array.from({ length: 100 }, () => submit(question)));
       expect(answers.map(({ status }) => status)).toEqual(Array(100).fill(201));
       const results = answers.map(({ headers }) => headers.get('x-cache'));
@@ -88,11 +87,11 @@ describe('a hundred times the same at once', () => {
       }
       expect(calls()).toBe(1);
       expect(await job(ids[first])).toMatchObject({ status: 'cancelled', cache: 'miss' });
-      expect(await metric({ get }, 'sluice_cache_lookups_total{result="miss"}')).toBe(1);
-      expect(await metric({ get }, 'sluice_cache_lookups_total{result="join"}')).toBe(99);
-      expect(await metric({ get }, 'sluice_jobs_total{status="completed"}')).toBe(99);
-      expect(await metric({ get }, 'sluice_jobs_total{status="cancelled"}')).toBe(1);
-      expect(await metric({ get }, 'sluice_cache_entries')).toBe(1);
+      expect(await metric('sluice_cache_lookups_total{result="miss"}')).toBe(1);
+      expect(await metric('sluice_cache_lookups_total{result="join"}')).toBe(99);
+      expect(await metric('sluice_jobs_total{status="completed"}')).toBe(99);
+      expect(await metric('sluice_jobs_total{status="cancelled"}')).toBe(1);
+      expect(await metric('sluice_cache_entries')).toBe(1);
     },
   );
 });
@@ -162,7 +161,7 @@ describe('joining', () => {
   });
 
   test('a failure is shared, and not kept', async () => {
-    const { submit, call, ended, get, gateway } = await byHand({ exposeErrors: true });
+    const { submit, call, ended, metric, gateway } = await byHand({ exposeErrors: true });
     const both = [await submit(question), await submit(question)];
     const run = await call(0);
     run.push('a');
@@ -172,7 +171,7 @@ describe('joining', () => {
     }
     expect((await submit(question)).headers.get('x-cache')).toBe('MISS');
     await call(1);
-    expect(await metric({ get }, 'sluice_cache_entries')).toBe(0);
+    expect(await metric('sluice_cache_entries')).toBe(0);
     expect(await hidden(gateway, both[0].body.job_id)).toBe(null);
   });
 
@@ -202,7 +201,7 @@ describe('joining', () => {
   });
 
   test('those who wait for a place with the first are refused with it', async () => {
-    const { submit, call, get } = await byHand({
+    const { submit, call, get, metric } = await byHand({
       maxConcurrency: 1,
       processingCapacity: 1,
       incomingCapacity: 1,
@@ -214,7 +213,7 @@ describe('joining', () => {
     const others = Promise.all(
       Array.from({ length: 6 }, (_, i) => submit({ prompt: `other ${i}` })),
     );
-    await until(async () => (await metric({ get }, 'sluice_queued_requests')) >= 2, 'a full queue');
+    await until(async () => (await metric('sluice_queued_requests')) >= 2, 'a full queue');
     const answers = await Promise.all(Array.from({ length: 5 }, () => submit(question)));
     expect(answers.map(({ status }) => status)).toEqual(Array(5).fill(503));
     expect(answers[4].body.error.code).toBe('overloaded');

@@ -2,7 +2,6 @@
 import { ManualClock, providers } from '../../../lib/index.js';
 import { client, start, stopAll } from '../../support/gateway/gateway.js';
 import { echo } from '../../support/providers/providers.js';
-import { metric } from '../../support/gateway/metric.js';
 import { until } from '../../support/until.js';
 import { createGateway } from '../../support/gateway/parts.js';
 import { mockUpstream } from '../../support/gateway/upstream.js';
@@ -31,8 +30,8 @@ describe('stored entries', () => {
       metrics: { tokens: 2 },
     });
     expect(server.calls).toBe(1);
-    expect(await metric(server, 'sluice_cache_lookups_total{result="hit"}')).toBe(1);
-    expect(await metric(server, 'sluice_cache_bytes')).toBeGreaterThan(13);
+    expect(await server.metric('sluice_cache_lookups_total{result="hit"}')).toBe(1);
+    expect(await server.metric('sluice_cache_bytes')).toBeGreaterThan(13);
     const job = await server.gateway.submit(question);
     expect(job.cache).toBe('hit');
   });
@@ -117,7 +116,7 @@ describe('stored entries', () => {
     ['the job', undefined, { mode: 'on', ttl_s: 2 }, 2000],
   ])('for as long as %s says', async (_, cache, ofJob, ttlMs) => {
     const clock = new ManualClock();
-    const { ask, gateway, get } = await counting({ clock, cache });
+    const { ask, gateway, metric } = await counting({ clock, cache });
     const body = { ...question, cache: ofJob };
     const first = await ask(body);
     clock.advanceMs(ttlMs);
@@ -126,8 +125,8 @@ describe('stored entries', () => {
     expect(await ask(body)).toMatchObject({ cache: 'MISS', text: 'What is it? 2' });
     expect(await hidden(gateway, first.id)).toBe(null);
     clock.advanceMs(ttlMs + 1);
-    expect(await metric({ get }, 'sluice_cache_entries')).toBe(0);
-    expect(await metric({ get }, 'sluice_cache_bytes')).toBe(0);
+    expect(await metric('sluice_cache_entries')).toBe(0);
+    expect(await metric('sluice_cache_bytes')).toBe(0);
   });
 
   test('for no time at all, and then it is shared only while it runs', async () => {
@@ -147,10 +146,10 @@ describe('stored entries', () => {
     ['maxEntries', { maxEntries: 1 }],
     ['maxBytes', { maxBytes: 3000 }],
   ])('as much as %s allows', async (_, cache) => {
-    const { ask, gateway, get, job } = await counting({ cache });
+    const { ask, gateway, metric, job } = await counting({ cache });
     const first = await ask({ ...question, prompt: 'a' });
     await ask({ ...question, prompt: 'b' });
-    expect(await metric({ get }, 'sluice_cache_entries')).toBe(1);
+    expect(await metric('sluice_cache_entries')).toBe(1);
     expect(await hidden(gateway, first.id)).toBe(null);
     expect((await job(first.id)).text).toBe('a 1');
     expect(await ask({ ...question, prompt: 'b' })).toMatchObject({ cache: 'HIT' });

@@ -7,7 +7,6 @@ import { startReceiver } from '../../support/upstream/webhook-receiver.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 import { secret, HOUR_MS, collector, run } from '../../support/gateway/webhooks.js';
-import { metric } from '../../support/gateway/metric.js';
 
 afterEach(stopAll);
 
@@ -36,7 +35,7 @@ describe('failing receivers', () => {
     });
     await run(gateway);
     const retried = 'sluice_webhook_deliveries_total{result="retried"}';
-    await until(async () => (await metric(gateway, retried)) === 1, 'the failure');
+    await until(async () => (await gateway.metric(retried)) === 1, 'the failure');
     expect(lines.find(({ message }) => /not delivered/.test(message))).toMatchObject({ error });
     receiver.answer = 200;
     clock.advanceMs(10_000);
@@ -45,7 +44,7 @@ describe('failing receivers', () => {
     expect(second.headers['webhook-id']).toBe(first.headers['webhook-id']);
     expect(second.path).toBe('/hook');
     new Webhook(secret).verify(second.text, second.headers);
-    await until(async () => (await metric(gateway, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await gateway.metric('sluice_webhooks_pending')) === 0);
     clock.advanceMs(24 * HOUR_MS);
     expect(receiver.requests).toHaveLength(2);
   });
@@ -117,7 +116,7 @@ describe('failing receivers', () => {
     const receiver = await startReceiver({ answer: 410 });
     const gateway = await start({ provider: echo, webhooks: [{ url: receiver.url, secret }] });
     await run(gateway);
-    await until(async () => (await metric(gateway, 'sluice_webhooks_failed')) === 1);
+    await until(async () => (await gateway.metric('sluice_webhooks_failed')) === 1);
     const { data } = (await gateway.get('/v1/webhooks/failed')).body;
     expect(data).toMatchObject([{ attempts: 1, error: { status: 410 } }]);
   });
@@ -132,7 +131,7 @@ describe('failing receivers', () => {
     });
     await run(gateway);
     const retried = 'sluice_webhook_deliveries_total{result="retried"}';
-    await until(async () => (await metric(gateway, retried)) === 1);
+    await until(async () => (await gateway.metric(retried)) === 1);
     clock.advanceMs(7199_000);
     await new Promise(setImmediate);
     expect(receiver.requests).toHaveLength(1);
@@ -156,10 +155,10 @@ describe('failing receivers', () => {
     await quick.request(19);
     // At one receiver a few attempts run at once, and the rest waits.
     expect(slow.requests).toHaveLength(4);
-    expect(await metric(gateway, 'sluice_webhooks_pending')).toBe(20);
+    expect(await gateway.metric('sluice_webhooks_pending')).toBe(20);
     slow.answer = 204;
     for (const res of held) res.writeHead(204).end();
-    await until(async () => (await metric(gateway, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await gateway.metric('sluice_webhooks_pending')) === 0);
   });
 
   test('pages of failed webhooks, the latest first, the oldest dropped', async () => {
@@ -174,7 +173,7 @@ describe('failing receivers', () => {
     for (let n = 0; n < 4; n += 1) {
       ids.unshift((await run(gateway)).job_id);
       const failed = 'sluice_webhook_deliveries_total{result="failed"}';
-      await until(async () => (await metric(gateway, failed)) === n + 1);
+      await until(async () => (await gateway.metric(failed)) === n + 1);
     }
     const page = async (query) => (await gateway.get(`/v1/webhooks/failed?${query}`)).body;
     const first = await page('limit=2');
@@ -182,7 +181,7 @@ describe('failing receivers', () => {
     const second = await page(`limit=2&after=${first.data[1].id}`);
     expect(second.has_more).toBe(false);
     expect([...first.data, ...second.data].map(({ subject }) => subject)).toEqual(ids.slice(0, 3));
-    expect(await metric(gateway, 'sluice_webhook_deliveries_total{result="dropped"}')).toBe(1);
+    expect(await gateway.metric('sluice_webhook_deliveries_total{result="dropped"}')).toBe(1);
     expect(lines.find(({ message }) => message === 'webhook dropped').subject).toBe(ids[3]);
     expect((await page('after=msg_x')).error.param).toBe('after');
     expect((await page('limit=0')).error.param).toBe('limit');

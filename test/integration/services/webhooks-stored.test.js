@@ -12,7 +12,6 @@ import { startReceiver } from '../../support/upstream/webhook-receiver.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 import { secret, HOUR_MS, collector, run } from '../../support/gateway/webhooks.js';
-import { metric } from '../../support/gateway/metric.js';
 
 afterEach(stopAll);
 
@@ -28,15 +27,15 @@ describe('stored deliveries', () => {
     receiver.answer = 200;
     const clock = new ManualClock();
     const second = await start({ provider: echo, data, webhooks, clock });
-    expect(await metric(second, 'sluice_webhooks_pending')).toBe(1);
+    expect(await second.metric('sluice_webhooks_pending')).toBe(1);
     clock.advanceMs(HOUR_MS);
     const again = await receiver.request(1);
     expect(again.headers['webhook-id']).toBe(receiver.requests[0].headers['webhook-id']);
     expect(again.body.data).toEqual(job);
-    await until(async () => (await metric(second, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await second.metric('sluice_webhooks_pending')) === 0);
     await second.gateway.close({ drainMs: 0 });
     const third = await start({ provider: echo, data, webhooks });
-    expect(await metric(third, 'sluice_webhooks_pending')).toBe(0);
+    expect(await third.metric('sluice_webhooks_pending')).toBe(0);
     expect((await third.get('/v1/webhooks/failed')).body.data).toEqual([]);
   });
 
@@ -54,7 +53,7 @@ describe('stored deliveries', () => {
     const next = await start({ provider: echo, data, webhooks, retentionMs: 0 });
     const { body } = await receiver.request(0);
     expect(body).toMatchObject({ type: 'job.completed', data: { status: 'completed' } });
-    await until(async () => (await metric(next, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await next.metric('sluice_webhooks_pending')) === 0);
     await next.gateway.close({ drainMs: 0 });
     await start({ provider: echo, data, webhooks });
     expect(receiver.requests).toHaveLength(1);
@@ -66,14 +65,14 @@ describe('stored deliveries', () => {
     const webhooks = [{ url: receiver.url, secret }];
     const first = await start({ provider: echo, data, webhooks });
     await run(first);
-    await until(async () => (await metric(first, 'sluice_webhooks_failed')) === 1);
+    await until(async () => (await first.metric('sluice_webhooks_failed')) === 1);
     await first.gateway.close({ drainMs: 0 });
     const second = await start({ provider: echo, data });
     const [{ id }] = (await second.get('/v1/webhooks/failed')).body.data;
     await second.post(`/v1/webhooks/failed/${id}/replay`);
     const retried = 'sluice_webhook_deliveries_total{result="retried"}';
-    await until(async () => (await metric(second, retried)) === 1, 'the attempt');
-    expect(await metric(second, 'sluice_webhooks_pending')).toBe(1);
+    await until(async () => (await second.metric(retried)) === 1, 'the attempt');
+    expect(await second.metric('sluice_webhooks_pending')).toBe(1);
     expect(receiver.requests).toHaveLength(1);
   });
 
@@ -119,7 +118,7 @@ describe('stored deliveries', () => {
     const metadata = { note: 'x'.repeat(16_000) };
     for (let n = 0; n < 40; n += 1) await run(gateway, { prompt: 'a', metadata });
     const dropped = lines.filter(({ message }) => message === 'webhook dropped');
-    const pending = await metric(gateway, 'sluice_webhooks_pending');
+    const pending = await gateway.metric('sluice_webhooks_pending');
     // A caller has half of the room.
     expect(pending).toBe(Math.floor(2 ** 19 / 16_800));
     expect(pending + dropped.length).toBe(40);
@@ -137,7 +136,7 @@ describe('stored deliveries', () => {
       ...{ provider: echo, data },
       webhooks: [{ url: receiver.url, secret }],
     });
-    const pending = () => metric(gateway, 'sluice_webhooks_pending');
+    const pending = () => gateway.metric('sluice_webhooks_pending');
     const job = await run(gateway, { prompt: 'a', metadata: { who: 'secret owner' } });
     await run(gateway, { prompt: 'a', metadata: { who: 'another owner' } });
     await run(gateway);
@@ -154,7 +153,7 @@ describe('stored deliveries', () => {
     expect((await gateway.call('DELETE', '/v1/principals/anonymous')).status).toBe(204);
     expect(await pending()).toBe(0);
     expect(onDisk('another owner')).toBe(false);
-    expect(await metric(gateway, 'sluice_memory_bytes{kind="webhooks"}')).toBe(0);
+    expect(await gateway.metric('sluice_memory_bytes{kind="webhooks"}')).toBe(0);
   });
 
   testWithDisk('webhooks go out while the disk is full', async () => {
@@ -166,11 +165,11 @@ describe('stored deliveries', () => {
     const feed = await call(0);
     const makeRoom = fillDiskOf(data);
     feed.push('x'.repeat(200_000));
-    const isFull = async () => (await metric(gateway, 'sluice_store_state{state="full"}')) === 1;
+    const isFull = async () => (await gateway.metric('sluice_store_state{state="full"}')) === 1;
     await until(isFull, 'the full disk');
     feed.end();
     expect((await receiver.request(0)).body.type).toBe('job.completed');
     makeRoom();
-    await until(async () => (await metric(gateway, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await gateway.metric('sluice_webhooks_pending')) === 0);
   });
 });

@@ -5,7 +5,6 @@ import { newSecret, startReceiver } from '../../support/upstream/webhook-receive
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
 import { secret, collector, run } from '../../support/gateway/webhooks.js';
-import { metric } from '../../support/gateway/metric.js';
 
 afterEach(stopAll);
 
@@ -29,8 +28,8 @@ describe('the requests to a receiver', () => {
     expect(headers['content-type']).toBe('application/json; charset=utf-8');
     expect(headers['webhook-id']).toMatch(/^msg_[\w-]{32}$/);
     expect(() => new Webhook(newSecret()).verify(text, headers)).toThrow();
-    await until(async () => (await metric(gateway, 'sluice_webhooks_pending')) === 0);
-    expect(await metric(gateway, 'sluice_webhook_deliveries_total{result="delivered"}')).toBe(1);
+    await until(async () => (await gateway.metric('sluice_webhooks_pending')) === 0);
+    expect(await gateway.metric('sluice_webhook_deliveries_total{result="delivered"}')).toBe(1);
   });
 
   test('the text where it asks for it', async () => {
@@ -140,7 +139,7 @@ describe('webhook_url', () => {
     expect(path).toBe('/hook?order=7');
     expect(new Webhook(secret).verify(text, headers).data).toEqual(job);
     expect(JSON.stringify(job)).not.toContain('webhook');
-    await until(async () => (await metric(gateway, 'sluice_webhooks_pending')) === 0);
+    await until(async () => (await gateway.metric('sluice_webhooks_pending')) === 0);
     expect(receiver.requests).toHaveLength(1);
   });
 

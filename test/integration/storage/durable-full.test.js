@@ -22,7 +22,6 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   feed.push('before ');
   await until(() => stream.text === 'before ');
 
-  const metrics = async () => (await first.get('/metrics')).body;
   const makeRoom = fillDiskOf(data);
   feed.push('x'.repeat(300_000), ' during ');
   await until(() => stream.text.endsWith(' during '));
@@ -37,7 +36,7 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   const refusing = (path, body) => async () => (await first.post(path, body)).status === 507;
   await until(refusing('/v1/workflows', { nodes: [{ id: 'a', prompt: 'x' }] }), 'no workflow');
   await until(refusing('/v1/crawls', { start_url: 'http://127.0.0.1:9/' }), 'no crawl');
-  const isFull = async () => /^sluice_store_state\{state="full"\} 1$/m.test(await metrics());
+  const isFull = async () => (await first.metric('sluice_store_state{state="full"}')) === 1;
   await until(isFull, 'the state in the metrics');
   // What was acknowledged before is answered still.
   expect((await first.submit({ prompt: 'a' }, key('before'))).status).toBe(200);

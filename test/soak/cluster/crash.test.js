@@ -4,7 +4,7 @@
  * is left in Redis. SLUICE_KILL_MINUTES says for how long (default 30), SLUICE_CRASH_SEED which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { file } from '../../support/crash/cli.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { randomFrom } from '../../support/random.js';
@@ -203,9 +203,9 @@ async function expectNothingLeft({ redis, nodes, upstream }) {
   const procs = async () => (await redis.call('HLEN', '{sluice}:procs')) === running.length;
   await until(procs, 'the processes that run, and no others');
   for (const node of running) {
-    expect(await metric(node, 'sluice_quota_leases')).toBe(0);
-    expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);
-    expect(await metric(node, 'sluice_redis_unsent_tokens')).toBe(0);
+    expect(await node.metric('sluice_quota_leases')).toBe(0);
+    expect(await node.metric('sluice_redis_conflicting_endings_total')).toBe(0);
+    expect(await node.metric('sluice_redis_unsent_tokens')).toBe(0);
   }
   await until(() => upstream.openSockets <= 64 * PROCESSES, 'calls to end');
 }

@@ -1,5 +1,5 @@
 /** What callers see while Redis does not answer, refuses or is full, and afterwards. */
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { freePort } from '../../support/free-port.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -57,7 +57,7 @@ async function expectAway([a, b], known) {
   for (const node of [a, b]) {
     await until(async () => (await node.get('/readyz')).status === 503, 'not to be ready');
     expect((await node.get('/healthz')).status).toBe(200);
-    expect(await metric(node, 'sluice_redis_state{state="ok"}')).toBe(0);
+    expect(await node.metric('sluice_redis_state{state="ok"}')).toBe(0);
   }
 }
 
@@ -69,9 +69,9 @@ async function expectBack(deployment, { job, stream, conversation }, reader, isE
   const [a, b] = deployment.nodes;
   for (const node of [a, b]) {
     await until(async () => (await node.get('/readyz')).status === 200, 'to be ready again');
-    await until(async () => (await metric(node, 'sluice_processes')) === 2, 'both processes');
+    await until(async () => (await node.metric('sluice_processes')) === 2, 'both processes');
     for (const outcome of ['failed', 'rerun', 'handed_over']) {
-      expect(await metric(node, `sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
+      expect(await node.metric(`sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
     }
   }
   await stream.done;
@@ -158,7 +158,7 @@ describe('of a deployment that continues', () => {
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
     await deployment.redis.call('FLUSHALL');
-    await until(async () => (await metric(a, 'sluice_redis_data_loss_total')) === 1, 'the loss');
+    await until(async () => (await a.metric('sluice_redis_data_loss_total')) === 1, 'the loss');
     await until(
       async () => (await b.get(`/v1/jobs/${own.job.id}`)).body.text === own.stream.text,
       'the job to be there again',

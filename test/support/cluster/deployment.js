@@ -6,7 +6,6 @@ import { killAll, removeFiles, serve, sluice } from '../crash/cli.js';
 import { plan, startScriptedUpstream } from './upstream.js';
 import { readAcross } from './reader.js';
 import { startRedis } from './redis.js';
-import { until } from '../until.js';
 
 const cleanups = [];
 
@@ -80,20 +79,9 @@ export async function deploy({
     read: (path, options) => readAcross(deployment.urls, path, options),
   };
   for (let i = 0; i < processes; i += 1) await deployment.add();
-  await Promise.all(nodes.map((node) => whenReady(node)));
+  await Promise.all(nodes.map((node) => node.ready()));
   return deployment;
 }
 
-/** Resolves once a process reports that it is ready. */
-export const whenReady = (node) =>
-  until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
-
 /** A process that need not come up: `sluice serve` with these arguments. */
 export const start = (...args) => sluice('serve', '--port', '0', ...args);
-
-/** The value of a metric of a process, by its name with its labels. */
-export async function metric(node, name) {
-  const { body } = await node.get('/metrics');
-  const line = body.split('\n').find((one) => one.startsWith(`${name} `));
-  return line === undefined ? undefined : Number(line.split(' ').at(-1));
-}

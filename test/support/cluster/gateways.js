@@ -60,7 +60,7 @@ export async function startTwo(redis, options) {
   const open = () =>
     start({ redis: { url: redis.url, leaseMs: 1000 }, cache: { mode: 'off' }, ...options });
   const both = await Promise.all([open(), open()]);
-  for (const node of both) await whenReady(node);
+  for (const node of both) await node.ready();
   return both;
 }
 
@@ -69,13 +69,9 @@ export async function twoGateways(redis) {
   const hand = handProvider();
   const options = { provider: hand.provider, redis: { leaseMs: 1000, ...redis } };
   const [a, b] = [await start(options), await start(options)];
-  for (const node of [a, b]) await whenReady(node);
+  for (const node of [a, b]) await node.ready();
   return { a, b, hand };
 }
-
-/** Waits until a process has its Redis. */
-export const whenReady = (node) =>
-  until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
 
 /** Submits a job, again and again while Redis is away. */
 export const submitted = ({ submit }) =>

@@ -43,6 +43,14 @@ export function client(url) {
         const { body } = await get(`/v1/jobs/${id}`);
         return /completed|failed|cancelled/.test(body.status) && body;
       }, `the end of ${id}`),
+    /** Resolves once the server can reach what it needs: `/readyz` answers 200. */
+    ready: () => until(async () => (await get('/readyz')).status === 200, 'the server to be ready'),
+    /** The value of a metric by its name with its labels; undefined if it is not reported. */
+    async metric(name, headers) {
+      const { body } = await get('/metrics', { headers });
+      const line = body.split('\n').find((text) => text.startsWith(`${name} `));
+      return line && Number(line.split(' ').at(-1));
+    },
     /** An event stream, open: its head is there. */
     stream: (path, options) => openStream(url + path, options).opened,
     /** An event stream that has come to its proper end. */

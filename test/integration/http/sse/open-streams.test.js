@@ -39,21 +39,20 @@ describe.each([
 ])('streams of %s', (_what, path, ownMax) => {
   test('count among all streams, and are shared, too', async () => {
     const keys = ['ann', 'bob'].map((name) => entry(name, `key-of-${name}`, { admin: true }));
-    const { stream, get, read } = await start({ provider: echo, access: { keys } });
+    const { stream, metric, read } = await start({ provider: echo, access: { keys } });
     const headers = (name) => ({ headers: bearer(`key-of-${name}`) });
-    const figure = async () =>
-      Number(/^sluice_open_streams (\d+)$/m.exec((await get('/metrics', headers('ann'))).body)[1]);
+    const count = () => metric('sluice_open_streams', bearer('key-of-ann'));
     const open = await Promise.all(
       Array.from({ length: ownMax }, () => stream(path, headers('ann'))),
     );
-    expect(await figure()).toBe(ownMax);
+    expect(await count()).toBe(ownMax);
     expect((await read(path, headers('ann'))).raw).toBe('retry: 15000\n');
     const ofBob = await stream(path, headers('bob'));
     open.pop().close();
-    await until(async () => (await figure()) === ownMax, 'a place');
+    await until(async () => (await count()) === ownMax, 'a place');
     open.push(ofBob, await stream(path, headers('ann')));
     for (const each of open) each.close();
-    await until(async () => (await figure()) === 0, 'the ends');
+    await until(async () => (await count()) === 0, 'the ends');
   });
 });
 
@@ -68,12 +67,9 @@ const FACES = {
 
 test('a stream of a face has its place while its head is held', async () => {
   const { provider } = handProvider();
-  const { url, get, post } = await start({ provider, maxStreams: 2, headHoldMs: 600_000 });
+  const { url, metric, post } = await start({ provider, maxStreams: 2, headHoldMs: 600_000 });
   const places = (count) =>
-    until(async () => {
-      const { body } = await get('/metrics');
-      return Number(/^sluice_open_streams (\d+)$/m.exec(body)[1]) === count;
-    }, `${count} streams`);
+    until(async () => (await metric('sluice_open_streams')) === count, `${count} streams`);
   for (const [path, body] of Object.entries(FACES)) {
     const leave = [];
     const ask = (i) => {

@@ -73,22 +73,17 @@ test('the reactor sends the head that Node sends', async () => {
   expect(byReactor).toContain('Transfer-Encoding: chunked');
 });
 
-async function openStreams({ get: ask }) {
-  const { body } = await ask('/metrics');
-  return Number(/^sluice_open_streams (\d+)$/m.exec(body)?.[1]);
-}
-
 testOwnServer(
   'Node has let go of the socket; the server goes on counting the connection',
   async () => {
     const app = await streaming();
     expect(app.nodes.size).toBe(0);
     expect(await connectionsOf(app.server)).toBe(1);
-    expect(await openStreams(app)).toBe(1);
+    expect(await app.metric('sluice_open_streams')).toBe(1);
     app.run.end();
     await until(() => endings(app.raw) === 1, 'the end');
     await until(() => app.nodes.size >= 1, 'the connection to be given back');
-    expect(await openStreams(app)).toBe(0);
+    expect(await app.metric('sluice_open_streams')).toBe(0);
   },
 );
 
@@ -233,7 +228,7 @@ test.each([
   await leave(raw.socket);
   await run.aborted;
   expect(await ended(id)).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
-  expect(await openStreams(app)).toBe(0);
+  expect(await app.metric('sluice_open_streams')).toBe(0);
   expect(await connectionsOf(server)).toBe(nodes.size);
 });
 
