@@ -177,6 +177,7 @@ test('a late retry of an older request gets its answer, and leaves the chat as i
   await first.text();
 });
 
+/** The parts of one step. */
 const earlier = [
   { type: 'step-start' },
   { type: 'reasoning', text: 'hm' },
@@ -190,7 +191,7 @@ const earlier = [
   },
 ];
 
-test('a replay has the earlier steps of the message; the request that continues it has not', async () => {
+test('a replay has the earlier steps of the message; the continuing response does not', async () => {
   const { send, release, url } = await serve();
   const assistant = { id: 'a1', role: 'assistant', parts: earlier };
   const sent = await send({ id: 'c', messages: [user('hi'), assistant] });
@@ -273,16 +274,7 @@ test('messages of the page become messages of the model', async () => {
         id: 'a1',
         role: 'assistant',
         parts: [
-          { type: 'step-start' },
-          { type: 'reasoning', text: 'hm' },
-          { type: 'text', text: 'wait' },
-          {
-            type: 'tool-f',
-            toolCallId: 't1',
-            state: 'output-available',
-            input: { a: 1 },
-            output: { b: 2 },
-          },
+          ...earlier,
           { type: 'tool-g', toolCallId: 't2', state: 'input-available', input: {} },
           { type: 'step-start' },
           { type: 'text', text: 'done' },

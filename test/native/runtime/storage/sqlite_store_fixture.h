@@ -73,6 +73,25 @@ class SqliteStoreTest : public testing::Test {
     return taken == StoreStatus::kOk ? result->get_future().get() : taken;
   }
 
+  // Blocks the thread of a store in the callback of a batch, so that further batches queue up.
+  class Blocker {
+   public:
+    Blocker(SqliteStore& store, StoreBatch batch) {
+      EXPECT_EQ(store.commit(std::move(batch),
+                             [this](StoreStatus) {
+                               blocked_.set_value();
+                               released_.get_future().wait();
+                             }),
+                StoreStatus::kOk);
+      blocked_.get_future().wait();
+    }
+    void release() { released_.set_value(); }
+
+   private:
+    std::promise<void> blocked_;
+    std::promise<void> released_;
+  };
+
   [[nodiscard]] std::vector<std::int64_t> numbers() const {
     StoreFile::Opened opened = open();
     EXPECT_EQ(opened.status, StoreStatus::kOk) << opened.detail;

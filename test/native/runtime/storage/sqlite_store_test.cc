@@ -45,16 +45,7 @@ TEST_F(SqliteStoreTest, KeepsEveryKindOfValue) {
 
 TEST_F(SqliteStoreTest, CommitsQueuedBatchesInOneTransaction) {
   SqliteStore store(open().file);
-  // The callback of the first batch blocks the thread while the others queue up.
-  std::promise<void> held;
-  std::promise<void> queued;
-  ASSERT_EQ(store.commit(entry(1),
-                         [&](StoreStatus) {
-                           held.set_value();
-                           queued.get_future().wait();
-                         }),
-            StoreStatus::kOk);
-  held.get_future().wait();
+  Blocker blocker(store, entry(1));
   std::promise<void> all;
   std::vector<std::int64_t> reported;  // the store's thread alone, until `all`
   for (std::int64_t n = 2; n <= 100; ++n) {
@@ -66,7 +57,7 @@ TEST_F(SqliteStoreTest, CommitsQueuedBatchesInOneTransaction) {
                            }),
               StoreStatus::kOk);
   }
-  queued.set_value();
+  blocker.release();
   all.get_future().wait();
   EXPECT_EQ(reported.size(), 99u);
   EXPECT_TRUE(std::is_sorted(reported.begin(), reported.end()));
@@ -78,13 +69,7 @@ TEST_F(SqliteStoreTest, FailsOnlyTheBatchThatViolatesAConstraint) {
   {
     SqliteStore store(open().file);
     EXPECT_EQ(commit(store, entry(1)), StoreStatus::kOk);
-    std::promise<void> held;
-    std::promise<void> queued;
-    store.commit(entry(2), [&](StoreStatus) {
-      held.set_value();
-      queued.get_future().wait();
-    });
-    held.get_future().wait();
+    Blocker blocker(store, entry(2));
     std::array<std::promise<StoreStatus>, 3> results;
     const auto into = [&results](std::size_t i) {
       return [&results, i](StoreStatus status) { results[i].set_value(status); };
@@ -93,7 +78,7 @@ TEST_F(SqliteStoreTest, FailsOnlyTheBatchThatViolatesAConstraint) {
     // All or nothing: row 5 is not written either.
     store.commit({{kAdd, {std::int64_t{5}, "five"}}, {kAdd, {std::int64_t{1}, "again"}}}, into(1));
     store.commit(entry(4), into(2));
-    queued.set_value();
+    blocker.release();
     EXPECT_EQ(results[0].get_future().get(), StoreStatus::kOk);
     EXPECT_EQ(results[1].get_future().get(), StoreStatus::kRefused);
     EXPECT_EQ(results[2].get_future().get(), StoreStatus::kOk);
@@ -104,19 +89,13 @@ TEST_F(SqliteStoreTest, FailsOnlyTheBatchThatViolatesAConstraint) {
 
 TEST_F(SqliteStoreTest, RefusesBatchesBeyondTheBoundsOfItsQueue) {
   SqliteStore store(open().file, {.batches_max = 2, .bytes_max = 1000});
-  std::promise<void> held;
-  std::promise<void> release;
-  store.commit(entry(1), [&](StoreStatus) {
-    held.set_value();
-    release.get_future().wait();
-  });
-  held.get_future().wait();
+  Blocker blocker(store, entry(1));
   const auto ignore = [](StoreStatus) {};
   EXPECT_EQ(store.commit(entry(2), ignore), StoreStatus::kOk);
   EXPECT_EQ(store.commit(entry(3, std::string(2000, 'x')), ignore), StoreStatus::kBusy);
   EXPECT_EQ(store.commit(entry(4), ignore), StoreStatus::kOk);
   EXPECT_EQ(store.commit(entry(5), ignore), StoreStatus::kBusy);
-  release.set_value();
+  blocker.release();
   store.close();
   EXPECT_EQ(numbers(), (std::vector<std::int64_t>{1, 2, 4}));
 }
@@ -240,19 +219,13 @@ TEST_F(UntilWrittenTest, WaitsForRoomWhileOtherBatchesFail) {
 
 TEST_F(UntilWrittenTest, ReportsRoomByTheLengthOfTheQueue) {
   SqliteStore store(open().file, {.batches_max = 2});
-  std::promise<void> held;
-  std::promise<void> release;
-  store.commit(entry(1), [&](StoreStatus) {
-    held.set_value();
-    release.get_future().wait();
-  });
-  held.get_future().wait();
+  Blocker blocker(store, entry(1));
   EXPECT_EQ(store.room(), StoreStatus::kOk);
   for (std::int64_t n = 2; n <= 4; ++n) store.commit_until_written(append(n), nullptr);
   EXPECT_EQ(store.stats().queued, 3u);
   EXPECT_EQ(store.room(), StoreStatus::kBusy);
   EXPECT_EQ(store.commit(entry(5), [](StoreStatus) {}), StoreStatus::kBusy);
-  release.set_value();
+  blocker.release();
   store.close();
   EXPECT_EQ(store.room(), StoreStatus::kClosed);
   StoreStatus after = StoreStatus::kOk;

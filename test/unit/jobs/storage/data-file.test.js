@@ -7,12 +7,22 @@ import { cleanUp, stopAll } from '../../../support/gateway/gateway.js';
 
 afterEach(stopAll);
 
-/** A data file as a gateway has it. */
+/** A data file, opened as a gateway does. */
 function storeOf(data, clock) {
   const reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
   const store = new JobStore(data, { reactor, keyTtlMs: 1000, retentionMs: 1000, clock });
   cleanUp(() => store.close());
   return store;
+}
+
+/** The closed store of a ledger with an account `a`, which holds 4 of 10 units for a second. */
+async function closedWithHold(data, clock) {
+  const store = storeOf(data, clock);
+  const { ledger } = store.file;
+  ledger.open({ account: 'a' });
+  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
+  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
+  await store.close();
 }
 
 const day = 24 * 3600 * 1000;
@@ -45,12 +55,7 @@ test('its time continues from that of the last event when the clock was set back
   const data = dataFile();
   const clock = new ManualClock();
   clock.advanceMs(5 * day);
-  const first = storeOf(data, clock);
-  const ledger = first.file.ledger;
-  ledger.open({ account: 'a' });
-  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
-  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
-  await first.close();
+  await closedWithHold(data, clock);
 
   // A clock that begins at 0: five days behind.
   const later = new ManualClock();
@@ -70,13 +75,7 @@ test('its time continues from that of the last event when the clock was set back
 
 test('transfers that fell due while no process had the file execute when it is opened, and are written', async () => {
   const data = dataFile();
-  const clock = new ManualClock();
-  const first = storeOf(data, clock);
-  const ledger = first.file.ledger;
-  ledger.open({ account: 'a' });
-  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
-  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
-  await first.close();
+  await closedWithHold(data, new ManualClock());
   const later = new ManualClock();
   later.advanceMs(day);
   const second = storeOf(data, later);
