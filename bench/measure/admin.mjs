@@ -115,7 +115,7 @@ export function adminTable({ streams, closed, open, bytesPerS }) {
 export function adminVerdicts({ streams, closed, open }) {
   return [
     {
-      what: `dashboard: CPU of the open page with ${streams} live streams`,
+      title: `dashboard: CPU of the open page with ${streams} live streams`,
       figure: percent(open - closed),
       bar: `at most ${percent(SHARE_MAX)}`,
       met: open - closed <= SHARE_MAX,

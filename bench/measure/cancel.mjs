@@ -110,7 +110,7 @@ export function cancelTable(samples) {
 /** @param {CancelSample[]} samples @returns {import('../report/verdicts.mjs').Verdict[]} */
 export function cancelVerdicts(samples) {
   return samples.map(({ label, p50_ms: p50 }) => ({
-    what: `cancel: to the close of the upstream, a job ${label}, median`,
+    title: `cancel: to the close of the upstream, a job ${label}, median`,
     figure: `${p50.toFixed(1)} ms`,
     bar: `under ${MEDIAN_MS_MAX} ms`,
     met: p50 < MEDIAN_MS_MAX,

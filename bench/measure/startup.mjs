@@ -83,7 +83,7 @@ export function startVerdicts({ bareMs, serveMs }) {
   const aboveMs = serveMs - bareMs;
   return [
     {
-      what: 'start-up: sluice serve listening, above node -e 0',
+      title: 'start-up: sluice serve listening, above node -e 0',
       figure: `${aboveMs.toFixed(0)} ms`,
       bar: `at most ${ABOVE_MS_MAX} ms`,
       met: aboveMs <= ABOVE_MS_MAX,

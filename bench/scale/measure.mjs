@@ -99,16 +99,16 @@ async function measureCosts() {
     const measured = await measureLoad({ ...LONG, processes, reads: 'any' });
     const predicted = cpuOf(costs, measured, processes);
     const row = (
-      /** @type {string} */ what,
-      /** @type {number} */ said,
+      /** @type {string} */ part,
+      /** @type {number} */ predictedUs,
       /** @type {number} */ us,
     ) => ({
       processes,
-      what,
+      part,
       'tokens/s': Math.round(measured.tokens / measured.seconds),
-      'predicted us/token': Number((said / measured.tokens).toFixed(1)),
+      'predicted us/token': Number((predictedUs / measured.tokens).toFixed(1)),
       'measured us/token': Number((us / measured.tokens).toFixed(1)),
-      'measured / predicted': Number((us / said).toFixed(2)),
+      'measured / predicted': Number((us / predictedUs).toFixed(2)),
     });
     rows.push(row('processes', predicted.processUs, total(measured.processUs)));
     rows.push(row('Redis', predicted.redisUs, measured.redisUs));

@@ -118,8 +118,8 @@ test('a conversation shows the parts, live and stored, and keeps unfolded parts 
   const check = async () => {
     const shown = await answer.locator('.call-arguments').innerText();
     expect(JSON.parse(shown)).toEqual({ city: 'Oslo', unit: 'celsius' });
-    const said = answer.getByTestId('said');
-    expect(await said.innerText()).toBe('I am looking up the weather in Oslo.');
+    const text = answer.getByTestId('said');
+    expect(await text.innerText()).toBe('I am looking up the weather in Oslo.');
     expect(await content(answer.locator('.reasoning-text'))).toContain('so a tool must be asked');
   };
   await check();

@@ -38,7 +38,7 @@ export async function openSleepingPage(browser, url) {
   }
 
   /** @param {string} expression @param {string} what */
-  const untilTrue = (expression, what) => until(() => evaluate(expression), what);
+  const untilTrue = (expression, label) => until(() => evaluate(expression), label);
 
   return {
     evaluate,

@@ -19,8 +19,8 @@ const JOBS_AT_A_TIME = 12;
 class LimitedTrial extends Trial {
   #charged = 0;
 
-  constructor(how) {
-    super(how, {
+  constructor(settings) {
+    super(settings, {
       access: {
         limits: {
           requests_per_minute: 1_000_000,
@@ -64,10 +64,10 @@ class LimitedTrial extends Trial {
 
 test('nothing leaks, nothing is charged twice, nothing comes for free', async () => {
   let admitted = 0;
-  const check = fc.asyncProperty(plan, async ({ actions, ...how }) => {
-    const trial = new LimitedTrial(how);
+  const check = fc.asyncProperty(plan, async ({ actions, ...settings }) => {
+    const trial = new LimitedTrial(settings);
     for (const each of actions) await trial.perform(each);
-    await trial.end(how, { settled: () => trial.reservations.open === 0 });
+    await trial.end(settings, { settled: () => trial.reservations.open === 0 });
     const used = await trial.used();
     admitted += used > 0 ? 1 : 0;
     expect(trial.unexpected).toEqual([]);

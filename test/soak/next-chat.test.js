@@ -39,9 +39,9 @@ const whole = (text) =>
 async function wholeAnswer(text) {
   await answers().last().getByText('in no hurry.').waitFor();
   await status('ready');
-  const said = await answers().last().innerText();
-  expect(said).toMatch(whole(text));
-  return Number(whole(text).exec(said)[1]);
+  const reply = await answers().last().innerText();
+  expect(reply).toMatch(whole(text));
+  return Number(whole(text).exec(reply)[1]);
 }
 
 test('a message is answered', async () => {
@@ -77,14 +77,14 @@ test('stop ends the job at the gateway; a reload resumes nothing', async () => {
   const { data } = await (await fetch(`${example.server.origin}/v1/jobs?limit=1`)).json();
   expect(data).toMatchObject([{ status: 'cancelled', reason: 'client_request' }]);
   await status('ready');
-  const said = await answers().innerText();
-  expect(said).not.toContain('in no hurry.');
+  const text = await answers().innerText();
+  expect(text).not.toContain('in no hurry.');
   const id = new URL(page.url()).searchParams.get('id');
   const idle = await fetch(`${example.server.origin}/v1/ui/chat/${id}/stream`);
   expect(idle.status).toBe(204);
   await page.reload();
   await answers().waitFor();
-  expect(await answers().innerText()).toBe(said);
+  expect(await answers().innerText()).toBe(text);
   await say('go on');
   await wholeAnswer('go on');
 });

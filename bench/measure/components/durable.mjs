@@ -112,7 +112,7 @@ export function durableVerdicts({ stores }) {
   const share = many('sluice') / many('bare');
   return [
     {
-      what: `durable: records on disk/s, ${TOGETHER} at once, Sluice / bare SQLite loop`,
+      title: `durable: records on disk/s, ${TOGETHER} at once, Sluice / bare SQLite loop`,
       figure: share.toFixed(2),
       bar: `at least ${SHARE_MIN.toFixed(2)}`,
       met: share >= SHARE_MIN,

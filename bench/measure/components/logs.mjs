@@ -166,7 +166,7 @@ export function logsVerdicts(samples) {
   const largest = Math.max(...samples.map(({ memoryMb }) => memoryMb));
   return [
     {
-      what: 'logs: peak memory, whatever the size',
+      title: 'logs: peak memory, whatever the size',
       figure: `${largest.toFixed(0)} MB`,
       bar: `at most ${MEMORY_MB_MAX} MB`,
       met: largest <= MEMORY_MB_MAX,

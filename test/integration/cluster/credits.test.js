@@ -243,7 +243,7 @@ describe('a shared answer', () => {
     ['free', { '*': { prompt: 3, completion: 10 } }],
   ])(
     'a job that shared it, %s, pays for the call of its own by which another process runs it',
-    async (_what, own) => {
+    async (_name, own) => {
       const { provider, calls, call } = handProvider();
       const options = { provider, cache: { mode: 'auto' } };
       const [a, b] = await startWith(1000, { ...options, access: { prices: own } });

@@ -175,7 +175,7 @@ test('a stream expires for all, but not while a reader of one of them waits', as
 test('limits are those of all processes together', async () => {
   const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
   const [a, b] = await openTwo({ access, durable: { maxStreams: 3, maxStreamsPerPrincipal: 2 } });
-  const put = (node, who, path) => node.ask('PUT', path, { headers: bearer(who) });
+  const put = (node, key, path) => node.ask('PUT', path, { headers: bearer(key) });
   expect((await put(a, 'ann', '1')).status).toBe(201);
   expect((await put(b, 'ann', '2')).status).toBe(201);
   expect((await put(a, 'ann', '3')).error.message).toContain('there may be: 2');
@@ -188,10 +188,10 @@ test('the erasure of a principal leaves nothing of its streams in Redis', async 
     keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('root', 'root', { admin: true })],
   };
   const [a, b] = await openTwo({ access });
-  for (const who of ['ann', 'bob']) {
-    await a.ask('PUT', 's', { headers: { ...bearer(who), 'stream-ttl': '600' }, body: who });
-    const fork = { ...bearer(who), 'stream-forked-from': '/s' };
-    await b.ask('PUT', 'f', { headers: fork, body: who });
+  for (const key of ['ann', 'bob']) {
+    await a.ask('PUT', 's', { headers: { ...bearer(key), 'stream-ttl': '600' }, body: key });
+    const fork = { ...bearer(key), 'stream-forked-from': '/s' };
+    await b.ask('PUT', 'f', { headers: fork, body: key });
   }
   const erased = await b.ask('DELETE', '../principals/ann', { headers: bearer('root') });
   expect(erased.status).toBe(204);

@@ -34,7 +34,7 @@ testWithRedis.each([
   ['its channels', 'resetchannels', '&*', 'publish'],
 ])(
   'rights on %s that are taken away refuse new work as 503, and leave nothing of it',
-  async (_what, taken, given, name) => {
+  async (_case, taken, given, name) => {
     const redis = await startRedis();
     await redis.call('ACL', 'SETUSER', 'gw', 'on', '>secret', '~*', '&*', '+@all');
     const details = [];

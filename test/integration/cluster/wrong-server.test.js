@@ -37,7 +37,7 @@ const memcached = () =>
 test.each([
   ['a web server', web, '"H"'],
   ['memcached', memcached, '"E"'],
-])('%s is an error of listen() that says so', async (_what, make, first) => {
+])('%s is an error of listen() that says so', async (_name, make, first) => {
   const port = await listen(make());
   const error = await refusal({ url: `redis://:secret@127.0.0.1:${port}` });
   expect(error).toMatchObject({ code: 'ERR_REDIS_PROTOCOL' });

@@ -125,12 +125,12 @@ test('an onlooker reads the log of a job with times, and neither holds it back n
 test('the list of jobs is filtered, page by page, and an administrator cancels', async () => {
   const gateway = await start({ provider: echo, access });
   const ids = [];
-  for (const [who, model] of [
+  for (const [headers, model] of [
     [ann, 'm1'],
     [ann, 'm2'],
     [ops, 'm1'],
   ]) {
-    const { body } = await gateway.submit({ prompt: 'x', model }, who);
+    const { body } = await gateway.submit({ prompt: 'x', model }, headers);
     ids.push(body.job_id);
     await gateway.read(body.stream_url);
   }

@@ -108,7 +108,7 @@ describe('time', () => {
   test.each([
     ['is silent', 'x', 408, 'body_timeout'],
     ['sends too much', 'x'.repeat(11), 413, 'body_too_large'],
-  ])('before its answer a client that %s is told so', async (_what, text, status, code) => {
+  ])('before its answer a client that %s is told so', async (_name, text, status, code) => {
     const server = http.createServer((req, res) => {
       const fail = (error) => res.writeHead(error.status).end(error.wireCode);
       discardBody(req, res, { idleMs: 200, bytesMax: 10, fail });

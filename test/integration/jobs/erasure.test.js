@@ -83,8 +83,8 @@ describe('DELETE /v1/jobs/{id}', () => {
     const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
     const gateway = await start({ provider: echo, access });
     const { body } = await gateway.submit({ prompt: 'x' }, bearer('ann'));
-    const remove = (who) =>
-      gateway.call('DELETE', `/v1/jobs/${body.job_id}`, { headers: bearer(who) });
+    const remove = (apiKey) =>
+      gateway.call('DELETE', `/v1/jobs/${body.job_id}`, { headers: bearer(apiKey) });
     expect((await remove('bob')).status).toBe(404);
     expect((await remove('ann')).status).toBe(204);
   });
@@ -108,8 +108,8 @@ describe('DELETE /v1/principals/{id}', () => {
   };
 
   /** A gateway in which `who` has something of everything. */
-  async function filled(gateway, who) {
-    const headers = bearer(who);
+  async function filled(gateway, principal) {
+    const headers = bearer(principal);
     const post = (path, body) => gateway.call('POST', path, { body, headers });
     const submit = async (body, more) => {
       const made = await gateway.submit(body, { ...headers, ...more });
@@ -117,15 +117,18 @@ describe('DELETE /v1/principals/{id}', () => {
       await gateway.read(`/v1/stream?job_id=${id}`, { headers });
       return id;
     };
-    const job = await submit({ prompt: `secret of ${who}`, temperature: 0 }, key(`key-of-${who}`));
+    const job = await submit(
+      { prompt: `secret of ${principal}`, temperature: 0 },
+      key(`key-of-${principal}`),
+    );
     const { conversation_id: conversation } = (await post('/v1/conversations', {})).body;
-    await submit({ prompt: `said by ${who}`, conversation_id: conversation });
+    await submit({ prompt: `said by ${principal}`, conversation_id: conversation });
     await gateway.call('PUT', '/v1/kv/note', {
-      raw: `note of ${who}`,
+      raw: `note of ${principal}`,
       headers: { ...headers, 'content-type': 'text/plain' },
     });
     const workflow = (
-      await post('/v1/workflows', { nodes: [{ id: 'n', prompt: `node of ${who}` }] })
+      await post('/v1/workflows', { nodes: [{ id: 'n', prompt: `node of ${principal}` }] })
     ).body.workflow_id;
     await gateway.read(`/v1/stream?workflow_id=${workflow}`, { headers });
     return { job, conversation, workflow };
@@ -146,7 +149,8 @@ describe('DELETE /v1/principals/{id}', () => {
     const account = (await gateway.get('/v1/accounts/ann', { headers: admin })).body;
     expect(account.posted).toBeLessThan(0);
 
-    const remove = (who) => gateway.call('DELETE', '/v1/principals/ann', { headers: bearer(who) });
+    const remove = (apiKey) =>
+      gateway.call('DELETE', '/v1/principals/ann', { headers: bearer(apiKey) });
     expect((await remove('ann')).status).toBe(403);
     expect(await remove('ops')).toMatchObject({ status: 204, body: '' });
 

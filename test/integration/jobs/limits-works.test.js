@@ -144,8 +144,8 @@ describe('a workflow', () => {
 
 test.each(['/v1/crawls', '/v1/workflows'])('%s: no longer than a day', async (path) => {
   const { post } = await limited({});
-  const what =
+  const request =
     path === '/v1/crawls' ? { start_url: 'http://a.test/' } : { nodes: [{ id: 'a', prompt: 'a' }] };
-  const { status, body } = await post(path, { ...what, max_wall_ms: 86_400_001 });
+  const { status, body } = await post(path, { ...request, max_wall_ms: 86_400_001 });
   expect([status, body.error.param]).toEqual([400, 'max_wall_ms']);
 });

@@ -82,8 +82,8 @@ test('an Anthropic upstream gets them in the inputs of calls, and gives them bac
   ];
   const chat = await send(url, '/v1/chat/completions', JSON.stringify({ model: 'm', messages }));
   expect(mock.exchanges[0].text).toContain(`"input":{"id":${ID}}`);
-  const said = JSON.parse(chat.text).choices[0].message;
-  expect(said.tool_calls[0].function.arguments).toBe(`{"id":${ID}}`);
+  const message = JSON.parse(chat.text).choices[0].message;
+  expect(message.tool_calls[0].function.arguments).toBe(`{"id":${ID}}`);
   const native = `{"model":"m","max_tokens":5,${user},"top":${ID}}`;
   const { text } = await send(url, '/v1/messages', native);
   expect(mock.exchanges[1].text).toContain(`"top":${ID}`);

@@ -164,7 +164,7 @@ describe('the dialect anthropic', () => {
       model: 'claude-x',
       max_tokens: 9,
     });
-    expect(seen.map(([, , what]) => what)).toEqual(['from ', 'claude', 'stop']);
+    expect(seen.map(([, , detail]) => detail)).toEqual(['from ', 'claude', 'stop']);
     expect(job).toMatchObject({
       upstream: 'claude',
       usage: { prompt_tokens: 25, completion_tokens: 15 },

@@ -59,7 +59,7 @@ describe('accounts', () => {
     ['257 letters', 'a'.repeat(257)],
     ['257 UTF-16 units in 129 characters', `${'\u{1F600}'.repeat(128)}a`],
     ['5,000 letters', 'a'.repeat(5000)],
-  ])('with a name of %s do not exist', async (_what, name) => {
+  ])('with a name of %s do not exist', async (_case, name) => {
     const { read, move, gateway } = await startKeyed();
     for (const path of ['', '/events']) {
       const answer = await read(`/v1/accounts/${encodeURIComponent(name)}${path}`, 'o');
@@ -243,10 +243,11 @@ describe('transfers', () => {
     });
     const { post, get } = await start({ provider: echo, authenticate });
     const body = { to: 'anybody', amount: 5, key: 'k' };
-    const as = (who) => ({ 'x-who': who });
+    const as = (caller) => ({ 'x-who': caller });
     expect((await post('/v1/transfers', body, as('p'))).status).toBe(403);
     expect((await post('/v1/transfers', body, as('o'))).status).toBe(201);
-    const read = async (id, who) => (await get(`/v1/accounts/${id}`, { headers: as(who) })).body;
+    const read = async (id, caller) =>
+      (await get(`/v1/accounts/${id}`, { headers: as(caller) })).body;
     expect((await read('anybody', 'anybody')).available).toBe(5);
     expect((await read('somebody', 'somebody')).available).toBe(0);
     expect((await read('somebody', 'o')).error.code).toBe('account_not_found');

@@ -144,57 +144,61 @@ test.each([
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 14 }), async (operations) => {
       const principal = `run-${runs++}`;
-      const who = { principal };
+      const caller = { principal };
       const model = new Model(() => clock.nowMs());
-      for (const { op, ...how } of operations) {
-        const chosen = model.at(how.which ?? 0);
+      for (const { op, ...step } of operations) {
+        const chosen = model.at(step.which ?? 0);
         steps += 1;
         const { conversations } = current();
         if (op === 'create') {
-          const messages = how.messages.map((content) => ({ role: 'user', content }));
-          const ttl_s = how.ttl;
-          const { id } = await conversations.create({ title: how.title, ttl_s, messages }, who);
-          model.add(id, messages, how.ttl);
+          const messages = step.messages.map((content) => ({ role: 'user', content }));
+          const ttl_s = step.ttl;
+          const { id } = await conversations.create({ title: step.title, ttl_s, messages }, caller);
+          model.add(id, messages, step.ttl);
         } else if (op === 'wait') {
-          clock.advanceMs(how.seconds * 1000);
+          clock.advanceMs(step.seconds * 1000);
         } else if (chosen === undefined) {
           continue;
         } else if (op === 'turn') {
           sent.length = 0;
           const before = chosen.messages;
-          const prompt = await run(chosen.id, how.turn, principal);
+          const prompt = await run(chosen.id, step.turn, principal);
           expect(sent).toEqual([[...before, { role: 'user', content: prompt }]]);
-          model.turn(chosen, prompt, how.turn);
+          model.turn(chosen, prompt, step.turn);
         } else if (op === 'turns') {
           const queue = { on_busy: 'queue' };
           const prompts = await Promise.all(
-            how.turns.map((each) => run(chosen.id, each, principal, queue)),
+            step.turns.map((each) => run(chosen.id, each, principal, queue)),
           );
           // First come, first served.
-          prompts.forEach((prompt, i) => model.turn(chosen, prompt, how.turns[i]));
+          prompts.forEach((prompt, i) => model.turn(chosen, prompt, step.turns[i]));
         } else if (op === 'fork') {
-          const ttl_s = how.ttl;
-          const forking = conversations.fork(chosen.id, { at: how.at ?? undefined, ttl_s }, who);
-          if (how.at !== null && how.at > chosen.messages.length) {
+          const ttl_s = step.ttl;
+          const forking = conversations.fork(
+            chosen.id,
+            { at: step.at ?? undefined, ttl_s },
+            caller,
+          );
+          if (step.at !== null && step.at > chosen.messages.length) {
             await expect(forking).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE', param: 'at' });
           } else {
-            const ttl = how.ttl ?? (chosen.ttlMs && chosen.ttlMs / 1000);
-            const at = how.at ?? chosen.messages.length;
+            const ttl = step.ttl ?? (chosen.ttlMs && chosen.ttlMs / 1000);
+            const at = step.at ?? chosen.messages.length;
             model.add((await forking).id, chosen.messages.slice(0, at), ttl);
           }
         } else {
-          await conversations.delete(chosen.id, who);
+          await conversations.delete(chosen.id, caller);
           model.all = model.all.filter((each) => each !== chosen);
-          expect(await conversations.get(chosen.id, who)).toBeUndefined();
+          expect(await conversations.get(chosen.id, caller)).toBeUndefined();
         }
         steps += 1;
         for (const { id, messages } of model.alive()) {
-          const found = await current().conversations.get(id, who);
+          const found = await current().conversations.get(id, caller);
           expect(plain(found.messages)).toEqual(messages);
           expect(found.messageCount).toBe(messages.length);
           expect(found.busyJobId).toBeUndefined();
         }
-        const { data } = await current().conversations.list({ ...who, limit: 100 });
+        const { data } = await current().conversations.list({ ...caller, limit: 100 });
         expect(data.map(({ id }) => id).sort()).toEqual(
           model
             .alive()

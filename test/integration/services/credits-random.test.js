@@ -22,7 +22,7 @@ class PricedTrial extends Trial {
   /** The owner of each job, by its id, jobs without an answered submission included. */
   #owners = new Map();
 
-  constructor(how, given) {
+  constructor(settings, given) {
     const price = {
       prompt: Number(full.prompt),
       completion: Number(full.completion),
@@ -30,7 +30,7 @@ class PricedTrial extends Trial {
       cached_completion: Number(cached.completion),
     };
     super(
-      how,
+      settings,
       { access: { prices: { '*': price }, default_max_tokens: 4 }, cache: { scope: 'global' } },
       /^ERR_INSUFFICIENT_CREDIT$/,
     );
@@ -97,11 +97,11 @@ const poor = 600n;
 test('nothing leaks, nothing is charged twice, nothing comes for free', async () => {
   let charged = 0;
   const amount = fc.constantFrom(rich, rich, poor);
-  const check = fc.asyncProperty(plan, amount, async ({ actions, ...how }, given) => {
-    const trial = new PricedTrial(how, given);
+  const check = fc.asyncProperty(plan, amount, async ({ actions, ...settings }, given) => {
+    const trial = new PricedTrial(settings, given);
     await trial.fund();
     for (const each of actions) await trial.perform(each);
-    await trial.end(how, { principals: accounts, settled: () => trial.settled() });
+    await trial.end(settings, { principals: accounts, settled: () => trial.settled() });
     expect(trial.unexpected).toEqual([]);
     expect(trial.settled()).toBe(true);
     const [due, paid] = [await trial.due(), await trial.paid()];

@@ -116,7 +116,7 @@ describe('an ending', () => {
     ['a cancellation before the first token', 'cancel', 0, promptCost],
     ['the end of its time', 'wall', 2, promptCost + 20],
     ['the last reader’s leaving', 'leave', 2, promptCost + 20],
-  ])('%s', async (_name, how, tokens, cost) => {
+  ])('%s', async (_name, ending, tokens, cost) => {
     const clock = new ManualClock();
     const { provider, call } = handProvider();
     const { submit, balance, ended, cancel, stream, job } = await startWith(1000, {
@@ -125,12 +125,12 @@ describe('an ending', () => {
     });
     const { body } = await submit({ prompt, max_tokens: 20, disconnect_grace_ms: 0 });
     const made = await call(0);
-    const reader = how === 'leave' ? await stream(body.stream_url) : undefined;
+    const reader = ending === 'leave' ? await stream(body.stream_url) : undefined;
     for (let i = 0; i < tokens; i += 1) made.push('a ');
     await until(async () => (await job(body.job_id)).usage.completion_tokens === tokens, 'tokens');
-    if (how === 'fail') made.fail(new Error('no luck'));
-    if (how === 'cancel') await cancel(body.job_id);
-    if (how === 'wall') clock.advanceMs(300_000);
+    if (ending === 'fail') made.fail(new Error('no luck'));
+    if (ending === 'cancel') await cancel(body.job_id);
+    if (ending === 'wall') clock.advanceMs(300_000);
     if (reader !== undefined) {
       reader.close();
       await until(() => (clock.advanceMs(1), made.signal.aborted), 'the job to end');

@@ -118,7 +118,7 @@ describe.each(versions)('damage in a file of %s', (version) => {
     ['a text', 'Grüße, one', 'job_', /the text of job job_\S+ from token 1: its checksum/],
     ['a value', 'plain text, ', 'key', /the key kv\/anonymous\/a\/text of version 2: its checksum/],
     ['an amount', null, null, /event 2 of its ledger: its checksum/],
-  ])('of %s is named, and the file left as it is', (what, text, _kind, message) => {
+  ])('of %s is named, and the file left as it is', (_name, text, _kind, message) => {
     const { path } = kept(version);
     if (version === 'v1') new SqliteStore(path).release();
     const bytes = fs.readFileSync(path);

@@ -280,7 +280,7 @@ describe('a file that will not do is refused and left as it is', () => {
       (bytes) => bytes.write('"', bytes.indexOf('{"pad":')),
     ],
     ['no database at all', 'ERR_DATA_NOT_OURS', (bytes) => bytes.fill(0x5a)],
-  ])('%s: %s', async (_what, code, change) => {
+  ])('%s: %s', async (_name, code, change) => {
     const data = await filled();
     const bytes = fs.readFileSync(data);
     change(bytes);

@@ -155,7 +155,7 @@ test.each([
       redis.thaw();
     },
   ],
-])('with a Redis that is %s one goes on, and all processes know it', async (_what, befall) => {
+])('with a Redis that is %s one goes on, and all processes know it', async (_name, befall) => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 0 }));

@@ -84,8 +84,8 @@ export async function openScripts() {
           ...[parts === undefined ? '' : JSON.stringify(parts), ...fields],
         ],
       ),
-    take: (heir, id, from, { why = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>
-      run('take', [`job:${id}`], ['5000', deadline, heir, id, from, why, onLost, room, '2']),
+    take: (heir, id, from, { reason = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>
+      run('take', [`job:${id}`], ['5000', deadline, heir, id, from, reason, onLost, room, '2']),
     bury: (observer, name, beat, { clock = '5000', deadline = '' } = {}) =>
       run('bury', ['procs'], [clock, deadline, observer, name, beat]),
     finish: (

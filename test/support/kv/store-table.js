@@ -222,7 +222,7 @@ export function storeTable(make) {
       ['a buffer inside', { a: Buffer.from('x') }, TypeError],
       ['a cycle', cycle, TypeError],
       ['something too deep', deep, RangeError],
-    ])('%s cannot be stored', async (_what, value, type) => {
+    ])('%s cannot be stored', async (_name, value, type) => {
       const { store } = await make();
       const error = await thrown(() => store.set('k', value));
       expect(error).toBeInstanceOf(type);

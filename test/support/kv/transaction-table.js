@@ -73,7 +73,7 @@ export function transactionTable(make) {
         async (store) => (await store.delete('k')) && store.set('k', 'v1'),
       ],
       ['expired', (_store, clock) => clock.advanceMs(11)],
-    ])('fails when what it read %s', async (_what, change) => {
+    ])('fails when what it read %s', async (_name, change) => {
       const { clock, store } = await make();
       await store.set('k', 'v1', { ttlMs: 10 });
       const work = async (tx) => {

@@ -7,8 +7,8 @@ import { until } from '../../support/until.js';
 function processes(names, { silent = [] } = {}) {
   const barriers = new Map();
   const read = [];
-  const command = async (what, channel, payload) => {
-    if (what === 'HKEYS') return [...names, ...silent];
+  const command = async (verb, channel, payload) => {
+    if (verb === 'HKEYS') return [...names, ...silent];
     for (const [name, barrier] of barriers) {
       if (channel === 'all') barrier.onAll(payload);
       if (channel === `p:${name}`) barrier.onOwn(payload);

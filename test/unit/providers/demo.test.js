@@ -78,7 +78,7 @@ test('an aborted request ends in the middle of its wait; its neighbour continues
 
 test.each(['the batch', 'its only request', 'return', 'close'])(
   'ends at once on the abort of %s, and leaves no timer',
-  async (what) => {
+  async (action) => {
     const provider = demo({ tokenIntervalMs: 3_600_000 });
     const batch = new AbortController();
     const own = new AbortController();
@@ -87,10 +87,10 @@ test.each(['the batch', 'its only request', 'return', 'close'])(
     const pending = events.next();
     await Promise.resolve();
     expect(timers()).toBe(before + 1);
-    if (what === 'the batch') batch.abort();
-    if (what === 'its only request') own.abort();
-    if (what === 'return') await events.return();
-    if (what === 'close') await provider.close();
+    if (action === 'the batch') batch.abort();
+    if (action === 'its only request') own.abort();
+    if (action === 'return') await events.return();
+    if (action === 'close') await provider.close();
     expect(await pending).toEqual({ done: true, value: undefined });
     expect(timers()).toBe(before);
   },

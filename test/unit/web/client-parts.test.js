@@ -45,7 +45,7 @@ function emit(id, events, seq = 1) {
 /** All that the job's listeners get. */
 function record(job) {
   const seen = [];
-  for (const name of NAMES) job.on(name, (what, about) => seen.push([name, what, about?.id]));
+  for (const name of NAMES) job.on(name, (value, about) => seen.push([name, value, about?.id]));
   return seen;
 }
 

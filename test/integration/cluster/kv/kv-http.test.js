@@ -79,7 +79,7 @@ test('counters, conditions and transactions of two processes at once lose nothin
 test('limits are those of all processes together', async () => {
   const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
   const [a, b] = await openTwo({ access, kv: { maxKeys: 3, maxKeysPerPrincipal: 2 } });
-  const put = (node, who, key) => node.put(key, 'x', { headers: bearer(who) });
+  const put = (node, principal, key) => node.put(key, 'x', { headers: bearer(principal) });
   expect((await put(a, 'ann', '1')).status).toBe(201);
   expect((await put(b, 'ann', '2')).status).toBe(201);
   const refused = await put(a, 'ann', '3');
@@ -98,28 +98,35 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   };
   const talks = {};
   const [a, b] = await openTwo({ access, provider });
-  for (const [node, who] of [
+  for (const [node, principal] of [
     [a, 'ann'],
     [b, 'ann'],
     [a, 'bob'],
   ]) {
-    await node.put(`of ${who}`, 'x', { headers: bearer(who), query: '?ttl_s=600' });
-    talks[who] ??= (await node.post('/v1/conversations', { ttl_s: 600 }, bearer(who))).body;
+    await node.put(`of ${principal}`, 'x', { headers: bearer(principal), query: '?ttl_s=600' });
+    talks[principal] ??= (
+      await node.post('/v1/conversations', { ttl_s: 600 }, bearer(principal))
+    ).body;
     const { body } = await node.submit(
-      { prompt: `of ${who}`, conversation_id: talks[who].conversation_id },
-      { ...bearer(who), 'idempotency-key': who },
+      { prompt: `of ${principal}`, conversation_id: talks[principal].conversation_id },
+      { ...bearer(principal), 'idempotency-key': principal },
     );
     const path = `/v1/jobs/${body.job_id}`;
     await until(
-      async () => /completed/.test((await node.get(path, { headers: bearer(who) })).body.status),
+      async () =>
+        /completed/.test((await node.get(path, { headers: bearer(principal) })).body.status),
       'the end',
     );
   }
-  for (const who of ['ann', 'bob']) {
-    const said = { id: 'm', role: 'user', parts: [{ type: 'text', text: who }] };
-    const chat = await a.post('/v1/ui/chat', { id: 'c', messages: [said] }, bearer(who));
+  for (const principal of ['ann', 'bob']) {
+    const message = { id: 'm', role: 'user', parts: [{ type: 'text', text: principal }] };
+    const chat = await a.post('/v1/ui/chat', { id: 'c', messages: [message] }, bearer(principal));
     expect(chat.status).toBe(200);
-    const response = await b.post('/v1/responses', { model: 'default', input: who }, bearer(who));
+    const response = await b.post(
+      '/v1/responses',
+      { model: 'default', input: principal },
+      bearer(principal),
+    );
     expect(response.status).toBe(200);
   }
   expect(await keysOf()).toContainEqual(expect.stringContaining(':faces:ann'));

@@ -78,7 +78,7 @@ describe('a job', () => {
       },
     ],
     ['beyond 2^63', holdOf('9223372036854775807'), { posted: '100' }],
-  ])('that would hold %s is refused without a trace', async (_what, hold, refusal) => {
+  ])('that would hold %s is refused without a trace', async (_name, hold, refusal) => {
     const before = await t.dump();
     const [answer, part, json] = await admit('j', hold, { key: 'k' });
     expect([answer, part, JSON.parse(json)]).toEqual([

@@ -93,7 +93,7 @@ test.each([
     { id: 'q', epoch: 0, seq: 1 },
     { status: 'GAP', detail: '0' },
   ],
-])('%s of a producer', async (_what, producer, expected) => {
+])('%s of a producer', async (_name, producer, expected) => {
   await create('a');
   for (const seq of [0, 1]) await append('a', 'x', { producer: { id: 'p', epoch: 2, seq } });
   const outcome = await append('a', 'y', { producer: { id: 'p', ...producer } });
@@ -128,7 +128,7 @@ test.each([
   ['bad content', 'a', { isBad: true }, 'BAD'],
   ['too much', 'a', { limits: { ...LIMITS, ownBytes: 10 } }, 'FULL'],
   ['too much of all', 'a', { limits: { ...LIMITS, bytes: 10 } }, 'FULL'],
-])('an append is refused: %s', async (_what, path, { text = 'x', ...more }, expected) => {
+])('an append is refused: %s', async (_name, path, { text = 'x', ...more }, expected) => {
   await create('a');
   const before = await t.dump();
   expect(await append(path, text, more)).toMatchObject({ status: expected });

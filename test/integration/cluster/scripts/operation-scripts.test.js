@@ -123,7 +123,7 @@ describe('progress', () => {
     ['another process', 'FENCED', () => progress('b', {}, NODES)],
     ['another attempt', 'FENCED', () => progress('a', { attempt: '2' }, NODES)],
     ['an unknown one', 'GONE', () => progress('a', { id: 'v' }, NODES)],
-  ])('has no effect for %s', async (_what, answer, call) => {
+  ])('has no effect for %s', async (_name, answer, call) => {
     const before = await t.dump();
     expect(await call()).toBe(answer);
     expect(await t.dump()).toEqual(before);
@@ -168,7 +168,7 @@ describe('take', () => {
 
   test('cancels one whose cancellation was asked for', async () => {
     await t.run('cancel', ['job:w'], ['', '', 'b', 'w', 'me', 'client_request']);
-    expect((await take({ why: 'cancel' }))[0]).toBe('CANCEL');
+    expect((await take({ reason: 'cancel' }))[0]).toBe('CANCEL');
   });
 });
 
@@ -215,7 +215,7 @@ describe('reopen', () => {
     ['another attempt', ['MOVED'], () => reopen('b', { attempt: '2' })],
     ['a process that is no member', ['BURIED'], () => reopen('x')],
     ['a deadline that has passed', ['LATE'], () => reopen('b', { deadline: '8999' })],
-  ])('has no effect for %s', async (_what, answer, call) => {
+  ])('has no effect for %s', async (_name, answer, call) => {
     const before = await t.dump();
     expect(await call()).toEqual(answer);
     expect(await t.dump()).toEqual(before);

@@ -28,8 +28,8 @@ const end = (id, used, clock = second(1)) =>
 /** What is left of a bucket, and the wait until it is full. */
 async function left(limit = 60, clock = second(1), more) {
   const asks = [bucket(0, limit, more)];
-  const how = { clock, process: 'b' };
-  const [, [, remaining, , reset]] = await lease(`look${Math.random()}`, asks, how);
+  const options = { clock, process: 'b' };
+  const [, [, remaining, , reset]] = await lease(`look${Math.random()}`, asks, options);
   return [remaining, reset];
 }
 const keys = async (pattern) => (await t.admin.keys(pattern)).sort();
@@ -270,8 +270,8 @@ describe('a job', () => {
 
   test('of a choice settles nothing', async () => {
     await admit('j', { choices: 2 });
-    const how = { role: 'choice', log: 'j.1', settlement: '' };
-    expect(await t.finish('a', 'j', '1-0', how)).toBe('OK');
+    const options = { role: 'choice', log: 'j.1', settlement: '' };
+    expect(await t.finish('a', 'j', '1-0', options)).toBe('OK');
     expect(await t.members('c:principal/ann')).toEqual(['j']);
   });
 

@@ -227,7 +227,7 @@ describe('finish', () => {
     ['another last id', { last: '1-4' }],
     ['a later attempt', { last: '2-0' }],
     ['another ending at its place', { last: '1-4' }],
-  ])('is refused for %s', async (_what, { owner = 'a', last = '1-5' }) => {
+  ])('is refused for %s', async (_name, { owner = 'a', last = '1-5' }) => {
     const before = await t.dump();
     expect(await t.finish(owner, 'j', last)).toBe('FENCED');
     expect(await t.dump()).toEqual(before);
@@ -343,7 +343,7 @@ describe('take', () => {
       'a',
     ]);
     // A frozen owner, and a dead one.
-    expect(await outcome(t.take('b', 'j', 'a', { why: 'cancel' }))).toBe('CANCEL');
+    expect(await outcome(t.take('b', 'j', 'a', { reason: 'cancel' }))).toBe('CANCEL');
     await t.join('c');
     expect(await t.bury('a', 'b', '1')).toBe('OK');
     expect(await outcome(t.take('c', 'j', 'b', { onLost: 'rerun' }))).toBe('CANCEL');
@@ -363,8 +363,8 @@ describe('take', () => {
     await job();
     const before = await t.dump();
     expect(await t.take('b', 'j', 'a')).toEqual(['ALIVE']);
-    expect(await t.take('b', 'j', 'a', { why: 'cancel' })).toEqual(['ALIVE']);
-    expect(await t.take('b', 'j', '-', { why: 'offered' })).toEqual(['FENCED']);
+    expect(await t.take('b', 'j', 'a', { reason: 'cancel' })).toEqual(['ALIVE']);
+    expect(await t.take('b', 'j', '-', { reason: 'offered' })).toEqual(['FENCED']);
     expect(await t.take('b', 'j', 'a', { deadline: '4999' })).toEqual(['LATE']);
     expect(await t.take('b', 'x', 'a')).toEqual(['GONE']);
     expect(await t.dump()).toEqual(before);
@@ -402,7 +402,7 @@ describe('offer', () => {
     const before = await t.dump();
     expect(await offer('a', '0')).toBe('OK');
     expect(await t.dump()).toEqual(before);
-    expect(await outcome(t.take('b', 'j', '-', { why: 'offered' }))).toBe('RUN');
+    expect(await outcome(t.take('b', 'j', '-', { reason: 'offered' }))).toBe('RUN');
     expect([await t.log('j'), await t.field('j', 'lost')]).toEqual([['1-0 r {}'], '0']);
   });
 
@@ -411,7 +411,7 @@ describe('offer', () => {
     await t.token('j', '1-1');
     expect(await offer('a', '1')).toBe('OK');
     expect(await t.log('j.1')).toEqual(['1-0 r {}', '2-0 r {}']);
-    expect(await outcome(t.take('b', 'j', '-', { why: 'offered' }))).toBe('RUN');
+    expect(await outcome(t.take('b', 'j', '-', { reason: 'offered' }))).toBe('RUN');
     expect(await t.field('j', 'attempt')).toBe('2');
     expect(await t.log('j')).toEqual(['1-0 r {}', '1-1 t hi', '2-0 r {}']);
   });
@@ -496,7 +496,7 @@ test('cancel notifies the owner once', async () => {
   expect(await t.run('messages', ['ctl:a'])).toEqual(['cancel j superseded']);
   await t.run('offer', ['job:j'], ['a', 'j', '0']);
   expect(await cancel('b')).toEqual(['FREE']);
-  expect(await outcome(t.take('b', 'j', '-', { why: 'cancel' }))).toBe('CANCEL');
+  expect(await outcome(t.take('b', 'j', '-', { reason: 'cancel' }))).toBe('CANCEL');
   await t.finish('b', 'j', '1-0', { status: 'cancelled' });
   expect(await cancel('a')).toEqual(['ENDED']);
 });

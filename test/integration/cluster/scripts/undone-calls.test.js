@@ -124,9 +124,9 @@ describe('a call whose answer was lost is undone until its deadline', () => {
     const conversations = new SharedConversations({
       ...{ cluster: new EventEmitter(), calls: callsOf(redis) },
     });
-    const what = { id: 'c', ttlMs: null, messages: [] };
+    const conversation = { id: 'c', ttlMs: null, messages: [] };
     const limits = { count: 1, ofPrincipal: 1, total: 1 };
-    const made = conversations.create('me', what, limits);
+    const made = conversations.create('me', conversation, limits);
     await expect(made).rejects.toMatchObject({ status: 503 });
     expect(await undoing).toEqual(['conversations/delete', 'c', 'me', '12345']);
   });

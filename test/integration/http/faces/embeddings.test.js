@@ -193,8 +193,8 @@ test.each([
   [{ input: Array.from({ length: 2049 }, () => 'a') }, 'input'],
 ])('a bad request names the member', async (body, param) => {
   const { post } = await serve();
-  const { status, body: said } = await post('/v1/embeddings', { model: 'e', ...body });
-  expect([status, said.error.param]).toEqual([400, param]);
+  const { status, body: refusal } = await post('/v1/embeddings', { model: 'e', ...body });
+  expect([status, refusal.error.param]).toEqual([400, param]);
 });
 
 test('a provider without embeddings refuses', async () => {

@@ -46,11 +46,11 @@ async function render(element) {
 }
 
 /** Applies updates until the condition holds. */
-const settled = (condition, what) =>
+const settled = (condition, label) =>
   until(async () => {
     await act(() => new Promise((resolve) => setTimeout(resolve, 5)));
     return condition();
-  }, what);
+  }, label);
 
 test('two components show one job by one stream, also under StrictMode', async () => {
   const { client, release, streams, submit } = await serve();

@@ -229,16 +229,16 @@ test('an abort after the end of the answer ends nothing', async () => {
 });
 
 test('a failure received on resuming is the failure of the stream', async () => {
-  const said = { error: { message: 'The upstream closed the connection during its answer' } };
+  const failure = { error: { message: 'The upstream closed the connection during its answer' } };
   const answers = [
     new Response('id: 1\ndata: {"type":"start"}\n\n', { status: 200 }),
-    new Response(JSON.stringify(said), { status: 502 }),
+    new Response(JSON.stringify(failure), { status: 502 }),
     new Response(null, { status: 204 }),
   ];
   const fetch = async () => answers.shift();
   const transport = new SluiceChatTransport({ fetch, reconnect: { baseMs: 1 } });
   const stream = await transport.sendMessages({ chatId: 'c', messages });
-  await expect(readAll(stream)).rejects.toThrow(said.error.message);
+  await expect(readAll(stream)).rejects.toThrow(failure.error.message);
 });
 
 test('an unknown option is refused by name', () => {

@@ -337,6 +337,6 @@ test.each([
   [{ id: 'c', messages: [{ id: 'u', role: 'robot', parts: [] }] }, 'messages[0].role'],
 ])('a bad request names the member: %j', async (body, param) => {
   const { post } = await serve();
-  const { status, body: said } = await post('/v1/ui/chat', body);
-  expect([status, said.error.param]).toEqual([400, param]);
+  const { status, body: answer } = await post('/v1/ui/chat', body);
+  expect([status, answer.error.param]).toEqual([400, param]);
 });

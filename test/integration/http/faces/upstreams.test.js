@@ -206,10 +206,10 @@ test('a turn of a conversation has its earlier messages, and its own instruction
   const marked = [{ type: 'text', text: 'three', cache_control: { type: 'ephemeral' } }];
   expect((await turn(marked, 'brief')).status).toBe(200);
   expect((await turn('five', [{ type: 'text', text: 'long' }])).status).toBe(200);
-  const said = (text) => [{ type: 'text', text }];
+  const textBlocks = (text) => [{ type: 'text', text }];
   const first = [
-    { role: 'user', content: said('one') },
-    { role: 'assistant', content: said('two') },
+    { role: 'user', content: textBlocks('one') },
+    { role: 'assistant', content: textBlocks('two') },
   ];
   const [one, two] = a.mock.exchanges.map(({ body }) => body);
   expect(one).toEqual({
@@ -221,8 +221,8 @@ test('a turn of a conversation has its earlier messages, and its own instruction
     system: 'kept\n\nlong',
     messages: [
       ...first,
-      { role: 'user', content: said('three') },
-      { role: 'assistant', content: said('four') },
+      { role: 'user', content: textBlocks('three') },
+      { role: 'assistant', content: textBlocks('four') },
       { role: 'user', content: 'five' },
     ],
   });
@@ -404,8 +404,8 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
       [{ n: 2 }, 'n'],
       [{ messages: [{ role: 'user', content: [audio] }] }, 'messages[0].content[0]'],
     ]) {
-      const { status, body: said } = await ask('claude-x', body);
-      expect([status, said.error.code, said.error.param]).toEqual([
+      const { status, body: answer } = await ask('claude-x', body);
+      expect([status, answer.error.code, answer.error.param]).toEqual([
         400,
         'unsupported_feature',
         param,

@@ -47,7 +47,7 @@ describe('allowed origins', () => {
     ['another kind of page', { host: 'abc', origin: 'chrome-extension://abc' }, false],
     ['a link of another site', crossSite, false],
     ['another site with an origin of here', { origin: here, ...crossSite }, false],
-  ])('%s', async (_what, given, passes) => {
+  ])('%s', async (_name, given, passes) => {
     const { server } = await start({ provider: echo, access: { cors_origins: [app] } });
     const { port } = server;
     const { host = `127.0.0.1:${port}`, ...headers } = Object.fromEntries(

@@ -36,7 +36,7 @@ test('one caller has up to half of the streams, and gets its places back', async
 describe.each([
   ['errors of the log', '/v1/logs/errors', 50],
   ['changes of keys', '/v1/kv?watch=true', 500],
-])('streams of %s', (_what, path, ownMax) => {
+])('streams of %s', (_name, path, ownMax) => {
   test('count among all streams, and are shared, too', async () => {
     const keys = ['ann', 'bob'].map((name) => entry(name, `key-of-${name}`, { admin: true }));
     const { stream, metric, read } = await start({ provider: echo, access: { keys } });

@@ -72,8 +72,8 @@ class ReplicasTest : public ReplicationTest {
     return out;
   }
 
-  [[nodiscard]] std::uint64_t catch_ups(CatchUp why) {
-    return b_.replicas().catch_ups()[static_cast<std::size_t>(why)];
+  [[nodiscard]] std::uint64_t catch_ups(CatchUp cause) {
+    return b_.replicas().catch_ups()[static_cast<std::size_t>(cause)];
   }
 };
 

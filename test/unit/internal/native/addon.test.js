@@ -183,11 +183,11 @@ const busy = {
   `,
 };
 
-test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (what) => {
+test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (task) => {
   for (let round = 0; round < 10; round += 1) {
     const worker = new Worker(
       `(async () => {
-        ${busy[what]}
+        ${busy[task]}
         const { parentPort } = await import('node:worker_threads');
         parentPort.postMessage('ready');
         for (;;) {

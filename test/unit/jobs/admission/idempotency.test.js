@@ -29,7 +29,7 @@ test.each([
   ['a short body, in memory', 'a', {}],
   ['a long body', 'a'.repeat(100), {}],
   ['a short body, with a data file', 'a', { file: { takeKeys: () => [], dropKey: () => {} } }],
-])('%s: the order of its members does not count, its values do', async (_what, prompt, options) => {
+])('%s: the order of its members does not count, its values do', async (_name, prompt, options) => {
   const { ask } = setUp(options);
   await ask('k', { prompt, n: 1 });
   expect((await ask('k', { n: 1, prompt })).replayed).toBe(true);

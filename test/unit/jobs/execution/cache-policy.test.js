@@ -7,7 +7,7 @@ const ask = (request, { cacheControl, access = { principal: 'a' }, model = 'm', 
     { model, access, cacheControl },
     { ...options, ...given },
   );
-const key = (request, how) => ask(request, how).key;
+const key = (request, settings) => ask(request, settings).key;
 
 describe('when an answer may be shared', () => {
   test.each([

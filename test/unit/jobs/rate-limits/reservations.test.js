@@ -10,25 +10,25 @@ function setUp(config) {
   const access = new AccessControl(compileAccess('access', config));
   const options = { clock, admissionWaitMs: 1000, maxWallMs: 300_000 };
   const reservations = new Reservations({ access, options });
-  const whose = (principal, { model = 'm', endpoint = '/v1/jobs' } = {}) => ({
+  const subject = (principal, { model = 'm', endpoint = '/v1/jobs' } = {}) => ({
     access: typeof principal === 'string' ? access.of(principal) : principal,
     model,
     endpoint,
   });
   const take = (principal, { request = { prompt: '' }, shared = false, ...rest } = {}) =>
-    reservations.forJob(request, whose(principal, rest), { shared });
+    reservations.forJob(request, subject(principal, rest), { shared });
   /** What is left, by `dimension key`. */
   const left = (principal, where) =>
     Object.fromEntries(
       reservations
-        .peek(whose(principal, where))
+        .peek(subject(principal, where))
         .map(({ dimension, key, remaining }) => [`${dimension} ${key}`, remaining]),
     );
   const reload = (next) => {
     access.reload(next);
     reservations.reload();
   };
-  return { clock, access, reservations, take, left, reload, whose };
+  return { clock, access, reservations, take, left, reload, subject };
 }
 
 const tokensAsked = (reservation) =>
@@ -84,12 +84,12 @@ describe('reserved amounts', () => {
   });
 
   test('a job that shares an answer takes no tokens, and the answer takes them', () => {
-    const { take, left, reservations, whose } = setUp({
+    const { take, left, reservations, subject } = setUp({
       limits: { tokens_per_minute: 100, concurrent_jobs: 3 },
     });
     const request = { prompt: '', max_tokens: 60 };
     const job = take('ann', { request, shared: true });
-    const answer = reservations.forAnswer(request, whose('ann'), job);
+    const answer = reservations.forAnswer(request, subject('ann'), job);
     take('ann', { request, shared: true });
     expect(left('ann')).toEqual({
       'tokens principal:ann': 40,
@@ -97,7 +97,7 @@ describe('reserved amounts', () => {
     });
     // What is refused to an answer is given back of its job, too.
     const third = take('ann', { request, shared: true });
-    expect(() => reservations.forAnswer(request, whose('ann'), third)).toThrow('40 are left');
+    expect(() => reservations.forAnswer(request, subject('ann'), third)).toThrow('40 are left');
     expect(left('ann')['concurrent_jobs principal:ann']).toBe(1);
     job.settle(0);
     answer.settle(10);

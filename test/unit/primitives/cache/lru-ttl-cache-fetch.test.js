@@ -271,8 +271,8 @@ describe('in the middle of a load', () => {
       cache.delete('k');
       const second = cache.fetch('k', loader);
       end(controller);
-      const [[how], pending] = await outcomes([first, second]);
-      expect([how, pending]).toEqual(['rejected', 'pending']);
+      const [[outcome], pending] = await outcomes([first, second]);
+      expect([outcome, pending]).toEqual(['rejected', 'pending']);
       loads[1].resolve('v');
       expect(await second).toBe('v');
       expect(cache.get('k')).toBe('v');

@@ -131,7 +131,9 @@ describe('time', () => {
     expect(cache.size).toBe(100);
     expect(told.length).toBe(100);
     expect(new Set(told.map(([key]) => key))).toEqual(new Set(Array(100).keys()));
-    expect(told.every(([key, value, why]) => value === `v${key}` && why === 'expired')).toBe(true);
+    expect(told.every(([key, value, cause]) => value === `v${key}` && cause === 'expired')).toBe(
+      true,
+    );
     expect(new LruTtlCache({ maxEntries: 1 }).purgeStale()).toBe(0);
   });
 
@@ -288,7 +290,7 @@ describe('removal', () => {
       expect(cache.size).toBeLessThanOrEqual(8);
     }
     const { evictions, expirations } = cache.metrics;
-    const tally = (reason) => told.filter(([, , why]) => why === reason).length;
+    const tally = (reason) => told.filter(([, , cause]) => cause === reason).length;
     expect([tally('evicted'), tally('expired')]).toEqual([evictions, expirations]);
     cache.clear();
     const values = told.map(([, value]) => value);

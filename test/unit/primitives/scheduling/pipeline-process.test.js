@@ -241,8 +241,8 @@ describe('Pipeline, when process misbehaves', () => {
 
   test.each(Object.keys(wrong))(
     '%s for batch 2 of 5: its 8 get the error, the rest do not',
-    async (how) => {
-      const [misbehave, expected] = wrong[how];
+    async (fault) => {
+      const [misbehave, expected] = wrong[fault];
       let call = 0;
       const { pipeline } = manual({
         process: (batch, context) => (++call === 2 ? misbehave(batch, context) : echo(batch)),

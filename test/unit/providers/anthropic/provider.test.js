@@ -146,7 +146,7 @@ test('several blocks of thinking are given whole, too', async () => {
       ...stop(),
     ),
   );
-  const thought = (what, signature) => ({ type: 'thinking', thinking: what, signature });
+  const thought = (content, signature) => ({ type: 'thinking', thinking: content, signature });
   expect((await collect(provider)).pieces).toEqual([
     { reasoning: 'a' },
     { extra: { signature: 's0' } },

@@ -28,11 +28,11 @@ describe.each(clients)('by %s', (client) => {
     describe.each(Object.entries(stalls))('%s', (_, respond) => {
       test.each(['the call', 'the request'])(
         'by the signal of %s closes the socket',
-        async (whose) => {
+        async (target) => {
           const { upstream, provider } = await setUp(respond);
           const abort = new AbortController();
           const iterator =
-            whose === 'the call'
+            target === 'the call'
               ? provider.generate(request(), { signal: abort.signal })
               : provider.generate(request({ signal: abort.signal }));
           const result = collect(iterator);

@@ -5,14 +5,14 @@ import { SharedTurnQueues } from '../../../../lib/services/conversations/shared-
 function open({ maxQueued = 10, queueWaitMs = 60_000 } = {}) {
   const queues = new SharedTurnQueues({ maxQueued, queueWaitMs });
   const wakes = new Map();
-  const join = (name, how = {}) =>
+  const join = (name, options = {}) =>
     queues.join(name, {
       late: () => new Error('too late'),
       watch: (wake) => {
         wakes.set(name, wake);
         return () => wakes.delete(name);
       },
-      ...how,
+      ...options,
     });
   return { queues, wakes, join };
 }

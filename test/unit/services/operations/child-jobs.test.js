@@ -50,7 +50,7 @@ test.each([
       record.answer.ownFailure = passing;
     },
   ],
-])('the hints of a failure come from %s', async (_whose, fail) => {
+])('the hints of a failure come from %s', async (_source, fail) => {
   expect(await failureAfter(fail)).toEqual({
     ...{ passing: true, retryable: true, retryAfterMs: 7000, cause: logged, code },
   });
