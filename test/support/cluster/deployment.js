@@ -1,6 +1,6 @@
 /**
- * Several `sluice serve` processes on one Redis, with an upstream whose answers are known. What is started
- * here, `stopDeployments` ends.
+ * Several `sluice serve` processes on one Redis, with an upstream with planned answers. `stopDeployments` ends everything
+ * that is started here.
  */
 import { killAll, removeFiles, serve, sluice } from '../crash/cli.js';
 import { plan, startScriptedUpstream } from './upstream.js';
@@ -9,7 +9,7 @@ import { startRedis } from './redis.js';
 
 const cleanups = [];
 
-/** Ends everything that tests have started here. To be called in afterEach. */
+/** Ends all servers and processes of tests. To be called in afterEach. */
 export async function stopDeployments() {
   killAll();
   while (cleanups.length > 0) await cleanups.pop()();
@@ -17,7 +17,7 @@ export async function stopDeployments() {
 
 export { removeFiles };
 
-/** The shortest lease, so that tests of failover are short. */
+/** The shortest lease, for short tests of failover. */
 const LEASE_MS = 1000;
 
 /**
@@ -50,7 +50,7 @@ export async function deploy({
     nodes,
     leaseMs,
     flags: own,
-    /** URLs of the processes that run. */
+    /** URLs of the running processes. */
     urls: () => nodes.filter(({ gone }) => !gone).map(({ url }) => url),
     /** Starts one more process. */
     async add(...more) {
@@ -83,5 +83,5 @@ export async function deploy({
   return deployment;
 }
 
-/** A process that need not come up: `sluice serve` with these arguments. */
+/** `sluice serve` with these arguments, not awaited: it may fail to start. */
 export const start = (...args) => sluice('serve', '--port', '0', ...args);
