@@ -190,6 +190,6 @@ test('a second server reports that the file is in use, and the first continues',
   expect((await server.submit({ prompt: 'a' })).status).toBe(201);
   server.child.kill('SIGTERM');
   expect((await server.exited).code).toBe(0);
-  // A clean end leaves one file, and the one that the lock is on.
+  // A clean shutdown leaves the data file and the lock file.
   expect(fs.existsSync(`${data}-wal`)).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** A reader of stderr that takes nothing: the process continues, and later reports the dropped lines. */
+/** A stderr that is not read: the process continues, and later reports the dropped lines. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

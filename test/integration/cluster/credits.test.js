@@ -20,7 +20,7 @@ async function* four() {
   for (const token of ['a', 'b', 'c', 'd']) yield token;
 }
 
-/** Two gateways whose callers, without keys, have so much. */
+/** Two gateways whose callers, without keys, have this credit. */
 async function startWith(credit, { access, ...options } = {}) {
   const [a, b] = await startTwo(redis, {
     provider: four,
@@ -35,7 +35,7 @@ async function startWith(credit, { access, ...options } = {}) {
 
 const account = '/v1/accounts/anonymous';
 
-/** What is available and held, which both gateways must say. */
+/** The available and the held amount, which must be the same at both gateways. */
 async function balanceBy(a, b, id = 'anonymous') {
   const [one, other] = await Promise.all([a, b].map(({ get }) => get(`/v1/accounts/${id}`)));
   expect(other.body).toEqual(one.body);
@@ -119,7 +119,7 @@ describe('a job', () => {
     ]);
   });
 
-  test('takes no account below its limit, however many come at once', async () => {
+  test('takes no account below its limit under concurrent requests', async () => {
     const { provider } = handProvider();
     const [a, b] = await startWith(5 * (promptCost + 100) + 50, { provider });
     const answers = await Promise.all(
@@ -197,7 +197,7 @@ describe('a job', () => {
 describe('a shared answer', () => {
   const request = { prompt, max_tokens: 10, temperature: 0 };
 
-  test('is paid for by the job that began it; others pay the cached price', async () => {
+  test('is paid for by the job that started it; other jobs pay the cached price', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider, cache: { mode: 'auto' } });
     const first = await a.submit(request);

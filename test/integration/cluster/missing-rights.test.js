@@ -1,4 +1,4 @@
-/** A user of Redis without all rights: the log says what is missing, and requests get 503 where it is needed. */
+/** A user of Redis without all rights: the log names the missing right, and requests that need it get 503. */
 import { createGateway } from '../../../lib/index.js';
 import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
@@ -58,7 +58,7 @@ testWithRedis.each([
       const detail = details.find((each) => each?.includes(`'${name.toUpperCase()}' in a script`));
       expect(detail).toMatch(/NOPERM/);
       await redis.call('ACL', 'SETUSER', 'gw', given);
-      // Neither the place nor the key is still that of a refused request.
+      // A refused request keeps neither its place nor its key.
       await until(async () => (await submit()).status === 201, 'the job');
       expect((await submit()).status).toBe(200);
       expect((await node.get('/v1/jobs')).body.data).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** Bodies while they come in: how long they may take, and what they hold meanwhile. */
+/** Bodies during their arrival: time limits and memory. */
 import http from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ afterEach(async () => {
   await stopAll();
 });
 
-/** A connection that has sent the head of a request, and writes down what comes back. */
+/** A connection that has sent the head of a request, and records the answer. */
 async function head({ port }, length, path = '/v1/jobs', { method = 'POST', headers = '' } = {}) {
   const socket = connect(port, '127.0.0.1');
   sockets.push(socket);
@@ -40,7 +40,7 @@ const HELD = 'sluice_memory_bytes{kind="bodies"}';
 
 describe('time', () => {
   test.each(['/v1/jobs', '/v1/workflows', '/v1/kv/txn', '/v1/conversations'])(
-    '%s: a client that sends nothing is told so, and its connection is closed',
+    '%s: a client that sends nothing gets an error, and its connection is closed',
     async (path) => {
       const { server } = await start({ provider: echo, bodyIdleMs: 100 });
       const answer = await head(server, 100, path);
@@ -108,7 +108,7 @@ describe('time', () => {
   test.each([
     ['is silent', 'x', 408, 'body_timeout'],
     ['sends too much', 'x'.repeat(11), 413, 'body_too_large'],
-  ])('before its answer a client that %s is told so', async (_name, text, status, code) => {
+  ])('a client that %s gets an error', async (_name, text, status, code) => {
     const server = http.createServer((req, res) => {
       const fail = (error) => res.writeHead(error.status).end(error.wireCode);
       discardBody(req, res, { idleMs: 200, bytesMax: 10, fail });
@@ -123,14 +123,14 @@ describe('time', () => {
     server.close();
   });
 
-  test('a body that nobody reads has the limit of others', async () => {
+  test('an unread body has the same limit', async () => {
     const { server } = await start({ provider: echo, maxBodyBytes: 1000, bodyIdleMs: 60_000 });
     const answer = await head(server, 10_000, '/v1/jobs', { method: 'GET' });
     answer.socket.write('x'.repeat(1001));
     await until(() => answer.closed, 'the end of the connection');
   });
 
-  test('the connection of one that comes in full is kept', async () => {
+  test('the connection of a complete body is kept', async () => {
     const { server } = await start({ provider: echo, bodyIdleMs: 100 });
     const answer = await head(server, 3, '/v1/jobs', { method: 'GET' });
     answer.socket.write('abc');
@@ -166,7 +166,7 @@ describe('memory', () => {
     expect(second.text).toMatch(/^HTTP\/1\.1 503 /);
     expect(second.text).toContain('"code":"memory_full"');
     expect(second.text).toMatch(/^retry-after: 1\r$/im);
-    // What is small has room.
+    // A small body has room.
     expect((await submit({ prompt: 'a' })).status).toBe(201);
     first.socket.destroy();
     await until(async () => (await metric(HELD)) === 0, 'the end of the first');
@@ -174,7 +174,7 @@ describe('memory', () => {
     expect(await metric(HELD)).toBe(0);
   });
 
-  test('a client that leaves while it is authenticated leaves nothing behind', async () => {
+  test('a client that disconnects during its authentication leaves nothing behind', async () => {
     const waiting = [];
     const authenticate = (req) =>
       req.url === '/metrics' ? 'ops' : new Promise((resolve) => waiting.push(() => resolve('ann')));
@@ -194,7 +194,7 @@ describe('memory', () => {
     expect(await metric('sluice_open_streams')).toBe(0);
   });
 
-  test('one of unknown length counts as it comes', async () => {
+  test('a body of unknown length counts as it arrives', async () => {
     const { server, metric } = await start({ provider: echo, memoryBudgetBytes: 16 * MIB });
     const answer = await head(server, 'chunked');
     const chunk = 'x'.repeat(MIB);

@@ -1,4 +1,4 @@
-/** What those who run the server look at: health, models, metrics, the log line of a job. */
+/** The operator's view: health, models, metrics, the log line of a job. */
 import { start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';

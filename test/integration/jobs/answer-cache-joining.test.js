@@ -9,7 +9,7 @@ import { question, byHand, hidden } from '../../support/gateway/answer-cache.js'
 
 afterEach(stopAll);
 
-describe('a hundred times the same at once', () => {
+describe('a hundred equal requests at once', () => {
   const words = ['one ', 'two ', 'three ', 'four'];
 
   /** An upstream that sends the first word, and the rest when the test calls for it. */
@@ -57,7 +57,7 @@ describe('a hundred times the same at once', () => {
   ];
 
   test.each(kinds.flatMap((kind) => [1, 3].map((reactors) => [...kind, reactors])))(
-    'one call, and the same text for all whom nobody cancelled: %s',
+    'one call, and the same text for every job not cancelled: %s',
     async (_, make, reactors) => {
       const { provider, open, calls } = await make();
       const { submit, stream, cancel, job, metric } = await start({ provider, reactors });
@@ -70,7 +70,7 @@ describe('a hundred times the same at once', () => {
       expect(new Set(ids).size).toBe(100);
       const streams = await Promise.all(answers.map(({ body }) => stream(body.stream_url)));
       await until(() => streams.every(({ events }) => events.length > 0), 'the first word');
-      // The one that started it, of all.
+      // Cancels the job that started the call.
       const first = results.indexOf('MISS');
       expect((await cancel(ids[first])).body.status).toBe('cancelled');
       open();
@@ -123,7 +123,7 @@ describe('joining', () => {
     expect(await job(two.body.job_id)).toMatchObject({ status: 'completed', text: 'abc' });
   });
 
-  test('the answer is cancelled when the last of them has ended, and the next one is new', async () => {
+  test('the answer is cancelled when its last job has ended, and the next one is new', async () => {
     const clock = new ManualClock();
     const { submit, cancel, call, calls, ended, gateway } = await byHand({ clock });
     const first = await submit(question);
@@ -160,7 +160,7 @@ describe('joining', () => {
     expect((await read(second.body.stream_url)).text).toBe('ab');
   });
 
-  test('a failure is shared, and not kept', async () => {
+  test('a failure is shared, and not stored', async () => {
     const { submit, call, ended, metric, gateway } = await byHand({ exposeErrors: true });
     const both = [await submit(question), await submit(question)];
     const run = await call(0);
@@ -175,7 +175,7 @@ describe('joining', () => {
     expect(await hidden(gateway, both[0].body.job_id)).toBe(null);
   });
 
-  test('a passing failure before the first token is tried again for all', async () => {
+  test('a transient failure before the first token is retried for all', async () => {
     const { submit, call, ended } = await byHand({
       retry: { attempts: 2, baseMs: 1, capMs: 1 },
     });
@@ -187,7 +187,7 @@ describe('joining', () => {
     for (const { body } of both) expect((await ended(body.job_id)).text).toBe('fine');
   });
 
-  test('as many as may join, and no more', async () => {
+  test('up to maxJoined jobs may join', async () => {
     const { submit, cancel, call } = await byHand({ cache: { maxJoined: 2 } });
     await submit(question);
     await call(0);
@@ -200,7 +200,7 @@ describe('joining', () => {
     await until(async () => (await submit(question)).status === 201, 'room');
   });
 
-  test('those who wait for a place with the first are refused with it', async () => {
+  test('jobs that wait for a place with the first are refused with it', async () => {
     const { submit, call, get, metric } = await byHand({
       maxConcurrency: 1,
       processingCapacity: 1,
@@ -209,7 +209,7 @@ describe('joining', () => {
     });
     await submit({ prompt: 'one that runs' });
     await call(0);
-    // As many as the stages hold; one more waits.
+    // The capacity of the stages; one more waits.
     const others = Promise.all(
       Array.from({ length: 6 }, (_, i) => submit({ prompt: `other ${i}` })),
     );
@@ -221,7 +221,7 @@ describe('joining', () => {
     await others;
   });
 
-  test('one that stops waiting for a place leaves it to the others', async () => {
+  test('a job that stops waiting for a place leaves it to the other jobs', async () => {
     const hand = handProvider();
     const gateway = createGateway({
       provider: hand.provider,
@@ -262,7 +262,7 @@ describe('joining', () => {
     expect(hand.calls.map(({ request }) => request.prompt)).not.toContain('alone');
   });
 
-  test('closing ends all of them, with its reason', async () => {
+  test('closing ends all joined jobs, with its reason', async () => {
     const { submit, stream, call, gateway } = await byHand();
     const both = [await submit(question), await submit(question)];
     const run = await call(0);
@@ -281,7 +281,7 @@ describe('joining', () => {
     await expect(gateway.submit(question)).rejects.toMatchObject({ code: 'ERR_DRAINING' });
   });
 
-  test('a reader that stands still holds back the one provider, whichever job it reads', async () => {
+  test('a stalled reader of any of the jobs holds back the one provider', async () => {
     let given = 0;
     async function* endless() {
       for (;;) {

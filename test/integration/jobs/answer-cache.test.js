@@ -36,7 +36,7 @@ describe('stored entries', () => {
     expect(job.cache).toBe('hit');
   });
 
-  test('a hit waits for no place', async () => {
+  test('a hit needs no place', async () => {
     const { submit, call, ended } = await byHand({
       maxConcurrency: 1,
       processingCapacity: 1,
@@ -56,7 +56,7 @@ describe('stored entries', () => {
     void Promise.all(waiting);
   });
 
-  test('only where it is asked for, or temperature is 0', async () => {
+  test('only on request, or if temperature is 0', async () => {
     const { ask } = await counting();
     expect(await ask({ prompt: 'a' })).toMatchObject({ cache: null, text: 'a 1' });
     expect(await ask({ prompt: 'a' })).toMatchObject({ cache: null, text: 'a 2' });
@@ -73,7 +73,7 @@ describe('stored entries', () => {
     });
   });
 
-  test('nothing where the gateway keeps nothing', async () => {
+  test('none with caching off at the gateway', async () => {
     const { ask } = await counting({ cache: { mode: 'off' } });
     const on = { ...question, cache: { mode: 'on' } };
     expect(await ask(on)).toMatchObject({ cache: null, text: 'What is it? 1' });
@@ -93,7 +93,7 @@ describe('stored entries', () => {
     expect(await ask()).toMatchObject({ cache: 'HIT', text: 'What is it? 3' });
   });
 
-  test('an older answer that ends later does not come back', async () => {
+  test('an older answer that ends later does not replace a newer one', async () => {
     const { submit, call, ended } = await byHand();
     const old = await submit(question);
     const oldRun = await call(0);
@@ -114,7 +114,7 @@ describe('stored entries', () => {
   test.each([
     ['the gateway', { ttlMs: 5000 }, undefined, 5000],
     ['the job', undefined, { mode: 'on', ttl_s: 2 }, 2000],
-  ])('for as long as %s says', async (_, cache, ofJob, ttlMs) => {
+  ])('for the time set by %s', async (_, cache, ofJob, ttlMs) => {
     const clock = new ManualClock();
     const { ask, gateway, metric } = await counting({ clock, cache });
     const body = { ...question, cache: ofJob };
@@ -129,7 +129,7 @@ describe('stored entries', () => {
     expect(await metric('sluice_cache_bytes')).toBe(0);
   });
 
-  test('for no time at all, and then it is shared only while it runs', async () => {
+  test('with ttl_s 0, shared only while it runs', async () => {
     const { submit, call, ended, gateway } = await byHand();
     const body = { ...question, cache: { mode: 'on', ttl_s: 0 } };
     const first = await submit(body);
@@ -145,7 +145,7 @@ describe('stored entries', () => {
   test.each([
     ['maxEntries', { maxEntries: 1 }],
     ['maxBytes', { maxBytes: 3000 }],
-  ])('as much as %s allows', async (_, cache) => {
+  ])('up to %s', async (_, cache) => {
     const { ask, gateway, metric, job } = await counting({ cache });
     const first = await ask({ ...question, prompt: 'a' });
     await ask({ ...question, prompt: 'b' });
@@ -156,7 +156,7 @@ describe('stored entries', () => {
     expect(await ask({ ...question, prompt: 'a' })).toMatchObject({ cache: 'MISS' });
   });
 
-  test('longer than the job that started it, with its own retention', async () => {
+  test('longer than the job that started it, with a separate retention', async () => {
     const clock = new ManualClock();
     const { ask, get } = await counting({ clock, retentionMs: 1000 });
     const first = await ask();
@@ -165,7 +165,7 @@ describe('stored entries', () => {
     expect(await ask()).toMatchObject({ cache: 'HIT', text: 'What is it? 1' });
   });
 
-  test('no answer that was cut at its length, by the gateway or the provider', async () => {
+  test('no answer cut at its length, by the gateway or the provider', async () => {
     const { ask } = await counting();
     const short = { ...question, max_tokens: 1 };
     expect(await ask(short)).toMatchObject({ cache: 'MISS', text: 'What is it? ' });
@@ -199,7 +199,7 @@ describe('stored entries', () => {
     }
   });
 
-  test('and none that is joined when it has', async () => {
+  test('and none is joined once it has', async () => {
     const { submit, call, job, ended } = await byHand({ logBytesMax: 1000 });
     const first = await submit(question);
     const run = await call(0);
@@ -254,7 +254,7 @@ describe('headers and metrics', () => {
     [{ ttl_s: '5' }, 'cache.ttl_s', 'invalid_type'],
     [{ ttl: 5 }, 'cache.ttl', 'unknown_field'],
     ['on', 'cache', 'invalid_type'],
-  ])('a field that is wrong is named: %j', async (cache, param, code) => {
+  ])('a wrong field is named: %j', async (cache, param, code) => {
     const { submit } = await start({ provider: echo });
     const { status, body } = await submit({ ...question, cache });
     expect(status).toBe(400);
@@ -269,7 +269,7 @@ describe('headers and metrics', () => {
     [{ ttlMs: -1 }, /cache\.ttlMs/],
     [{ maxJoined: 'a' }, /cache\.maxJoined/],
     [{ size: 1 }, /cache has no option size/],
-  ])('an option that is wrong is named: %j', (cache, message) => {
+  ])('a wrong option is named: %j', (cache, message) => {
     expect(() => createGateway({ provider: echo, cache })).toThrow(message);
   });
 
@@ -284,7 +284,7 @@ describe('headers and metrics', () => {
     expect(again.body).toEqual(first.body);
   });
 
-  test('each job has its line in the log, and its answer none', async () => {
+  test('each job has a line in the log, its hidden answer none', async () => {
     const lines = [];
     const log = (fields, message) => message === 'job ended' && lines.push(fields);
     const { ask } = await counting({ logger: { info: log, warn() {}, error() {} } });

@@ -14,7 +14,7 @@ const echo = async function* ({ prompt, messages }) {
   yield 'That is all.';
 };
 
-/** Whether a text is in the data file, or in what lies beside it. */
+/** Whether a text is in the data file, or in a file beside it. */
 function onDisk(data, text) {
   const folder = dirname(data);
   return fs.readdirSync(folder).some((name) => fs.readFileSync(join(folder, name)).includes(text));
@@ -79,7 +79,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(onDisk(data, 'a secret beginning')).toBe(false);
   });
 
-  test('a job of somebody else is not there', async () => {
+  test('a job of another principal is unknown', async () => {
     const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
     const gateway = await start({ provider: echo, access });
     const { body } = await gateway.submit({ prompt: 'x' }, bearer('ann'));
@@ -89,7 +89,7 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect((await remove('ann')).status).toBe(204);
   });
 
-  test('what a turn added to a conversation stays there', async () => {
+  test('the messages of its turn stay in the conversation', async () => {
     const gateway = await start({ provider: echo });
     const { conversation_id: id } = (await gateway.post('/v1/conversations', {})).body;
     const turn = (await gateway.submit({ prompt: 'hello', conversation_id: id })).body;
@@ -189,7 +189,7 @@ describe('DELETE /v1/principals/{id}', () => {
       true,
     );
 
-    // The caller may come back, and has nothing.
+    // The caller may return, with an empty state.
     const again = await gateway.submit(
       { prompt: 'secret of ann', temperature: 0 },
       {
@@ -204,7 +204,7 @@ describe('DELETE /v1/principals/{id}', () => {
     expect((await usageOf(next)).of.erased).toEqual(before.of.ann);
   });
 
-  test('ends what runs; an unknown caller has nothing', async () => {
+  test('ends running jobs; an unknown caller has nothing to erase', async () => {
     const { provider, call } = handProvider();
     const gateway = await start({ provider });
     await gateway.submit({ prompt: 'x' });

@@ -9,7 +9,7 @@ import { limits, left, leases, startStill } from '../../support/gateway/limits.j
 
 afterEach(stopAll);
 
-describe('a client that waits for its job may begin the next at once', () => {
+describe('a client that waits for its job may start the next one at once', () => {
   test.each([1, 3])('%d reactors', async (reactors) => {
     const { submit, read, gateway } = await start({
       provider: echo,
@@ -32,7 +32,7 @@ describe('a client that waits for its job may begin the next at once', () => {
 describe('the cost of an ending', () => {
   const body = { prompt: 'abcd', max_tokens: 100 };
 
-  /** A job that has said `texts`, and its provider's call. */
+  /** A job with `texts` so far, and its provider's call. */
   async function running(texts, options, more) {
     const hand = handProvider();
     const server = await startStill({ provider: hand.provider, ...options });
@@ -54,7 +54,7 @@ describe('the cost of an ending', () => {
     expect(left(gateway)).toEqual({ requests, tokens, concurrent_jobs: 5 });
   }
 
-  test('complete: what it used, by the count of the provider if it has one', async () => {
+  test('complete: the usage, counted by the provider if it counts', async () => {
     const { gateway, call } = await running(['a', 'b']);
     call.end({ reason: 'stop', usage: { prompt_tokens: 7, completion_tokens: 300 } });
     await expectLeft(gateway, 59, 1000 - 307);
@@ -113,7 +113,7 @@ describe('the cost of an ending', () => {
   test('wall time', async () => {
     const { gateway } = await running(['a'], {}, { max_wall_ms: 6 });
     partsOf(gateway).options.clock.advanceMs(6);
-    // In 6 ms a tenth of a token comes back.
+    // In 6 ms a tenth of a token refills.
     await until(() => leases(gateway) === 0, 'the settlement');
     expect(left(gateway)).toEqual({ requests: 59, tokens: 998, concurrent_jobs: 5 });
   });
@@ -124,7 +124,7 @@ describe('the cost of an ending', () => {
     await expectLeft(gateway, 59, 1000 - 3);
   });
 
-  test('retries exhausted: once, however many attempts', async () => {
+  test('retries exhausted: one charge for all attempts', async () => {
     let calls = 0;
     // eslint-disable-next-line require-yield -- that is the point of it
     async function* fails() {
@@ -158,7 +158,7 @@ describe('the cost of an ending', () => {
     await expectLeft(gateway, 59, 1000 - 2);
   });
 
-  /** A gateway with room for few more than the one that runs. */
+  /** A gateway with a running job, and room for a few more. */
   async function crowded(options) {
     const hand = handProvider();
     const server = await startStill({
@@ -189,7 +189,7 @@ describe('the cost of an ending', () => {
     });
   });
 
-  test('the client left while it waited: nothing', async () => {
+  test('a client that disconnects while it waits: nothing', async () => {
     const { gateway } = await crowded({ admissionWaitMs: 60_000 });
     const controller = new AbortController();
     const { signal } = controller;
@@ -209,7 +209,7 @@ describe('the cost of an ending', () => {
     expect(left(gateway).requests).toBe(59 - admitted);
   });
 
-  test('a job that is purged has long been settled', async () => {
+  test('a purged job has been settled before', async () => {
     const { gateway, call } = await running(['a'], { retentionMs: 0 });
     call.end();
     await expectLeft(gateway, 59, 1000 - 2);
@@ -219,7 +219,7 @@ describe('the cost of an ending', () => {
 describe('shared answers', () => {
   const question = { prompt: 'abcd', max_tokens: 100, temperature: 0 };
 
-  test('the first pays for the tokens; to join or to hit costs a request and a place', async () => {
+  test('the first pays for the tokens; a join or a hit costs a request and a place', async () => {
     const hand = handProvider();
     const { gateway, submit } = await startStill({ provider: hand.provider });
     const first = await submit(question);
@@ -240,7 +240,7 @@ describe('shared answers', () => {
     expect(left(gateway)).toEqual({ requests: 57, tokens: 997, concurrent_jobs: 5 });
   });
 
-  test('the answer continues without the first, which gives its place back at once', async () => {
+  test('the answer continues without the first job, which returns its place at once', async () => {
     const hand = handProvider();
     const { gateway, submit, cancel, ended } = await startStill({ provider: hand.provider });
     const first = await submit(question);
@@ -256,7 +256,7 @@ describe('shared answers', () => {
     expect(left(gateway)).toEqual({ requests: 58, tokens: 983, concurrent_jobs: 5 });
   });
 
-  test('when all have left, it costs the tokens so far', async () => {
+  test('when all jobs have ended, it costs the tokens so far', async () => {
     const hand = handProvider();
     const { gateway, submit, cancel, job } = await startStill({ provider: hand.provider });
     const all = [await submit(question), await submit(question)].map(({ body }) => body.job_id);
@@ -268,7 +268,7 @@ describe('shared answers', () => {
     expect(left(gateway)).toEqual({ requests: 58, tokens: 998, concurrent_jobs: 5 });
   });
 
-  test('a hit is had without a token left; what the first is refused, it is refused whole', async () => {
+  test('a hit needs no tokens; a refused first job reserves nothing', async () => {
     const { gateway, submit, read } = await startStill({
       access: { limits: { ...limits, tokens_per_minute: 101 } },
     });
@@ -284,7 +284,7 @@ describe('shared answers', () => {
     expect((await submit(question)).headers.get('x-cache')).toBe('HIT');
   });
 
-  test('tokens that one key lacks are not refused to another that asks the same', async () => {
+  test('a key without tokens does not block the same request of another key', async () => {
     const hand = handProvider();
     const { gateway } = await startStill({
       provider: hand.provider,
@@ -306,8 +306,8 @@ describe('shared answers', () => {
   });
 });
 
-test('under load: as many as there are limits for, and everything comes back', async () => {
-  // The first jobs do not end before somebody was refused.
+test('under load: never beyond the limits, and everything is returned', async () => {
+  // The first jobs do not end before a request was refused.
   let open = () => {};
   const opened = new Promise((resolve) => {
     open = () => resolve(undefined);

@@ -35,7 +35,7 @@ describe('an admitted job', () => {
     expect(leases(gateway)).toBe(0);
   });
 
-  test('a replay by its idempotency key costs nothing, fifty at once neither', async () => {
+  test('a replay by its idempotency key costs nothing, also fifty at once', async () => {
     const { submit, gateway, job } = await startStill({
       access: { limits: { requests_per_minute: 1 } },
     });
@@ -52,7 +52,7 @@ describe('an admitted job', () => {
 });
 
 describe('a refusal', () => {
-  test('names the limit, and when it may pass', async () => {
+  test('names the limit and the wait', async () => {
     const { submit, gateway, get } = await startStill({
       access: { limits: { requests_per_minute: 6 } },
     });
@@ -85,12 +85,12 @@ describe('a refusal', () => {
     expect(metrics).toContain('sluice_jobs_rejected_total{code="rate_limit_exceeded"} 2');
   });
 
-  test('waiting as long as it says is enough', async () => {
+  test('waiting for Retry-After is enough', async () => {
     const { submit, gateway } = await startStill({
       access: { limits: { tokens_per_minute: 700 } },
     });
     expect((await submit({ prompt: 'abc', max_tokens: 333 })).status).toBe(201);
-    // It ends at what it has used: a token of prompt, and one of text.
+    // It is settled at its usage: a token of prompt, and one of text.
     await until(() => left(gateway).tokens === 698, 'the settlement');
     const { status, headers } = await submit({ prompt: 'abc', max_tokens: 699 });
     expect(status).toBe(429);
@@ -98,7 +98,7 @@ describe('a refusal', () => {
     expect((await submit({ prompt: 'abc', max_tokens: 699 })).status).toBe(201);
   });
 
-  test('takes nothing from any limit, and leaves the idempotency key free', async () => {
+  test('reserves nothing of any limit, and leaves the idempotency key free', async () => {
     const { submit, gateway } = await startStill({
       access: { limits: { ...limits, tokens_per_minute: 100 } },
     });
@@ -112,7 +112,7 @@ describe('a refusal', () => {
     expect((await submit({ prompt: 'a', max_tokens: 5 }, key)).status).toBe(201);
   });
 
-  test('of a request that can never be granted gives no time to wait', async () => {
+  test('of a request beyond a limit has no Retry-After', async () => {
     const { submit, gateway } = await startStill();
     const { status, headers, body } = await submit({ prompt: 'a', max_tokens: 1000 });
     expect(status).toBe(429);
@@ -125,7 +125,7 @@ describe('a refusal', () => {
     });
   });
 
-  test('comes before an invalid request costs anything', async () => {
+  test('of an invalid request costs nothing', async () => {
     const { submit, gateway } = await startStill();
     expect((await submit({ prompt: 7 })).status).toBe(400);
     expect((await submit({ prompt: 'a', model: 5 })).status).toBe(400);
@@ -140,7 +140,7 @@ describe('whose limits', () => {
     entry('eve', 'e'),
   ];
 
-  test('an organisation shares its own, a key its own, a model everybody', async () => {
+  test('organisations, keys and models each have their own', async () => {
     const { submit } = await startStill({
       access: {
         keys,

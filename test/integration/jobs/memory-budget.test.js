@@ -17,7 +17,7 @@ describe('answers that are kept', () => {
     yield prompt.slice(0, 1).repeat(MIB);
   }
 
-  test('go, oldest first, of the caller that holds most; nobody else notices', async () => {
+  test('are evicted, oldest first, from the caller with most; other callers keep theirs', async () => {
     const { call, gateway } = await start({
       provider,
       access: { keys },
@@ -63,7 +63,7 @@ describe('answers that are kept', () => {
   });
 });
 
-test('a caller whose running jobs hold half of it gets nothing more, others do', async () => {
+test('a caller whose running jobs hold half of it is refused, other callers are not', async () => {
   const { provider, call } = handProvider();
   const { submit, get, gateway } = await start({
     provider,
@@ -87,7 +87,7 @@ test('a caller whose running jobs hold half of it gets nothing more, others do',
   expect((await get('/healthz')).status).toBe(200);
 });
 
-test('prompts that wait count, are refused by name, and count no more once they have ended', async () => {
+test('waiting prompts count, are refused by name, and stop counting once they have ended', async () => {
   const ends = [];
   async function* provider() {
     await new Promise((resolve) => ends.push(resolve));
@@ -145,7 +145,7 @@ test('keys and values are refused with 507 until some are deleted', async () => 
     });
   const statuses = [];
   for (let i = 0; i < 12; i += 1) statuses.push((await put(`k${i}`)).status);
-  // A body that comes in counts twice.
+  // An arriving body counts twice.
   expect(statuses.indexOf(507)).toBeGreaterThanOrEqual(5);
   expect(statuses.at(-1)).toBe(507);
   expect((await put('other')).body.error).toMatchObject({ code: 'kv_full' });
@@ -177,7 +177,7 @@ describe('an answer that its client does not read', () => {
     await until(() => reader.closed, 'the end at the client');
   });
 
-  test('comes whole if it is read slowly', async () => {
+  test('arrives whole if it is read slowly', async () => {
     const { reader, waiting } = await open({ stallMs: 2000 });
     reader.socket.on('data', (chunk) => {
       reader.bytes += chunk.length;
@@ -206,7 +206,7 @@ test('changes that wait for a slow reader count, and end its watch beyond 4 MiB'
   await until(async () => (await metric('sluice_open_streams')) === 1, 'the watch');
   const waiting = () => metric('sluice_memory_bytes{kind="watches"}');
   let most = 0;
-  // The sockets take some, then three wait, and one more is too many.
+  // The sockets buffer some, then three wait, and one more exceeds the bound.
   for (let i = 0; i < 40; i += 1) {
     expect((await put('k')).status).toBe(201 - (i > 0));
     most = Math.max(most, await waiting());

@@ -76,7 +76,7 @@ test('counters, conditions and transactions of two processes at once lose nothin
   expect((await nodes[1].read('n')).body).toBe(35);
 });
 
-test('limits are those of all processes together', async () => {
+test('limits apply to all processes together', async () => {
   const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
   const [a, b] = await openTwo({ access, kv: { maxKeys: 3, maxKeysPerPrincipal: 2 } });
   const put = (node, principal, key) => node.put(key, 'x', { headers: bearer(principal) });
@@ -138,7 +138,7 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   );
   expect((await keysOf()).filter((key) => key.includes('ann'))).toEqual([]);
   expect((await keysOf()).filter((key) => /:conv:conv_[^:]*$/.test(key))).toHaveLength(1);
-  // Their names do not tell whose they are.
+  // Their names do not reveal their owners.
   expect((await keysOf()).filter((key) => /:(chat|orphan|resp):/.test(key))).toHaveLength(1);
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);

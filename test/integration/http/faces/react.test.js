@@ -10,7 +10,7 @@ import { useJobStream, useSubmit } from '../../../../web/react.js';
 globalThis.IS_REACT_ACT_ENVIRONMENT = true;
 afterEach(stopAll);
 
-/** A gateway whose model says `one `, then `two` after `release()`, and a client of it. */
+/** A gateway whose model yields `one `, then `two` after `release()`, and a client of it. */
 async function serve() {
   let release;
   const gate = new Promise((resolve) => (release = resolve));
@@ -90,7 +90,7 @@ test('no job is idle, and a submit shows its job', async () => {
   expect(seen.form.error.param).toBe('prompt');
 });
 
-test('a submit of an effect is one POST under StrictMode, and equal later ones are others', async () => {
+test('a submit in an effect is one POST under StrictMode; an equal later one is another', async () => {
   const { client, calls, release } = await serve();
   const jobs = [];
   let submitAgain;

@@ -59,7 +59,7 @@ describe('/v1/chat/completions', () => {
     ]);
   });
 
-  test('answers 503 while every upstream is closed, and 404 where none has the model', async () => {
+  test('answers 503 while every upstream is closed, and 404 if no upstream has the model', async () => {
     const a = await upstream('a', fails(429, { 'retry-after': '7' }), { models: ['m'] });
     const { post } = await serve(a);
     const ask = (model) => post('/v1/chat/completions', { model, messages });
@@ -90,7 +90,7 @@ describe('/v1/embeddings', () => {
     expect(a.mock.exchanges).toHaveLength(1);
   });
 
-  test('of an upstream that makes none', async () => {
+  test('of an upstream without them', async () => {
     const { status, body } = await ask(await serve(await claude()));
     expect([status, body.error]).toEqual([
       400,
@@ -139,7 +139,7 @@ describe('/v1/messages over the dialect anthropic', () => {
     expect(a.mock.exchanges[0].body).toEqual({ ...request, model: 'claude-x', stream: true });
   });
 
-  test('blocks and counts of the answer come back as they are, whole and as a stream', async () => {
+  test('blocks and counts of the answer are passed unchanged, whole and as a stream', async () => {
     const signed = anthropic.block(
       1,
       { type: 'thinking', thinking: '', signature: '' },
@@ -247,7 +247,7 @@ describe('a stop sequence', () => {
       { stop_reason: 'model_context_window_exceeded', stop_sequence: null },
       'length',
     ],
-  ])('the %s of an Anthropic upstream comes back', async (_name, delta, reason) => {
+  ])('the %s of an Anthropic upstream is passed on', async (_name, delta, reason) => {
     const a = await claude(...stopped(delta));
     const { url, post, get } = await serve(a);
     const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
@@ -378,7 +378,7 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
-  test('/v1/messages gives the thinking back with its signature', async () => {
+  test('/v1/messages returns the thinking with its signature', async () => {
     const { post } = await serve(await claude(...events));
     const { body } = await post('/v1/messages', { model: 'm', max_tokens: 50, messages });
     expect(body).toMatchObject({
@@ -392,7 +392,7 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
-  test('a request that this dialect cannot express is a 400, or goes to an upstream that takes it', async () => {
+  test('a request that this dialect cannot express is a 400, or goes to an upstream that supports it', async () => {
     const a = await claude(...events);
     const b = await upstream('b');
     a.config.models = ['claude-x', 'both'];

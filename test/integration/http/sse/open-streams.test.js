@@ -6,7 +6,7 @@ import { until } from '../../../support/until.js';
 
 afterEach(stopAll);
 
-test('one caller has up to half of the streams, and gets its places back', async () => {
+test('one caller has up to half of the streams, and its places are returned', async () => {
   const { provider } = handProvider();
   const { call, stream, read } = await start({
     provider,
@@ -92,7 +92,7 @@ test('a stream of a face has its place while its head is held', async () => {
     expect([path, refused.status, refused.headers.has('retry-after')]).toEqual([path, 503, true]);
     leave[0]();
     await places(1);
-    // A refused request takes no place.
+    // A refused request occupies no place.
     expect((await post(path, {})).status).toBe(400);
     held.push(ask(3));
     await places(2);
@@ -102,7 +102,7 @@ test('a stream of a face has its place while its head is held', async () => {
   }
 });
 
-test('a refused request of a face has no place, though nobody reads its answer', async () => {
+test('a refused request of a face has no place, even if its answer is not read', async () => {
   const provider = async function* answer() {
     yield 'a';
   };
@@ -128,7 +128,7 @@ test('a refused request of a face has no place, though nobody reads its answer',
   }
 });
 
-test('streams of errors are no more than all streams may be', async () => {
+test('streams of errors do not exceed the limit of all streams', async () => {
   const { stream, read } = await start({ provider: echo, maxStreams: 2 });
   const open = [await stream('/v1/logs/errors'), await stream('/v1/kv?watch=true')];
   for (const path of ['/v1/logs/errors', '/v1/kv?watch=true']) {
