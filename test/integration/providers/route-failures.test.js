@@ -102,7 +102,7 @@ describe('failures before the first entry', () => {
     expect(all.map(({ mock }) => mock.exchanges.length)).toEqual([1, 1, 1, 1]);
   });
 
-  test('with attempts left the job comes back after the backoff', async () => {
+  test('with attempts left the job is retried after the backoff', async () => {
     let calls = 0;
     const respond = (exchange) => {
       calls += 1;

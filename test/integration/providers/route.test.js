@@ -17,7 +17,7 @@ describe('the choice', () => {
     expect(a.mock.exchanges[0].body.model).toBe('llama-3-8b');
   });
 
-  test('exact names, aliases, longest patterns; then the others', async () => {
+  test('exact names, aliases, longest patterns; then the remaining upstreams', async () => {
     const all = {
       any: undefined,
       glob: ['gpt-*'],
@@ -90,7 +90,7 @@ describe('the choice', () => {
     expect(a.mock.exchanges).toHaveLength(2);
   });
 
-  test('a model that nobody serves is refused with 404', async () => {
+  test('a model without an upstream is refused with 404', async () => {
     const a = await upstream('a');
     a.config.models = ['m'];
     const { status, error } = await ask(await gatewayOver([a]), { model: 'x' });
@@ -117,7 +117,7 @@ describe('the choice', () => {
     expect(headers).toMatchObject({ authorization: 'Bearer key-from-env', 'x-team': 'blue' });
   });
 
-  test('a member that one upstream refuses is given up there, and not elsewhere', async () => {
+  test('a member refused by one upstream is no longer sent to it, but to the others', async () => {
     const refuses = (exchange) =>
       'stream_options' in exchange.body
         ? fails(400, {}, '{"error":{"message":"Unknown field: stream_options"}}')(exchange)
@@ -133,7 +133,7 @@ describe('the choice', () => {
   });
 });
 
-test('after the upstreams of a model come the fallbacks', async () => {
+test('the fallbacks follow the upstreams of a model', async () => {
   const [a, b] = [await upstream('a', fails(500)), await upstream('b')];
   a.config.models = ['big'];
   b.config.models = ['small', 'smaller'];
@@ -186,14 +186,14 @@ describe('the dialect anthropic', () => {
     ['a named error event', anthropic.streamEvents(anthropic.start(), anthropic.ping, overloaded)],
     ['529', anthropic.refuse(529, 'overloaded_error', 'Overloaded')],
     ['an empty stream', anthropic.streamEvents()],
-  ])('%s goes on at an upstream of the other dialect', async (_name, answer) => {
+  ])('%s continues at an upstream of the other dialect', async (_name, answer) => {
     const [a, b] = [await claude(answer), await upstream('b')];
     const { job, events: seen } = await ask(await gatewayOver([a, b]));
     expect(seen[0]).toEqual(['2-0', 'job_retry', 'b']);
     expect(job).toMatchObject({ text: 'from b', upstream: 'b' });
   });
 
-  test('and the other way', async () => {
+  test('an OpenAI-style failure continues at it', async () => {
     const [a, b] = [
       await upstream('a', fails(500)),
       await claude(anthropic.streamEvents(...hello)),
@@ -221,7 +221,7 @@ describe('the dialect anthropic', () => {
 });
 
 describe('reload', () => {
-  test('new upstreams get the next job, and a stream of an old one continues', async () => {
+  test('new upstreams receive the next job, and a stream of an old one continues', async () => {
     let release;
     const a = await upstream('a', async (exchange) => {
       exchange.open();
@@ -244,7 +244,7 @@ describe('reload', () => {
     expect([stream.text, stream.last().type]).toEqual(['one two', 'job_complete']);
   });
 
-  test('a mistake changes nothing', async () => {
+  test('a wrong configuration changes nothing', async () => {
     const gateway = await gatewayOver([await upstream('a')]);
     const bad = { upstreams: [{ name: 'x', base_url: 'nowhere' }] };
     expect(() => gateway.provider.reload(bad)).toThrow(/upstreams\[0\]\.base_url/);

@@ -1,4 +1,4 @@
-/** The audit log over HTTP: what is recorded, who may read it, and what a restart leaves. */
+/** The audit log over HTTP: entries, rights to read it, and restarts. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { echo, handProvider } from '../../support/providers/providers.js';

@@ -1,4 +1,4 @@
-/** Random histories of conversations, against a plain model of what they are to be. */
+/** Random histories of conversations, against a plain model. */
 import fc from 'fast-check';
 import { ManualClock, createGateway } from '../../../lib/index.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -9,7 +9,7 @@ afterEach(stopAll);
 
 const plain = (messages) => messages.map(({ role, content }) => ({ role, content }));
 
-/** What a prompt wants of its answer stands in it. */
+/** A prompt contains the behaviour of its answer. */
 async function* obedient({ messages }, { signal }) {
   const { say, ending } = JSON.parse(messages.at(-1).content);
   yield say;
@@ -21,7 +21,7 @@ async function* obedient({ messages }, { signal }) {
 
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const index = fc.nat({ max: 5 });
-/** Times to live; where time cannot be moved, none that ends within the test. */
+/** Times to live; with real time, none that ends within the test. */
 const secondsOf = (inTime) =>
   fc.option(inTime ? fc.integer({ min: 1, max: 40 }) : fc.constant(3600), { nil: undefined });
 const turn = fc.record({ say: text, ending: fc.constantFrom('completed', 'fails', 'cancelled') });
@@ -52,7 +52,7 @@ const operationsOf = (inTime) =>
       : []),
   );
 
-/** What one principal has, as it should be. */
+/** The expected conversations of one principal. */
 class Model {
   /** @type {{id: string, messages: object[], ttlMs?: number, changedMs: number}[]} */
   all = [];
@@ -70,7 +70,7 @@ class Model {
     return this.all;
   }
 
-  /** One of those that there are; undefined: there is none. */
+  /** One of the existing conversations; undefined without any. */
   at(which) {
     const alive = this.alive();
     return alive[which % Math.max(1, alive.length)];
@@ -93,7 +93,7 @@ class Model {
   }
 }
 
-/** One gateway in memory, with time moved by hand; or two on one Redis, which take turns. */
+/** One gateway in memory, with a manual clock; or two on one Redis, in alternation. */
 const places = {
   memory: async (provider, clock) => [createGateway({ provider, clock, ...common })],
   Redis: async (provider) => {
@@ -110,7 +110,7 @@ const common = { logger: false, maxConcurrency: 50 };
 test.each([
   ['memory', 60],
   ['Redis', 10],
-])('whatever is done, they are what was said, in %s', async (place, numRuns) => {
+])('they always equal their model, in %s', async (place, numRuns) => {
   const clock = new ManualClock();
   const sent = [];
   async function* provider(request, options) {
@@ -121,7 +121,7 @@ test.each([
   for (const gateway of gateways) cleanUp(() => gateway.close({ drainMs: 0 }));
   const operation = operationsOf(place === 'memory');
   let steps = 0;
-  /** The one whose turn it is. */
+  /** The current gateway. */
   const current = () => gateways[steps % gateways.length];
 
   /** Submits a turn and sees to its end: the prompt. */

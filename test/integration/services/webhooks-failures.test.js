@@ -49,7 +49,7 @@ describe('failing receivers', () => {
     expect(receiver.requests).toHaveLength(2);
   });
 
-  test('for 24 hours: then it is kept as failed, and can be replayed', async () => {
+  test('for 24 hours: then it is stored as failed, and can be replayed', async () => {
     const clock = new ManualClock();
     const receiver = await startReceiver({ answer: 503 });
     const admin = bearer('admin');
@@ -153,7 +153,7 @@ describe('failing receivers', () => {
     });
     for (let n = 0; n < 20; n += 1) await run(gateway);
     await quick.request(19);
-    // At one receiver a few attempts run at once, and the rest waits.
+    // At one receiver a few attempts run at once; the others wait.
     expect(slow.requests).toHaveLength(4);
     expect(await gateway.metric('sluice_webhooks_pending')).toBe(20);
     slow.answer = 204;

@@ -59,7 +59,7 @@ describe('stored deliveries', () => {
     expect(receiver.requests).toHaveLength(1);
   });
 
-  test('failed ones over a restart; one whose URL is not configured any more is kept', async () => {
+  test('failed ones over a restart; one with a URL no longer configured is kept', async () => {
     const data = dataFile();
     const receiver = await startReceiver({ answer: 410 });
     const webhooks = [{ url: receiver.url, secret }];

@@ -11,7 +11,7 @@ afterEach(stopAll);
 const withoutText = ({ text: _, ...job }) => job;
 
 describe('the requests to a receiver', () => {
-  test('the job as GET gives it, without the text, signed', async () => {
+  test('the job as GET returns it, without the text, signed', async () => {
     const receiver = await startReceiver();
     const webhooks = [{ url: receiver.url, events: ['job.completed'], secret }];
     const gateway = await start({ provider: echo, webhooks });
@@ -32,7 +32,7 @@ describe('the requests to a receiver', () => {
     expect(await gateway.metric('sluice_webhook_deliveries_total{result="delivered"}')).toBe(1);
   });
 
-  test('the text where it asks for it', async () => {
+  test('the text on request', async () => {
     const receiver = await startReceiver();
     const webhooks = [{ url: receiver.url, secret, text: true }];
     const gateway = await start({ provider: echo, webhooks });
@@ -41,7 +41,7 @@ describe('the requests to a receiver', () => {
     expect((await receiver.request(0)).body.data).toEqual(job);
   });
 
-  test('the events that it chose, those of workflows and crawls too, none of child jobs', async () => {
+  test('its chosen events, those of workflows and crawls included, none of child jobs', async () => {
     const [all, some] = [await startReceiver(), await startReceiver()];
     const webhooks = [
       { url: all.url, secret },
@@ -95,7 +95,7 @@ describe('the requests to a receiver', () => {
 describe('webhook_url', () => {
   const webhookUrls = (more) => ({ webhookUrls: { secret, ...more } });
 
-  test('is refused where no hosts are allowed, and for other hosts', async () => {
+  test('is refused without allowed hosts, and for other hosts', async () => {
     const none = await start({ provider: echo });
     const some = await start({
       provider: echo,
@@ -126,7 +126,7 @@ describe('webhook_url', () => {
     expect((await some.get('/v1/jobs')).body.data).toEqual([]);
   });
 
-  test('gets the end of its job alone', async () => {
+  test('receives only the end of its own job', async () => {
     const receiver = await startReceiver();
     const gateway = await start({
       provider: echo,

@@ -17,7 +17,7 @@ const chain = [
 
 describe('cancel', () => {
   test.each(everyEgress)(
-    'ends what runs, and the stream with it: egress %s, %i reactors',
+    'ends the running nodes and the stream: egress %s, %i reactors',
     async (egress, reactors) => {
       const { provider, call, calls } = handProvider();
       const { post, stream, get } = await start({ provider, egress, reactors });
@@ -50,7 +50,7 @@ describe('cancel', () => {
     },
   );
 
-  test('while a node waits to be tried again: at once', async () => {
+  test('while a node waits for its retry: at once', async () => {
     const { provider, call } = handProvider();
     const { post, stream } = await start({ provider });
     const { body } = await post('/v1/workflows', {
@@ -78,7 +78,7 @@ describe('cancel', () => {
     expect(calls.map(({ request }) => request.prompt)).toEqual(['in front', 'behind']);
   });
 
-  test('comes by itself once the last reader has been gone for the grace', async () => {
+  test('happens by itself once the grace after the last reader is over', async () => {
     const { provider, call } = handProvider();
     const { post, stream, get } = await start({ provider });
     const { body } = await post('/v1/workflows', { nodes: chain, disconnect_grace_ms: 20 });
@@ -90,7 +90,7 @@ describe('cancel', () => {
     expect(view.body).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
   });
 
-  test('and a deadline of the whole end its nodes, too', async () => {
+  test('and a deadline of the whole both end its nodes', async () => {
     const { provider, call } = handProvider();
     const clock = new ManualClock();
     const { post, read } = await start({ provider, clock });
@@ -105,7 +105,7 @@ describe('cancel', () => {
     await run.aborted;
   });
 
-  test('a gateway that closes lets workflows end, and ends the rest as shutdown', async () => {
+  test('a closing gateway drains workflows, and then ends them with the reason shutdown', async () => {
     const { provider, call, calls } = handProvider();
     const clock = new ManualClock();
     const { gateway, post, stream } = await start({ provider, clock });
@@ -165,7 +165,7 @@ describe('retry of a workflow', () => {
     expect(status).toBe(200);
     expect(body).toMatchObject({ status: 'running', attempt: 2, stream_url: created.stream_url });
     expect(byId(body).good.status).toBe('completed');
-    // A reader that had read to the end gets the event, too.
+    // A reader already at the end receives the event, too.
     const again = await read(body.stream_url, { headers: { 'last-event-id': events.at(-1).id } });
     expect(again.ids[0]).toBe('2-0');
     expect(words(again.events)).toEqual([
@@ -252,8 +252,8 @@ describe('retry of a workflow', () => {
   });
 });
 
-describe('whose it is', () => {
-  test('nobody else reads, cancels, retries, streams or lists it', async () => {
+describe('owners', () => {
+  test('other principals cannot read, cancel, retry, stream or list it', async () => {
     const { post, get, call } = await start({
       provider: echo,
       authenticate: (req) => req.get('x-user') ?? 'nobody',
@@ -311,11 +311,11 @@ describe('whose it is', () => {
     expect(replayed.headers.get('idempotency-replayed')).toBe('true');
     const other = await post('/v1/workflows', { nodes: chain.slice(0, 1) }, headers);
     expect([other.status, other.body.error.code]).toEqual([422, 'idempotency_key_reused']);
-    // Jobs have keys of their own.
+    // Keys of jobs are separate.
     expect((await post('/v1/jobs', { prompt: 'x' }, headers)).status).toBe(201);
   });
 
-  test('it is forgotten after its retention', async () => {
+  test('it is purged after its retention', async () => {
     const { post, read, get } = await start({ provider: echo, retentionMs: 30 });
     const { body } = await post('/v1/workflows', { nodes: chain });
     await read(body.stream_url);
@@ -361,7 +361,7 @@ describe('a slow reader', () => {
     });
     const events = gateway.stream(id);
     await events.next();
-    // Until nothing more comes.
+    // Until the producers stop.
     let before = -1;
     await until(async () => {
       const still = produced === before;
@@ -370,7 +370,7 @@ describe('a slow reader', () => {
       return still;
     }, 'the producers to stand still');
     const held = produced;
-    // Sockets on the way hold some megabytes: room is felt at their other end only after those.
+    // Sockets in between buffer some megabytes: the producer notices room only after these are read.
     for (let i = 0; i < 50_000 && produced === held; i++) await events.next();
     expect(produced).toBeGreaterThan(held);
     await gateway.workflows.cancel(id);

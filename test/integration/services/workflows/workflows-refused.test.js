@@ -115,7 +115,7 @@ describe('refused', () => {
     });
   });
 
-  test('more than 1000 nodes, a model that is not there, a body that is no JSON', async () => {
+  test('more than 1000 nodes, an unknown model, a body without JSON', async () => {
     const { post, call } = await start({ provider: providers.demo({ tokenIntervalMs: 0 }) });
     const nodes = Array.from({ length: 1001 }, (_, i) => ({ id: `n${i}`, prompt: p }));
     expect((await post('/v1/workflows', { nodes })).body.error).toMatchObject({
