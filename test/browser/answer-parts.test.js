@@ -31,7 +31,7 @@ afterEach(async () => {
   await gateway.close({ drainMs: 0 });
 });
 
-/** What the card of an ended job shows is the server's. */
+/** Expects the card of an ended job to show the server's data. */
 async function expectWhole(card, id) {
   const job = await jobAtServer(id);
   expect(await drive.textOf(card)).toBe(job.text);
@@ -75,7 +75,7 @@ test('reasoning is folded and unfolds by the keyboard; a tool call is a card', a
 });
 
 test('a cut in the reasoning loses nothing; a reload restores all parts', async () => {
-  // Slow enough for the page to be faster.
+  // Slower than the page.
   await start(demo(100));
   await drive.send(WEATHER);
   const { id, card } = await drive.firstCard();

@@ -85,7 +85,7 @@ export function driver(page) {
     const card = cards().first();
     await card.waitFor();
     const id = String(await card.getAttribute('data-job-id'));
-    // By id from here on: a newer job would take its place.
+    // By id from here on: a newer job would become the first.
     return { id, card: page.locator(`[data-job-id="${id}"]`) };
   }
 

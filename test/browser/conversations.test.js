@@ -10,14 +10,14 @@ let visit;
 let page;
 let drive;
 
-/** Lets the answers that wait go on to their ends. */
+/** Continues the waiting answer to its end. */
 let open = () => {};
 
 let fails = true;
-/** The whole answer; empty: as `counting` says. */
+/** The whole answer; empty: that of `counting`. */
 let text = '';
 
-/** Says how many messages it was sent, half of it, and the rest when it is let. */
+/** Answers with the number of messages, and the second line once `open` is called. */
 async function* counting({ messages = [] }, { signal }) {
   const { content } = messages.at(-1) ?? {};
   if (text !== '') {
@@ -96,7 +96,7 @@ test('a conversation is created by its first turn, and continues with the next',
   expect(await places()).toEqual(['Hello']);
   const { messages } = await atServer(idOf());
   expect(messages.map(({ content }) => content)).toEqual(all);
-  // The jobs are where they were, and the conversation is found again.
+  // The jobs are still listed, and the conversation is found again.
   await page.getByTestId('place-jobs').click();
   await page.getByTestId('empty').waitFor();
   await drive.send('A job');
@@ -116,7 +116,7 @@ test('tokens stream into the answer; a reload in the middle resumes', async () =
   await page.reload();
   await running.getByText('and that is message 1.').waitFor();
   expect(await page.getByTestId('said').first().innerText()).toBe('Wait for me');
-  // Away and back: the same answer, taken up where it was.
+  // Another view and back: the same answer, resumed at its position.
   await page.getByTestId('place-jobs').click();
   await page.getByTestId('empty').waitFor();
   await page.getByTestId('place-chat').click();
@@ -126,7 +126,7 @@ test('tokens stream into the answer; a reload in the middle resumes', async () =
   expect(await messageTexts(2)).toEqual(['Wait for me', answer('Wait for me', 1)]);
 });
 
-test('cancel keeps the text so far; a failure leaves nothing', async () => {
+test('cancel keeps the text so far; a failure adds nothing', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Wait, or not');
   await page.getByText('and that is message 1.').waitFor();
@@ -175,7 +175,7 @@ test('a fork is independent of its source; a conversation is deleted', async () 
   expect(await places()).toEqual(['Fork of One']);
 });
 
-test('a deletion whose page is left in the meantime takes place', async () => {
+test('a deletion takes place although its page was left in the meantime', async () => {
   await say('Hello');
   await messageTexts(2);
   const id = idOf();
@@ -213,7 +213,7 @@ test('Enter sends, Shift+Enter breaks the line; a second prompt waits for the en
   await page.getByText('Write a prompt first.').waitFor({ state: 'hidden' });
 });
 
-test('another answer and an edited message take the place of the earlier ones; undo brings them back', async () => {
+test('another answer and an edited message replace the earlier ones; undo restores them', async () => {
   await say('One');
   await messageTexts(2);
   await say('Two');
@@ -242,7 +242,7 @@ test('another answer and an edited message take the place of the earlier ones; u
   expect(idOf()).toBe(id);
 });
 
-test('a turn that failed is sent again', async () => {
+test('a failed turn is sent again', async () => {
   await say('Fail');
   await page.getByText('It was told to fail. This turn was not saved').waitFor();
   expect(await page.getByTestId('message').count()).toBe(2);
@@ -287,7 +287,7 @@ test('Markdown streams into blocks, tables and code; it runs no script and loads
     'https://example.com/p.png',
     'https://example.com/list',
   ]);
-  // The streamed blocks are those of the whole text.
+  // The streamed blocks equal those of the whole text.
   const streamed = await message.innerHTML();
   await page.reload();
   await messageTexts(2);
@@ -302,7 +302,7 @@ test('Markdown streams into blocks, tables and code; it runs no script and loads
   expect(await copied()).toBe(MARKDOWN);
 });
 
-test('where the demo model answers, one line says how to connect another', async () => {
+test('with the demo model, one line explains how to connect another', async () => {
   await gateway.close({ drainMs: 0 });
   await visit.close();
   gateway = createGateway({ provider: providers.demo({ tokenIntervalMs: 1 }), logger: false });

@@ -1,4 +1,4 @@
-/** The demo page in Chromium against a real gateway: what a visitor can do with it. */
+/** The demo page in Chromium against a real gateway. */
 
 import { createGateway } from '../../lib/index.js';
 import { duration } from '../../web/app/format.js';
@@ -70,7 +70,7 @@ test('type, stream, complete: the text and the figures are the server’s', asyn
   expect(await page.getByTestId('connection').getAttribute('data-state')).toBe('idle');
 });
 
-test('the length asked for ends the text', async () => {
+test('the text ends at the requested length', async () => {
   await page.getByText('Options').click();
   await page.getByLabel('Length, tokens').fill('3');
   await drive.send('Short, please');
@@ -92,7 +92,7 @@ test('a dropped connection resumes at its position, and nothing is lost', async 
   const place = await card.locator('[data-part=id]').innerText();
   const before = await drive.textOf(card);
   expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
-  // The job continues at the server; here nothing arrives.
+  // The job continues at the server; nothing arrives at the page.
   const length = String(before).length;
   while ((await jobAtServer(id)).text.length < length + 20) await page.waitForTimeout(20);
   expect(await drive.textOf(card)).toBe(before);
@@ -104,7 +104,7 @@ test('a dropped connection resumes at its position, and nothing is lost', async 
   expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
 });
 
-test('when the server cuts the socket, the browser comes back by itself', async () => {
+test('when the server cuts the socket, the browser reconnects by itself', async () => {
   pace.hold(4);
   await drive.send('Cut me');
   const { id, card } = await drive.firstCard();
@@ -191,7 +191,7 @@ test('one prompt per line', async () => {
   await drive.waitForCards('[data-state=completed]', 3);
 });
 
-test('a job the server no longer has is shown as gone', async () => {
+test('a job purged by the server is shown as gone', async () => {
   await page.evaluate(() => {
     const known = [{ id: 'job_of_yesterday', prompt: 'Long ago', model: 'demo' }];
     localStorage.setItem('sluice.jobs', JSON.stringify(known));

@@ -27,7 +27,7 @@ async function closedWithHold(data, clock) {
 
 const day = 24 * 3600 * 1000;
 
-test('every event that was synced is there after a crash, and keys give their answers', async () => {
+test('every synced event survives a crash, and keys repeat their answers', async () => {
   const data = dataFile();
   const first = storeOf(data);
   const ledger = first.file.ledger;
@@ -57,7 +57,7 @@ test('its time continues from that of the last event when the clock was set back
   clock.advanceMs(5 * day);
   await closedWithHold(data, clock);
 
-  // A clock that begins at 0: five days behind.
+  // A clock that starts at 0: five days behind.
   const later = new ManualClock();
   const second = storeOf(data, later);
   const again = second.file.ledger;
@@ -73,7 +73,7 @@ test('its time continues from that of the last event when the clock was set back
   expect(third.journal()).toEqual(again.journal());
 });
 
-test('transfers that fell due while no process had the file execute when it is opened, and are written', async () => {
+test('transfers that fell due while the file was closed execute when it is opened, and are written', async () => {
   const data = dataFile();
   await closedWithHold(data, new ManualClock());
   const later = new ManualClock();
@@ -86,7 +86,7 @@ test('transfers that fell due while no process had the file execute when it is o
   expect(storeOf(data).file.ledger.journal()).toEqual(again.journal());
 });
 
-test('an event that cannot be is reported, and the file is left alone', async () => {
+test('an impossible event is reported, and the file is not changed', async () => {
   const data = dataFile();
   const raw = new SqliteStore(data);
   raw.start(sharedReactor());

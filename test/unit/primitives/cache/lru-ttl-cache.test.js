@@ -49,7 +49,7 @@ describe('recency', () => {
     expect(told).toEqual([['a', 1, 'replaced']]);
   });
 
-  test('is kept over more lookups than are handed in at once', () => {
+  test('is kept over more lookups than one native call takes', () => {
     const { cache } = make({ maxEntries: 5000 });
     for (let i = 0; i < 5000; i += 1) cache.set(i, i);
     for (let i = 0; i < 5000; i += 1) expect(cache.get(i)).toBe(i);
@@ -315,7 +315,7 @@ describe('removal', () => {
     expect(cache.get('again')).toBe(1);
   });
 
-  test('iteration skips entries that are removed meanwhile', () => {
+  test('iteration skips entries removed during it', () => {
     const { cache, clock } = make({ ttlMs: 100 });
     cache.set('a', 1).set('b', 2, { ttlMs: 10 }).set('c', 3);
     const seen = [];

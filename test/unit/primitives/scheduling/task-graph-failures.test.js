@@ -37,7 +37,7 @@ describe('TaskGraph failures', () => {
     expect(inputs).toEqual({ bad: undefined, good: 'text' });
   });
 
-  test('thrown at once are failures like others', async () => {
+  test('thrown synchronously are failures like others', async () => {
     const graph = new TaskGraph().add('a', {
       run: () => {
         throw new Error('at once');
@@ -92,7 +92,7 @@ describe('TaskGraph retries', () => {
     expect(events.at(-1)).toEqual({ type: 'complete', id: 'a', value: 'after 1101' });
   });
 
-  test('no sooner than the server asks', async () => {
+  test('no sooner than the server’s retryAfterMs', async () => {
     const clock = new ManualClock();
     const graph = new TaskGraph({ clock }).add('a', {
       run: flaky(1, { retryAfterMs: 700 }),
@@ -240,7 +240,7 @@ describe('TaskGraph.run with throwOnFailure', () => {
     expect(await events.next()).toEqual({ done: true, value: undefined });
   });
 
-  test('waits for the last attempt, and lets tasks fail that may', async () => {
+  test('waits for the last attempt, and tolerates tasks with onFailure continue', async () => {
     const clock = new ManualClock();
     const graph = new TaskGraph({ clock })
       .add('optional', { ...failed, onFailure: 'continue' })

@@ -22,7 +22,7 @@ describe('TaskGraph runs', () => {
     expect(events.at(-1).value).toEqual({ total: 3, inputs: { one: 1, two: 2 }, attempt: 1 });
   });
 
-  test('the empty graph, which is over at once', async () => {
+  test('the empty graph, which ends at once', async () => {
     expect(await collect(new TaskGraph().run())).toEqual([]);
   });
 
@@ -143,7 +143,7 @@ describe('TaskGraph refuses before the first event', () => {
     expect(await refusal(graph)).toMatchObject({ code: 'ERR_GRAPH_DUPLICATE', node: 'a' });
   });
 
-  test('a dependency that nobody added', async () => {
+  test('an unknown dependency', async () => {
     const graph = new TaskGraph().add('a', { after: ['ghost'], run: untouched });
     const error = await refusal(graph);
     expect(error).toMatchObject({ code: 'ERR_GRAPH_UNKNOWN', node: 'a', dependency: 'ghost' });
@@ -310,7 +310,7 @@ describe('TaskGraph values', () => {
     expect(alive).toBeLessThanOrEqual(4);
   });
 
-  test('reach a retried task again, and those that come after a skipped one', async () => {
+  test('reach a retried task again, and tasks after a skipped one', async () => {
     const clock = new ManualClock();
     const graph = new TaskGraph({ clock })
       .add('source', { run: () => 'value' })

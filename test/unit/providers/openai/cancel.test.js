@@ -100,7 +100,7 @@ describe.each(clients)('by %s', (client) => {
       await upstream.exchanges[0].closed;
     });
 
-    test('close() of the provider ends the calls under way', async () => {
+    test('close() of the provider ends the running calls', async () => {
       const { upstream, provider } = await setUp(stalls['in the middle']);
       const result = collect(provider.generate(request()));
       const exchange = await upstream.exchange(0);
