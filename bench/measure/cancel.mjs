@@ -13,7 +13,7 @@ const INTERVAL_MS = 2;
 const MEDIAN_MS_MAX = 20;
 
 /**
- * Tokens before the cancel, and what is said of them. After 32 reads an answer is read past libcurl.
+ * Tokens before the cancel, and their label. After 32 reads an answer is read past libcurl.
  * @type {[number, string][]}
  */
 const CASES = [
@@ -30,7 +30,7 @@ const CASES = [
  */
 
 /**
- * Reads a stream until so many tokens have come, or its end.
+ * Reads a stream until `tokens` tokens have arrived, or to its end.
  * @param {string} url
  * @param {number} tokens
  */

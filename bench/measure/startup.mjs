@@ -13,7 +13,7 @@ import { columns } from '../report/table.mjs';
 
 const COMMAND = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const STARTS = 20;
-/** The server may take so much longer than a bare process. */
+/** The permitted time of the server above a bare process. */
 const ABOVE_MS_MAX = 250;
 /** After this time without a request a server is idle. */
 const IDLE_MS = 2000;

@@ -12,7 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// About what a small job is in the data file.
+// About the size of a small job in the data file.
 constexpr int kBytes = 200;
 
 void must(int code, const char* call) {

@@ -1,5 +1,5 @@
 /**
- * What the rows say about Sluice: each figure beside the bar it has to clear.
+ * The verdicts of the rows about Sluice: each figure beside its bar.
  */
 
 /**
@@ -137,7 +137,7 @@ function relayedVerdicts(row) {
 }
 
 /**
- * The line through the least and the most missed tokens, and how far what lies between is off it.
+ * The line through the least and the most missed tokens, and the largest deviation of the points in between.
  * @param {import('../measure/resume.mjs').ResumeSample[]} samples
  */
 export function resumeFit(samples) {

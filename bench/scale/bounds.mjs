@@ -28,7 +28,7 @@ const atMost = (number, bound, value, unit) => ({
 });
 
 /**
- * Runs a measurement on a deployment of its own.
+ * Runs a measurement on a separate deployment.
  * @param {number} count of processes
  * @param {Parameters<typeof startDeployment>[1]} options
  * @param {(deployment: Deployment) => Promise<Row[]>} measure
@@ -161,7 +161,7 @@ async function cpu(seconds) {
   ];
 }
 
-/** What readers of one job at another process cost Redis. @param {Deployment} deployment @param {number} readers */
+/** The cost for Redis of readers of one job at another process. @param {Deployment} deployment @param {number} readers */
 async function costOfReaders({ processes, redis }, readers) {
   const prompt = { tokens: 400, intervalMs: 10 };
   const jobs = await Promise.all(Array.from({ length: 5 }, () => post(processes[0], prompt)));

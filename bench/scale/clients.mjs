@@ -91,7 +91,7 @@ export class Reader {
   #request;
 
   /**
-   * @param {() => Target[]} targets processes to be read at, asked for at each connection
+   * @param {() => Target[]} targets processes to read from, called before each connection
    * @param {string} path
    * @param {{perConnection?: number, first?: number}} [options] `perConnection`: events after which it moves by itself;
    *   `first`: index of the first process

@@ -62,7 +62,7 @@ async function busyGauges(get) {
 }
 
 async function round({ post, call, stream, submit }, number) {
-  // A connection of its own: one that is kept may close just as it is used again.
+  // A separate connection: a kept one may close just when it is reused.
   const open = (path) => stream(path, { headers, agent: false });
   const jobs = Array.from({ length: JOBS }, async (_, i) => {
     const prompt = `${['say', 'fail', 'hang', 'cut'][i % 4]} ${number} ${i}`;

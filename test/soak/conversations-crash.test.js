@@ -2,7 +2,7 @@
  * Conversations and crashes: a server is killed at random moments under load, over and over with one
  * data file. Each turn that a client saw the end of is there once, in its place, and nothing else is.
  *
- * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS is the number of rounds, SLUICE_CRASH_SEED the seed of the moments.
  */
 import { dataFile } from '../support/files/data-file.js';
 import { killAll } from '../support/crash/cli.js';

@@ -73,7 +73,7 @@ test('crawl the site, sum up every page, combine', async () => {
   expect(mapped.usage.completion_tokens).toBeLessThanOrEqual(3 * 24);
   expect(combined).toMatchObject({ status: 'completed', attempts: 1 });
   expect(combined.usage.completion_tokens).toBeGreaterThan(0);
-  // The engine was asked with what it had said itself: its prompt is longer than the bare words.
+  // The prompt contains the engine's earlier answers: it is longer than the bare words.
   expect(combined.usage.prompt_tokens).toBeGreaterThan(mapped.items.join('').length / 8);
   expect(await visit.page.getByTestId('text').evaluate((text) => text.textContent)).toBe(
     mapped.text,

@@ -62,7 +62,7 @@ test('a reload in the middle resumes the answer, without a second one', async ()
   expect(await answers().count()).toBe(1);
   await say('next');
   expect(await wholeAnswer('next')).toBe(number + 1);
-  // Nothing runs: the stored chat is shown as it is.
+  // No job runs: the stored chat is shown.
   await page.reload();
   await answers().nth(1).waitFor();
   expect(await answers().count()).toBe(2);

@@ -39,7 +39,7 @@ async function send(prompt) {
   return { id, item: page.locator(`[data-job="${id}"]`) };
 }
 
-/** Words that take the model some seconds. */
+/** A prompt whose answer takes some seconds. */
 const long = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
 
 const atServer = async (id) => (await fetch(`${example.server.origin}/v1/jobs/${id}`)).json();
@@ -82,7 +82,7 @@ describe('a page that sleeps', () => {
   const text = "document.querySelector('.text')?.textContent ?? ''";
   const isEnded = "document.querySelector('li strong')?.textContent === 'completed'";
 
-  /** Sends a prompt, and puts the page to sleep once the answer has begun. */
+  /** Sends a prompt, and freezes the page once the answer has started. */
   async function sleepAmid(sleeper) {
     await sleeper.type('input', long);
     await sleeper.evaluate("document.querySelector('form').requestSubmit()");
@@ -91,7 +91,7 @@ describe('a page that sleeps', () => {
     return sleeper.evaluate("document.querySelector('li').dataset.job");
   }
 
-  /** Wakes the page up, and gives the answer that it shows. */
+  /** Thaws the page; resolves with the answer that it shows. */
   async function shownAfter(sleeper) {
     expect(await sleeper.wake()).toBe(true);
     await sleeper.until(isEnded, 'the end');

@@ -1,6 +1,6 @@
 /**
- * The cache row: operations a second of LruTtlCache and of lru-cache, and what single flight saves.
- * Each figure comes from a process of its own (bench/measure/components/cache-case.mjs), so that none runs on what
+ * The cache row: operations a second of LruTtlCache and of lru-cache, and the savings of single flight.
+ * Each figure is measured in a separate process (bench/measure/components/cache-case.mjs), so that none runs on what
  * the compiler has learnt from another.
  */
 import { fileURLToPath } from 'node:url';

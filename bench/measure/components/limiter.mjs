@@ -1,6 +1,6 @@
 /**
  * The limiter row: decisions a second of Sluice's limiters, of rate-limiter-flexible (memory) and of
- * limiter, and the memory of a million keys. Each figure comes from a process of its own
+ * limiter, and the memory of a million keys. Each figure is measured in a separate process
  * (bench/measure/components/limiter-case.mjs).
  */
 import { fileURLToPath } from 'node:url';

@@ -18,7 +18,7 @@ const START_MS = Date.UTC(2026, 0, 1);
 /** Events of one block, which a file repeats; every tenth or hundredth of them is an error. */
 const BLOCK_EVENTS = 20_000;
 
-/** The greatest resident memory that a file of any size may take. */
+/** The bound of the resident memory for a file of any size. */
 const MEMORY_MB_MAX = 150;
 
 /**

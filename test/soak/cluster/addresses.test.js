@@ -1,4 +1,4 @@
-/** The address of Redis by Sentinels, and by a Redis Cluster whose other node is asked. */
+/** The address of Redis by Sentinels, and by another node of a Redis Cluster. */
 import { handProvider } from '../../support/providers/providers.js';
 import {
   isLinked,

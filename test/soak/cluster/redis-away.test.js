@@ -1,4 +1,4 @@
-/** What callers see while Redis does not answer, refuses or is full, and afterwards. */
+/** Answers to callers while Redis does not answer, refuses or is full, and afterwards. */
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { freePort } from '../../support/free-port.js';
@@ -29,7 +29,7 @@ async function waiting(deployment, a) {
 
 const unavailable = { code: 'storage_unavailable' };
 
-/** Checks all that is answered without Redis; `known` is a job of `a`, `b` has never been asked for it. */
+/** Checks all answers that need no Redis; `known` is a job of `a` that was never requested from `b`. */
 async function expectAway([a, b], known) {
   const sentMs = performance.now();
   const first = await a.submit({ prompt: '{}' });
@@ -126,7 +126,7 @@ describe('of a deployment that continues', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('full: new work gets 507, live jobs end when there is room', async () => {
+  test('full: new work gets 507, live jobs end once there is room', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -153,7 +153,7 @@ describe('of a deployment that continues', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('restarted empty: owners write their jobs again, and others come back', async () => {
+  test('restarted empty: owners write their jobs again, and other processes find them again', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
