@@ -602,27 +602,9 @@ test('the owner is sent the number of readers; an ended job has none', async () 
 });
 
 test('rewrite restores a job that Redis has lost', async () => {
+  const fields = ['attempt', '2', 'status', 'running', 'choices', '1'];
   const rewrite = (owner) =>
-    t.run(
-      'rewrite',
-      ['job:j'],
-      [
-        ...[
-          owner,
-          'j',
-          'me',
-          '60000',
-          '5000',
-          '',
-          'attempt',
-          '2',
-          'status',
-          'running',
-          'choices',
-          '1',
-        ],
-      ],
-    );
+    t.run('rewrite', ['job:j'], [owner, 'j', 'me', '60000', '5000', '', ...fields]);
   expect(await rewrite('x')).toBe('BURIED');
   expect(await rewrite('a')).toBe('OK');
   expect(await t.members('open:a')).toEqual(['j']);
