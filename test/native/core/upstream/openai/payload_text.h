@@ -77,7 +77,8 @@ class PayloadComparison {
     const std::string text = payload_text(*got);
     if (text != payload_text(*expected)) return "other content of " + std::string(json);
     const std::string head = payload_head(*expected);
-    // A payload that is not parsed has the head fields of the one before, and does not repeat them.
+    // A payload that is not parsed has the head fields of the previous one, and does not repeat
+    // them.
     const bool is_repeated = payload_head(*got) == "\n\n" && head == last_head_;
     if (payload_head(*got) != head && !is_repeated) return "other head of " + std::string(json);
     last_head_ = head;
