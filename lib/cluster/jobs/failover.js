@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fieldsOf } from '../client/scripts.js';
+import { Rewrites } from './rewrites.js';
 import { parseField, recordFrom } from './job-fields.js';
 import { replicateLogs } from './replicas.js';
 
@@ -63,7 +64,7 @@ export class Failover {
   #cluster;
   #lifecycle;
   #operations;
-  #writes;
+  #rewrites;
   #replicas;
   #hub;
   #queue;
@@ -98,23 +99,20 @@ export class Failover {
     this.#hub = hub;
     this.#lifecycle = lifecycle;
     this.#operations = operations;
-    this.#writes = writes;
     this.#replicas = replicas;
     this.#queue = queue;
     this.#onLost = onProducerLost;
     this.#leaseMs = leaseMs;
     this.#log = log;
+    this.#rewrites = new Rewrites({ cluster, hub, lifecycle, operations, writes });
     cluster.on('dead', (name, beat) => void this.#bury(name, beat));
     cluster.on('offer', () => void this.#sweep());
-    cluster.on('joined', ({ isFirst, isLost, ids }) => {
-      if (isLost) this.#writeAnew(lifecycle.jobs.active(), operations.active());
-      else if (!isFirst) this.#keepOnly(new Set(ids));
+    cluster.on('joined', ({ isFirst, isLost, ids, awayMs }) => {
+      if (isLost) void this.#rewrites.all();
+      else if (!isFirst) this.#keepOnly(new Set(ids), awayMs);
     });
-    hub.events.on('dataLoss', (handle) => {
-      const record = lifecycle.jobs.byHandle(handle);
-      const operation = operations.byHandle(handle);
-      this.#writeAnew(record ? [record] : [], operation ? [operation] : []);
-    });
+    cluster.on('replaced', () => void this.#rewrites.ended());
+    hub.events.on('dataLoss', (handle) => this.#rewrites.byHandle(handle));
     cluster.on('message', (message) => this.#onMessage(message));
   }
 
@@ -349,37 +347,22 @@ export class Failover {
   }
 
   /**
-   * Drops the jobs that others have taken over while this process was counted dead.
+   * Drops the jobs that others have taken over while this process was counted dead, and writes those again that
+   * Redis has lost meanwhile.
    * @param {Set<string>} ids of the jobs that it still owns
+   * @param {number} awayMs time since Redis had this process as a member
    */
-  #keepOnly(ids) {
+  #keepOnly(ids, awayMs) {
     for (const record of this.#lifecycle.jobs.active()) {
-      if (record.part === undefined && !ids.has(record.id)) this.#lifecycle.drop(record);
+      if (record.part !== undefined || ids.has(record.id)) continue;
+      // A job that another process has taken is in Redis for its retention at least.
+      if (awayMs < this.#lifecycle.limitsOf(record).retentionMs) void this.#rewrites.job(record);
+      else this.#lifecycle.drop(record);
     }
     for (const operation of this.#operations.active()) {
-      if (!ids.has(operation.id)) this.#operations.drop(operation);
-    }
-  }
-
-  /**
-   * Writes jobs and operations again that Redis has lost.
-   * @param {JobRecord[]} records
-   * @param {import('../operations/own-operations.js').OwnOperation[]} operations
-   */
-  #writeAnew(records, operations) {
-    for (const operation of operations) {
-      if (operation.ended) continue;
-      this.#writes.rewrite(operation).then(
-        (isOwn) => isOwn || this.#operations.drop(operation),
-        () => {},
-      );
-    }
-    for (const record of records) {
-      if (record.part !== undefined || record.ended) continue;
-      this.#cluster.sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record)).then(
-        (isOwn) => isOwn || this.#lifecycle.drop(record),
-        () => {},
-      );
+      if (ids.has(operation.id)) continue;
+      if (awayMs < operation.limits.retentionMs) this.#rewrites.operation(operation);
+      else this.#operations.drop(operation);
     }
   }
 

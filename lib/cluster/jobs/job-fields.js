@@ -64,7 +64,9 @@ export function jobFields(
   const fields = kind === undefined ? [] : ['kind', kind, 'snapshot', snapshot ?? '{}'];
   // An operation does not wait in a queue.
   if (kind !== undefined) fields.push('status', 'running', 'started_ms', String(Date.now()));
-  fields.push('model', model, 'request', stringifyExact(kind === undefined ? kept : body));
+  // An ended job no longer has its request.
+  const asked = kind === undefined ? (kept ?? {}) : body;
+  fields.push('model', model, 'request', stringifyExact(asked));
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
   fields.push('prompt_tokens', String(promptTokens));
   if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));

@@ -129,16 +129,33 @@ export class RemoteJobs {
       this.#lifecycle.cancel(record, reason);
       return;
     }
-    const { redis, process } = this.#cluster;
-    const args = ['', this.#cluster.deadlineUs(), process, id, principal, reason];
-    const [answer, owner] = await redis.run('cancel', [`job:${id}`], args);
-    if (answer === 'GONE') throw jobNotFound();
-    if (answer === 'LATE') throw redisUnavailable();
-    if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
-    if (answer === 'TOLD') await this.#failover.take(id, owner, 'cancel');
-    if (answer === 'FREE') await this.#failover.take(id, '-', 'cancel');
-    if (answer === 'OWN') this.#cancelOwn(record, reason);
-    if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+    for (const untilMs = performance.now() + ENDING_MS; ;) {
+      const { process } = this.#cluster;
+      const args = ['', this.#cluster.deadlineUs(), process, id, principal, reason];
+      const [answer, owner] = await this.#cluster.redis.run('cancel', [`job:${id}`], args);
+      if (answer === 'GONE') await this.#refuseUnknown();
+      if (answer === 'LATE') throw redisUnavailable();
+      if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
+      let outcome;
+      if (answer === 'TOLD') outcome = await this.#failover.take(id, owner, 'cancel');
+      if (answer === 'FREE') outcome = await this.#failover.take(id, '-', 'cancel');
+      if (answer === 'OWN') this.#cancelOwn(record, reason);
+      // Redis has lost the request, or the job, since: it is asked again.
+      const isLost = outcome === 'ALIVE' || outcome === 'GONE';
+      if (isLost && performance.now() < untilMs) continue;
+      if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+      return;
+    }
+  }
+
+  /**
+   * @returns {Promise<never>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404; 503 while Redis is away, or owners write
+   *   their jobs again after a loss
+   */
+  async #refuseUnknown() {
+    this.#replicas.checkEpoch(await this.#cluster.redis.command('HGET', 'meta', 'epoch'));
+    throw jobNotFound();
   }
 
   /** @type {JobDirectory['settled']} */

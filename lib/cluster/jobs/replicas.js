@@ -137,12 +137,16 @@ export class Replicas extends EventEmitter {
     operations.on('ended', (operation) => this.#ofTaken(operation, 'ended'));
     operations.on('dropped', (operation) => this.#ofTaken(operation, 'dropped'));
     cluster.on('joined', ({ isLost }) => {
-      if (isLost) this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
+      if (!isLost) return;
+      this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
+      this.#doubtEnded();
     });
     // A message about an erased job may have been lost.
-    cluster.on('state', () => {
-      for (const record of this.#byId.values()) if (record.ended) this.#stale.add(record);
-    });
+    cluster.on('state', () => this.#doubtEnded());
+  }
+
+  #doubtEnded() {
+    for (const record of this.#byId.values()) if (record.ended) this.#stale.add(record);
   }
 
   /** Number of replicas. */
@@ -254,11 +258,17 @@ export class Replicas extends EventEmitter {
   /**
    * @param {JobRecord} record ended
    * @returns {Promise<boolean>} false: it was erased
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or owners write their
+   *   jobs again
    */
   async #refresh(record) {
-    const { redis } = this.#cluster;
-    const fields = named(CHANGING, await redis.command('HMGET', `job:${record.id}`, ...CHANGING));
+    const [values, epoch] = await this.#cluster.redis.commands([
+      ['HMGET', `job:${record.id}`, ...CHANGING],
+      ['HGET', 'meta', 'epoch'],
+    ]);
+    const fields = named(CHANGING, values);
     if (fields.attempt === undefined) {
+      this.checkEpoch(epoch);
       this.drop(record);
       return false;
     }

@@ -1,0 +1,94 @@
+/** @typedef {import('../../jobs/job.js').JobRecord} JobRecord */
+/** @typedef {import('../operations/own-operations.js').OwnOperation} OwnOperation */
+
+/** Jobs that are written at once. */
+const WRITTEN_AT_ONCE = 64;
+
+/**
+ * Writes the jobs and operations of this process again that Redis has lost: running ones, and ended jobs for the
+ * rest of their retention, so that all processes give the same answers. Main thread.
+ */
+export class Rewrites {
+  #cluster;
+  #hub;
+  #lifecycle;
+  #operations;
+  #writes;
+  /** Counts the losses: what was begun before a loss is not continued. */
+  #losses = 0;
+
+  /**
+   * @param {object} deps
+   * @param {import('../cluster.js').Cluster} deps.cluster
+   * @param {Pick<import('../../streams/hub.js').JobHub, 'writeAnew'>} deps.hub
+   * @param {import('../../jobs/execution/lifecycle.js').JobLifecycle} deps.lifecycle
+   * @param {import('../operations/own-operations.js').OwnOperations} deps.operations
+   * @param {import('../operations/operation-writes.js').OperationWrites} deps.writes of operations
+   */
+  constructor({ cluster, hub, lifecycle, operations, writes }) {
+    this.#cluster = cluster;
+    this.#hub = hub;
+    this.#lifecycle = lifecycle;
+    this.#operations = operations;
+    this.#writes = writes;
+  }
+
+  /** Writes everything again: Redis has lost its data. */
+  async all() {
+    for (const operation of this.#operations.active()) this.operation(operation);
+    this.#losses += 1;
+    const records = this.#lifecycle.jobs.all();
+    const running = records.filter(({ ended }) => !ended);
+    await this.#jobs([...running, ...ended(records)]);
+  }
+
+  /** Writes the ended jobs again that Redis has not, or not with their ending: it may have lost its last changes. */
+  async ended() {
+    await this.#jobs(ended(this.#lifecycle.jobs.all()));
+  }
+
+  /** @param {number} handle of a log of this process that Redis has lost */
+  byHandle(handle) {
+    const record = this.#lifecycle.jobs.byHandle(handle);
+    if (record !== undefined) void this.job(record);
+    const operation = this.#operations.byHandle(handle);
+    if (operation !== undefined) this.operation(operation);
+  }
+
+  /** @param {JobRecord[]} records */
+  async #jobs(records) {
+    const losses = this.#losses;
+    for (let at = 0; at < records.length && losses === this.#losses; at += WRITTEN_AT_ONCE) {
+      const some = records.slice(at, at + WRITTEN_AT_ONCE);
+      await Promise.all(some.map((record) => this.job(record)));
+    }
+  }
+
+  /** @param {JobRecord} record */
+  async job(record) {
+    if (record.part !== undefined) return;
+    const { sharedJobs } = this.#cluster;
+    const answer = await sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record));
+    const isKept = this.#lifecycle.jobs.byHandle(record.handle) === record;
+    if (answer === 'OK' && isKept) {
+      for (const log of [record.handle, ...record.siblings]) this.#hub.writeAnew(log);
+    } else if (answer === 'OK' && record.ended) {
+      // It was purged meanwhile.
+      await sharedJobs.retract(record);
+    } else if (answer === 'FENCED' && !record.ended) {
+      this.#lifecycle.drop(record);
+    }
+  }
+
+  /** @param {OwnOperation} operation */
+  operation(operation) {
+    if (operation.ended) return;
+    this.#writes.rewrite(operation).then(
+      (isOwn) => (isOwn ? this.#hub.writeAnew(operation.handle) : this.#operations.drop(operation)),
+      () => {},
+    );
+  }
+}
+
+/** @param {JobRecord[]} records oldest first @returns {JobRecord[]} the ended ones, newest first */
+const ended = (records) => records.filter((record) => record.ended).reverse();
