@@ -139,7 +139,9 @@ export class RemoteJobs {
       let outcome;
       if (answer === 'TOLD') outcome = await this.#failover.take(id, owner, 'cancel');
       if (answer === 'FREE') outcome = await this.#failover.take(id, '-', 'cancel');
-      if (answer === 'OWN') this.#cancelOwn(record, reason);
+      if (answer === 'OWN' && !this.#cancelOwn(record, reason)) {
+        outcome = await this.#failover.take(id, process, 'cancel');
+      }
       // Redis has lost the request, or the job, since: it is asked again.
       const isLost = outcome === 'ALIVE' || outcome === 'GONE';
       if (isLost && performance.now() < untilMs) continue;
@@ -172,11 +174,14 @@ export class RemoteJobs {
    * Cancels a job that this process has taken over since its replica was found.
    * @param {JobRecord} record
    * @param {'client_request' | 'superseded'} reason
+   * @returns {boolean} false: it no longer has the job, which older data of Redis show as running
    */
   #cancelOwn({ id, principal }, reason) {
     const own = this.#lifecycle.jobs.get(id, principal);
+    const operation = this.#operations.get(id, principal);
     if (own !== undefined) this.#lifecycle.cancel(own, reason);
-    else this.#operations.get(id, principal)?.cancel(reason);
+    else operation?.cancel(reason);
+    return own !== undefined || operation !== undefined;
   }
 
   /**

@@ -217,3 +217,24 @@ test('restarted with older data: endings that it has not got are written again',
   for (const node of [two.a, two.b]) await whenReady(node);
   await expectSame(two, `/v1/jobs/${one.id}`, one.path);
 });
+
+test.each(['its owner', 'the other process'])(
+  'a job that only older data show as running is cancelled by %s',
+  async (by) => {
+    const two = await openTwo({ retentionMs: 1 });
+    const one = await job(two, { tokens: ['one'] });
+    // What a snapshot has of it.
+    const copy = (kind) =>
+      server.call('COPY', `{sluice}:${kind}:${one.id}`, `{sluice}:old:${kind}`);
+    await copy('job');
+    await copy('log');
+    one.call.end();
+    await until(async () => (await two.a.get(`/v1/jobs/${one.id}`)).status === 404, 'to be gone');
+    for (const kind of ['job', 'log']) {
+      await server.call('COPY', `{sluice}:old:${kind}`, `{sluice}:${kind}:${one.id}`);
+    }
+    const node = by === 'its owner' ? two.a : two.b;
+    const { status, body } = await node.cancel(one.id);
+    expect([status, body.status, body.text]).toEqual([200, 'cancelled', 'one']);
+  },
+);
