@@ -65,8 +65,8 @@ export class RemoteJobs {
     operations.on('ended', onEnded);
     cluster.on('erased', (id) => this.#onErased(id));
     cluster.on('message', (message) => {
-      const [what, id] = message.split(' ');
-      if (what === 'erased') this.#onErased(id);
+      const [kind, id] = message.split(' ');
+      if (kind === 'erased') this.#onErased(id);
     });
   }
 
