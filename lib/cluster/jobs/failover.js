@@ -74,6 +74,11 @@ export class Failover {
   #isClosed = false;
   /** Ids of jobs that are being taken over. @type {Set<string>} */
   #taking = new Set();
+  /**
+   * Jobs and operations of this process that another one may have taken.
+   * @type {Set<JobRecord | import('../operations/own-operations.js').OwnOperation>}
+   */
+  #doubted = new Set();
   #sweeping = false;
   #again = false;
   /** Number of jobs taken over, by outcome. @type {Record<FailoverOutcome, number>} */
@@ -204,6 +209,7 @@ export class Failover {
     try {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
+      this.#dropDoubted(id);
       // A repeated answer: this process has already adopted the job.
       const operation = this.#operations.byAnyId(id);
       if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
@@ -217,6 +223,14 @@ export class Failover {
     } finally {
       this.#taking.delete(id);
     }
+  }
+
+  /** @param {string} id of a job that was taken by another process in the meantime, and now by this one */
+  #dropDoubted(id) {
+    const record = this.#lifecycle.jobs.byId(id);
+    if (record !== undefined && this.#doubted.has(record)) this.#lifecycle.drop(record);
+    const operation = this.#operations.byAnyId(id);
+    if (operation !== undefined && this.#doubted.has(operation)) this.#operations.drop(operation);
   }
 
   /**
@@ -356,14 +370,26 @@ export class Failover {
     for (const record of this.#lifecycle.jobs.active()) {
       if (record.part !== undefined || ids.has(record.id)) continue;
       // A job that another process has taken is in Redis for its retention at least.
-      if (awayMs < this.#lifecycle.limitsOf(record).retentionMs) void this.#rewrites.job(record);
+      const mayBeLost = awayMs < this.#lifecycle.limitsOf(record).retentionMs;
+      if (mayBeLost) void this.#doubt(record, this.#rewrites.job(record));
       else this.#lifecycle.drop(record);
     }
     for (const operation of this.#operations.active()) {
       if (ids.has(operation.id)) continue;
-      if (awayMs < operation.limits.retentionMs) this.#rewrites.operation(operation);
+      const mayBeLost = awayMs < operation.limits.retentionMs;
+      if (mayBeLost) void this.#doubt(operation, this.#rewrites.operation(operation));
       else this.#operations.drop(operation);
     }
+  }
+
+  /**
+   * @param {JobRecord | import('../operations/own-operations.js').OwnOperation} own may belong to another process
+   * @param {Promise<void>} rewriting shows whether it does
+   */
+  async #doubt(own, rewriting) {
+    this.#doubted.add(own);
+    await rewriting;
+    this.#doubted.delete(own);
   }
 
   /** Stops taking over jobs. */

@@ -38,6 +38,7 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} [held] JSON: resources held by its parts, until it has ended
  * @property {string} [refusal] JSON: the upstream's refusal of its call
  * @property {string} [final] JSON of its final state
+ * @property {string} [settled] `1`: it has ended, and its owner writes its log and its ending again
  */
 
 /**

@@ -107,10 +107,12 @@ export class RemoteJobs {
   /**
    * @param {string} id
    * @param {JobFields} fields
-   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile, or its
+   *   owner writes it again
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
+    if (own === undefined && fields.settled !== undefined) return undefined;
     const ended = fields.final ? remoteRecord(id, fields, this.#log) : undefined;
     // The log has an ending that cannot be read here.
     const saved = ended?.ended ? ended : undefined;

@@ -11,7 +11,7 @@ import { redisUnavailable } from '../../jobs/errors.js';
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'model', 'created_us', 'choices', 'prompt_tokens', 'status', 'attempt'],
   ...['metadata', 'extra', 'cache', 'upstream', 'final', 'max_wall_ms', 'retention_ms', 'ended_ms'],
-  ...['started_ms', 'refusal', 'kind'],
+  ...['started_ms', 'refusal', 'kind', 'settled'],
 ]);
 /** These fields are read again once the job has ended. */
 const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms', 'refusal']);
@@ -198,6 +198,8 @@ export class Replicas extends EventEmitter {
   /**
    * @param {string} id
    * @returns {Promise<JobRecord | undefined>} undefined: no such job
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or its owner writes it
+   *   again
    */
   async #load(id) {
     const [values, epoch] = await this.#cluster.redis.commands([
@@ -212,6 +214,7 @@ export class Replicas extends EventEmitter {
     // Adopted or placed while Redis was answering.
     const own = this.#own(id, fields.principal);
     if (own !== undefined) return own;
+    if (fields.settled !== undefined) throw redisUnavailable();
     const record = remoteRecord(id, fields, this.#log);
     if (record.ended) await this.#learnFailure(record);
     return this.#follow(record, fields);

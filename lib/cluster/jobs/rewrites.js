@@ -35,7 +35,7 @@ export class Rewrites {
 
   /** Writes everything again: Redis has lost its data. */
   async all() {
-    for (const operation of this.#operations.active()) this.operation(operation);
+    for (const operation of this.#operations.active()) void this.operation(operation);
     this.#losses += 1;
     const records = this.#lifecycle.jobs.all();
     const running = records.filter(({ ended }) => !ended);
@@ -52,7 +52,7 @@ export class Rewrites {
     const record = this.#lifecycle.jobs.byHandle(handle);
     if (record !== undefined) void this.job(record);
     const operation = this.#operations.byHandle(handle);
-    if (operation !== undefined) this.operation(operation);
+    if (operation !== undefined) void this.operation(operation);
   }
 
   /** @param {JobRecord[]} records */
@@ -64,29 +64,30 @@ export class Rewrites {
     }
   }
 
-  /** @param {JobRecord} record */
+  /** @param {JobRecord} record is dropped if another process owns it */
   async job(record) {
     if (record.part !== undefined) return;
     const { sharedJobs } = this.#cluster;
     const answer = await sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record));
     const isKept = this.#lifecycle.jobs.byHandle(record.handle) === record;
-    if (answer === 'OK' && isKept) {
+    if ((answer === 'OK' || answer === 'THERE') && isKept) {
       for (const log of [record.handle, ...record.siblings]) this.#hub.writeAnew(log);
     } else if (answer === 'OK' && record.ended) {
       // It was purged meanwhile.
       await sharedJobs.retract(record);
-    } else if (answer === 'FENCED' && !record.ended) {
+    } else if (answer === 'FENCED' && isKept && !record.ended) {
       this.#lifecycle.drop(record);
     }
   }
 
-  /** @param {OwnOperation} operation */
-  operation(operation) {
+  /** @param {OwnOperation} operation is dropped if another process owns it */
+  async operation(operation) {
     if (operation.ended) return;
-    this.#writes.rewrite(operation).then(
-      (isOwn) => (isOwn ? this.#hub.writeAnew(operation.handle) : this.#operations.drop(operation)),
-      () => {},
-    );
+    const isOwn = await this.#writes.rewrite(operation);
+    if (isOwn) this.#hub.writeAnew(operation.handle);
+    else if (this.#operations.byHandle(operation.handle) === operation) {
+      this.#operations.drop(operation);
+    }
   }
 }
 

@@ -233,12 +233,12 @@ export class SharedJobs {
   }
 
   /**
-   * Writes a job again after Redis has lost it, with its idempotency key; the native side writes its log, and
+   * Writes a job again if Redis has lost it, with its idempotency key; the native side writes its log, and
    * its ending.
    * @param {OwnShared} record
    * @param {{maxWallMs: number, retentionMs: number}} limits
-   * @returns {Promise<string | undefined>} the answer of the script: `OK`; `FENCED`, another process owns it; `ENDED`,
-   *   Redis has the ending that this process has written; `BURIED`, this process will join again. undefined: none can be had
+   * @returns {Promise<string | undefined>} the answer of the script: `OK`; `THERE`, it is not lost, and has not ended;
+   *   `FENCED`, another process owns it; `ENDED`, Redis has the ending that this process has written; `BURIED`, this process will join again. undefined: none can be had
    */
   async rewrite(record, limits) {
     const { id, usedKey } = record;
@@ -249,8 +249,9 @@ export class SharedJobs {
       ({ attempts } = record);
       return this.#rewriteArgs(record, limits);
     });
-    // A dispatch while the script was on its way found no job.
-    if (answer === 'OK' && record.kind === undefined && record.attempts !== attempts) {
+    // A dispatch while the script was on its way found no job; older data may lack it as well.
+    const hasBegun = answer === 'THERE' ? record.attempts > 0 : record.attempts !== attempts;
+    if (['OK', 'THERE'].includes(answer) && record.kind === undefined && hasBegun) {
       this.began(/** @type {JobRecord} */ (record));
     }
     return answer;

@@ -1,6 +1,7 @@
 /** Two processes whose Redis loses its data: afterwards both give the same answers, of all jobs that one of them has. */
 import { createHash } from 'node:crypto';
 import { metric } from '../../support/cluster/deployment.js';
+import { fieldsOf } from '../../../lib/cluster/client/scripts.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { useRedis } from '../../support/cluster/redis.js';
@@ -51,6 +52,12 @@ async function job({ a, hand }, { tokens = [], ends = false, headers, body } = {
 async function loseAll() {
   await server.call('FLUSHALL');
   await until(async () => (await server.call('HLEN', '{sluice}:procs')) === 2, 'both processes');
+}
+
+/** A hash of Redis. */
+async function hash(key) {
+  const all = await server.call('HGETALL', key);
+  return Array.isArray(all) ? fieldsOf(all) : all;
 }
 
 /** Both answer alike to these requests, with 200. */
@@ -160,6 +167,22 @@ describe('after a loss', () => {
     stream.close();
   });
 
+  test('an ended job whose log is not written yet is answered by 503, and is in no list', async () => {
+    const two = await openTwo();
+    const one = await job(two, { tokens: ['one'], ends: true });
+    await loseAll();
+    await expectSame(two, `/v1/jobs/${one.id}`);
+    const { owner, principal, created_us: created } = await hash(`{sluice}:job:${one.id}`);
+    const fields = ['owner', owner, 'principal', principal, 'created_us', created, 'model', 'm'];
+    const id = `job_${'z'.repeat(24)}`;
+    const more = ['status', 'running', 'settled', '1', 'attempt', '1', 'choices', '1'];
+    await server.call('HSET', `{sluice}:job:${id}`, ...fields, ...more);
+    await server.call('ZADD', `{sluice}:jobs:${principal}`, created, id);
+    expect((await two.b.get(`/v1/jobs/${id}`)).status).toBe(503);
+    const { status, body } = await two.b.get('/v1/jobs');
+    expect([status, body.data.map((each) => each.job_id)]).toEqual([200, [one.id]]);
+  });
+
   test('owners know again where their readers are', async () => {
     const two = await openTwo();
     const one = await job(two, { tokens: ['one'], body: { on_disconnect: 'cancel' } });
@@ -221,7 +244,7 @@ test('restarted with older data: endings that it has not got are written again',
 test.each(['its owner', 'the other process'])(
   'a job that only older data show as running is cancelled by %s',
   async (by) => {
-    const two = await openTwo({ retentionMs: 1 });
+    const two = await openTwo();
     const one = await job(two, { tokens: ['one'] });
     // What a snapshot has of it.
     const copy = (kind) =>
@@ -229,7 +252,9 @@ test.each(['its owner', 'the other process'])(
     await copy('job');
     await copy('log');
     one.call.end();
-    await until(async () => (await two.a.get(`/v1/jobs/${one.id}`)).status === 404, 'to be gone');
+    await two.a.ended(one.id);
+    expect((await two.b.call('DELETE', `/v1/jobs/${one.id}`)).status).toBe(204);
+    expect((await two.a.get(`/v1/jobs/${one.id}`)).status).toBe(404);
     for (const kind of ['job', 'log']) {
       await server.call('COPY', `{sluice}:old:${kind}`, `{sluice}:${kind}:${one.id}`);
     }

@@ -1,13 +1,13 @@
 -- needs parts, keys
 --
--- Writes a job again that Redis has lost, with its idempotency key. Its owner writes its log, and its ending if it
+-- Writes a job again if Redis has lost it, with its idempotency key. Its owner writes its log, and its ending if it
 -- has ended. The resources of its parts are taken again, without a check.
 --
 -- KEYS  job:<id>, and idem:<sha256> if there is an idempotency key
 -- ARGV  prefix, process, id, principal, ttl_ms, created_us, parts (as in admit), ended (`1`: the owner has its
 --       ending, and its parts were settled; `0`), fingerprint, key_ttl_ms, answer (JSON; the last three empty without
 --       a key), then fields of the job and their values; for an operation `kind` first
--- Returns 'OK'; 'FENCED', another process owns it; 'ENDED', by this process; 'BURIED', it is not a member.
+-- Returns 'OK'; 'THERE', it is not lost, and has not ended; 'FENCED', another process owns it; 'ENDED', by this process; 'BURIED', it is not a member.
 local prefix, process, id, principal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl_ms, created_us, parts, is_over = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
 local fingerprint, key_ttl_ms, key_answer_json = ARGV[9], ARGV[10], ARGV[11]
@@ -20,14 +20,14 @@ local owner, status = unpack(redis.call('HMGET', job, 'owner', 'status'))
 -- It keeps what it has ended under its former name.
 local same = owner == process or redis.call('HGET', prefix .. 'proc:' .. process, 'was') == owner
 if owner and not same then return 'FENCED' end
-if owner and ENDED[status] then return 'ENDED' end
+if owner then return ENDED[status] and 'ENDED' or 'THERE' end
 redis.call(
   'HSET', job, 'owner', process, 'principal', principal, 'created_us', created_us, unpack(ARGV, 12)
 )
-redis.call('HSETNX', job, 'lost', '0')
-if not owner and is_over then
+if is_over then
   redis.call('HSET', job, 'settled', '1', 'lost', LOSSES_OF_ENDED)
-elseif not owner then
+else
+  redis.call('HSET', job, 'lost', '0')
   local held = take_parts(prefix, parts_of(parts), parts_context('', id, principal), 'retake')
   if held then redis.call('HSET', job, 'held', held) end
 end

@@ -627,9 +627,12 @@ describe('rewrite', () => {
     expect(await rewrite('a')).toBe('OK');
     expect(await t.members('open:a')).toEqual(['j']);
     const before = await t.dump();
-    expect(await rewrite('a')).toBe('OK');
+    expect(await rewrite('a')).toBe('THERE');
     expect(await t.dump()).toEqual(before);
     expect(await rewrite('b')).toBe('FENCED');
+    // What it has ended under its former name is its own.
+    await t.admin.hset('{t}:proc:b', 'was', 'a');
+    expect(await rewrite('b')).toBe('THERE');
     await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
     await t.finish('a', 'j', '2-0');
     expect(await rewrite('a')).toBe('ENDED');
