@@ -36,6 +36,7 @@ const operationLost = (kind) => ({
 });
 
 /** @typedef {'failed' | 'rerun' | 'handed_over'} FailoverOutcome */
+/** @typedef {'lost' | 'offered' | 'cancel'} Why a job is taken */
 
 /**
  * The replicas of jobs of other processes.
@@ -74,11 +75,8 @@ export class Failover {
   #isClosed = false;
   /** Ids of jobs that are being taken over. @type {Set<string>} */
   #taking = new Set();
-  /**
-   * Jobs and operations of this process that another one may have taken.
-   * @type {Set<JobRecord | import('../operations/own-operations.js').OwnOperation>}
-   */
-  #doubted = new Set();
+  /** How jobs that this process has taken were taken. @type {Map<string, {from: string, why: Why}>} */
+  #taken = new Map();
   #sweeping = false;
   #again = false;
   /** Number of jobs taken over, by outcome. @type {Record<FailoverOutcome, number>} */
@@ -114,11 +112,16 @@ export class Failover {
     cluster.on('offer', () => void this.#sweep());
     cluster.on('joined', ({ isFirst, isLost, ids, awayMs }) => {
       if (isLost) void this.#rewrites.all();
-      else if (!isFirst) this.#keepOnly(new Set(ids), awayMs);
+      else if (!isFirst) this.#rewrites.keepOnly(new Set(ids), awayMs);
     });
     cluster.on('replaced', () => void this.#rewrites.ended());
     hub.events.on('dataLoss', (handle) => this.#rewrites.byHandle(handle));
     cluster.on('message', (message) => this.#onMessage(message));
+    for (const own of [lifecycle, operations]) {
+      const events = /** @type {Pick<import('node:events').EventEmitter, 'on'>} */ (own);
+      events.on('ended', ({ id }) => this.#taken.delete(id));
+      events.on('dropped', ({ id }) => void this.#takeAgain(id));
+    }
   }
 
   /**
@@ -209,13 +212,14 @@ export class Failover {
     try {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
-      this.#dropDoubted(id);
+      this.#rewrites.dropDoubted(id);
       // A repeated answer: this process has already adopted the job.
       const operation = this.#operations.byAnyId(id);
       if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
       if (operation !== undefined && !operation.ended) return outcome;
       // An earlier attempt of the job has ended here.
       if (operation !== undefined) this.#operations.release(operation);
+      this.#taken.set(id, { from, why });
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
       if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
       else this.#adopt(id, fields, outcome, why);
@@ -225,12 +229,19 @@ export class Failover {
     }
   }
 
-  /** @param {string} id of a job that was taken by another process in the meantime, and now by this one */
-  #dropDoubted(id) {
-    const record = this.#lifecycle.jobs.byId(id);
-    if (record !== undefined && this.#doubted.has(record)) this.#lifecycle.drop(record);
-    const operation = this.#operations.byAnyId(id);
-    if (operation !== undefined && this.#doubted.has(operation)) this.#operations.drop(operation);
+  /**
+   * Takes a job again whose log could not be read, because the connection was lost meanwhile.
+   * @param {string} id of a job that was dropped; the script says whether it still belongs to this process
+   */
+  async #takeAgain(id) {
+    const taken = this.#taken.get(id);
+    this.#taken.delete(id);
+    while (taken !== undefined && !this.#isClosed) {
+      await sleep(AGAIN_MS, undefined, { ref: false });
+      if (!this.#takes) continue;
+      const answer = await this.take(id, taken.from, taken.why).catch(() => undefined);
+      if (answer !== undefined) return;
+    }
   }
 
   /**
@@ -358,38 +369,6 @@ export class Failover {
     const record = this.#lifecycle.jobs.byId(id);
     if (record !== undefined) this.#lifecycle.cancel(record, /** @type {any} */ (reason));
     else this.#operations.byAnyId(id)?.cancel(/** @type {any} */ (reason));
-  }
-
-  /**
-   * Drops the jobs that others have taken over while this process was counted dead, and writes those again that
-   * Redis has lost meanwhile.
-   * @param {Set<string>} ids of the jobs that it still owns
-   * @param {number} awayMs time since Redis had this process as a member
-   */
-  #keepOnly(ids, awayMs) {
-    for (const record of this.#lifecycle.jobs.active()) {
-      if (record.part !== undefined || ids.has(record.id)) continue;
-      // A job that another process has taken is in Redis for its retention at least.
-      const mayBeLost = awayMs < this.#lifecycle.limitsOf(record).retentionMs;
-      if (mayBeLost) void this.#doubt(record, this.#rewrites.job(record));
-      else this.#lifecycle.drop(record);
-    }
-    for (const operation of this.#operations.active()) {
-      if (ids.has(operation.id)) continue;
-      const mayBeLost = awayMs < operation.limits.retentionMs;
-      if (mayBeLost) void this.#doubt(operation, this.#rewrites.operation(operation));
-      else this.#operations.drop(operation);
-    }
-  }
-
-  /**
-   * @param {JobRecord | import('../operations/own-operations.js').OwnOperation} own may belong to another process
-   * @param {Promise<void>} rewriting shows whether it does
-   */
-  async #doubt(own, rewriting) {
-    this.#doubted.add(own);
-    await rewriting;
-    this.#doubted.delete(own);
   }
 
   /** Stops taking over jobs. */

@@ -16,6 +16,8 @@ export class Rewrites {
   #writes;
   /** Counts the losses: what was begun before a loss is not continued. */
   #losses = 0;
+  /** Jobs and operations of this process that another one may have taken. @type {Set<JobRecord | OwnOperation>} */
+  #doubted = new Set();
 
   /**
    * @param {object} deps
@@ -45,6 +47,46 @@ export class Rewrites {
   /** Writes the ended jobs again that Redis has not, or not with their ending: it may have lost its last changes. */
   async ended() {
     await this.#jobs(ended(this.#lifecycle.jobs.all()));
+  }
+
+  /**
+   * Drops the jobs that others have taken over while this process was counted dead, and writes those again that
+   * Redis has lost meanwhile.
+   * @param {Set<string>} ids of the jobs that it still owns
+   * @param {number} awayMs time since Redis had this process as a member
+   */
+  keepOnly(ids, awayMs) {
+    for (const record of this.#lifecycle.jobs.active()) {
+      if (record.part !== undefined || ids.has(record.id)) continue;
+      // A job that another process has taken is in Redis for its retention at least.
+      const mayBeLost = awayMs < this.#lifecycle.limitsOf(record).retentionMs;
+      if (mayBeLost) void this.#doubt(record, this.job(record));
+      else this.#lifecycle.drop(record);
+    }
+    for (const operation of this.#operations.active()) {
+      if (ids.has(operation.id)) continue;
+      const mayBeLost = awayMs < operation.limits.retentionMs;
+      if (mayBeLost) void this.#doubt(operation, this.operation(operation));
+      else this.#operations.drop(operation);
+    }
+  }
+
+  /**
+   * @param {JobRecord | OwnOperation} own may belong to another process
+   * @param {Promise<void>} rewriting shows whether it does
+   */
+  async #doubt(own, rewriting) {
+    this.#doubted.add(own);
+    await rewriting;
+    this.#doubted.delete(own);
+  }
+
+  /** @param {string} id of a job that was taken by another process in the meantime, and now by this one */
+  dropDoubted(id) {
+    const record = this.#lifecycle.jobs.byId(id);
+    if (record !== undefined && this.#doubted.has(record)) this.#lifecycle.drop(record);
+    const operation = this.#operations.byAnyId(id);
+    if (operation !== undefined && this.#doubted.has(operation)) this.#operations.drop(operation);
   }
 
   /** @param {number} handle of a log of this process that Redis has lost */
