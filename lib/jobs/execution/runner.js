@@ -81,6 +81,35 @@ function start(iterable) {
   return iterator;
 }
 
+/** The jobs of a relayed call, as its provider gets them. It lasts as long as the call. */
+class RelayTarget {
+  #runs;
+
+  /**
+   * @param {import('../../streams/hub.js').JobHub} hub
+   * @param {Run[]} runs
+   * @param {import('../../providers/shared/types.js').OnCall} [onCall]
+   */
+  constructor(hub, runs, onCall) {
+    this.hub = hub;
+    this.onCall = onCall;
+    this.#runs = runs;
+  }
+
+  get handles() {
+    return this.#runs.map(({ record }) => record.handle);
+  }
+
+  get siblings() {
+    return this.#runs.map(({ record }) => record.siblings);
+  }
+
+  get onError() {
+    return (/** @type {number} */ index, /** @type {Error} */ error) =>
+      this.#runs[index].fail(error);
+  }
+}
+
 /**
  * Moves a provider's answers into the jobs' logs: the `process` function of a gateway's pipeline. Main
  * thread only.
@@ -156,13 +185,16 @@ export class JobRunner {
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => {
-        if (!this.#lifecycle.mayRetry(record, failure)) return false;
-        this.#lifecycle.failAttempt(record, failure);
-        return true;
-      },
+      mayRetry: this.#mayRetry,
     });
   }
+
+  /** @type {(record: import('../job.js').JobRecord, failure: import('./failure.js').Failure) => boolean} */
+  #mayRetry = (record, failure) => {
+    if (!this.#lifecycle.mayRetry(record, failure)) return false;
+    this.#lifecycle.failAttempt(record, failure);
+    return true;
+  };
 
   /**
    * @param {Run[]} runs
@@ -192,20 +224,19 @@ export class JobRunner {
    * @param {Provider} provider
    * @param {ProviderRequest[]} requests
    * @param {import('../../providers/shared/types.js').OnCall} [onCall]
+   * @returns {Promise<void>} resolves when the provider has stopped
    */
-  async #relay(runs, provider, requests, onCall) {
-    const hub = this.#hub;
-    const handles = runs.map(({ record }) => record.handle);
-    try {
-      await provider.relay?.(requests, {
-        hub,
-        handles,
-        siblings: runs.map(({ record }) => record.siblings),
-        onError: (index, error) => runs[index].fail(error),
-        onCall,
-      });
-    } catch (error) {
+  #relay(runs, provider, requests, onCall) {
+    const fail = (/** @type {unknown} */ error) => {
       for (const run of runs) run.fail(error);
+    };
+    // No async function: its frame would last as long as the stream.
+    try {
+      const to = new RelayTarget(this.#hub, runs, onCall);
+      return Promise.resolve(provider.relay?.(requests, to)).catch(fail);
+    } catch (error) {
+      fail(error);
+      return Promise.resolve();
     }
   }
 
