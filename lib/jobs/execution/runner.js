@@ -81,6 +81,14 @@ function start(iterable) {
   return iterator;
 }
 
+/**
+ * @param {Run[]} runs
+ * @param {unknown} error of all
+ */
+function failAll(runs, error) {
+  for (const run of runs) run.fail(error);
+}
+
 /** The jobs of a relayed call, as its provider gets them. It lasts as long as the call. */
 class RelayTarget {
   #runs;
@@ -144,7 +152,11 @@ export class JobRunner {
     this.#lifecycle = lifecycle;
     this.#exposeErrors = exposeErrors;
     if (provider.route === undefined) return;
-    const pump = this.#pump.bind(this);
+    const pump = (
+      /** @type {Run[]} */ runs,
+      /** @type {Provider} */ of,
+      /** @type {string} */ model,
+    ) => this.#pump(runs, of, model).catch((error) => failAll(runs, error));
     this.#routed = new RoutedRuns({ provider, hub, lifecycle, exposeErrors, pump });
   }
 
@@ -161,7 +173,9 @@ export class JobRunner {
       this.#lifecycle.beginAttempt(record) ? this.#begin(record) : undefined,
     );
     const begun = runs.filter((run) => run !== undefined);
-    if (begun.length > 0) await this.#pump(begun, this.#provider);
+    if (begun.length > 0) {
+      await this.#pump(begun, this.#provider).catch((error) => failAll(begun, error));
+    }
     return runs.map((run) => run?.retryError);
   }
 
@@ -175,7 +189,14 @@ export class JobRunner {
     if (this.#routed !== undefined) return this.#routed.run(record);
     if (!this.#lifecycle.beginAttempt(record)) return undefined;
     const run = this.#begin(record);
-    return this.#pump([run], this.#provider).then(() => run.retryError);
+    // One promise for both ends: it lasts as long as the stream.
+    return this.#pump([run], this.#provider).then(
+      () => run.retryError,
+      (error) => {
+        run.fail(error);
+        return run.retryError;
+      },
+    );
   }
 
   /** @param {import('../job.js').JobRecord} record */
@@ -200,7 +221,8 @@ export class JobRunner {
    * @param {Run[]} runs
    * @param {Provider} provider
    * @param {string} [model] the upstream's name of their model; default: the jobs' own
-   * @returns {Promise<void>} resolves when the provider has stopped
+   * @returns {Promise<void>} resolves when the provider has stopped; rejects with an error of its `relay`, which
+   *   concerns all runs
    */
   #pump(runs, provider, model) {
     const requests = runs.map(({ record }) => providerRequest(record, model));
@@ -224,19 +246,15 @@ export class JobRunner {
    * @param {Provider} provider
    * @param {ProviderRequest[]} requests
    * @param {import('../../providers/shared/types.js').OnCall} [onCall]
-   * @returns {Promise<void>} resolves when the provider has stopped
+   * @returns {Promise<void>} see `#pump`
    */
   #relay(runs, provider, requests, onCall) {
-    const fail = (/** @type {unknown} */ error) => {
-      for (const run of runs) run.fail(error);
-    };
     // No async function: its frame would last as long as the stream.
     try {
       const to = new RelayTarget(this.#hub, runs, onCall);
-      return Promise.resolve(provider.relay?.(requests, to)).catch(fail);
+      return Promise.resolve(provider.relay?.(requests, to));
     } catch (error) {
-      fail(error);
-      return Promise.resolve();
+      return Promise.reject(error);
     }
   }
 
@@ -338,7 +356,7 @@ export class JobRunner {
       }
       if (!latch.opened) await waitAtMost(iterator.next(), RELEASE_MS);
     } catch (error) {
-      for (const run of runs) run.fail(error);
+      failAll(runs, error);
     }
     if (iterator !== undefined) await release(iterator);
   }
