@@ -208,7 +208,9 @@ test('dead processes are found, and no others', async () => {
   const was = b.process;
   const joined = once(b, 'joined');
   await b.link.beat();
-  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: false });
+  expect((await joined)[0]).toEqual({
+    ...{ ids: [], isFirst: false, isLost: false, awayMs: expect.any(Number) },
+  });
   expect(b.process).not.toBe(was);
   expect(await server.call('HKEYS', '{t}:procs')).toEqual(
     expect.arrayContaining([a.process, b.process]),
@@ -236,11 +238,16 @@ test('a process disconnected while it joins again keeps the jobs that were not t
 
 test('a loss of the data is seen by its epoch', async () => {
   const a = await member();
-  const { epoch } = a;
+  const { epoch, secret } = a;
   const joined = once(a, 'joined');
   await server.call('FLUSHALL');
-  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: true });
+  expect((await joined)[0]).toEqual({
+    ...{ ids: [], isFirst: false, isLost: true, awayMs: expect.any(Number) },
+  });
   expect(a.epoch).not.toBe(epoch);
+  // URLs that were signed with it stay valid.
+  expect(a.secret).toBe(secret);
+  expect(await server.call('HGET', '{t}:meta', 'secret')).toBe(secret);
 });
 
 test('a clock of Redis that is set forward refuses no job', async () => {

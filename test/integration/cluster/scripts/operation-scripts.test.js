@@ -265,7 +265,8 @@ test('erased, withdrawn, or beyond the bound, one leaves nothing', async () => {
 test('lost with all data, one is written again with its kind', async () => {
   await t.admin.flushall();
   await t.join('a');
-  const args = ['a', 'w', 'me', '60000', '5000', JSON.stringify({ quota: place() }), ...FIELDS];
+  const parts = JSON.stringify({ quota: place() });
+  const args = ['a', 'w', 'me', '60000', '5000', parts, '0', '', '', '', ...FIELDS];
   expect(await t.run('rewrite', ['job:w'], [...args, 'attempt', '2'])).toBe('OK');
   expect(await listed('workflows:me')).toEqual(['w']);
   expect(await t.members('c:principal/me')).toEqual(['w']);

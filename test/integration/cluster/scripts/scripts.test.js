@@ -1,6 +1,7 @@
 /** Each script by itself on a real Redis: answers, effects, refusals and remains. */
 import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
+import { until } from '../../../support/until.js';
 
 const t = useScripts('a', 'b');
 
@@ -551,8 +552,16 @@ describe('retain', () => {
     await end('l1', 'little');
     expect(await retain(4, ['much', 'little'])).toBe(0);
     await end('m4', 'much');
+    const told = [];
+    const messages = t.admin.duplicate();
+    messages.on('message', (_channel, text) => told.push(text));
+    await messages.subscribe('{t}:all');
     expect(await retain(3, ['much'])).toBe(2);
     expect(await left()).toEqual(['l1', 'm3', 'm4']);
+    // The processes that have them in memory forget them as well.
+    await until(() => told.length === 2, 'both messages');
+    expect(told).toEqual(['erased m1', 'erased m2']);
+    messages.disconnect();
     // As after a lost answer.
     expect(await retain(3, ['much'])).toBe(0);
     expect(await retain(0, ['much'], 1)).toBe(1);
@@ -601,20 +610,70 @@ test('the owner is sent the number of readers; an ended job has none', async () 
   expect(await readers('b', '1')).toBe('ENDED');
 });
 
-test('rewrite restores a job that Redis has lost', async () => {
-  const fields = ['attempt', '2', 'status', 'running', 'choices', '1'];
-  const rewrite = (owner) =>
-    t.run('rewrite', ['job:j'], [owner, 'j', 'me', '60000', '5000', '', ...fields]);
-  expect(await rewrite('x')).toBe('BURIED');
-  expect(await rewrite('a')).toBe('OK');
-  expect(await t.members('open:a')).toEqual(['j']);
-  const before = await t.dump();
-  expect(await rewrite('a')).toBe('OK');
-  expect(await t.dump()).toEqual(before);
-  expect(await rewrite('b')).toBe('FENCED');
-  await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
-  await t.finish('a', 'j', '2-0');
-  expect(await rewrite('a')).toBe('ENDED');
+describe('rewrite', () => {
+  const NO_KEY = ['', '', ''];
+  const rewrite = (owner, { ended = '0', key, keyFields = NO_KEY, parts = '' } = {}) =>
+    t.run(
+      'rewrite',
+      ['job:j', ...(key ? [key] : [])],
+      [
+        ...[owner, 'j', 'me', '60000', '5000', parts, ended, ...keyFields],
+        ...['attempt', '2', 'status', 'running', 'choices', '1'],
+      ],
+    );
+
+  test('makes a job again that Redis has lost', async () => {
+    expect(await rewrite('x')).toBe('BURIED');
+    expect(await rewrite('a')).toBe('OK');
+    expect(await t.members('open:a')).toEqual(['j']);
+    const before = await t.dump();
+    expect(await rewrite('a')).toBe('THERE');
+    expect(await t.dump()).toEqual(before);
+    expect(await rewrite('b')).toBe('FENCED');
+    // What it has ended under its former name is its own.
+    await t.admin.hset('{t}:proc:b', 'was', 'a');
+    expect(await rewrite('b')).toBe('THERE');
+    await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
+    await t.finish('a', 'j', '2-0');
+    expect(await rewrite('a')).toBe('ENDED');
+  });
+
+  test('has the idempotency key point to it, unless another job has the key', async () => {
+    const known = () => t.run('known', ['idem:k'], ['print']);
+    const keyFields = ['print', '90000', '{"id":"j"}'];
+    expect(await rewrite('a', { key: 'idem:k', keyFields })).toBe('OK');
+    expect(await known()).toEqual(['KNOWN', 'j', '{"id":"j"}']);
+    expect(await t.ttl('idem:k')).toBeGreaterThan(80_000);
+    expect(await t.admin.hget('{t}:job:j', 'key')).toBe('idem:k');
+    await t.admin.del('{t}:job:j');
+    await t.admin.hset('{t}:idem:k', 'job', 'other', 'answer', '{"id":"other"}');
+    expect(await rewrite('a', { key: 'idem:k', keyFields })).toBe('OK');
+    expect(await known()).toEqual(['KNOWN', 'other', '{"id":"other"}']);
+    expect(await t.admin.hget('{t}:job:j', 'key')).toBeNull();
+  });
+
+  test('settles an ended job no second time, and no process runs it again', async () => {
+    const parts = JSON.stringify({ quota: [['c:principal/me', '1', '9']] });
+    const settlement = JSON.stringify({
+      hold: { account: 'me', overdraft: '9', cost: '5', amount: '0', rest: '5', nothing: '1' },
+    });
+    expect(await rewrite('a', { ended: '1', parts })).toBe('OK');
+    expect(await t.admin.exists('{t}:c:principal/me')).toBe(0);
+    await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
+    await t.admin.sadd('{t}:dead', 'a');
+    await t.admin.hdel('{t}:procs', 'a');
+    const take = ['', '', 'b', 'j', 'a', 'lost', 'rerun', '1', '2'];
+    const saved = await t.admin.hgetall('{t}:job:j');
+    expect((await t.run('take', ['job:j'], take))[0]).toBe('FAIL');
+    await t.admin.hset('{t}:job:j', saved);
+    await t.finish('a', 'j', '2-0', { settlement });
+    expect(await t.admin.hget('{t}:job:j', 'settled')).toBeNull();
+    expect(await t.admin.exists('{t}:ledger')).toBe(0);
+    // One that Redis still has is settled by what it holds.
+    await t.admit('b', 'k');
+    await t.finish('b', 'k', '1-0', { settlement });
+    expect(await t.admin.exists('{t}:ledger')).toBe(1);
+  });
 });
 
 test('a lowered bound of the audit log is reached by steps, each of a bounded number of entries', async () => {

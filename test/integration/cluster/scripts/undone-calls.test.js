@@ -104,7 +104,10 @@ describe('a call whose answer was lost is undone until its deadline', () => {
 
   test('an admission', async () => {
     const { redis, undoing } = losing('admit');
-    const jobs = new SharedJobs({ redis, identity, clock, keyTtlMs: 1000, log: silent });
+    const jobs = new SharedJobs({
+      ...{ redis, identity, clock, epoch: () => '', join: async () => false, keyTtlMs: 1000 },
+      log: silent,
+    });
     const record = new JobRecord({ principal: 'me', model: 'm', request: {}, createdAtMs: 0 });
     const parts = { asked: {}, taken() {}, refused() {} };
     const admitted = jobs.admit(record, { maxWallMs: 1000, retentionMs: 1000 }, parts);

@@ -209,6 +209,10 @@ TEST_F(RedisLinkTest, IgnoresTheBeatOfAnOldName) {
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p1")}));
   link_.rename("p2", now_);
   EXPECT_EQ(link_.process(), "p2");
+  link_.rename("p3", now_);
+  link_.rename("p2", now_);
+  for (const char* name : {"p1", "p2", "p3"}) EXPECT_TRUE(link_.is_own(name));
+  EXPECT_FALSE(link_.is_own("p4"));
   pass(0);
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p2")}));
   answer("*1\r\n:1\r\n");
