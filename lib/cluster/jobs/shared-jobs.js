@@ -29,7 +29,7 @@ const choicesOf = ({ kind, request }) => (kind === undefined ? (request?.n ?? 1)
 /**
  * A job, or an operation, of this process as it is now.
  * @typedef {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream' | 'ended'> &
- *   {siblings?: number[], ownFailure?: JobRecord['ownFailure']}} OwnShared
+ *   {siblings?: readonly number[], ownFailure?: JobRecord['ownFailure']}} OwnShared
  */
 
 /** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */

@@ -371,6 +371,7 @@ class JobHub final : public Machine {
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;
   std::unordered_map<SubscriberHandle, DelayedAttach> attaching_;
   TimerQueue<TimerKey> timers_;
+  std::shared_ptr<const AnswerHead> last_head_;
   Subscriber::Batch batch_;  // scratch: a token costs no allocation
   std::string copy_data_;    // scratch
   std::vector<SubscriberHandle> dirty_subscribers_;
