@@ -98,7 +98,7 @@ void RedisJournal::begin_work(JobChange change) {
   writer.skips_ids = change.terminal && change.skipped_ids > 0;
   work_index_.emplace(record, works_.size());
   if (change.written == kNothingWritten && (is_new || writer.last != EventId{0, 0})) {
-    // The log may be lost: only what Redis lacks is written.
+    // The log may be lost: only the part that Redis lacks is written.
     writer.verified = false;
     writer.last = {0, 0};
   }

@@ -653,7 +653,7 @@ describe('rewrite', () => {
     expect(await rewrite('a')).toBe('THERE');
     expect(await t.dump()).toEqual(before);
     expect(await rewrite('b')).toBe('FENCED');
-    // What it has ended under its former name is its own.
+    // It keeps the jobs of its former name.
     await t.admin.hset('{t}:proc:b', 'was', 'a');
     expect(await rewrite('b')).toBe('THERE');
     await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
@@ -692,7 +692,7 @@ describe('rewrite', () => {
     await t.finish('a', 'j', '2-0', { settlement });
     expect(await t.admin.hget('{t}:job:j', 'settled')).toBeNull();
     expect(await t.admin.exists('{t}:ledger')).toBe(0);
-    // One that Redis still has is settled by what it holds.
+    // A job that is still in Redis is settled.
     await t.admit('b', 'k');
     await t.finish('b', 'k', '1-0', { settlement });
     expect(await t.admin.exists('{t}:ledger')).toBe(1);
