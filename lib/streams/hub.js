@@ -275,7 +275,7 @@ export class JobHub {
     this.#reactor.settle();
   }
 
-  /** @param {number} handle of a log that Redis may have lost; writes what is missing there, its ending included */
+  /** @param {number} handle of a log that Redis may have lost; writes the missing part, with its ending */
   writeAnew(handle) {
     this.#native.writeAnew(handle);
     this.#reactor.settle();

@@ -115,7 +115,7 @@ describe('after a loss', () => {
     expect((await b.job(idle.id)).text).toBe('one two');
     (await two.hand.call(4)).end();
     await b.ended(queued.body.job_id);
-    // What is left behind has a time to live.
+    // The keys left behind have a time to live.
     expect(await server.keys('{sluice}:open:*')).toEqual([]);
     expect(await server.call('PTTL', `{sluice}:job:${done.id}`)).toBeLessThanOrEqual(300_001);
     expect(await server.call('PTTL', `{sluice}:log:${done.id}`)).toBeGreaterThan(0);
@@ -244,7 +244,7 @@ test.each(['its owner', 'the other process'])(
   async (by) => {
     const two = await openTwo();
     const one = await job(two, { tokens: ['one'] });
-    // What a snapshot has of it.
+    // The data of a snapshot.
     const copy = (kind) =>
       server.call('COPY', `{sluice}:${kind}:${one.id}`, `{sluice}:old:${kind}`);
     await copy('job');

@@ -252,6 +252,29 @@ describe('take', () => {
   const fieldsOf = (flat) =>
     Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : [])));
 
+  test('of a job that the heir no longer has is the same, or one more loss', async () => {
+    const again = (onLost = 'fail') => t.take('b', 'j', 'a', { why: 'again', onLost, room: '0' });
+    await job();
+    expect(await again()).toEqual(['FENCED']);
+    await bury('a');
+    const [first, ...flat] = await t.take('b', 'j', 'a');
+    expect(first).toBe('RUN');
+    const before = await t.dump();
+    expect(await again()).toEqual(['RUN', ...flat]);
+    expect(await t.dump()).toEqual(before);
+    await t.token('j', '2-1');
+    const [next, ...fields] = await again('rerun');
+    expect(next).toBe('RUN');
+    expect(fieldsOf(fields)).toMatchObject({ owner: 'b', attempt: '3', lost: '2' });
+    expect(await t.log('j')).toContain('3-0 r {}');
+    await t.token('j', '3-1');
+    expect(await outcome(again())).toBe('FAIL');
+    expect(await outcome(again())).toBe('FAIL');
+    expect(await t.members('open:b')).toEqual(['j']);
+    await t.admit('b', 'k');
+    expect(await t.take('b', 'k', 'a', { why: 'again' })).toEqual(['FENCED']);
+  });
+
   test('of a job without a token is its next attempt', async () => {
     await job('j', { choices: 2 });
     await bury('a');
@@ -630,7 +653,7 @@ describe('rewrite', () => {
     expect(await rewrite('a')).toBe('THERE');
     expect(await t.dump()).toEqual(before);
     expect(await rewrite('b')).toBe('FENCED');
-    // What it has ended under its former name is its own.
+    // It keeps the jobs of its former name.
     await t.admin.hset('{t}:proc:b', 'was', 'a');
     expect(await rewrite('b')).toBe('THERE');
     await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
@@ -669,7 +692,7 @@ describe('rewrite', () => {
     await t.finish('a', 'j', '2-0', { settlement });
     expect(await t.admin.hget('{t}:job:j', 'settled')).toBeNull();
     expect(await t.admin.exists('{t}:ledger')).toBe(0);
-    // One that Redis still has is settled by what it holds.
+    // A job that is still in Redis is settled.
     await t.admit('b', 'k');
     await t.finish('b', 'k', '1-0', { settlement });
     expect(await t.admin.exists('{t}:ledger')).toBe(1);

@@ -116,6 +116,18 @@ TEST_F(RedisJournalTest, LooksUpBeforeItWritesAgainWhenAnAnswerWasLost) {
   EXPECT_EQ(text, "abcbc");
 }
 
+TEST_F(RedisJournalTest, LeavesNoGapWhereTheHubCountsOnMoreThanTheLogHas) {
+  begin();
+  redis_.error = "OOM command not allowed";
+  append("b");
+  pass(kSecond);
+  a_.hub.rewind(1, {1, 3}, clock_.now);
+  redis_.error.clear();
+  finish();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
+}
+
 TEST_F(RedisJournalTest, LooksUpEveryOpenJobAfterAReconnection) {
   redis_.admit("k", "a");
   create();
