@@ -283,6 +283,10 @@ void JobHub::rewind(JobHandle handle, EventLog::Position next, Nanos now) {
   if (job != nullptr && journal_.records(*job)) journal_.rewind(*job, next, now);
 }
 
+void JobHub::write_anew(JobHandle handle, Nanos now) {
+  if (Job* const job = find(handle)) journal_.write_anew(*job, now);
+}
+
 void JobHub::unrecord(JobHandle handle, Nanos now) {
   Job* const job = find(handle);
   if (job == nullptr) return;

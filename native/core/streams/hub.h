@@ -168,6 +168,8 @@ class JobHub final : public Machine {
   [[nodiscard]] std::uint64_t unrecorded_tokens() const { return journal_.unwritten(); }
   /// See `HubJournal::rewind`.
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
+  /// See `HubJournal::write_anew`.
+  void write_anew(JobHandle handle, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
   /// Whether everything is written, or the journal has just failed. Not while a settlement is

@@ -106,6 +106,7 @@ struct Job {
   bool started_recorded = false;
   bool head_recorded = false;
   bool end_recorded = false;
+  bool anew_pending = false;     // written again from its beginning, after the batch in flight
   bool record_pending = false;   // it has unwritten changes
   Nanos hold_deadline = kNever;  // until then the terminal event waits for the journal
   bool settling = false;         // its ending is not written before `JobHub::settle`
