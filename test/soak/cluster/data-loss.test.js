@@ -79,7 +79,7 @@ const EVENTS = {
 /** The same answer of all processes; a job that was not told to stop has ended. */
 async function expectSame(deployment, job) {
   const { id, path } = job;
-  const of = (what) => Promise.all(deployment.urls().map((url) => GET(url + what)));
+  const of = (target) => Promise.all(deployment.urls().map((url) => GET(url + target)));
   const texts = await until(async () => {
     const [states, streams] = [await of(`/v1/jobs/${id}`), await of(path)];
     const isSame = new Set(states).size === 1 && new Set(streams).size === 1;

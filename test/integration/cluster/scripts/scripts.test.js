@@ -576,15 +576,15 @@ describe('retain', () => {
     await end('l1', 'little');
     expect(await retain(4, ['much', 'little'])).toBe(0);
     await end('m4', 'much');
-    const told = [];
+    const published = [];
     const messages = t.admin.duplicate();
-    messages.on('message', (_channel, text) => told.push(text));
+    messages.on('message', (_channel, text) => published.push(text));
     await messages.subscribe('{t}:all');
     expect(await retain(3, ['much'])).toBe(2);
     expect(await left()).toEqual(['l1', 'm3', 'm4']);
     // The processes that have them in memory forget them as well.
-    await until(() => told.length === 2, 'both messages');
-    expect(told).toEqual(['erased m1', 'erased m2']);
+    await until(() => published.length === 2, 'both messages');
+    expect(published).toEqual(['erased m1', 'erased m2']);
     messages.disconnect();
     // As after a lost answer.
     expect(await retain(3, ['much'])).toBe(0);
