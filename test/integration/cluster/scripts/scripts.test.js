@@ -253,7 +253,8 @@ describe('take', () => {
     Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : [])));
 
   test('of a job that the heir no longer has is the same, or one more loss', async () => {
-    const again = (onLost = 'fail') => t.take('b', 'j', 'a', { why: 'again', onLost, room: '0' });
+    const again = (onLost = 'fail') =>
+      t.take('b', 'j', 'a', { reason: 'again', onLost, room: '0' });
     await job();
     expect(await again()).toEqual(['FENCED']);
     await bury('a');
@@ -272,7 +273,7 @@ describe('take', () => {
     expect(await outcome(again())).toBe('FAIL');
     expect(await t.members('open:b')).toEqual(['j']);
     await t.admit('b', 'k');
-    expect(await t.take('b', 'k', 'a', { why: 'again' })).toEqual(['FENCED']);
+    expect(await t.take('b', 'k', 'a', { reason: 'again' })).toEqual(['FENCED']);
   });
 
   test('of a job without a token is its next attempt', async () => {
