@@ -4,6 +4,7 @@ import { EventKind } from '../internal/native/reactor.js';
 import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
+import { NewJobs } from './new-jobs.js';
 import { nativeOptions } from './job-options.js';
 import { ReaderCounts } from './reader-counts.js';
 import { PendingResults } from './pending-results.js';
@@ -80,6 +81,7 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  #newJobs;
   #unread = new UnreadFrames();
   /** @type {ReaderCounts | undefined} */
   #readers;
@@ -132,6 +134,7 @@ export class JobHub {
       flushMs,
     );
     this.#entries = new EntryQueue(this.#native, this.#reactor);
+    this.#newJobs = new NewJobs(this.#native, this.#reactor);
     if (countReaders) {
       this.#readers = new ReaderCounts((handle, present) =>
         this.events.emit('readers', handle, present),
@@ -185,6 +188,9 @@ export class JobHub {
   create(options) {
     const { near } = options;
     const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
+    if (this.#newJobs.add(handle, options)) return handle;
+    // It may copy to a new job, or follow it later.
+    this.#newJobs.sendAll();
     this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();
     return handle;
@@ -271,6 +277,7 @@ export class JobHub {
 
   /** @param {number} handle of a job; stops writing it to the store */
   unrecord(handle) {
+    this.#newJobs.send(handle);
     this.#native.unrecord(handle);
     this.#reactor.settle();
   }
@@ -298,6 +305,8 @@ export class JobHub {
    * @param {object} [members] stored with the attempt in the data file
    */
   start(handle, members) {
+    if (members === undefined && this.#newJobs.start(handle)) return;
+    this.#newJobs.send(handle);
     this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
@@ -308,7 +317,7 @@ export class JobHub {
    * @param {object} [members] of `job_retry`, in addition to the attempt; stored like those of `start`
    */
   retry(handle, members) {
-    this.#entries.send();
+    this.#sendAll();
     this.#native.retry(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
@@ -322,7 +331,9 @@ export class JobHub {
   append(handle, text) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#entries.addText(handle, text);
+    if (!this.#newJobs.append(handle, text)) this.#entries.addText(handle, text);
+    // Only its reactor moves the window.
+    else if (!open) this.#newJobs.send(handle);
     return open;
   }
 
@@ -336,6 +347,7 @@ export class JobHub {
    */
   appendEntry(handle, entry) {
     if (!this.#flows.has(handle)) return false;
+    this.#newJobs.send(handle);
     this.#entries.add(handle, entry);
     return this.#flows.count(handle);
   }
@@ -351,7 +363,7 @@ export class JobHub {
   appendEvent(handle, type, data) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#entries.send();
+    this.#sendAll();
     this.#native.appendTyped(handle, type, JSON.stringify(data));
     this.#reactor.settle();
     return open;
@@ -393,8 +405,14 @@ export class JobHub {
    * @param {TerminalInput} terminal
    */
   finish(handle, terminal) {
+    const native_ = nativeTerminal(terminal);
+    const ending = this.#newJobs.finish(handle, native_);
+    if (ending !== undefined) {
+      this.#onEndedAtOnce(handle, ending);
+      return;
+    }
     this.#entries.send();
-    this.#native.finish(handle, nativeTerminal(terminal));
+    this.#native.finish(handle, native_);
     this.#reactor.settle();
   }
 
@@ -430,6 +448,7 @@ export class JobHub {
    * @returns {() => void} call it once, when the reader has left
    */
   hold(handle) {
+    this.#newJobs.send(handle);
     this.#native.hold(handle);
     this.#readers?.add(handle);
     this.#reactor.settle();
@@ -444,9 +463,10 @@ export class JobHub {
   /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
-    this.#entries.send();
-    this.#native.purge(handle);
-    this.#reactor.settle();
+    this.#sendAll();
+    this.#native.purge([handle]);
+    if (this.#flows.has(handle)) this.#reactor.settle();
+    else this.#reactor.settleLater();
   }
 
   /**
@@ -456,9 +476,15 @@ export class JobHub {
    */
   fence(handle) {
     this.#unread.drop(handle);
-    this.#entries.send();
+    this.#sendAll();
     this.#native.fence(handle);
     this.#reactor.settle();
+  }
+
+  /** Sends the commands that wait for the end of the turn, before one whose effect depends on the order. */
+  #sendAll() {
+    this.#newJobs.sendAll();
+    this.#entries.send();
   }
 
   /**
@@ -468,7 +494,7 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relay(request) {
-    this.#entries.send();
+    this.#sendAll();
     return this.#relays.start(request);
   }
 
@@ -480,7 +506,7 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relayFed(target, feed) {
-    this.#entries.send();
+    this.#sendAll();
     return this.#relays.startFed(target, feed);
   }
 
@@ -535,7 +561,7 @@ export class JobHub {
     if (this.#closed) return Promise.resolve(null);
     const request = this.#shards.number(this.#shards.of(handle));
     const reply = this.#replies.add(request);
-    this.#entries.send();
+    this.#sendAll();
     send(request);
     this.#reactor.settle();
     return reply;
@@ -562,7 +588,7 @@ export class JobHub {
     ) {
       return ENDED;
     }
-    this.#entries.send();
+    this.#sendAll();
     const handles = members.map(({ handle }) => handle);
     if (!this.#shards.shared(handles)) {
       if (face !== undefined) throw new TypeError('the members of a face must be on one shard');
@@ -593,9 +619,24 @@ export class JobHub {
    */
   #onEnded(handle, ending) {
     this.#dropFlow(handle);
-    const [state, frames] = typeof ending === 'string' ? [ending] : ending;
-    if (frames !== undefined) this.#unread.keep(handle, frames);
+    const [state, frames = ''] = typeof ending === 'string' ? [ending] : ending;
+    if (frames !== '') this.#unread.keep(handle, frames);
     this.events.emit('ended', handle, JSON.parse(state));
+  }
+
+  /**
+   * @param {number} handle of a job that has ended in this call
+   * @param {[state: string, frames: string]} ending
+   */
+  #onEndedAtOnce(handle, ending) {
+    try {
+      this.#onEnded(handle, ending);
+    } catch (error) {
+      // As in the dispatch of other events: an error of a listener is not one of the producer.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */

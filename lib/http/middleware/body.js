@@ -92,9 +92,10 @@ export const SMALL_BYTES = 64 * 1024;
  * @returns {boolean} whether a small, unencoded, unread body has arrived completely
  */
 export function hasCome(req) {
-  if (!req.complete || req.readableFlowing !== null || req.readableEncoding !== null) return false;
+  if (req.readableFlowing !== null || req.readableEncoding !== null) return false;
   const { 'content-length': length, 'content-encoding': encoding } = req.headers;
-  // A chunked body has no declared length.
+  // Not by `req.complete`: Node sets it after the microtasks that follow the last byte. A chunked body has no
+  // declared length.
   const isSmall = Number(length) <= SMALL_BYTES && Number(length) === req.readableLength;
   return isSmall && encoding === undefined && parsedBodyOf(req) === undefined;
 }
