@@ -6,6 +6,7 @@ import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connecti
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { ListedHeadersResponse } from './listed-headers.js';
 import { discardBody } from './middleware/body-guard.js';
 import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
@@ -254,7 +255,10 @@ export async function listen(deps, options) {
   const names = checkNames(allowedHosts);
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
-  const server = http.createServer(createListener(deps, allowed, adminToken));
+  const server = http.createServer(
+    { ServerResponse: /** @type {any} */ (ListedHeadersResponse) },
+    createListener(deps, allowed, adminToken),
+  );
   setTimeouts(server, checked);
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);

@@ -34,6 +34,8 @@ export class NewJobs {
   #reactor;
   /** @type {Map<number, NewJob>} by handle */
   #jobs = new Map();
+  /** Those of `complete`, used again and again. */
+  #numbers = new Float64Array(8);
   /** Whether the rest is sent at the end of this turn. */
   #isDue = false;
 
@@ -111,13 +113,20 @@ export class NewJobs {
     }
     this.#jobs.delete(handle);
     const { options, texts, firstTokenMs, createdMs, startedMs } = job;
+    const numbers = this.#numbers;
     const nowMs = performance.now();
-    const agesMs = [
-      nowMs - createdMs,
-      nowMs - startedMs,
-      firstTokenMs < 0 ? -1 : nowMs - firstTokenMs,
+    const [jobId, , flags, graceMs, wallMs, promptTokens, retentionMs] = options;
+    [numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]] = [
+      flags,
+      graceMs,
+      wallMs,
+      promptTokens,
+      retentionMs,
     ];
-    const ending = this.#native.complete(handle, options, agesMs, texts, terminal);
+    numbers[5] = nowMs - createdMs;
+    numbers[6] = nowMs - startedMs;
+    numbers[7] = firstTokenMs < 0 ? -1 : nowMs - firstTokenMs;
+    const ending = this.#native.complete(handle, numbers, jobId, ...terminal, ...texts);
     this.#reactor.settleLater();
     return ending;
   }

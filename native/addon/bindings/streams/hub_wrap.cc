@@ -178,11 +178,16 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
   }
 }
 
-// complete(job, options, [created, started, firstToken], [text...], terminal): a job that has begun
-// and ended before its reactor gets it. The times are milliseconds before now; the last one is
-// negative without a token. Gives [state, frames] as the event of the end of a job has them;
-// nothing once the hub is closed.
+// complete(job, numbers, jobId, ...terminal, ...texts): a job that has begun and ended before its
+// reactor gets it. `numbers` is a Float64Array: flags, disconnectGraceMs, maxWallMs, promptTokens,
+// retentionMs as in its options, then the milliseconds since its creation, its start and its first
+// token, which are negative without one. Arguments, because each look-up of an element takes as
+// long as a small command. Gives [state, frames] as the event of the end of a job has them; nothing
+// once the hub is closed.
 Napi::Value JobHubWrap::complete(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kTerminal = 3;
+  constexpr std::size_t kTexts = kTerminal + kTerminalPlaces;
+  constexpr std::size_t kNumbers = 8;
   /// The log of the job counts in its hub.
   struct Transfer {
     std::shared_ptr<HubBridge> bridge;
@@ -191,18 +196,24 @@ Napi::Value JobHubWrap::complete(const Napi::CallbackInfo& info) {
   const napi_env env = info.Env();
   const JobHandle handle = count_from(env, info[0]);
   const CommandTarget<HubBridge> hub = target(handle);
-  if (!hub.machine) return info.Env().Undefined();
+  const auto numbers = span_from<double>(env, info[1], napi_float64_array);
+  if (!hub.machine || numbers.size() < kNumbers) return info.Env().Undefined();
   const Nanos now = Reactor::now();
-  const Places ages(env, info[2]);
-  const double first_token_ms = ages.get<double>(2);
+  const auto ago = [&](double ms) { return ms < 0 ? kNever : now - nanos_from_ms(ms); };
+  std::array<napi_value, kTerminalPlaces> terminal{};
+  for (std::size_t i = 0; i < kTerminalPlaces; ++i) terminal[i] = info[kTerminal + i];
   EndedJob ended{
       .handle = handle,
-      .options = FromJs<JobOptions>::read(env, info[1]),
-      .created_at = now - ages.get<Nanos>(0),
-      .started_at = now - ages.get<Nanos>(1),
-      .first_token_at = first_token_ms < 0 ? kNever : now - nanos_from_ms(first_token_ms),
-      .tokens = FromJs<std::vector<std::string>>::read(env, info[3]),
-      .terminal = FromJs<Terminal>::read(env, info[4])};
+      .options = plain_options(text_from(env, info[2]),
+                               {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}),
+      .created_at = ago(numbers[5]),
+      .started_at = ago(numbers[6]),
+      .first_token_at = ago(numbers[7]),
+      .terminal = terminal_from(env, terminal)};
+  ended.tokens.reserve(info.Length() - std::min(info.Length(), kTexts));
+  for (std::size_t i = kTexts; i < info.Length(); ++i) {
+    ended.tokens.push_back(text_from(env, info[i]));
+  }
   JobHub::Made made = hub.machine->hub.make_ended(std::move(ended), now);
   // Commands are copyable, jobs are not.
   auto transfer = std::make_shared<Transfer>(hub.machine, std::move(made.job));
