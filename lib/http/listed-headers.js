@@ -1,15 +1,17 @@
 import http from 'node:http';
 
-/** Names that Node accepts, as the code of this package has them: a few dozen. @type {Set<string>} */
-const names = new Set();
-const NAMES_MAX = 500;
+/** Names in lower case, of those that Node accepts and this package uses: a few dozen. @type {Map<string, string>} */
+const keys = new Map();
+const KEYS_MAX = 500;
 
-/** @param {any} name @returns {boolean} whether Node accepts it */
-function isName(name) {
-  if (names.has(name)) return true;
-  if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) return false;
-  if (names.size < NAMES_MAX) names.add(name);
-  return true;
+/** @param {any} name @returns {string | undefined} in lower case; undefined: Node may refuse it */
+function keyOf(name) {
+  const known = keys.get(name);
+  if (known !== undefined) return known;
+  if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) return undefined;
+  const key = name.toLowerCase();
+  if (keys.size < KEYS_MAX) keys.set(name, key);
+  return key;
 }
 
 /** @param {any} value @returns {boolean} whether Node accepts it without a further look */
@@ -24,20 +26,6 @@ function isPlain(value) {
 }
 
 /**
- * @param {any[]} list of names and values
- * @param {string} name
- * @returns {number} its place; -1: none
- */
-function placeOf(list, name) {
-  for (let i = 0; i < list.length; i += 2) {
-    const each = list[i];
-    if (each === name) return i;
-    if (each.length === name.length && each.toLowerCase() === name.toLowerCase()) return i;
-  }
-  return -1;
-}
-
-/**
  * Node's response, with its headers in a list. Node keeps headers in an object by their names in lower case, which V8
  * stores as a dictionary: for an answer with ten headers that takes longer than the rest of its head. The head has
  * the same bytes. Calls beyond those of ordinary answers move the headers to Node's object and take Node's own way.
@@ -45,6 +33,8 @@ function placeOf(list, name) {
 export class ListedHeadersResponse extends http.ServerResponse {
   /** Name, value, name, value, ... in the order of their first calls; undefined: Node has them. @type {any[] | undefined} */
   #list = [];
+  /** The names in lower case. @type {string[]} */
+  #keys = [];
 
   /** Moves the headers to Node's object; afterwards all calls are Node's. */
   #unlist() {
@@ -57,28 +47,36 @@ export class ListedHeadersResponse extends http.ServerResponse {
   /** @override @param {string} name @param {any} value */
   setHeader(name, value) {
     const list = this.#list;
-    const isUsual = isName(name) && isPlain(value);
-    if (list === undefined || this.headersSent || !isUsual) {
+    const key = keyOf(name);
+    if (list === undefined || key === undefined || !isPlain(value) || this.headersSent) {
       this.#unlist();
       return super.setHeader(name, value);
     }
-    const place = placeOf(list, name);
-    if (place < 0) list.push(name, value);
-    else [list[place], list[place + 1]] = [name, value];
+    const place = this.#keys.indexOf(key);
+    if (place < 0) {
+      this.#keys.push(key);
+      list.push(name, value);
+    } else {
+      list[2 * place] = name;
+      list[2 * place + 1] = value;
+    }
     return this;
   }
 
   /** @override @param {string} name */
   getHeader(name) {
-    if (this.#list === undefined || typeof name !== 'string') return super.getHeader(name);
-    const place = placeOf(this.#list, name);
-    return place < 0 ? undefined : this.#list[place + 1];
+    const key = keyOf(name);
+    if (this.#list === undefined || key === undefined) return super.getHeader(name);
+    const place = this.#keys.indexOf(key);
+    return place < 0 ? undefined : this.#list[2 * place + 1];
   }
 
   /** @override @param {string} name */
   hasHeader(name) {
-    if (this.#list === undefined || typeof name !== 'string') return super.hasHeader(name);
-    return placeOf(this.#list, name) >= 0;
+    const key = keyOf(name);
+    return this.#list === undefined || key === undefined
+      ? super.hasHeader(name)
+      : this.#keys.includes(key);
   }
 
   /** @override */
@@ -86,13 +84,13 @@ export class ListedHeadersResponse extends http.ServerResponse {
     const list = this.#list;
     if (list === undefined) return super.getHeaders();
     const headers = Object.create(null);
-    for (let i = 0; i < list.length; i += 2) headers[list[i].toLowerCase()] = list[i + 1];
+    this.#keys.forEach((key, i) => (headers[key] = list[2 * i + 1]));
     return headers;
   }
 
   /** @override */
   getHeaderNames() {
-    return this.getRawHeaderNames().map((name) => name.toLowerCase());
+    return this.#list === undefined ? super.getHeaderNames() : [...this.#keys];
   }
 
   /** @returns {string[]} */

@@ -82,6 +82,8 @@ export class JobHub {
   #relays;
   #entries;
   #newJobs;
+  /** Ended jobs to be purged, up to the end of the turn. @type {number[]} */
+  #purges = [];
   #unread = new UnreadFrames();
   /** @type {ReaderCounts | undefined} */
   #readers;
@@ -376,6 +378,7 @@ export class JobHub {
    */
   reopen(handle) {
     if (this.#flows.has(handle) || this.#closed) return;
+    this.#sendPurges();
     this.#unread.drop(handle);
     this.#flows.add(handle);
     this.#reactor.ref();
@@ -463,11 +466,21 @@ export class JobHub {
   /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
-    this.#sendAll();
-    this.#native.purge([handle]);
-    if (this.#flows.has(handle)) this.#reactor.settle();
-    else this.#reactor.settleLater();
+    const isOpen = this.#flows.has(handle);
+    if (this.#purges.push(handle) === 1 && !isOpen) setImmediate(this.#sendPurges);
+    if (isOpen || this.#reactor.manual) {
+      this.#sendAll();
+      this.#reactor.settle();
+    }
   }
+
+  #sendPurges = () => {
+    if (this.#purges.length === 0) return;
+    const handles = this.#purges;
+    this.#purges = [];
+    this.#native.purge(handles);
+    this.#reactor.settleLater();
+  };
 
   /**
    * Removes a job that another process owns or will own: its upstream call ends, its subscribers end as
@@ -485,6 +498,7 @@ export class JobHub {
   #sendAll() {
     this.#newJobs.sendAll();
     this.#entries.send();
+    this.#sendPurges();
   }
 
   /**
