@@ -1,4 +1,10 @@
 /**
+ * New records after which an iterator that was not needed is dropped: it would keep each table that its Set has had
+ * since its last step.
+ */
+const IDLE_MAX = 64;
+
+/**
  * The records of one principal, in the order of their endings.
  * @template T
  */
@@ -11,6 +17,8 @@ class Queue {
    * @type {Iterator<T> | undefined}
    */
   #ahead;
+  /** Records added since its last step. */
+  #idle = 0;
   /** @type {T | undefined} */
   #oldest;
 
@@ -26,6 +34,9 @@ class Queue {
   /** @param {T} record new */
   add(record) {
     this.#records.add(record);
+    this.#idle += 1;
+    // The next one begins at the oldest record anyway.
+    if (this.#idle > IDLE_MAX) this.#ahead = undefined;
   }
 
   /** @param {T} record @returns {boolean} whether it was there */
@@ -37,6 +48,7 @@ class Queue {
   /** Undefined if empty. */
   get oldest() {
     if (this.#oldest !== undefined || this.size === 0) return this.#oldest;
+    this.#idle = 0;
     this.#ahead ??= this.#records.values();
     let next = this.#ahead.next();
     if (next.done) {

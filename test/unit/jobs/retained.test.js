@@ -1,3 +1,5 @@
+import { runInNewContext } from 'node:vm';
+import { setFlagsFromString } from 'node:v8';
 import { Retained } from '../../../lib/jobs/retained.js';
 
 /** Reproducible numbers from 0 up to `below`. */
@@ -41,4 +43,23 @@ test('the oldest goes first, however many have gone before', () => {
     expect(oldest).toBe(records[i - 100]);
     retained.delete(oldest);
   });
+});
+
+test('takes no more memory where records leave by themselves', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc');
+  const retained = new Retained();
+  const ring = Array.from({ length: 500 }, () => ({ principal: 'a' }));
+  for (const record of ring) retained.add(record);
+  expect(retained.oldestOf('a')).toBe(ring[0]);
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 200_000; i += 1) {
+    retained.delete(ring[i % ring.length]);
+    ring[i % ring.length] = { principal: 'a' };
+    retained.add(ring[i % ring.length]);
+  }
+  gc();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
+  expect(retained.oldestOf('a')).toBe(ring[0]);
 });
