@@ -93,7 +93,10 @@ export class NewJobs {
     job.length += text.length;
     const count = job.texts.push(text);
     if (count === 1) job.firstTokenMs = performance.now();
-    if (count === TOKENS_MAX || job.length > LENGTH_MAX) this.send(handle);
+    if (count === TOKENS_MAX || job.length > LENGTH_MAX) {
+      this.send(handle);
+      this.#reactor.wake();
+    }
     return true;
   }
 

@@ -177,6 +177,19 @@ test('a closed window opens though the job is new', async () => {
   expect((await hub.snapshot(handle)).text).toBe('abc');
 });
 
+test.each([
+  ['many tokens', Array.from({ length: 32 }, (_each, i) => `${i}`)],
+  ['long tokens', ['a'.repeat(10_000), 'b'.repeat(10_000)]],
+])('%s leave before the turn ends', (_name, texts) => {
+  const { hub } = createHub();
+  const handle = begin(hub);
+  const before = hub.entriesAppended;
+  for (const text of texts) hub.append(handle, text);
+  const endMs = performance.now() + 10_000;
+  while (hub.entriesAppended - before < texts.length && performance.now() < endMs);
+  expect(hub.entriesAppended - before).toBe(texts.length);
+});
+
 test('an ending without a dispatch is the reactor’s', async () => {
   const { hub, ended } = createHub();
   const handle = hub.create(job);
