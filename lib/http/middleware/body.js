@@ -101,6 +101,18 @@ export function hasCome(req) {
 }
 
 /**
+ * @param {IncomingMessage} req whose body has arrived
+ * @returns {Buffer | null} null: an empty body
+ */
+function takeCome(req) {
+  const bytes = req.read();
+  // Node has yet to note the end of the body: without a reader it would emit neither `end` nor `close`, and keep the
+  // request until the next one of its connection.
+  if (bytes !== null) req.resume();
+  return bytes;
+}
+
+/**
  * Reads the whole body.
  * @param {IncomingMessage} req
  * @param {number} bytesMax after decoding
@@ -114,7 +126,7 @@ export function readBytes(req, bytesMax) {
   }
   const declared = Number(req.headers['content-length']);
   if (declared > bytesMax) throw tooLarge(bytesMax);
-  return (hasCome(req) ? req.read() : undefined) ?? gather(req, bytesMax);
+  return (hasCome(req) ? takeCome(req) : undefined) ?? gather(req, bytesMax);
 }
 
 /**
