@@ -229,8 +229,8 @@ function readObject(path) {
   try {
     config = JSON.parse(readFileSync(path, 'utf8'));
   } catch (/** @type {any} */ error) {
-    const why = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${error.code})`;
-    throw new UsageError(`${path} ${why}`);
+    const problem = error instanceof SyntaxError ? 'is not JSON' : `cannot be read (${error.code})`;
+    throw new UsageError(`${path} ${problem}`);
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
     throw new UsageError(`${path} must hold a JSON object`);

@@ -166,8 +166,8 @@ class Report {
  * @param {any} error
  */
 function complain(file, error) {
-  const why = String(error.code).startsWith('Z_') ? `broken gzip, ${error.message}` : error.code;
-  process.stderr.write(`sluice: ${file} cannot be read (${why ?? error.message})\n`);
+  const reason = String(error.code).startsWith('Z_') ? `broken gzip, ${error.message}` : error.code;
+  process.stderr.write(`sluice: ${file} cannot be read (${reason ?? error.message})\n`);
 }
 
 /**

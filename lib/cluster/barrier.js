@@ -67,8 +67,8 @@ export class Barrier {
    * @returns {boolean} whether it is a question
    */
   onAll(payload) {
-    const [what, from, token] = payload.split(' ');
-    if (what !== 'ask') return false;
+    const [kind, from, token] = payload.split(' ');
+    if (kind !== 'ask') return false;
     if (from !== this.#identity.name) void this.#answer(from, token);
     return true;
   }
@@ -88,8 +88,8 @@ export class Barrier {
    * @returns {boolean} whether it is an answer
    */
   onOwn(payload) {
-    const [what, name, token] = payload.split(' ');
-    if (what !== 'answer') return false;
+    const [kind, name, token] = payload.split(' ');
+    if (kind !== 'answer') return false;
     const waiting = this.#waiting.get(token);
     waiting?.open.delete(name);
     if (waiting?.open.size === 0) waiting.done();

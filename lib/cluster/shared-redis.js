@@ -203,8 +203,8 @@ async function answered(redis) {
       resolve(undefined);
     };
     redis.once('ready', done);
-    redis.on('state', (state, why) => {
-      if (why !== '' && why !== 'no connection') detail = why;
+    redis.on('state', (state, problem) => {
+      if (problem !== '' && problem !== 'no connection') detail = problem;
       if (state === 'refused') done();
     });
   });

@@ -267,10 +267,10 @@ export class Context {
   /**
    * Waits for a condition outside streams.
    * @param {Promise<unknown>} promise
-   * @param {string} what the end of "no ... within N ms"
+   * @param {string} awaited the end of "no ... within N ms"
    * @param {number} [timeoutMs]
    */
-  async within(promise, what, timeoutMs = this.timeoutMs) {
-    await waitAtMost(promise, timeoutMs, () => new Failure(`no ${what} within ${timeoutMs} ms`));
+  async within(promise, awaited, timeoutMs = this.timeoutMs) {
+    await waitAtMost(promise, timeoutMs, () => new Failure(`no ${awaited} within ${timeoutMs} ms`));
   }
 }

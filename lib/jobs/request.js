@@ -169,8 +169,8 @@ export function schemaRefusal(error, within = []) {
   const { path: inside, kind, says } = problemOf(error);
   const path = [...within, ...inside];
   const param = path.length === 0 ? null : dotted(path);
-  const what = kind === 'unknown' ? 'is not a field of this request' : says;
-  return badRequest(codeOfKind[kind], param, `${param ?? 'the body'} ${what}.`);
+  const problem = kind === 'unknown' ? 'is not a field of this request' : says;
+  return badRequest(codeOfKind[kind], param, `${param ?? 'the body'} ${problem}.`);
 }
 
 /**
@@ -281,8 +281,8 @@ function checkExtraBody(extra = {}) {
   for (const name of Object.keys(extra)) {
     if (!OWN_MEMBERS.has(name)) continue;
     const param = `extra_body.${name}`;
-    const why = name === 'n' || name === 'stream' ? 'the gateway sets it' : `use ${name} itself`;
-    throw badRequest('invalid_value', param, `${param} is not allowed: ${why}.`);
+    const reason = name === 'n' || name === 'stream' ? 'the gateway sets it' : `use ${name} itself`;
+    throw badRequest('invalid_value', param, `${param} is not allowed: ${reason}.`);
   }
 }
 

@@ -284,6 +284,12 @@ export class JobHub {
     this.#reactor.settle();
   }
 
+  /** @param {number} handle of a log that Redis may have lost; writes what is missing there, its ending included */
+  writeAnew(handle) {
+    this.#native.writeAnew(handle);
+    this.#reactor.settle();
+  }
+
   /**
    * Resolves once all changes before this call are in the store, or the store has failed.
    * @returns {Promise<unknown>}
@@ -466,12 +472,12 @@ export class JobHub {
   /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
-    const isOpen = this.#flows.has(handle);
-    if (this.#purges.push(handle) === 1 && !isOpen) setImmediate(this.#sendPurges);
-    if (isOpen || this.#reactor.manual) {
+    const waits = !this.#flows.has(handle) && !this.#reactor.manual;
+    const count = this.#purges.push(handle);
+    if (!waits) {
       this.#sendAll();
       this.#reactor.settle();
-    }
+    } else if (count === 1) setImmediate(this.#sendPurges);
   }
 
   #sendPurges = () => {

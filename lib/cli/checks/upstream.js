@@ -34,8 +34,8 @@ export async function warnOfUpstreams(provider, { route, logger }) {
     for (const found of problems) {
       const { upstream, address, problem, detail } = found;
       const set = settingFor(found, route);
-      const what = problem === 'refused' ? 'refuses the credentials' : 'cannot be reached';
-      const message = `upstream ${upstream} (${address}) ${what}${detail && ` (${detail})`}: set ${set}`;
+      const state = problem === 'refused' ? 'refuses the credentials' : 'cannot be reached';
+      const message = `upstream ${upstream} (${address}) ${state}${detail && ` (${detail})`}: set ${set}`;
       logger.warn({ upstream, address, set }, message);
     }
   });

@@ -358,8 +358,8 @@ export class RedisClient extends EventEmitter {
    */
   #refuse(word, cause, call = '') {
     this.#refused = call;
-    const [code, why] = REFUSALS[word];
-    const message = `Redis at ${this.#shown} ${why} (${detailOf(cause)}).`;
+    const [code, reason] = REFUSALS[word];
+    const message = `Redis at ${this.#shown} ${reason} (${detailOf(cause)}).`;
     this.#refusal = new SluiceError(code, message, { cause });
     this.#become('refused', message);
   }

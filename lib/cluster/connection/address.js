@@ -67,11 +67,11 @@ function parseSentinels(at, { scheme, authority, path, rest }) {
   const [, service, db = ''] = /^\/([^/]+)(?:\/(\d{0,5}))?$/.exec(path) ?? [];
   if (service === undefined) throw rangeError(`${at} takes ${FORMS}`);
   const end = authority.lastIndexOf('@') + 1;
-  const who = authority.slice(0, end);
+  const credentials = authority.slice(0, end);
   const servers = authority
     .slice(end)
     .split(',')
-    .map((server) => parseServer(at, who + server, SENTINEL_PORT_DEFAULT));
+    .map((server) => parseServer(at, credentials + server, SENTINEL_PORT_DEFAULT));
   const [{ user, password, host, port }] = servers;
   const [first, ...others] = servers.map(({ shown }) => shown);
   const hosts = [first, ...others.map((one) => one.slice(one.lastIndexOf('@') + 1))].join(',');

@@ -86,11 +86,11 @@ export function detailOf({ message, reason }) {
  */
 export function withCommand(error, { source }) {
   const where = /(Unknown Redis command|The user executing the script).*user_script:\s?(\d+)/;
-  const [, what, line] = where.exec(error.message) ?? [];
+  const [, refusal, line] = where.exec(error.message) ?? [];
   const [, command] = /call\('(\w+)'/.exec(source.split('\n')[Number(line) - 1] ?? '') ?? [];
   if (command === undefined) return error;
   return new ReplyError(
-    what.startsWith('Unknown')
+    refusal.startsWith('Unknown')
       ? `ERR unknown command '${command}'`
       : `NOPERM its user may not run '${command}' in a script with these keys or channels`,
   );

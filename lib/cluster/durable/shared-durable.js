@@ -119,27 +119,27 @@ export class SharedDurable {
   /**
    * @param {string} principal
    * @param {string} path
-   * @param {object} what
-   * @param {StreamLimits} what.limits
-   * @param {string} what.type
-   * @param {string} what.media `type` without parameters, in lower case
-   * @param {object} what.asked kept as JSON
-   * @param {number | null} what.ttlMs
-   * @param {number | null} what.expiresMs
-   * @param {boolean} what.closed
-   * @param {Buffer} what.content
-   * @param {boolean} what.isBad the content is refused with BAD if there is no stream yet
-   * @param {object} [what.origin] of a fork
-   * @param {number} what.origin.id of the source
-   * @param {string} what.origin.path of the source
-   * @param {number} what.origin.space
-   * @param {StreamHead['inherited']} what.origin.inherited
-   * @param {number} what.origin.base
+   * @param {object} request
+   * @param {StreamLimits} request.limits
+   * @param {string} request.type
+   * @param {string} request.media `type` without parameters, in lower case
+   * @param {object} request.asked kept as JSON
+   * @param {number | null} request.ttlMs
+   * @param {number | null} request.expiresMs
+   * @param {boolean} request.closed
+   * @param {Buffer} request.content
+   * @param {boolean} request.isBad the content is refused with BAD if there is no stream yet
+   * @param {object} [request.origin] of a fork
+   * @param {number} request.origin.id of the source
+   * @param {string} request.origin.path of the source
+   * @param {number} request.origin.space
+   * @param {StreamHead['inherited']} request.origin.inherited
+   * @param {number} request.origin.base
    * @returns {Promise<Outcome>} OK; THERE, the stream exists; BAD; MOVED, the path of the source has another stream
    *   now; FULL
    */
-  async create(principal, path, { limits, type, media, asked, ttlMs, expiresMs, ...what }) {
-    const { closed, content, isBad, origin } = what;
+  async create(principal, path, { limits, type, media, asked, ttlMs, expiresMs, ...request }) {
+    const { closed, content, isBad, origin } = request;
     const inherited = origin?.inherited.map(({ id, from, to }) => `${id}:${from}:${to}`).join(' ');
     return this.#change('create', principal, path, [
       ...[limits.streams, limits.ownStreams, limits.bytes, limits.ownBytes].map(String),
@@ -152,15 +152,15 @@ export class SharedDurable {
   /**
    * @param {string} principal
    * @param {string} path
-   * @param {object} what
-   * @param {StreamLimits} what.limits
-   * @param {string} [what.media] media type of the body
-   * @param {boolean} what.hasBody
-   * @param {Buffer} what.content
-   * @param {boolean} what.isBad the content is refused with BAD if all other checks pass
-   * @param {boolean} what.close
-   * @param {string} [what.seq]
-   * @param {{id: string, epoch: number, seq: number}} [what.producer]
+   * @param {object} request
+   * @param {StreamLimits} request.limits
+   * @param {string} [request.media] media type of the body
+   * @param {boolean} request.hasBody
+   * @param {Buffer} request.content
+   * @param {boolean} request.isBad the content is refused with BAD if all other checks pass
+   * @param {boolean} request.close
+   * @param {string} [request.seq]
+   * @param {{id: string, epoch: number, seq: number}} [request.producer]
    * @returns {Promise<Outcome>} see scripts/durable/append.lua
    */
   async append(principal, path, { limits, media, hasBody, content, isBad, close, seq, producer }) {

@@ -39,8 +39,8 @@ const RESPONSE_HEADERS = [
     'sse-data-encoding',
   ].map((name) => `stream-${name}`),
   ...['epoch', 'seq', 'expected-seq', 'received-seq'].map((name) => `producer-${name}`),
-  ...['limit', 'remaining', 'reset'].flatMap((what) =>
-    ['requests', 'tokens'].map((unit) => `x-ratelimit-${what}-${unit}`),
+  ...['limit', 'remaining', 'reset'].flatMap((figure) =>
+    ['requests', 'tokens'].map((unit) => `x-ratelimit-${figure}-${unit}`),
   ),
 ].join(', ');
 

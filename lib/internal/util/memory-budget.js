@@ -13,17 +13,17 @@ const WATCH_MS = 1000;
 
 /**
  * Kinds of memory use. `kept`: it stays until its owner deletes it.
- * @type {Record<string, {what: string, code: string, kept?: boolean}>}
+ * @type {Record<string, {content: string, code: string, kept?: boolean}>}
  */
 const RESOURCES = {
-  jobs: { what: 'jobs', code: 'memory_full' },
-  workflows: { what: 'workflows', code: 'memory_full' },
-  crawls: { what: 'crawls', code: 'memory_full' },
-  bodies: { what: 'request bodies', code: 'memory_full' },
-  kv: { what: 'keys and values', code: 'kv_full', kept: true },
-  durable: { what: 'durable streams', code: 'durable_full', kept: true },
-  conversations: { what: 'conversations', code: 'conversations_full', kept: true },
-  idempotency_keys: { what: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
+  jobs: { content: 'jobs', code: 'memory_full' },
+  workflows: { content: 'workflows', code: 'memory_full' },
+  crawls: { content: 'crawls', code: 'memory_full' },
+  bodies: { content: 'request bodies', code: 'memory_full' },
+  kv: { content: 'keys and values', code: 'kv_full', kept: true },
+  durable: { content: 'durable streams', code: 'durable_full', kept: true },
+  conversations: { content: 'conversations', code: 'conversations_full', kept: true },
+  idempotency_keys: { content: 'idempotency keys', code: 'idempotency_keys_full', kept: true },
 };
 
 /** @typedef {'prompts' | 'bodies' | 'answers' | 'workflows'} CountedKind */
@@ -47,16 +47,16 @@ export function defaultMemoryBudget() {
 
 /**
  * @param {string} resource
- * @param {string} why
+ * @param {string} reason
  * @returns {HttpError}
  */
-function memoryFull(resource, why) {
-  const { what, code, kept = false } = RESOURCES[resource];
+function memoryFull(resource, reason) {
+  const { content, code, kept = false } = RESOURCES[resource];
   if (kept) {
-    const message = `There is no memory for more ${what}: ${why}. Delete some.`;
+    const message = `There is no memory for more ${content}: ${reason}. Delete some.`;
     return new HttpError(507, { code, type: 'server_error', message });
   }
-  const message = `There is no memory for more ${what}: ${why}. Try again later.`;
+  const message = `There is no memory for more ${content}: ${reason}. Try again later.`;
   return new HttpError(503, { code, message, headers: { 'Retry-After': '1' } });
 }
 

@@ -230,11 +230,11 @@ export class IdempotencyCache {
     const own = this.#counts.get(principal) ?? 0;
     const ownMax = this.#hasPrincipals() ? Math.ceil(this.#maxKeys / 2) : this.#maxKeys;
     if (this.#entries.size >= this.#maxKeys || own >= ownMax) {
-      const [count, whose] = own >= ownMax ? [own, ' of this caller'] : [this.#entries.size, ''];
+      const [count, scope] = own >= ownMax ? [own, ' of this caller'] : [this.#entries.size, ''];
       throw new HttpError(507, {
         code: 'idempotency_keys_full',
         type: 'server_error',
-        message: `${count} idempotency keys${whose} are stored, the maximum; each is kept for ${this.#ttlMs / 1000} s.`,
+        message: `${count} idempotency keys${scope} are stored, the maximum; each is kept for ${this.#ttlMs / 1000} s.`,
       });
     }
     this.#memory?.check('idempotency_keys', principal, KEY_BYTES);

@@ -113,12 +113,12 @@ export class AnswerCache extends EventEmitter {
    * `record.cache` names the kind.
    * @param {JobRecord} record
    * @param {import('./cache-policy.js').CachePlan} plan
-   * @param {object} how
-   * @param {import('../../internal/util/abort.js').Abortable} [how.signal] cancels the wait; not aborted yet
-   * @param {(answer: SharedAnswer) => void} how.reserve reserves the cost of a new answer; throws
+   * @param {object} options
+   * @param {import('../../internal/util/abort.js').Abortable} [options.signal] cancels the wait; not aborted yet
+   * @param {(answer: SharedAnswer) => void} options.reserve reserves the cost of a new answer; throws
    *   if refused
-   * @param {() => void} how.share reserves the cost of sharing an answer; throws if refused
-   * @param {Enqueue} how.enqueue
+   * @param {() => void} options.share reserves the cost of sharing an answer; throws if refused
+   * @param {Enqueue} options.enqueue
    * @throws {import('../../internal/util/http-error.js').HttpError} if there is no room; the job
    *   does not exist then
    */

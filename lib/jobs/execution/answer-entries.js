@@ -54,8 +54,8 @@ class JsonProgress {
 }
 
 function tooMuchHeld() {
-  const what = 'a tool_call whose name or arguments were not whole';
-  return providerError(`The provider yielded over ${HELD_CHARS_MAX} characters after ${what}.`);
+  const call = 'a tool_call whose name or arguments were not whole';
+  return providerError(`The provider yielded over ${HELD_CHARS_MAX} characters after ${call}.`);
 }
 
 /** A tool call, with the parts that the provider has yielded so far. */

@@ -61,9 +61,9 @@ export class SharedAnswer extends JobRecord {
   /** Whether another job with the same request may replay it later. */
   get whole() {
     const { status, reason, metrics, text_truncated: truncated } = this.final ?? {};
-    const said = reason === 'stop' || reason === 'tool_calls';
+    const isNormal = reason === 'stop' || reason === 'tool_calls';
     // An answer without any entry usually means a failure.
-    return status === 'completed' && said && metrics.tokens > 0 && truncated !== true;
+    return status === 'completed' && isNormal && metrics.tokens > 0 && truncated !== true;
   }
 
   /** Approximate bytes that it holds in the hub. */

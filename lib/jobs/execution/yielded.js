@@ -19,13 +19,13 @@ function typeOf(value) {
 }
 
 /**
- * @param {string} what
+ * @param {string} name
  * @param {string} takes
  * @param {unknown} value
  */
-function wrong(what, takes, value) {
+function wrong(name, takes, value) {
   return providerError(
-    `The provider yielded ${what} of type ${typeOf(value)}; it must be ${takes}.`,
+    `The provider yielded ${name} of type ${typeOf(value)}; it must be ${takes}.`,
   );
 }
 

@@ -42,10 +42,10 @@ export function tokensOf(request, limit, defaultMaxTokens) {
 
 /**
  * @param {CheckedRequest} request
- * @param {object} how
- * @param {boolean} how.tokens whether it reserves the tokens of its answer
- * @param {number} how.defaultMaxTokens
- * @param {{request: boolean, place: boolean}} [how.covered] amounts reserved by its operation; limits of a model
+ * @param {object} options
+ * @param {boolean} options.tokens whether it reserves the tokens of its answer
+ * @param {number} options.defaultMaxTokens
+ * @param {{request: boolean, place: boolean}} [options.covered] amounts reserved by its operation; limits of a model
  *   are never covered
  * @returns {Costs} costs of a job
  */

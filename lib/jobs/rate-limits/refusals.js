@@ -33,19 +33,19 @@ const waitOf = ({ retryAfter, windowMs, cost, limit }) =>
  * @returns {string}
  */
 function reasonOf({ dimension, limit, cost, remaining, retryAfter }, { scope }) {
-  const whose = WHOSE[scope];
+  const holder = WHOSE[scope];
   if (dimension === 'concurrent_jobs') {
-    return `Rate limit reached: ${whose} may have ${limit} jobs at a time.`;
+    return `Rate limit reached: ${holder} may have ${limit} jobs at a time.`;
   }
   if (dimension === 'requests') {
-    return `Rate limit reached: ${whose} may make ${limit} requests per minute.`;
+    return `Rate limit reached: ${holder} may make ${limit} requests per minute.`;
   }
   const reserved = `this request reserves ${cost} (prompt and max_tokens)`;
   if (retryAfter === Infinity) {
-    return `Request too large: ${whose} may use ${limit} tokens per minute, and ${reserved}; ask for fewer.`;
+    return `Request too large: ${holder} may use ${limit} tokens per minute, and ${reserved}; ask for fewer.`;
   }
   const left = Math.max(0, Math.floor(remaining));
-  return `Rate limit reached: ${whose} may use ${limit} tokens per minute, ${reserved}, and ${left} are left.`;
+  return `Rate limit reached: ${holder} may use ${limit} tokens per minute, ${reserved}, and ${left} are left.`;
 }
 
 /**

@@ -158,10 +158,10 @@ export class Reservations {
    * Reserves the limits for one job.
    * @param {CheckedRequest} request
    * @param {Subject} subject
-   * @param {object} how
-   * @param {boolean} how.shared the answer is shared: the job that begins it reserves its tokens
-   * @param {boolean} [how.patient] its wait for room is unlimited
-   * @param {Covered} [how.covered] the part that its operation has reserved
+   * @param {object} options
+   * @param {boolean} options.shared the answer is shared: the job that begins it reserves its tokens
+   * @param {boolean} [options.patient] its wait for room is unlimited
+   * @param {Covered} [options.covered] the part that its operation has reserved
    * @returns {Reservation | undefined} undefined: no limit applies
    * @throws {RateLimitError}
    */

@@ -77,8 +77,8 @@ function exportedEvent(row) {
     name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     typeof value === 'bigint' || value === Infinity ? String(value) : value,
   ]);
-  const { type: what, ...fields } = Object.fromEntries(wire);
-  return { type: 'ledger_event', event_type: what, ...fields };
+  const { type: eventType, ...fields } = Object.fromEntries(wire);
+  return { type: 'ledger_event', event_type: eventType, ...fields };
 }
 
 /** @param {any[]} row */

@@ -15,21 +15,24 @@ import { parseExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {null | undefined | number | bigint | string | Uint8Array} Column */
 
-/** Reasons why a file cannot be opened. @type {Record<string, {code: string, why: string}>} */
+/** Reasons why a file cannot be opened. @type {Record<string, {code: string, reason: string}>} */
 const REFUSALS = {
   locked: {
     code: 'ERR_DATA_LOCKED',
-    why: 'is in use: one server at a time may have a data file',
+    reason: 'is in use: one server at a time may have a data file',
   },
-  not_ours: { code: 'ERR_DATA_NOT_OURS', why: 'is no data file of sluice; it was left as it is' },
+  not_ours: {
+    code: 'ERR_DATA_NOT_OURS',
+    reason: 'is no data file of sluice; it was left as it is',
+  },
   newer: {
     code: 'ERR_DATA_NEWER',
-    why: 'was written by a newer version of sluice; it was left as it is',
+    reason: 'was written by a newer version of sluice; it was left as it is',
   },
-  corrupt: { code: 'ERR_DATA_CORRUPT', why: 'is damaged; it was left as it is' },
-  full: { code: 'ERR_DATA_FULL', why: 'cannot be opened: no space is left on its disk' },
+  corrupt: { code: 'ERR_DATA_CORRUPT', reason: 'is damaged; it was left as it is' },
+  full: { code: 'ERR_DATA_FULL', reason: 'cannot be opened: no space is left on its disk' },
 };
-const OTHER = { code: 'ERR_DATA_UNAVAILABLE', why: 'cannot be opened' };
+const OTHER = { code: 'ERR_DATA_UNAVAILABLE', reason: 'cannot be opened' };
 
 /** A transaction failed and had no effect. */
 export class StoreError extends SluiceError {
@@ -66,8 +69,8 @@ export class SqliteStore {
     this.#path = path.resolve(file);
     const [status, detail] = this.#native.open(realPathOf(file), readOnly);
     if (status === 'ok') return;
-    const { code, why } = REFUSALS[status] ?? OTHER;
-    throw new SluiceError(code, `${this.#path} ${why} (${detail}).`, { path: this.#path });
+    const { code, reason } = REFUSALS[status] ?? OTHER;
+    throw new SluiceError(code, `${this.#path} ${reason} (${detail}).`, { path: this.#path });
   }
 
   /** Handle for the native hub, once started. */
@@ -131,9 +134,9 @@ export class SqliteStore {
 
   /** @param {string} [detail] */
   #corrupt(detail) {
-    const { code, why } = REFUSALS.corrupt;
+    const { code, reason } = REFUSALS.corrupt;
     const more = detail === undefined ? '' : ` (${detail})`;
-    return new SluiceError(code, `${this.#path} ${why}${more}.`, { path: this.#path });
+    return new SluiceError(code, `${this.#path} ${reason}${more}.`, { path: this.#path });
   }
 
   /** @param {import('../../internal/native/reactor.js').Reactor} reactor that delivers the store's answers */

@@ -285,9 +285,9 @@ function textOfHeader(value) {
 }
 
 /**
- * @param {string} what
+ * @param {string} problem
  * @returns {CrawlError}
  */
-function encodingError(what) {
-  return { code: 'bad_encoding', message: `The content encoding ${what}` };
+function encodingError(problem) {
+  return { code: 'bad_encoding', message: `The content encoding ${problem}` };
 }

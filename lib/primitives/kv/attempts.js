@@ -1,11 +1,11 @@
 /**
  * Runs a transaction, with retries after conflicts, as steps of `internal/util/steps.js`.
  * @template Tx, T
- * @param {object} how
- * @param {number} how.retries number of retries
- * @param {() => Tx} how.begin
- * @param {{isConflict: (tx: Tx, error: unknown) => boolean, end: (tx: Tx) => void}} how.control
- * @param {(failed: number) => unknown} [how.pause] wait after this many conflicts; default: none
+ * @param {object} options
+ * @param {number} options.retries number of retries
+ * @param {() => Tx} options.begin
+ * @param {{isConflict: (tx: Tx, error: unknown) => boolean, end: (tx: Tx) => void}} options.control
+ * @param {(failed: number) => unknown} [options.pause] wait after this many conflicts; default: none
  * @param {(tx: Tx) => T | Promise<T>} run runs the transaction, commit included
  * @returns {Generator<any, T, any>}
  */

@@ -14,7 +14,7 @@ export class LocalKv {
    * @param {object} deps
    * @param {import('./namespaces.js').KvNamespaces} deps.namespaces
    * @param {import('./namespaces.js').KvPartition} deps.partition
-   * @param {{check: (what: string, principal: string) => void}} deps.memory budget of the process
+   * @param {{check: (kind: string, principal: string) => void}} deps.memory budget of the process
    */
   constructor({ namespaces, partition, memory }) {
     this.#namespaces = namespaces;

@@ -92,15 +92,15 @@ export class Dimensions {
   }
 
   /**
-   * @param {string} what name of the argument
+   * @param {string} argument name of the argument
    * @param {unknown} name
    * @returns {D}
    */
-  of(what, name) {
-    const dimension = this.#byName.get(checkString(what, name));
+  of(argument, name) {
+    const dimension = this.#byName.get(checkString(argument, name));
     if (dimension === undefined) {
       const names = [...this.#byName.keys()].map((each) => `"${each}"`).join(', ');
-      throw rangeError(`${what} takes one of ${names}, not ${JSON.stringify(name)}`);
+      throw rangeError(`${argument} takes one of ${names}, not ${JSON.stringify(name)}`);
     }
     return dimension;
   }

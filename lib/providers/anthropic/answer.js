@@ -172,8 +172,8 @@ export class MessageDecoder {
   #start(index, block) {
     const { type } = block;
     if (type === 'text') {
-      const said = block.text ? [block.text] : [];
-      return block.citations?.length > 0 ? [...said, citation(block.citations)] : said;
+      const texts = block.text ? [block.text] : [];
+      return block.citations?.length > 0 ? [...texts, citation(block.citations)] : texts;
     }
     if (type === 'thinking' || type === 'redacted_thinking') {
       return this.#startThought(index, block);

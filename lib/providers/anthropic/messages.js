@@ -10,9 +10,9 @@ import { parseExact } from '../../internal/util/exact-json.js';
 /** Placeholder for a user's turn that the API requires and the caller did not give. */
 const PLACEHOLDER = Object.freeze({ type: 'text', text: '.' });
 
-/** @param {string} what @param {string} param its path in the request */
-function unsupported(what, param) {
-  const message = `An upstream of the dialect anthropic does not take ${what} (${param})`;
+/** @param {string} feature @param {string} param its path in the request */
+function unsupported(feature, param) {
+  const message = `An upstream of the dialect anthropic does not take ${feature} (${param})`;
   return requestRefusal(message, { code: 'unsupported_feature', param, elsewhere: true });
 }
 
@@ -151,7 +151,7 @@ function inputOf(json) {
 /** @param {ChatMessage} message @param {string} at @returns {Block[]} */
 function assistantBlocks(message, at) {
   const { content, refusal, tool_calls: calls = [], function_call: call } = message;
-  const said = blocksOf(content, `${at}.content`);
+  const texts = blocksOf(content, `${at}.content`);
   const refused = typeof refusal === 'string' ? blocksOf(refusal, at) : [];
   const all = [...(calls ?? []), ...(call ? [{ id: `call_${call.name}`, function: call }] : [])];
   const uses = all.map(({ id, function: called, ...rest }) => ({
@@ -161,7 +161,7 @@ function assistantBlocks(message, at) {
     input: inputOf(called?.arguments),
     ...cacheOf(rest),
   }));
-  return [...thinkingOf(message), ...said, ...refused, ...uses];
+  return [...thinkingOf(message), ...texts, ...refused, ...uses];
 }
 
 /** @param {ChatMessage} message of a tool @param {string} at @returns {Block} */

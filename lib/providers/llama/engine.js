@@ -106,8 +106,8 @@ export class LlamaEngine {
       return new LlamaEngine(module, llama, model, context);
     } catch (cause) {
       await llama?.dispose();
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw engineError('ERR_LLAMA_FAILED', `The model ${modelPath} did not load: ${why}`, {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw engineError('ERR_LLAMA_FAILED', `The model ${modelPath} did not load: ${reason}`, {
         cause,
       });
     }

@@ -64,8 +64,8 @@ class Pieces {
       if (segmentType === 'thought' && text !== '') this.#put({ reasoning: text });
       return;
     }
-    const said = this.#filter.push(text);
-    if (said !== '') this.#put(said);
+    const released = this.#filter.push(text);
+    if (released !== '') this.#put(released);
   }
 
   /** Text that could be the beginning of a stop string. */

@@ -4,9 +4,9 @@ import { parseRetryAfterMs } from '../../internal/util/retry-after.js';
 
 /** @typedef {Record<string, string | string[] | undefined>} Headers */
 
-/** @param {string} what */
-export function invalidResponse(what) {
-  return new ProviderError('upstream_invalid_response', `The upstream sent ${what}`);
+/** @param {string} fault */
+export function invalidResponse(fault) {
+  return new ProviderError('upstream_invalid_response', `The upstream sent ${fault}`);
 }
 
 /** @param {unknown} [cause] */
@@ -130,7 +130,7 @@ const REQUEST_TYPES =
  * @param {readonly string[]} secrets values that are never quoted
  */
 export function reportedError({ message, code, type }, secrets) {
-  const said = [message, code, type].map((text) => quoteUpstream(text, secrets)).find(Boolean);
+  const reported = [message, code, type].map((text) => quoteUpstream(text, secrets)).find(Boolean);
   const named = `${code} ${type}`;
   const status = Number(code);
   if (status === 401 || status === 403 || REFUSED_TYPES.test(named)) {
@@ -140,7 +140,7 @@ export function reportedError({ message, code, type }, secrets) {
   const isRefusal = (status >= 400 && status < 500) || REQUEST_TYPES.test(named);
   return new ProviderError(
     'upstream_error',
-    said ? `The upstream reported: ${said}` : 'The upstream reported an error',
+    reported ? `The upstream reported: ${reported}` : 'The upstream reported an error',
     { retryable, elsewhere: retryable || !isRefusal },
   );
 }
@@ -257,18 +257,18 @@ export function statusError(status, headers, body, secrets) {
 function errorOfStatus(status, headers, body, secrets) {
   const retryAfterMs = parseRetryAfterMs(headers);
   const message = quoteUpstream(messageOf(body), secrets);
-  const said = message ? `: ${message}` : '';
+  const detail = message ? `: ${message}` : '';
   if (status === 429) {
     return new ProviderError(
       'upstream_rate_limited',
-      `The upstream limits the rate of requests (429)${said}`,
+      `The upstream limits the rate of requests (429)${detail}`,
       { retryable: true, retryAfterMs },
     );
   }
   if (status >= 500) {
     return new ProviderError(
       'upstream_unavailable',
-      `The upstream failed with status ${status}${said}`,
+      `The upstream failed with status ${status}${detail}`,
       { retryable: true, retryAfterMs },
     );
   }
@@ -278,7 +278,7 @@ function errorOfStatus(status, headers, body, secrets) {
   if (status >= 400) {
     return new ProviderError(
       'upstream_bad_request',
-      `The upstream refused the request (${status})${said}`,
+      `The upstream refused the request (${status})${detail}`,
       { retryable: isPassing(status), retryAfterMs },
     );
   }
@@ -310,10 +310,10 @@ function single(header) {
 export function refusedMember(refusal, members) {
   if (refusal === '') return undefined;
   // A refusal of `include_usage` concerns the whole of `stream_options`.
-  const said = refusal.replaceAll('include_usage', 'stream_options');
+  const text = refusal.replaceAll('include_usage', 'stream_options');
   /** @param {string} member */
   const at = (member) => {
-    const found = new RegExp(`(?<![a-z_])${member}(?![a-z_])`).exec(said);
+    const found = new RegExp(`(?<![a-z_])${member}(?![a-z_])`).exec(text);
     return found === null ? Infinity : found.index;
   };
   const [first] = [...members].sort((a, b) => at(a) - at(b));

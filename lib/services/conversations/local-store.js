@@ -32,8 +32,8 @@ export class LocalStore {
   }
 
   /** @type {ConversationStore['create']} */
-  create(principal, what) {
-    return this.#add(principal, (space) => this.#repository.create(space, what));
+  create(principal, request) {
+    return this.#add(principal, (space) => this.#repository.create(space, request));
   }
 
   /** @type {ConversationStore['fork']} */

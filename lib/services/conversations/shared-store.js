@@ -53,8 +53,8 @@ export class SharedStore {
     // Redis adds the times.
     const undated = messages.map((message) => stored(message, /** @type {any} */ ({})));
     this.#checkLength(undated);
-    const what = { ...settings, id: newConversationId(), messages: undated };
-    return this.#made(await this.#conversations.create(principal, what, this.#bounds));
+    const request = { ...settings, id: newConversationId(), messages: undated };
+    return this.#made(await this.#conversations.create(principal, request, this.#bounds));
   }
 
   /** @param {object[]} undated messages */
@@ -70,8 +70,8 @@ export class SharedStore {
   async fork(principal, id, settings, at) {
     if (!isConversationId(id)) throw conversationNotFound();
     this.#turns.checkOpen();
-    const what = { ...settings, id: newConversationId(), source: id, at };
-    return this.#made(await this.#conversations.fork(principal, what, this.#bounds));
+    const request = { ...settings, id: newConversationId(), source: id, at };
+    return this.#made(await this.#conversations.fork(principal, request, this.#bounds));
   }
 
   /**

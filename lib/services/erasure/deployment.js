@@ -35,8 +35,8 @@ export class DeploymentErasure {
     this.#erasure = erasure;
     this.#erasers = erasers;
     cluster.on('message', (message) => {
-      const [what, name = ''] = message.split(' ');
-      if (what !== FORGET) return;
+      const [kind, name = ''] = message.split(' ');
+      if (kind !== FORGET) return;
       const principal = decoded(name);
       if (principal !== undefined) erasure.forget(principal);
     });

@@ -23,11 +23,11 @@ export function configNotWritable(cause) {
 }
 
 /**
- * @param {string} why
+ * @param {string} problem
  * @returns {HttpError} 409 for a file without a readable configuration
  */
-export function configInvalid(why) {
-  const message = `The configuration file is not usable: ${why}. Nothing has changed.`;
+export function configInvalid(problem) {
+  const message = `The configuration file is not usable: ${problem}. Nothing has changed.`;
   return new HttpError(409, { code: 'config_invalid', message });
 }
 

@@ -133,15 +133,15 @@ function keep(node, { keeps }, chars) {
 /**
  * @param {NodeState} node
  * @param {ActionContext} context
- * @param {{prompt?: string, messages?: object[]}} what
+ * @param {{prompt?: string, messages?: object[]}} input
  * @param {{item?: number, signal?: AbortSignal}} [options] `item`: its number, from 0
  */
-function ask({ id, request }, { operation, access, parts, signal: whole }, what, options = {}) {
+function ask({ id, request }, { operation, access, parts, signal: whole }, input, options = {}) {
   const { model, max_tokens, temperature, stop, max_wall_ms } = request;
   const { item, signal = whole } = options;
   return parts.run(
     // JSON drops undefined fields.
-    JSON.parse(JSON.stringify({ ...what, model, max_tokens, temperature, stop, max_wall_ms })),
+    JSON.parse(JSON.stringify({ ...input, model, max_tokens, temperature, stop, max_wall_ms })),
     {
       access,
       signal,

@@ -148,11 +148,11 @@ function checkTemplate({ after = [] }, template, at, permits = () => false) {
     if (permits(path)) continue;
     const [id, field, ...rest] = path.split('.');
     if (field === 'text' && rest.length === 0 && known.has(id)) continue;
-    const why =
+    const problem =
       field === 'text' && rest.length === 0
         ? `and ${id.slice(0, 64)} is not in its after`
         : 'which is not of the form {{node.text}}';
-    throw badRequest('invalid_value', at, `${at} names {{${path.slice(0, 80)}}}, ${why}.`);
+    throw badRequest('invalid_value', at, `${at} names {{${path.slice(0, 80)}}}, ${problem}.`);
   }
 }
 

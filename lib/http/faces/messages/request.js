@@ -138,13 +138,13 @@ function contentOf(content, at, reading) {
 }
 
 /**
- * @param {unknown} said the content of a tool's result; may be absent
+ * @param {unknown} content the content of a tool's result; may be absent
  * @param {string} at
  * @param {Reading} reading
  */
-function resultOf(said, at, reading) {
-  if (said === undefined || said === null) return '';
-  if (typeof said === 'string' || Array.isArray(said)) return contentOf(said, at, reading);
+function resultOf(content, at, reading) {
+  if (content === undefined || content === null) return '';
+  if (typeof content === 'string' || Array.isArray(content)) return contentOf(content, at, reading);
   throw badRequest('invalid_type', at, `${at} must be a string or an array.`);
 }
 
@@ -158,13 +158,13 @@ function resultOf(said, at, reading) {
 function userMessages(content, at, reading) {
   if (typeof content === 'string') return [{ role: 'user', content }];
   const others = content.filter(({ type }) => type !== 'tool_result');
-  const tools = content.flatMap(({ type, tool_use_id: id, content: said }, i) =>
+  const tools = content.flatMap(({ type, tool_use_id: id, content: result }, i) =>
     type === 'tool_result'
       ? [
           {
             role: 'tool',
             tool_call_id: id,
-            content: resultOf(said, `${at}[${i}].content`, reading),
+            content: resultOf(result, `${at}[${i}].content`, reading),
           },
         ]
       : [],
@@ -179,7 +179,7 @@ function userMessages(content, at, reading) {
  */
 function assistantMessages(content) {
   if (typeof content === 'string') return [{ role: 'assistant', content }];
-  const said = content.filter(({ type }) => type === 'text').map((block) => block.text);
+  const texts = content.filter(({ type }) => type === 'text').map((block) => block.text);
   const calls = content
     .filter(({ type }) => type === 'tool_use')
     .map(({ id, name, input }) => ({
@@ -187,11 +187,11 @@ function assistantMessages(content) {
       type: 'function',
       function: { name, arguments: stringifyExact(input ?? {}) },
     }));
-  if (said.length === 0 && calls.length === 0) return [];
+  if (texts.length === 0 && calls.length === 0) return [];
   return [
     {
       role: 'assistant',
-      content: said.length === 0 ? null : said.join(''),
+      content: texts.length === 0 ? null : texts.join(''),
       ...(calls.length > 0 && { tool_calls: calls }),
     },
   ];

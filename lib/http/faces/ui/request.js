@@ -76,13 +76,13 @@ function toolOf({ type, toolName, toolCallId, state, input, rawInput, output, er
     return undefined;
   }
   const given = stringifyExact(input ?? rawInput ?? {});
-  const said = state === 'output-error' ? errorText : output;
+  const content = state === 'output-error' ? errorText : output;
   return {
     call: { id: toolCallId, type: 'function', function: { name, arguments: given } },
     result: {
       role: 'tool',
       tool_call_id: toolCallId,
-      content: typeof said === 'string' ? said : stringifyExact(said ?? null),
+      content: typeof content === 'string' ? content : stringifyExact(content ?? null),
     },
   };
 }
