@@ -60,10 +60,13 @@ async function section(title, part) {
   return counts;
 }
 
+/** The compiler of TypeScript ends before its memory matters: it collects no garbage. */
+const CHECK_ENV = { ...process.env, GOGC: 'off' };
+
 /** @param {string} script of package.json */
 const check = (script) =>
   section(script, async (print) => {
-    const { status } = await run('npm', ['run', '--silent', script], { print });
+    const { status } = await run('npm', ['run', '--silent', script], { env: CHECK_ENV, print });
     return { passed: 0, failed: status === 0 ? 0 : 1, skipped: 0 };
   });
 

@@ -112,7 +112,7 @@ test.each([
   ['done'],
   [null],
 ])('of an odd return value %j nothing is taken over', async (value) => {
-  // eslint-disable-next-line require-yield -- only its return value matters
+  // oxlint-disable-next-line require-yield -- only its return value matters
   const log = await logOf(async function* odd() {
     return value;
   });
@@ -365,7 +365,7 @@ test('a failure may be retried only before the first token', async () => {
   const asked = [];
   const mayRetry = (...args) => asked.push(args);
   const early = single(
-    // eslint-disable-next-line require-yield -- it fails before it says anything
+    // oxlint-disable-next-line require-yield -- it fails before it says anything
     async function* fails() {
       throw error;
     },
@@ -508,7 +508,7 @@ async function* raise(value) {
 async function* hand(value) {
   yield value;
 }
-// eslint-disable-next-line require-yield -- its return value matters
+// oxlint-disable-next-line require-yield -- its return value matters
 async function* finish(value) {
   return value;
 }
