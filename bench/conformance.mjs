@@ -1,5 +1,5 @@
 /**
- * Runs the conformance suite against systems of others, each with real parts: the AI SDK with resumable-stream on a
+ * Runs the conformance suite against other systems, each with real parts: the AI SDK with resumable-stream on a
  * Redis, and the reference server of Durable Streams. docs/conformance.md shows the results.
  *
  * Usage: BENCH_PEERS=FOLDER node bench/conformance.mjs [RULE]...

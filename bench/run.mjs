@@ -92,13 +92,15 @@ async function runRow(row, { quick, runs }, notify) {
       samples: [],
     };
   });
-  let descriptorsPerStream = 1;
+  /** Descriptors per stream, by setup: those of its first run are assumed. @type {Map<string, number>} */
+  const descriptors = new Map();
   let [taken, disturbed] = [0, 0];
   // Interleaved, so that a disturbance of the machine does not hit one server alone.
   for (let run = 1; run <= runs; run += 1) {
     for (const each of cases) {
       if (each.skipped !== undefined) continue;
-      const { streams: most, notice } = streamsThatFit(each.streams, descriptorsPerStream);
+      const perStream = descriptors.get(each.setup) ?? (setups[each.setup].needsUpstream ? 2 : 1);
+      const { streams: most, notice } = streamsThatFit(each.streams, perStream);
       if (notice !== undefined) notify(notice);
       each.streams = most;
       const sample = await measure({
@@ -108,7 +110,7 @@ async function runRow(row, { quick, runs }, notify) {
         settleMs: 1000,
         measureMs: quick ? 1500 : (row.measureMs ?? 4000),
       });
-      descriptorsPerStream = Math.max(descriptorsPerStream, sample.descriptors_per_stream);
+      descriptors.set(each.setup, Math.max(perStream, sample.descriptors_per_stream));
       each.samples.push(sample);
       if (sample.others_cpu_share > OTHERS_SHARE_MAX) disturbed += 1;
       taken += 1;

@@ -117,8 +117,8 @@ if (selected.includes('integration')) ensure(serverTestNeeds, SERVER_TESTS_SKIPP
 const results = (
   await Promise.all([jest(), selected.includes('native') ? native() : [], checks()])
 ).flat();
-const sum = (/** @type {keyof Counts} */ what) =>
-  results.reduce((total, counts) => total + counts[what], 0);
+const sum = (/** @type {keyof Counts} */ field) =>
+  results.reduce((total, counts) => total + counts[field], 0);
 
 if (sum('skipped') > 0) console.log(`\n${sum('skipped')} skipped`);
 console.log(`\n${sum('passed')} passed, ${sum('failed')} failed`);

@@ -8,7 +8,7 @@ export function median(values) {
 }
 
 /**
- * The median of each member, over runs of the same measurement; of what must not happen, the worst.
+ * The median of each member, over runs of the same measurement; of counts that must be zero, the largest.
  * @template {Record<string, number>} T
  * @param {T[]} samples
  * @returns {T}

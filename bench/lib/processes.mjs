@@ -27,7 +27,7 @@ export class ServerProcess {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  /** Ends it at once: nothing it still has to say is measured. */
+  /** Ends it at once: its remaining output is not needed. */
   async stop() {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const exited = once(this.child, 'exit');
@@ -38,7 +38,7 @@ export class ServerProcess {
 
 /**
  * Starts a command and waits for `listening on http://127.0.0.1:PORT` on its standard output, or,
- * when `port` is given, until that port takes connections.
+ * when `port` is given, until that port accepts connections.
  * @param {string[]} command
  * @param {{env?: Record<string, string>, port?: number, isHttp?: boolean}} [options] `isHttp` false: a connection is
  *   enough
@@ -76,7 +76,7 @@ export async function startServer([file, ...args], { env = {}, port, isHttp = tr
   return new ServerProcess(child, await Promise.race([failed, announced]));
 }
 
-/** Waits until a port takes requests. @param {number} port */
+/** Waits until a port answers requests. @param {number} port */
 async function untilTaken(port) {
   for (;;) {
     try {
@@ -88,7 +88,7 @@ async function untilTaken(port) {
   }
 }
 
-/** Waits until a port takes connections. @param {number} port */
+/** Waits until a port accepts connections. @param {number} port */
 async function untilOpen(port) {
   for (;;) {
     const socket = connect(port, '127.0.0.1');

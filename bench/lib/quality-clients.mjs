@@ -1,5 +1,5 @@
 /**
- * How the row of quality asks each system for a stream, cancels it and resumes it: by the dialects of the conformance
+ * Requests, cancellations and resumes of streams of each system in the row of quality: by the dialects of the conformance
  * suite.
  */
 import { ADAPTERS } from '../../lib/conformance/adapters/index.js';
@@ -28,11 +28,11 @@ const betterSse = {
 /**
  * @typedef {object} Dialect
  * @property {string} adapter
- * @property {string} [base] path before those of the dialect
+ * @property {string} [base] path before the dialect's paths
  * @property {object} [body] further members of a submission
  */
 
-/** A client that leaves ends the job at once. */
+/** A disconnect of the client ends the job at once. */
 const AT_ONCE = { sluice: { disconnect_grace_ms: 0 } };
 
 /** @type {Record<string, Dialect>} */

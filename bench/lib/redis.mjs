@@ -2,7 +2,7 @@
 import { which } from '../../scripts/lib/run.mjs';
 import { freePort, startServer } from './processes.mjs';
 
-/** @returns {string | undefined} why there is none */
+/** @returns {string | undefined} the reason if it is missing */
 export function missingRedis() {
   return which('redis-server') === undefined ? 'redis-server is not installed' : undefined;
 }

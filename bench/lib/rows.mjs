@@ -114,7 +114,6 @@ export const rows = [
     measureMs: 5000,
     ours: 'sluice-generator',
     cases: [
-      // The first shows the descriptors per stream, and so the possible number of streams.
       { setup: 'sluice-generator', streams: 100, note: '100 streams' },
       { setup: 'sluice-generator', streams: 100, intervalMs: 2, note: '100 streams x 500/s' },
       { setup: 'sluice-generator' },
@@ -127,6 +126,8 @@ export const rows = [
       cases: [
         { setup: 'sluice-generator', streams: 100, note: '100 streams' },
         { setup: 'sluice-generator' },
+        { setup: 'sluice-relay' },
+        { setup: 'node-http' },
       ],
     },
   },

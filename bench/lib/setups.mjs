@@ -18,7 +18,7 @@ import { pace } from './token.mjs';
  * @typedef {object} Started
  * @property {import('./processes.mjs').ServerProcess} server
  * @property {string[]} load further arguments of the load client
- * @property {() => void} [stop] what else has to end
+ * @property {() => void} [stop] ends further processes
  */
 /**
  * @typedef {object} Setup
@@ -36,7 +36,7 @@ export const binaries = fileURLToPath(new URL('../../build-bench/', import.meta.
 const systemPython = '/usr/bin/python3';
 const nchanModule = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 
-/** Debian's packages of the peers that do not come from npm. */
+/** Debian's packages of the peers that are not on npm. */
 export const systemPackages = [
   'libnginx-mod-nchan',
   'python3-fastapi',
@@ -80,7 +80,7 @@ async function startSluiceFanOut(env) {
   return { server, load: ['--path', path, '--from-one', '0'] };
 }
 
-/** Its readers come in the middle of the stream. @type {Setup['start']} */
+/** Its readers connect in the middle of the stream. @type {Setup['start']} */
 async function startNodeFanOut(env) {
   const { server } = await nodePeer('node-http-fan-out')(env);
   return { server, load: ['--from-one', '0'] };
@@ -152,7 +152,7 @@ async function startNchan(env) {
 const messages = [{ role: 'user', content: 'bench' }];
 const chatBody = { model: 'mock', messages, stream: true };
 
-/** How each face is asked for a stream. @type {Record<string, [string, object]>} */
+/** The request for a stream of each face. @type {Record<string, [string, object]>} */
 const FACES = {
   chat: ['/v1/chat/completions', chatBody],
   completions: ['/v1/completions', { model: 'mock', prompt: 'bench', stream: true }],
@@ -205,7 +205,7 @@ async function startPortkey(env) {
   };
 }
 
-/** nginx in front of the upstream, without buffers: what HTTP itself costs. @type {Setup['start']} */
+/** nginx in front of the upstream, without buffers: the cost of HTTP itself. @type {Setup['start']} */
 async function startNginxProxy(env) {
   const locations = `location / {
       proxy_pass http://127.0.0.1:${env.BENCH_UPSTREAM_PORT};

@@ -1,4 +1,4 @@
-/** A model in this process that talks until its client leaves. */
+/** A model in this process that streams until its client disconnects. */
 import { once } from 'node:events';
 import http from 'node:http';
 import { performance } from 'node:perf_hooks';
@@ -6,11 +6,11 @@ import { performance } from 'node:perf_hooks';
 /**
  * @typedef {object} Talker
  * @property {number} port
- * @property {Promise<number>} leftAt of the latest call: resolves with the time at which its client left
+ * @property {Promise<number>} leftAt of the latest call: resolves with the time of its client's disconnect
  * @property {() => void} close
  */
 
-/** Chunks have what strict clients ask for. */
+/** Chunks have the members that strict clients require. */
 const HEAD = { id: 'chatcmpl-bench', object: 'chat.completion.chunk', created: 1, model: 'mock' };
 
 /**

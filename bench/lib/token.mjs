@@ -11,7 +11,7 @@ export function tokenText(/** @type {number} */ seq) {
 }
 
 /**
- * Calls back once per interval, by absolute times, so that what comes late does not lower the rate.
+ * Calls back once per interval, by absolute times, so that a late call does not lower the rate.
  * @param {number} intervalMs
  * @param {(text: string, seq: number) => void} onToken
  * @returns {() => void} stops it
@@ -45,7 +45,7 @@ export async function* tokens(intervalMs, signal) {
 }
 
 /**
- * So many tokens, as fast as they are taken.
+ * `count` tokens, as fast as they are read.
  * @param {number} count
  */
 export async function* burst(count) {

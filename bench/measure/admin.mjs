@@ -1,5 +1,5 @@
 /**
- * What the dashboard costs the server: CPU with 1,000 live streams while its feed is open, less the CPU
+ * The cost of the dashboard for the server: CPU with 1,000 live streams while its feed is open, less the CPU
  * while it is closed, in turns, so that both meet the same load of the machine.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -115,7 +115,7 @@ export function adminTable({ streams, closed, open, bytesPerS }) {
 export function adminVerdicts({ streams, closed, open }) {
   return [
     {
-      what: `dashboard: CPU of the open page with ${streams} live streams`,
+      title: `dashboard: CPU of the open page with ${streams} live streams`,
       figure: percent(open - closed),
       bar: `at most ${percent(SHARE_MAX)}`,
       met: open - closed <= SHARE_MAX,

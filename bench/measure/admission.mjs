@@ -123,7 +123,7 @@ export function admissionVerdicts(samples) {
   const ratio = of('shared') / of('open');
   return [
     {
-      what: 'admission: a job with a key and twelve limits / the same with none',
+      title: 'admission: a job with a key and twelve limits / the same with none',
       figure: ratio.toFixed(2),
       bar: `at most ${RATIO_MAX.toFixed(2)}`,
       met: ratio <= RATIO_MAX,

@@ -13,7 +13,7 @@ const INTERVAL_MS = 2;
 const MEDIAN_MS_MAX = 20;
 
 /**
- * Tokens before the cancel, and what is said of them. After 32 reads an answer is read past libcurl.
+ * Tokens before the cancel, and their label. After 32 reads an answer is read past libcurl.
  * @type {[number, string][]}
  */
 const CASES = [
@@ -30,7 +30,7 @@ const CASES = [
  */
 
 /**
- * Reads a stream until so many tokens have come, or its end.
+ * Reads a stream until `tokens` tokens have arrived, or to its end.
  * @param {string} url
  * @param {number} tokens
  */
@@ -110,7 +110,7 @@ export function cancelTable(samples) {
 /** @param {CancelSample[]} samples @returns {import('../report/verdicts.mjs').Verdict[]} */
 export function cancelVerdicts(samples) {
   return samples.map(({ label, p50_ms: p50 }) => ({
-    what: `cancel: to the close of the upstream, a job ${label}, median`,
+    title: `cancel: to the close of the upstream, a job ${label}, median`,
     figure: `${p50.toFixed(1)} ms`,
     bar: `under ${MEDIAN_MS_MAX} ms`,
     met: p50 < MEDIAN_MS_MAX,

@@ -114,7 +114,7 @@ export function faceStreamsVerdicts({ blocked, chat }) {
   const delays = blocked
     .filter(({ setup, sample }) => OWN.includes(setup) && sample !== undefined)
     .map(({ label, sample }) => ({
-      what: `faces: 99th percentile with the main thread blocked, ${label}`,
+      title: `faces: 99th percentile with the main thread blocked, ${label}`,
       figure: `${ms(/** @type {Sample} */ (sample).p99_us)} ms`,
       bar: `under ${P99_MS_MAX} ms`,
       met: /** @type {Sample} */ (sample).p99_us / 1000 < P99_MS_MAX,
@@ -132,8 +132,11 @@ export function faceStreamsVerdicts({ blocked, chat }) {
  */
 function against(ours, peer, cases) {
   const [own, its] = [/** @type {Sample} */ (ours.sample), /** @type {Sample} */ (peer.sample)];
-  const verdict = (/** @type {string} */ what, /** @type {(sample: Sample) => number} */ of) => ({
-    what: `faces: ${what}, Sluice / ${peer.label}`,
+  const verdict = (
+    /** @type {string} */ quantity,
+    /** @type {(sample: Sample) => number} */ of,
+  ) => ({
+    title: `faces: ${quantity}, Sluice / ${peer.label}`,
     figure: (of(own) / of(its)).toFixed(2),
     bar: 'at most 1.00',
     met: of(own) <= of(its),

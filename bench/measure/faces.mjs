@@ -61,7 +61,7 @@ export function facesTable(samples) {
 export function facesVerdicts(samples) {
   const [native, ...faces] = samples;
   return faces.map(({ label, ns }) => ({
-    what: `faces: CPU per entry, ${label} / ${native.label}`,
+    title: `faces: CPU per entry, ${label} / ${native.label}`,
     figure: (ns / native.ns).toFixed(2),
     bar: `at most ${SHARE_MAX.toFixed(2)}`,
     met: ns / native.ns <= SHARE_MAX,

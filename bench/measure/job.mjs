@@ -113,11 +113,11 @@ export function jobVerdicts(samples) {
   const of = (/** @type {CaseId} */ id) =>
     /** @type {JobSample} */ (samples.find((sample) => sample.id === id));
   const verdict = (
-    /** @type {string} */ what,
+    /** @type {string} */ comparison,
     /** @type {number} */ ratio,
     /** @type {number} */ atMost,
   ) => ({
-    what: `job: ${what}`,
+    title: `job: ${comparison}`,
     figure: ratio.toFixed(2),
     bar: `at most ${atMost.toFixed(2)}`,
     met: ratio <= atMost,

@@ -7,7 +7,7 @@ import { binaries, setups } from '../lib/setups.mjs';
 
 /**
  * @typedef {object} Sample a report of the load client
- * @property {number} streams how many were asked for
+ * @property {number} streams the requested number
  * @property {number} open how many were open at the end
  * @property {number} open_seconds how long the ramp took
  * @property {number} failed
@@ -21,7 +21,7 @@ import { binaries, setups } from '../lib/setups.mjs';
  * @property {number} cpu_us_per_token
  * @property {number} server_cpu_share
  * @property {number} client_cpu_share
- * @property {number} others_cpu_share cores that processes outside the benchmark used meanwhile
+ * @property {number} others_cpu_share cores used by processes outside the benchmark during the run
  * @property {number} rss_bytes_per_stream
  * @property {number} descriptors_per_stream
  * @property {number} first_p50_us from the request to the first token
@@ -44,7 +44,7 @@ import { binaries, setups } from '../lib/setups.mjs';
  * @property {boolean} [stall] each stream stops reading after its first token
  */
 
-/** What a server keeps open besides its streams. */
+/** The file descriptors of a server besides its streams. */
 const SPARE_DESCRIPTORS = 150;
 
 /** @param {Load} load @returns {Promise<Sample>} */

@@ -1,5 +1,5 @@
 /**
- * Where the memory of an open stream goes. Two loads of different size on servers of their own: the
+ * The parts of the memory of an open stream. Two loads of different size on separate servers: the
  * difference between them excludes the memory of an idle server.
  */
 import { openStreams } from '../lib/loading.mjs';
@@ -50,7 +50,7 @@ async function stateAt(streams) {
   /** @type {Promise<unknown>} */
   let ended = Promise.resolve();
   try {
-    // Not asked before: each answer runs a collection, which would hide the garbage of the opening.
+    // Not requested before: each answer runs a collection, which would hide the garbage of the opening.
     ({ ended } = await openStreams(
       { server, load },
       { streams, rampMs: streams, measureMs: 5000 },

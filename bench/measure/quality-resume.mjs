@@ -8,7 +8,7 @@ import { startTalker } from '../lib/talker.mjs';
 const INTERVAL_MS = 10;
 /** Jobs at once: few, so that a server that sends whole answers again can keep up. */
 export const JOBS = 10;
-/** A reader takes 1 to this many texts before it is cut. */
+/** A reader receives 1 to this many texts before it is cut. */
 const TEXTS_MAX = 10;
 
 /**

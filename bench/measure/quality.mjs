@@ -1,6 +1,6 @@
 /**
- * The row of quality: the losses and waits of a stream on its way through a gateway. All systems have the same
- * upstream, and the load comes from a process of its own.
+ * The row of quality: the losses and waits of a stream through a gateway. All systems have the same
+ * upstream, and the load is made by a separate process.
  */
 import { measure } from './load.mjs';
 import { measureQualityCancel } from './quality-cancel.mjs';

@@ -1,6 +1,6 @@
 /**
- * What a resume costs the server: by how many tokens the client missed, and by how long the log is.
- * A job of L tokens has ended; a client that has seen all but the last k comes back.
+ * The cost of a resume for the server: by the number of missed tokens, and by the length of the log.
+ * A job of L tokens has ended; a client that has received all but the last k resumes.
  */
 import http from 'node:http';
 import { once } from 'node:events';
@@ -72,7 +72,7 @@ export async function measureResume({ logLengths, missed, tokensPerCase }) {
         .filter((length) => length !== longest)
         .map((length) => ({ logTokens: length, missed: Math.min(...missed) })),
     ];
-    // The first requests pay for compilation; they are left out of every case alike.
+    // The first requests pay for compilation; they are excluded in every case.
     await resumes(urls, agent, { logTokens: longest, missed: Math.min(...missed) }, 300);
     const rounds = cases.map(() => /** @type {number[]} */ ([]));
     for (let round = 0; round < ROUNDS; round += 1) {

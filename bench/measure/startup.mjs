@@ -13,7 +13,7 @@ import { columns } from '../report/table.mjs';
 
 const COMMAND = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const STARTS = 20;
-/** The server may take so much longer than a bare process. */
+/** The permitted time of the server above a bare process. */
 const ABOVE_MS_MAX = 250;
 /** After this time without a request a server is idle. */
 const IDLE_MS = 2000;
@@ -83,7 +83,7 @@ export function startVerdicts({ bareMs, serveMs }) {
   const aboveMs = serveMs - bareMs;
   return [
     {
-      what: 'start-up: sluice serve listening, above node -e 0',
+      title: 'start-up: sluice serve listening, above node -e 0',
       figure: `${aboveMs.toFixed(0)} ms`,
       bar: `at most ${ABOVE_MS_MAX} ms`,
       met: aboveMs <= ABOVE_MS_MAX,

@@ -1,4 +1,4 @@
-// What the bench programs share; see common.h.
+// Shared parts of the bench programs; see common.h.
 #include "common.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,6 @@
-// What the bench programs share: the clock, the text of a token, sockets, arguments, and what /proc
-// says of another process. Each program is one thread around one epoll; errors at start-up end it.
+// Shared parts of the bench programs: the clock, the text of a token, sockets, arguments, and the
+// data of /proc about another process. Each program is one thread around one epoll; errors at
+// start-up end it.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@ namespace sluice::bench {
 int64_t now_us();
 
 // A token is `@` and 15 digits (when it was sent, in microseconds), `#`, its number in its stream
-// (from 1), and a space. Every generator, in whichever language, makes this text.
+// (from 1), and a space. The generators of every language make this text.
 inline constexpr size_t kStampDigits = 15;
 void append_token_text(std::string& out, uint64_t seq, int64_t sent_us);
 
@@ -40,10 +41,10 @@ class Arguments {
 // A non-blocking socket listening on 127.0.0.1; port 0 picks one. Prints `listening on URL`.
 int listen_on(int port);
 
-// A non-blocking socket on its way to 127.0.0.1:port, with TCP_NODELAY; -1 when there is none.
+// A non-blocking socket connecting to 127.0.0.1:port, with TCP_NODELAY; -1 on failure.
 int connect_to(int port);
 
-// An accepted connection, non-blocking and with TCP_NODELAY; -1 when nobody waits.
+// An accepted connection, non-blocking and with TCP_NODELAY; -1 if none is pending.
 int accept_from(int listener);
 
 void watch(int epoll, int fd, uint32_t events, uint64_t key, bool is_new);

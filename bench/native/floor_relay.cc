@@ -1,5 +1,5 @@
 // The least that a relay can cost: epoll, one read from the upstream and one write to the client
-// for each token (or for what came together). It looks for `"content":"` and trusts what it finds.
+// for each token (or group of tokens). It looks for `"content":"`, and does not validate the JSON.
 // One thread; runs until it is killed.
 //
 // Usage: floor_relay --upstream PORT [--port 0]

@@ -32,7 +32,7 @@
 namespace sluice::bench {
 namespace {
 
-// Requests without an answer at one time; the server's backlog is not what is measured.
+// The number of unanswered requests at one time; the server's backlog is not measured.
 constexpr size_t kUnansweredMax = 64;
 // When opening is given up: so long, and for each stream, on a machine that has other work too.
 constexpr int64_t kOpenTimeoutUs = 60'000'000;
@@ -72,7 +72,7 @@ struct Stream {
   SseReader reader;
 };
 
-// What is known of the server at one moment.
+// The state of the server at one moment.
 struct ServerState {
   int64_t at_us = 0;
   int64_t cpu_ns = 0;
@@ -192,7 +192,7 @@ class LoadClient {
     }
   }
 
-  // Each stream has a chat of its own, where its protocol has chats.
+  // Each stream has a separate chat, if its protocol has chats.
   [[nodiscard]] std::string body_of(size_t stream) const {
     constexpr std::string_view kNumber = "{N}";
     std::string body = options_.body;

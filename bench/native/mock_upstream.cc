@@ -1,5 +1,5 @@
 // An OpenAI-style upstream: every request is answered with chat deltas at a given rate, each with
-// the time at which it was sent in its text, until the client leaves.
+// its sending time in its text, until the client disconnects.
 //
 // Usage: mock_upstream --interval-us 20000 [--port 0]
 #include "common.h"

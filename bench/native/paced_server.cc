@@ -14,7 +14,7 @@
 namespace sluice::bench {
 namespace {
 
-// A reader that is further behind gets no more tokens until it has read some.
+// A reader that is further behind receives no more tokens until it has read some.
 constexpr size_t kUnsentBytesMax = 64 * 1024;
 
 constexpr std::string_view kHead =

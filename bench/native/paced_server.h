@@ -23,7 +23,7 @@ class PacedServer {
     bool is_open = false;
     bool is_streaming = false;
     bool waits_for_room = false;
-    uint32_t generation = 0;  // tells a turn of an earlier connection with this descriptor
+    uint32_t generation = 0;  // identifies turns of an earlier connection with this descriptor
     uint64_t seq = 0;
     std::string request;
     std::string unsent;

@@ -12,12 +12,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// About what a small job is in the data file.
+// About the size of a small job in the data file.
 constexpr int kBytes = 200;
 
-void must(int code, const char* what) {
+void must(int code, const char* call) {
   if (code == SQLITE_OK || code == SQLITE_DONE) return;
-  std::fprintf(stderr, "sqlite_commits: %s: %s\n", what, sqlite3_errstr(code));
+  std::fprintf(stderr, "sqlite_commits: %s: %s\n", call, sqlite3_errstr(code));
   std::exit(1);
 }
 

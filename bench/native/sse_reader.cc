@@ -96,7 +96,7 @@ bool SseReader::line(std::string_view text, int64_t& sent_us) {
     return false;
   }
   if (text.starts_with("id:")) {
-    // Only ids of the form <attempt>-<number> can be compared; others are the peer's own affair.
+    // Only ids of the form <attempt>-<number> can be compared; ids of other forms are not checked.
     const size_t dash = text.find('-');
     if (dash != std::string_view::npos && text.size() < 40) {
       std::from_chars(text.data() + dash + 1, text.data() + text.size(), id_seq_);

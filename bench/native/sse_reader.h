@@ -8,7 +8,7 @@
 
 namespace sluice::bench {
 
-// What a reader found wrong, or worth counting, over all connections.
+// Faults and counts of a reader, over all connections.
 struct StreamTotals {
   uint64_t tokens = 0;
   uint64_t lost = 0;       // numbers skipped
@@ -35,7 +35,7 @@ class SseReader {
     return true;
   }
 
-  // The head has arrived and said 200.
+  // The head has arrived with status 200.
   bool is_open() const { return is_open_; }
   uint64_t tokens() const { return tokens_; }
 

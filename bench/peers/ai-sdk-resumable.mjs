@@ -14,7 +14,7 @@ const { convertToModelMessages, generateId, streamText, UI_MESSAGE_STREAM_HEADER
 const { createOpenAICompatible } = await importPeer('@ai-sdk/openai-compatible');
 const { createResumableStreamContext } = await importPeer('resumable-stream');
 
-// A model that breaks off leaves a rejected promise of the SDK behind, which Next.js logs and Node ends the process for.
+// A broken stream of the model leaves a rejected promise in the SDK, which Next.js logs and Node treats as fatal.
 process.on('unhandledRejection', () => {});
 
 const upstream = createOpenAICompatible({
@@ -38,7 +38,7 @@ async function send(res, response) {
   res.writeHead(response.status, Object.fromEntries(response.headers));
   res.flushHeaders();
   if (response.body === null) res.end();
-  // A client that leaves ends its own copy of the stream only.
+  // A disconnect ends only the client's own copy of the stream.
   else await pipeline(Readable.fromWeb(/** @type {any} */ (response.body)), res).catch(() => {});
 }
 

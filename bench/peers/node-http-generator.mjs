@@ -1,6 +1,6 @@
 /**
- * A generator as one writes it by hand on node:http. The argument says how: `timer` writes from the
- * timer's callback, `iterate` loops over the async generator that Sluice is given too.
+ * A generator written by hand on node:http. The argument selects the way: `timer` writes from the
+ * timer's callback, `iterate` loops over the same async generator that Sluice runs.
  */
 import { createServer } from 'node:http';
 import { frameOf, intervalMs, serve, streamHeaders } from '../lib/server-settings.mjs';

@@ -1,6 +1,6 @@
 /**
  * The two requests of a job, answered by node:http alone: a POST whose body is parsed, and a GET that
- * streams as many tokens as the POST asked for. Nothing is checked, limited, logged or kept.
+ * streams the number of tokens requested by the POST. Nothing is checked, limited, logged or stored.
  */
 import { createServer } from 'node:http';
 import { randomUUID } from 'node:crypto';

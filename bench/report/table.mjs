@@ -92,8 +92,8 @@ export function resumeTable(samples) {
 
 /** @param {import('../measure/memory.mjs').MemoryBudget} budget */
 export function memoryTable({ streams, live, garbage, room, native, resident }) {
-  const line = (/** @type {string} */ what, /** @type {number} */ bytes) => [
-    `  ${what}`,
+  const line = (/** @type {string} */ label, /** @type {number} */ bytes) => [
+    `  ${label}`,
     (bytes / 1024).toFixed(1),
   ];
   return columns([
@@ -109,6 +109,6 @@ export function memoryTable({ streams, live, garbage, room, native, resident }) 
 /** @param {import('./verdicts.mjs').Verdict[]} verdicts */
 export function verdictTable(verdicts) {
   return columns(
-    verdicts.map(({ what, figure, bar, met }) => [`  ${what}`, figure, bar, met ? 'yes' : 'NO']),
+    verdicts.map(({ title, figure, bar, met }) => [`  ${title}`, figure, bar, met ? 'yes' : 'NO']),
   );
 }

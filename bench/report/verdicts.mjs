@@ -1,5 +1,5 @@
 /**
- * What the rows say about Sluice: each figure beside the bar it has to clear.
+ * The verdicts of the rows about Sluice: each figure beside its bar.
  */
 
 /**
@@ -22,7 +22,7 @@
  * @property {import('../lib/rows.mjs').Bar[]} bars
  * @property {number} [delayMsMax]
  */
-/** @typedef {{what: string, figure: string, bar: string, met: boolean}} Verdict */
+/** @typedef {{title: string, figure: string, bar: string, met: boolean}} Verdict */
 
 const KILOBYTES_MAX = 16;
 const RELAYED_KILOBYTES_MAX = 12;
@@ -50,7 +50,7 @@ export function verdictsOf(row) {
     if (peer === undefined) continue;
     const ratio = us(ours) / us(peer);
     verdicts.push({
-      what: `${row.id}: CPU a token, Sluice / ${peer.label}`,
+      title: `${row.id}: CPU a token, Sluice / ${peer.label}`,
       figure: ratio.toFixed(2),
       bar: `at most ${atMost.toFixed(2)}`,
       met: ratio <= atMost,
@@ -58,7 +58,7 @@ export function verdictsOf(row) {
   }
   if (row.delayMsMax !== undefined) {
     verdicts.push({
-      what: `${row.id}: Sluice's 99th percentile`,
+      title: `${row.id}: Sluice's 99th percentile`,
       figure: `${(sample.p99_us / 1000).toFixed(1)} ms`,
       bar: `under ${row.delayMsMax} ms`,
       met: sample.p99_us / 1000 < row.delayMsMax,
@@ -81,19 +81,19 @@ function manyVerdicts(row, ours, sample) {
   const ratio = few === undefined ? NaN : us(ours) / us(few);
   return [
     {
-      what: `many: ${ours.streams} streams held, tokens lost or doubled`,
+      title: `many: ${ours.streams} streams held, tokens lost or doubled`,
       figure: `${sample.open} held, ${sample.lost + sample.doubled} lost`,
       bar: 'all, 0',
       met: bad === 0 && sample.open === ours.streams,
     },
     {
-      what: `many: CPU a token, ${ours.streams} / 100 streams`,
+      title: `many: CPU a token, ${ours.streams} / 100 streams`,
       figure: ratio.toFixed(2),
       bar: `at most ${MANY_RATIO_MAX}`,
       met: ratio <= MANY_RATIO_MAX,
     },
     {
-      what: `many: resident memory a stream at ${ours.streams}`,
+      title: `many: resident memory a stream at ${ours.streams}`,
       figure: `${kilobytes.toFixed(1)} KiB`,
       bar: `at most ${KILOBYTES_MAX} KiB`,
       met: kilobytes <= KILOBYTES_MAX,
@@ -116,19 +116,19 @@ function relayedVerdicts(row) {
   const ratio = plain === undefined ? NaN : sample.p99_us / plain.p99_us;
   return [
     {
-      what: `many: ${streams} relayed streams held, tokens lost or doubled`,
+      title: `many: ${streams} relayed streams held, tokens lost or doubled`,
       figure: `${sample.open} held, ${lost + doubled} lost`,
       bar: 'all, 0',
       met: lost + doubled + failed + silent + endings === 0 && sample.open === streams,
     },
     {
-      what: `many: resident memory a relayed stream at ${streams}`,
+      title: `many: resident memory a relayed stream at ${streams}`,
       figure: `${kilobytes.toFixed(1)} KiB`,
       bar: `at most ${RELAYED_KILOBYTES_MAX} KiB`,
       met: kilobytes <= RELAYED_KILOBYTES_MAX,
     },
     {
-      what: 'many: 99th percentile of relayed streams, Sluice / plain node:http',
+      title: 'many: 99th percentile of relayed streams, Sluice / plain node:http',
       figure: ratio.toFixed(2),
       bar: `at most ${RELAYED_DELAY_RATIO_MAX}`,
       met: ratio <= RELAYED_DELAY_RATIO_MAX,
@@ -137,7 +137,7 @@ function relayedVerdicts(row) {
 }
 
 /**
- * The line through the least and the most missed tokens, and how far what lies between is off it.
+ * The line through the least and the most missed tokens, and the largest deviation of the points in between.
  * @param {import('../measure/resume.mjs').ResumeSample[]} samples
  */
 export function resumeFit(samples) {
@@ -165,13 +165,13 @@ export function resumeVerdicts(samples) {
   const lengths = samples.filter(({ missed }) => missed === leastMissed).length;
   return [
     {
-      what: `resume: ${line}; farthest off that line`,
+      title: `resume: ${line}; farthest off that line`,
       figure: `${(offShare * 100).toFixed(0)} %`,
       bar: 'linear (within 50 %)',
       met: offShare <= 0.5,
     },
     {
-      what: `resume: ${leastMissed} missed tokens, dearest / cheapest of ${lengths} log lengths`,
+      title: `resume: ${leastMissed} missed tokens, dearest / cheapest of ${lengths} log lengths`,
       figure: lengthRatio.toFixed(2),
       bar: 'the same (within 1.5)',
       met: lengthRatio <= 1.5,

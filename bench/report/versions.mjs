@@ -1,4 +1,4 @@
-/** What was measured, and on what. */
+/** The measured versions, and the machine. */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import { output, which } from '../../scripts/lib/run.mjs';

@@ -28,13 +28,13 @@ const atMost = (number, bound, value, unit) => ({
 });
 
 /**
- * Runs a measurement on a deployment of its own.
+ * Runs a measurement on a separate deployment.
  * @param {number} count of processes
- * @param {Parameters<typeof startDeployment>[1]} how
+ * @param {Parameters<typeof startDeployment>[1]} options
  * @param {(deployment: Deployment) => Promise<Row[]>} measure
  */
-async function on(count, how, measure) {
-  const deployment = await startDeployment(count, how);
+async function on(count, options, measure) {
+  const deployment = await startDeployment(count, options);
   try {
     await Promise.all(deployment.processes.map(whenReady));
     return await measure(deployment);
@@ -161,7 +161,7 @@ async function cpu(seconds) {
   ];
 }
 
-/** What readers of one job at another process cost Redis. @param {Deployment} deployment @param {number} readers */
+/** The cost for Redis of readers of one job at another process. @param {Deployment} deployment @param {number} readers */
 async function costOfReaders({ processes, redis }, readers) {
   const prompt = { tokens: 400, intervalMs: 10 };
   const jobs = await Promise.all(Array.from({ length: 5 }, () => post(processes[0], prompt)));
@@ -275,8 +275,8 @@ const queued = (signal, bound) =>
     const sinceNs = nowNs();
     a.child.kill(signal);
     const ms = await untilEvent(reader, ({ type }) => type === 'token', sinceNs);
-    const what = signal === 'SIGKILL' ? 'killed' : 'leaving';
-    return [atMost(`queued work of a ${what} process begins elsewhere`, bound, ms, 'ms')];
+    const state = signal === 'SIGKILL' ? 'killed' : 'leaving';
+    return [atMost(`queued work of a ${state} process begins elsewhere`, bound, ms, 'ms')];
   });
 
 /** @param {number} frozenMs */
@@ -297,16 +297,16 @@ const frozen = (frozenMs) =>
     const next = other.events.find(({ atNs }) => atNs > thawNs);
     const dead = await redis.scard('{sluice}:dead');
     const lost = own.text === other.text ? 0 : 1;
-    const what = `Redis frozen for ${frozenMs / 1000} s`;
+    const outage = `Redis frozen for ${frozenMs / 1000} s`;
     return [
-      atMost(`${what}: silence of a local stream`, intervalMs + 250, Math.max(...gaps), 'ms'),
+      atMost(`${outage}: silence of a local stream`, intervalMs + 250, Math.max(...gaps), 'ms'),
       atMost(
-        `${what}: others go on after the thaw`,
+        `${outage}: others go on after the thaw`,
         1000,
         msOf((next?.atNs ?? NaN) - thawNs),
         'ms',
       ),
-      atMost(`${what}: failovers and lost texts`, 0, dead + lost, ''),
+      atMost(`${outage}: failovers and lost texts`, 0, dead + lost, ''),
     ];
   });
 

@@ -49,13 +49,13 @@ export async function post(target, prompt) {
 
 /**
  * @param {() => boolean | Promise<boolean>} check
- * @param {string} what
+ * @param {string} label
  * @param {number} [limitMs]
  */
-export async function until(check, what, limitMs = 60_000) {
+export async function until(check, label, limitMs = 60_000) {
   const untilMs = performance.now() + limitMs;
   while (!(await check())) {
-    if (performance.now() > untilMs) throw new Error(`waited too long for ${what}`);
+    if (performance.now() > untilMs) throw new Error(`waited too long for ${label}`);
     await sleep(5);
   }
 }
@@ -91,7 +91,7 @@ export class Reader {
   #request;
 
   /**
-   * @param {() => Target[]} targets processes to be read at, asked for at each connection
+   * @param {() => Target[]} targets processes to read from, called before each connection
    * @param {string} path
    * @param {{perConnection?: number, first?: number}} [options] `perConnection`: events after which it moves by itself;
    *   `first`: index of the first process

@@ -46,7 +46,7 @@ const NS_PER_US = 1000;
  */
 
 /**
- * Starts processes on a Redis server of their own.
+ * Starts processes on a separate Redis server.
  * @param {number} count of processes
  * @param {{options?: object, isShared?: boolean}} [how] `options` of the processes: see servers/sluice-shared.mjs;
  *   `isShared` false: each process is alone, without Redis; default true
@@ -187,7 +187,7 @@ export async function measureLoad(load, { isShared = true } = {}) {
 }
 
 /**
- * What a beat costs Redis, for numbers of members.
+ * The cost of a beat for Redis, by the number of members.
  * @param {number[]} members
  * @returns {Promise<number[]>} microseconds each
  */

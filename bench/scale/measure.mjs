@@ -1,6 +1,6 @@
 /**
- * Measures what a token and a job cost a process and Redis, and writes them to costs.json; then runs 1, 2 and 4 processes
- * and compares their CPU with what the model says of them; then measures what a deployment has to reach, and prints it
+ * Measures the costs of a token and a job for a process and Redis, and writes them to costs.json; then runs 1, 2 and 4 processes
+ * and compares their CPU with the prediction of the model; then measures the bounds of a deployment, and prints them
  * beside its bounds. Exits with 1 if a bound is not held.
  *
  * Usage: node bench/scale/measure.mjs [--seconds N] [--only NAME]...
@@ -69,7 +69,7 @@ async function measureCosts() {
     processUs: {
       token: ofProcess.token,
       job: ofProcess.job,
-      // The reading process has no job of its own; the replica of each is in it.
+      // The reading process has no own jobs, only a replica of each.
       remoteToken: remote.processUs[1] / remote.tokens,
     },
     redisUs: {
@@ -99,16 +99,16 @@ async function measureCosts() {
     const measured = await measureLoad({ ...LONG, processes, reads: 'any' });
     const predicted = cpuOf(costs, measured, processes);
     const row = (
-      /** @type {string} */ what,
-      /** @type {number} */ said,
+      /** @type {string} */ part,
+      /** @type {number} */ predictedUs,
       /** @type {number} */ us,
     ) => ({
       processes,
-      what,
+      part,
       'tokens/s': Math.round(measured.tokens / measured.seconds),
-      'predicted us/token': Number((said / measured.tokens).toFixed(1)),
+      'predicted us/token': Number((predictedUs / measured.tokens).toFixed(1)),
       'measured us/token': Number((us / measured.tokens).toFixed(1)),
-      'measured / predicted': Number((us / said).toFixed(2)),
+      'measured / predicted': Number((us / predictedUs).toFixed(2)),
     });
     rows.push(row('processes', predicted.processUs, total(measured.processUs)));
     rows.push(row('Redis', predicted.redisUs, measured.redisUs));

@@ -1,7 +1,7 @@
 /**
- * What a number of processes and of Redis servers carries, from the costs of a token and of a job. Pure functions.
+ * The capacity of a number of processes and of Redis servers, from the costs of a token and of a job. Pure functions.
  *
- * A deployment is a Redis server and the processes on it. What is used grows in proportion to the tokens and the
+ * A deployment is a Redis server and the processes on it. The use grows in proportion to the tokens and the
  * jobs of a second, but for the beats: each process asks five times per lease for the beats of all, so that they
  * grow with the square of the processes.
  */

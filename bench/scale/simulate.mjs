@@ -57,7 +57,7 @@ for (const processes of PROCESSES) {
       'tokens/s': Math.floor((one.streams * deployments * workload.tokensPerSecond) / skew),
       'full first': skew > EVEN ? 'the largest tenant' : one.limit,
     });
-    // More of them help neither full processes nor a tenant with its own deployment.
+    // More of them do not relieve full processes or a tenant with its own deployment.
     if (/processes$/.test(one.limit) || skew > EVEN) break;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Sluice as the admission row measures it: its jobs have one token. The mode is the first
  * argument: `open` has no keys, no limits and no cache; the others add the feature of their name, each
- * to those of the mode before.
+ * to the features of the previous mode.
  */
 import { createHash } from 'node:crypto';
 import { createGateway } from '../../lib/index.js';

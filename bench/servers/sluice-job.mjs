@@ -1,6 +1,6 @@
 /**
- * Sluice as the job row measures it: the prompt is the number of tokens of a job, made at once. The
- * mode is the first argument: `bare` has neither keys nor limits nor a log; `full` has all of them.
+ * Sluice for the job row: the prompt is the number of tokens of a job, produced at once. The
+ * mode is the first argument: `bare` has no keys, limits or log; `full` has all of them.
  */
 import { createHash } from 'node:crypto';
 import { createGateway } from '../../lib/index.js';

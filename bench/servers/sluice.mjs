@@ -29,7 +29,7 @@ const gateway = createGateway({
   maxConcurrency: 20_000,
   incomingCapacity: 20_000,
   maxStreams: 20_000,
-  // On a machine that has other work too, it takes long to open ten thousand.
+  // On a machine with other load it takes long to open ten thousand.
   admissionWaitMs: 60_000,
   logger: false,
 });
@@ -40,7 +40,7 @@ console.log(`listening on ${server.url}`);
 process.on('SIGUSR2', () => {
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
   globalThis.gc?.();
-  globalThis.gc?.(); // what the first one let go of
+  globalThis.gc?.(); // collects the garbage of the first one
   const { heapUsed: live } = process.memoryUsage();
   server.getConnections((_error, streams) => {
     console.log(`memory ${JSON.stringify({ streams, rss, heapTotal, heapUsed, live })}`);

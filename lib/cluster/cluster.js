@@ -28,14 +28,15 @@ const JOIN_AGAIN_MS = 250;
 
 /**
  * `state`: that of Redis. `joined`: this process is a member under its name; `ids` are the jobs that
- * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data. `beat`: after each
- * answered beat. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, can be
+ * are still its own, `isFirst` at the start, `isLost` when Redis has lost its data, `awayMs` since Redis had it as a
+ * member. `beat`: after each answered beat. `replaced`: Redis was restarted, or is another server, and this process is
+ * still a member. `message`: a message to this process. `offer`: a job, or the jobs of a dead process, can be
  * taken over. `erased`: a job was erased. `keys`: keys of callers were changed. `published`: a message on a channel
  * of `listen`. `left`: this process is no member any more.
  * @typedef {{state: [state: import('./client/redis-client.js').RedisState], joined: [membership: {ids: string[],
- *   isFirst: boolean, isLost: boolean}], beat: [beat: Beat], dead: [name: string, beat: string],
- *   message: [message: string], offer: [], erased: [id: string], keys: [], published: [channel: string],
- *   left: []}} ClusterEvents
+ *   isFirst: boolean, isLost: boolean, awayMs: number}], beat: [beat: Beat], replaced: [],
+ *   dead: [name: string, beat: string], message: [message: string], offer: [], erased: [id: string], keys: [],
+ *   published: [channel: string], left: []}} ClusterEvents
  */
 
 /**
@@ -66,6 +67,10 @@ export class Cluster extends EventEmitter {
   #secret = '';
   #barrier;
   #lastAnswerMs = -Infinity;
+  /** When Redis last had this process as a member. */
+  #memberMs = -Infinity;
+  #runId = '';
+  #isReplaced = false;
   /** @type {NodeJS.Timeout | undefined} */
   #judging;
   /** @type {Link | undefined} */
@@ -93,7 +98,9 @@ export class Cluster extends EventEmitter {
     this.members = new Members({ leaseMs });
     this.#identity.on('buried', () => this.#joinAgain());
     const own = { redis: client, clock: this.clock, identity: this.#identity, log };
-    this.sharedJobs = new SharedJobs({ ...own, keyTtlMs });
+    const epoch = () => this.#epoch;
+    const join = () => this.ready(commandTimeoutMs).catch(() => false);
+    this.sharedJobs = new SharedJobs({ ...own, keyTtlMs, epoch, join });
     /** Calls of the scripts of building blocks. */
     this.calls = new ScriptCalls({
       send: (...call) => client.run(...call),
@@ -108,6 +115,8 @@ export class Cluster extends EventEmitter {
       readMessages: () => this.#takeMessages(),
     });
     this.redis.on('ready', () => {
+      if (this.#runId !== '' && client.runId !== this.#runId) this.#isReplaced = true;
+      this.#runId = client.runId;
       if (!this.#isMember) void this.#join();
     });
     this.redis.once('evicts', (policy) => {
@@ -240,7 +249,9 @@ export class Cluster extends EventEmitter {
   async #askJoin() {
     const random = () => randomBytes(18).toString('base64url');
     const { leaseMs } = this.#options;
-    const args = ['', this.#identity.name, this.#was, SCHEMA, random(), random(), leaseMs];
+    // The URLs of running jobs stay valid when Redis has lost the secret.
+    const secret = this.#secret || random();
+    const args = ['', this.#identity.name, this.#was, SCHEMA, random(), secret, leaseMs];
     const about = ['host', hostname(), 'pid', process.pid, 'started_ms', Date.now()];
     const [answer, ...rest] = await this.redis.run('join', ['procs', 'meta'], [...args, ...about]);
     if (answer === 'NEWER') {
@@ -251,7 +262,7 @@ export class Cluster extends EventEmitter {
       this.#rename();
       return;
     }
-    const [us, epoch, secret, lease, ids] = rest;
+    const [us, epoch, commonSecret, lease, ids] = rest;
     this.#observeClock(Number(us), this.#nowMs());
     if (Number(lease) !== leaseMs) {
       const fields = { lease_ms: leaseMs, lease_ms_of_others: Number(lease) };
@@ -259,12 +270,15 @@ export class Cluster extends EventEmitter {
     }
     const isFirst = this.#epoch === '';
     const isLost = !isFirst && this.#epoch !== epoch;
+    if (isLost) this.#isReplaced = false;
     this.#epoch = epoch;
-    this.#secret = secret;
+    this.#secret = commonSecret;
     this.#was = '';
     this.#isMember = true;
     this.#joinedMs = this.#nowMs();
-    this.emit('joined', { ids, isFirst, isLost });
+    const awayMs = this.#joinedMs - this.#memberMs;
+    this.#memberMs = this.#joinedMs;
+    this.emit('joined', { ids, isFirst, isLost, awayMs });
   }
 
   /** Joins under a new name, with the jobs that nobody has taken. */
@@ -303,11 +317,16 @@ export class Cluster extends EventEmitter {
       if (sentMs >= this.#joinedMs) this.#joinAgain();
       return;
     }
+    this.#memberMs = sentMs;
     const beats = Object.entries(fieldsOf(beat.processes));
     this.members.observe({ self: this.#identity.name, beats, sentMs, answeredMs });
     this.#judge();
     for (const message of beat.messages) this.emit('message', message);
     if (beat.dead > 0 || beat.offered > 0) this.emit('offer');
+    if (this.#isReplaced) {
+      this.#isReplaced = false;
+      this.emit('replaced');
+    }
     this.emit('beat', beat);
   }
 

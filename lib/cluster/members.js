@@ -19,9 +19,9 @@ export class Identity extends EventEmitter {
     this.name = newName();
   }
 
-  /** To be called when a script has answered `BURIED`. */
-  bury() {
-    this.emit('buried');
+  /** @param {string} name to which a script has answered `BURIED`; a former one is known to be buried */
+  bury(name) {
+    if (name === this.name) this.emit('buried');
   }
 }
 

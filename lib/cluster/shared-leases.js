@@ -32,11 +32,12 @@ export class SharedLeases {
 
   /** @type {SharedQuotaPort['reserve']} */
   async reserve(id, asks) {
-    const args = [this.#identity.name, id, String(LEASE_MS), JSON.stringify(asks)];
+    const process = this.#identity.name;
+    const args = [process, id, String(LEASE_MS), JSON.stringify(asks)];
     try {
       const [answer, decisions] = await this.#calls.run('quota/lease', [`lease:${id}`], args);
       if (answer === 'BURIED') {
-        this.#identity.bury();
+        this.#identity.bury(process);
         throw redisUnavailable();
       }
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };

@@ -346,6 +346,7 @@ export class Gateway extends EventEmitter {
     const opened = await server().listen(deps, options);
     this.#servers.add(opened);
     opened.once('close', () => this.#servers.delete(opened));
+    setImmediate(() => metrics.addProcess());
     // close() may have run while the server was being opened.
     if (gate.draining) await opened.drain();
     return opened;

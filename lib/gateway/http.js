@@ -60,7 +60,7 @@ export function createGatewayHandler(parts, jobs, checkOpen) {
     health: {
       ready: () => !parts.gate.draining,
       writable: () => parts.store?.file.usable !== false && parts.deployed?.isReady() !== false,
-      registry: metrics.registry,
+      metrics,
     },
   });
   return createHandler({

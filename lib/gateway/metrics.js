@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { AnswerCounts } from './answer-counts.js';
-import { promClient } from '../internal/util/packages.js';
+import { defaultMetrics, promClient } from '../internal/util/packages.js';
 
 export const { version: VERSION } = createRequire(import.meta.url)('../../package.json');
 
@@ -30,13 +30,15 @@ const WEBHOOK_RESULTS = ['delivered', 'retried', 'failed', 'dropped'];
  * process do not mix. `addReadings` adds the metrics that the parts count themselves.
  */
 export class GatewayMetrics {
+  #lacksProcess;
+
   /**
    * @param {object} options
    * @param {boolean} options.processDefaults
    * @param {boolean} options.hasUpstreams whether the provider has several
    */
   constructor({ processDefaults, hasUpstreams }) {
-    const { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } = promClient();
+    const { Counter, Gauge, Histogram, Registry } = promClient();
     const registry = new Registry();
     const registers = [registry];
     /**
@@ -163,7 +165,20 @@ export class GatewayMetrics {
       'Webhook attempts by result: `delivered`, `retried` later, `failed` permanently, `dropped` for lack of room.',
       { result: WEBHOOK_RESULTS },
     );
-    if (processDefaults) collectDefaultMetrics({ register: registry });
+    this.#lacksProcess = processDefaults;
+  }
+
+  /** Adds the metrics of the process, if they are wanted: once, and not before the server listens. */
+  addProcess() {
+    if (!this.#lacksProcess) return;
+    this.#lacksProcess = false;
+    defaultMetrics()({ register: this.registry });
+  }
+
+  /** @returns {Promise<string>} the exposition of all metrics */
+  text() {
+    this.addProcess();
+    return this.registry.metrics();
   }
 
   /**

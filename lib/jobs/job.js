@@ -59,6 +59,9 @@ export const choiceId = (id, choice) => `${id}.${choice}`;
  */
 export const isCached = ({ cache }) => cache === 'hit' || cache === 'join';
 
+/** One for all records: most have neither siblings nor peers. @type {readonly never[]} */
+const NONE = Object.freeze([]);
+
 /** One job as the main thread sees it. */
 export class JobRecord {
   /**
@@ -91,12 +94,12 @@ export class JobRecord {
     this.firstAttempt = 1;
     /** Whether one of its logs has an entry; known only for jobs that a face waits for. */
     this.begun = false;
-    /** Logs of its further answers (`n` over 1), by choice from 1. @type {number[]} */
-    this.siblings = [];
+    /** Logs of its further answers (`n` over 1), by choice from 1. @type {readonly number[]} */
+    this.siblings = NONE;
     /** Handle of a job whose reactor it shares. @type {number | undefined} */
     this.near = undefined;
-    /** Jobs of the further prompts of its request. @type {JobRecord[]} */
-    this.peers = [];
+    /** Jobs of the further prompts of its request. @type {readonly JobRecord[]} */
+    this.peers = NONE;
     /** Returns to the queue after a failed attempt. */
     this.requeued = 0;
     /** Context of its submission for traces; undefined: none. @type {unknown} */

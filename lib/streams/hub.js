@@ -275,6 +275,12 @@ export class JobHub {
     this.#reactor.settle();
   }
 
+  /** @param {number} handle of a log that Redis may have lost; writes what is missing there, its ending included */
+  writeAnew(handle) {
+    this.#native.writeAnew(handle);
+    this.#reactor.settle();
+  }
+
   /**
    * Resolves once all changes before this call are in the store, or the store has failed.
    * @returns {Promise<unknown>}

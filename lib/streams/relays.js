@@ -1,18 +1,68 @@
 import { FedCall } from './fed-call.js';
-import { PendingResults } from './pending-results.js';
 
 /** @typedef {import('../internal/native/relay-types.js').RelayOutcome} RelayOutcome */
 /** @typedef {import('../internal/native/relay-types.js').RelayRequest} RelayRequest */
 /** @typedef {import('../internal/native/relay-types.js').RelayTarget} RelayTarget */
 /** @typedef {import('../internal/native/relay-types.js').RelayedCall} RelayedCall */
 
-/** The upstream calls of a hub, which passes on the reactor's events. `close()` ends it. */
+/**
+ * One upstream call, a RelayedCall. It lasts as long as its stream, so it has a callback in place of a
+ * promise with its functions.
+ */
+class Call {
+  /** @type {RelayOutcome | null | undefined} undefined: still running */
+  #outcome = undefined;
+  /** @type {((outcome: RelayOutcome | null) => void) | undefined} */
+  #onDone = undefined;
+  #relays;
+  #id;
+
+  /**
+   * @param {Relays} relays
+   * @param {number} id
+   */
+  constructor(relays, id) {
+    this.#relays = relays;
+    this.#id = id;
+  }
+
+  /** @param {(outcome: RelayOutcome | null) => void} onDone */
+  whenDone(onDone) {
+    this.#onDone = onDone;
+    if (this.#outcome !== undefined) this.#report(this.#outcome);
+  }
+
+  abort() {
+    this.#relays.abort(this.#id);
+  }
+
+  /** @param {RelayOutcome | null} outcome */
+  settle(outcome) {
+    this.#outcome = outcome;
+    this.#report(outcome);
+  }
+
+  /**
+   * Calls back after the other events of this turn, like a promise.
+   * @param {RelayOutcome | null} outcome
+   */
+  #report(outcome) {
+    const onDone = this.#onDone;
+    this.#onDone = undefined;
+    if (onDone !== undefined) queueMicrotask(() => onDone(outcome));
+  }
+}
+
+/**
+ * The upstream calls of a hub, which passes on the reactor's events. A running call keeps the process
+ * alive. `close()` ends it.
+ */
 export class Relays {
   #native;
   #reactor;
   #shards;
-  /** @type {PendingResults<RelayOutcome>} */
-  #outcomes;
+  /** @type {Map<number, Call>} */
+  #calls = new Map();
   /** @type {Map<number, FedCall>} */
   #fedCalls = new Map();
   #closed = false;
@@ -26,7 +76,6 @@ export class Relays {
     this.#native = hub;
     this.#reactor = reactor;
     this.#shards = shards;
-    this.#outcomes = new PendingResults(reactor);
   }
 
   /** @param {RelayRequest} request @returns {RelayedCall} */
@@ -56,24 +105,35 @@ export class Relays {
    * @returns {RelayedCall}
    */
   #begin({ jobs }, start) {
-    if (this.#closed) return { done: Promise.resolve(null), abort: () => {} };
     const id = this.#shards.number(this.#shards.of(jobs[0]));
-    const done = this.#outcomes.add(id);
+    const call = new Call(this, id);
+    if (this.#closed) {
+      call.settle(null);
+      return call;
+    }
+    this.#calls.set(id, call);
+    this.#reactor.ref();
     start(id);
     this.#reactor.settle();
-    const abort = () => {
-      this.#native.abortRelay(id);
-      this.#reactor.settle();
-    };
-    return { done, abort };
+    return call;
+  }
+
+  /** @param {number} id of a call, which may have ended */
+  abort(id) {
+    if (this.#closed) return;
+    this.#native.abortRelay(id);
+    this.#reactor.settle();
   }
 
   /**
    * @param {number} id
-   * @param {RelayOutcome} outcome
+   * @param {RelayOutcome | null} outcome
    */
   onEnd(id, outcome) {
-    this.#outcomes.settle(id, outcome);
+    const call = this.#calls.get(id);
+    if (!this.#calls.delete(id)) return;
+    this.#reactor.unref();
+    call?.settle(outcome);
   }
 
   /**
@@ -93,7 +153,7 @@ export class Relays {
 
   close() {
     this.#closed = true;
-    this.#outcomes.close();
+    for (const id of [...this.#calls.keys()]) this.onEnd(id, null);
     for (const id of [...this.#fedCalls.keys()]) this.onOver(id);
   }
 }

@@ -19,18 +19,18 @@ const SYSROOT = join(root, FOLDER, 'sysroot');
 /** Additional requirements of the cross build. @type {Need[]} */
 export const crossNeeds = [
   {
-    what: 'a C++ compiler for arm64',
+    name: 'a C++ compiler for arm64',
     package: 'g++-aarch64-linux-gnu',
     found: () => Boolean(which('aarch64-linux-gnu-g++')),
   },
-  { what: 'apt-get', package: 'apt', found: () => Boolean(which('apt-get')) },
-  { what: 'dpkg-deb', package: 'dpkg', found: () => Boolean(which('dpkg-deb')) },
+  { name: 'apt-get', package: 'apt', found: () => Boolean(which('apt-get')) },
+  { name: 'dpkg-deb', package: 'dpkg', found: () => Boolean(which('dpkg-deb')) },
 ];
 
 /** Requirements for running a binary for arm64 on this machine. @type {Need[]} */
 export const emulatorNeeds = [
   {
-    what: 'an emulator for arm64 programs',
+    name: 'an emulator for arm64 programs',
     package: 'qemu-user',
     found: () => Boolean(which('qemu-aarch64')),
   },

@@ -7,7 +7,7 @@ import { which } from './run.mjs';
 
 /**
  * @typedef {object} Need
- * @property {string} what
+ * @property {string} name
  * @property {string} package Debian's name of it
  * @property {() => boolean} found
  * @property {string} [service] the service that the package would start, now and at each boot
@@ -20,12 +20,12 @@ import { which } from './run.mjs';
  */
 export function describeMissing(missing, { otherwise = '' } = {}) {
   const packages = [...new Set(missing.map((need) => need.package))];
-  const whats = [...new Set(missing.map((need) => need.what))].join(', ');
+  const names = [...new Set(missing.map((need) => need.name))].join(', ');
   const fix =
     which('apt-get') === undefined
       ? `Install it with your system's package manager (Debian calls it ${packages.join(', ')}).`
       : `Install it with:\n\n    sudo apt-get install -y --no-install-recommends ${packages.join(' ')}\n`;
-  return `this machine lacks ${whats}${otherwise}. ${fix}`;
+  return `this machine lacks ${names}${otherwise}. ${fix}`;
 }
 
 const includeFolders = ['/usr/include', '/usr/local/include', '/opt/homebrew/include'];
@@ -88,35 +88,35 @@ const hiredis = {
 
 export const staticLibraries = [sqlite, hiredis];
 
-/** @param {StaticLibrary} library @param {string} what */
-const libraryNeed = ({ package: name, archive, headers }, what) => ({
-  what,
-  package: name,
+/** @param {StaticLibrary} library @param {string} name */
+const libraryNeed = ({ package: packageName, archive, headers }, name) => ({
+  name,
+  package: packageName,
   found: () => headers.every((header) => hasHeader(header)) && hasLibrary(archive),
 });
 
 /** @type {Need[]} */
 export const buildNeeds = [
   {
-    what: 'a C++20 compiler',
+    name: 'a C++20 compiler',
     package: 'g++',
     found: () => Boolean(process.env.CXX ?? which('c++', 'g++', 'clang++')),
   },
-  { what: 'CMake', package: 'cmake', found: () => Boolean(which('cmake')) },
-  { what: 'Make or Ninja', package: 'make', found: () => Boolean(which('make', 'ninja')) },
+  { name: 'CMake', package: 'cmake', found: () => Boolean(which('cmake')) },
+  { name: 'Make or Ninja', package: 'make', found: () => Boolean(which('make', 'ninja')) },
   {
-    what: 'the header uv.h',
+    name: 'the header uv.h',
     package: 'libuv1-dev',
     found: () => hasHeader('uv.h', [nodeInclude]),
   },
   {
-    what: 'the RapidJSON headers',
+    name: 'the RapidJSON headers',
     package: 'rapidjson-dev',
     found: () => hasHeader('rapidjson/reader.h'),
   },
   {
     // Only the headers: the library is loaded at run time.
-    what: 'the header curl/curl.h',
+    name: 'the header curl/curl.h',
     package: 'libcurl4-openssl-dev',
     found: () => hasHeader('curl/curl.h'),
   },
@@ -135,21 +135,21 @@ export const redisBuildNeeds = [
  */
 /** @type {Need[]} */
 export const fasterBuildNeeds = [
-  { what: 'Ninja', package: 'ninja-build', found: () => Boolean(which('ninja')) },
-  { what: 'lld', package: 'lld', found: () => Boolean(which('ld.lld')) },
+  { name: 'Ninja', package: 'ninja-build', found: () => Boolean(which('ninja')) },
+  { name: 'lld', package: 'lld', found: () => Boolean(which('ld.lld')) },
 ];
 
 /** The GoogleTest binary links the system's libuv, which needs more than Node's headers. */
 /** @type {Need[]} */
 export const nativeTestNeeds = [
   {
-    what: 'libuv with its headers',
+    name: 'libuv with its headers',
     package: 'libuv1-dev',
     found: () =>
       hasHeader('uv.h') && ['libuv.so', 'libuv.a', 'libuv.dylib'].some((file) => hasLibrary(file)),
   },
   {
-    what: 'GoogleTest',
+    name: 'GoogleTest',
     package: 'libgtest-dev',
     found: () => hasHeader('gtest/gtest.h') && hasLibrary('libgtest.a'),
   },
@@ -158,7 +158,7 @@ export const nativeTestNeeds = [
 /** @type {Need[]} */
 export const browserTestNeeds = [
   {
-    what: 'Chromium',
+    name: 'Chromium',
     package: 'chromium',
     // Path used by the tests: test/browser/chromium.js.
     found: () => existsSync(process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'),
@@ -171,15 +171,15 @@ export const browserTestNeeds = [
  */
 /** @type {Need[]} */
 export const serverTestNeeds = [
-  { what: 'nginx', package: 'nginx', found: () => Boolean(which('nginx')), service: 'nginx' },
+  { name: 'nginx', package: 'nginx', found: () => Boolean(which('nginx')), service: 'nginx' },
   {
-    what: 'HAProxy',
+    name: 'HAProxy',
     package: 'haproxy',
     found: () => Boolean(which('haproxy')),
     service: 'haproxy',
   },
   {
-    what: 'redis-server',
+    name: 'redis-server',
     package: 'redis-server',
     found: () => Boolean(which('redis-server')),
     service: 'redis-server',

@@ -17,7 +17,7 @@ export const notRun = Object.freeze({ passed: 0, failed: 1, skipped: 0 });
  * @param {import('./run.mjs').RunOptions & {ctestArgs?: string[]}} [options] `ctestArgs`: further options of CTest
  * @returns {Promise<Counts>}
  */
-export async function nativeSuite(folder, { ctestArgs = [], ...how } = {}) {
+export async function nativeSuite(folder, { ctestArgs = [], ...runOptions } = {}) {
   const ctest = [
     '--test-dir',
     folder,
@@ -27,7 +27,7 @@ export async function nativeSuite(folder, { ctestArgs = [], ...how } = {}) {
     `${availableParallelism()}`,
     ...ctestArgs,
   ];
-  const { status, stdout } = await run('ctest', ctest, { ...how, capture: true });
+  const { status, stdout } = await run('ctest', ctest, { ...runOptions, capture: true });
   const summary = /tests passed, (\d+) tests? failed out of (\d+)/.exec(stdout);
   if (!summary) return notRun;
   const failed = Number(summary[1]);
@@ -69,8 +69,8 @@ export async function gtestSuite(folder, { print = (text) => process.stdout.writ
       return counts;
     });
     const all = await Promise.all(shards);
-    const sum = (/** @type {keyof Counts} */ what) =>
-      all.reduce((total, counts) => total + counts[what], 0);
+    const sum = (/** @type {keyof Counts} */ field) =>
+      all.reduce((total, counts) => total + counts[field], 0);
     const counts = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') };
     print(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
     return counts;

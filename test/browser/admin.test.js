@@ -6,13 +6,13 @@ import { bearer, entry } from '../support/gateway/keys.js';
 import { createGateway, partsOf } from '../support/gateway/parts.js';
 import { client } from '../support/gateway/gateway.js';
 import { until } from '../support/until.js';
-import { axeFaults, launchChromium, openPage, takePicture } from './chromium.js';
+import { axeFaults, openPage, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
 const words = Array.from({ length: 30 }, (_, i) => `word-${i} `);
 
-let browser;
+const chromium = useChromium();
 let folder;
 let gateway;
 let server;
@@ -21,7 +21,6 @@ let visit;
 let page;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   folder = mkdtempSync(join(tmpdir(), 'sluice-admin-'));
   const configFile = join(folder, 'sluice.json');
   const keys = [
@@ -40,7 +39,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   pace.release();
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
   rmSync(folder, { recursive: true, force: true });
 });
@@ -50,10 +48,10 @@ const go = (name) => page.getByTestId('sections').getByRole('link', { name }).cl
 const row = (table, name) => page.getByTestId(table).locator('tbody tr', { hasText: name });
 
 test('an administrator signs in, watches and cancels a job, and changes keys', async () => {
-  visit = await openPage(browser, server.url);
+  visit = await openPage(chromium.browser, server.url);
   page = visit.page;
   await page.getByRole('link', { name: 'Admin' }).click();
-  // A key of somebody else is refused with the reason.
+  // A key without the right is refused with the reason.
   await page.getByTestId('key').fill('key-of-ann');
   await page.getByTestId('use-key').click();
   await page.getByText('This is for keys with "admin": true.').waitFor();
@@ -77,7 +75,7 @@ test('an administrator signs in, watches and cancels a job, and changes keys', a
   await row('job-log', 'word-4').waitFor();
   expect(await row('job-log', 'weather').innerText()).toContain('tool call');
   expect(await text('job-readers')).toMatch(/1\s+0\s+up to date/);
-  // What comes now has a time.
+  // Events from now on have a time.
   pace.step();
   await row('job-log', 'word-10').waitFor();
   expect(await row('job-log', 'word-10').innerText()).toMatch(/\d\d:\d\d:\d\d\.\d{3}/);
@@ -105,7 +103,7 @@ test('an administrator signs in, watches and cancels a job, and changes keys', a
   await row('keys', 'bob').locator('[data-state=disabled]').waitFor();
   expect((await api.get('/v1/jobs', { headers: bearer(shown) })).status).toBe(401);
 
-  // Limits change in a dialog; what is wrong is said there.
+  // Limits change in a dialog, which shows errors.
   await page.getByRole('button', { name: 'Limits of ann' }).click();
   expect(await page.getByLabel('Requests a minute').last().inputValue()).toBe('50');
   await page.getByLabel('Jobs at a time').fill('0');
@@ -117,7 +115,7 @@ test('an administrator signs in, watches and cancels a job, and changes keys', a
   await row('keys', 'ann').getByText('3 jobs at a time').waitFor();
   const { keys } = JSON.parse(readFileSync(join(folder, 'sluice.json'), 'utf8'));
   expect(keys[1].limits).toEqual({ concurrent_jobs: 3 });
-  // A refusal stands in its row.
+  // A refusal is shown in its row.
   await page.getByRole('button', { name: 'Disable ops' }).click();
   await page.getByTestId('confirm-yes').click();
   await row('keys', 'ops').getByRole('alert').waitFor();

@@ -1,28 +1,22 @@
 /** Reasoning, refusals and tool calls on the demo page, in Chromium against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { contrasts, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { contrasts, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 
 const WEATHER = 'What is the weather in Oslo?';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
 /** @param {any} provider @param {import('playwright-core').BrowserContextOptions} [options] */
 async function start(provider, options) {
   gateway = createGateway({ provider, logger: false });
   server = await gateway.listen({ port: 0 });
-  visit = await openPage(browser, `${server.url}/#jobs`, options);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -31,19 +25,13 @@ const demo = (tokenIntervalMs = 20) => providers.demo({ tokenIntervalMs });
 const jobAtServer = async (id) => (await fetch(`${server.url}/v1/jobs/${id}`)).json();
 const content = (locator) => locator.evaluate((element) => element.textContent);
 
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
-
 afterEach(async () => {
   expect(visit.faults).toEqual([]);
   await visit.close();
   await gateway.close({ drainMs: 0 });
 });
 
-/** What the card of an ended job shows is the server's. */
+/** Expects the card of an ended job to show the server's data. */
 async function expectWhole(card, id) {
   const job = await jobAtServer(id);
   expect(await drive.textOf(card)).toBe(job.text);
@@ -87,7 +75,7 @@ test('reasoning is folded and unfolds by the keyboard; a tool call is a card', a
 });
 
 test('a cut in the reasoning loses nothing; a reload restores all parts', async () => {
-  // Slow enough for the page to be faster.
+  // Slower than the page.
   await start(demo(100));
   await drive.send(WEATHER);
   const { id, card } = await drive.firstCard();
@@ -130,8 +118,8 @@ test('a conversation shows the parts, live and stored, and keeps unfolded parts 
   const check = async () => {
     const shown = await answer.locator('.call-arguments').innerText();
     expect(JSON.parse(shown)).toEqual({ city: 'Oslo', unit: 'celsius' });
-    const said = answer.getByTestId('said');
-    expect(await said.innerText()).toBe('I am looking up the weather in Oslo.');
+    const text = answer.getByTestId('said');
+    expect(await text.innerText()).toBe('I am looking up the weather in Oslo.');
     expect(await content(answer.locator('.reasoning-text'))).toContain('so a tool must be asked');
   };
   await check();

@@ -1,4 +1,4 @@
-/** What the browser tests share: a headless Chromium, and where pictures go. */
+/** A headless Chromium, its pages, axe-core, contrasts and pictures, for the browser tests. */
 
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -25,7 +25,20 @@ export function launchChromium() {
 }
 
 /**
- * A page that notes what it must never do: errors, broken policies, requests to elsewhere.
+ * The Chromium of a test file, started before its tests and closed after them.
+ * @returns {{browser: import('playwright-core').Browser}} `browser` is set once the tests run
+ */
+export function useChromium() {
+  const started = /** @type {{browser: import('playwright-core').Browser}} */ ({});
+  beforeAll(async () => {
+    started.browser = await launchChromium();
+  });
+  afterAll(() => started.browser?.close());
+  return started;
+}
+
+/**
+ * A page that records faults: errors, violated policies, requests to other servers.
  * @param {import('playwright-core').Browser} browser
  * @param {string} url the demo page, with the fragment of a view
  * @param {import('playwright-core').BrowserContextOptions} [options]
@@ -54,7 +67,7 @@ export async function openPage(browser, url, options) {
 }
 
 /**
- * What a visitor does with the demo page, and looks at.
+ * Actions of a visitor on the demo page, and the cards of jobs.
  * @param {import('playwright-core').Page} page
  */
 export function driver(page) {
@@ -72,7 +85,7 @@ export function driver(page) {
     const card = cards().first();
     await card.waitFor();
     const id = String(await card.getAttribute('data-job-id'));
-    // By id from here on: a newer job would take its place.
+    // By id from here on: a newer job would become the first.
     return { id, card: page.locator(`[data-job-id="${id}"]`) };
   }
 

@@ -1,29 +1,23 @@
 /** The demo page's conversations in Chromium, against a real gateway. */
 
 import { createGateway, providers } from '../../lib/index.js';
-import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { axeFaults, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
-/** Lets the answers that wait go on to their ends. */
+/** Continues the waiting answer to its end. */
 let open = () => {};
 
 let fails = true;
-/** The whole answer; empty: as `counting` says. */
+/** The whole answer; empty: that of `counting`. */
 let text = '';
 
-/** Says how many messages it was sent, half of it, and the rest when it is let. */
+/** Answers with the number of messages, and the second line once `open` is called. */
 async function* counting({ messages = [] }, { signal }) {
   const { content } = messages.at(-1) ?? {};
   if (text !== '') {
@@ -45,15 +39,9 @@ async function* counting({ messages = [] }, { signal }) {
   yield '\nThat is all.';
 }
 
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
-
 /** @param {import('playwright-core').BrowserContextOptions} [options] */
 async function start(options) {
-  visit = await openPage(browser, server.url, options);
+  visit = await openPage(chromium.browser, server.url, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -78,8 +66,8 @@ async function say(prompt, on = page) {
   await on.keyboard.press('Enter');
 }
 
-/** What each message says, once there are so many and none is under way. */
-async function said(count, on = page) {
+/** The text of each message, once there are `count` and none is running. */
+async function messageTexts(count, on = page) {
   await on.waitForFunction(
     (wanted) =>
       document.querySelectorAll('[data-testid=message]').length === wanted &&
@@ -100,21 +88,21 @@ test('a conversation is created by its first turn, and continues with the next',
   await page.getByTestId('chat-empty').waitFor();
   expect(await page.getByText('4 times').isVisible()).toBe(false);
   await say('Hello');
-  expect(await said(2)).toEqual(['Hello', answer('Hello', 1)]);
+  expect(await messageTexts(2)).toEqual(['Hello', answer('Hello', 1)]);
   expect(await page.getByTestId('chat-title').innerText()).toBe('Hello');
   await say('And again');
   const all = ['Hello', answer('Hello', 1), 'And again', answer('And again', 3)];
-  expect(await said(4)).toEqual(all);
+  expect(await messageTexts(4)).toEqual(all);
   expect(await places()).toEqual(['Hello']);
   const { messages } = await atServer(idOf());
   expect(messages.map(({ content }) => content)).toEqual(all);
-  // The jobs are where they were, and the conversation is found again.
+  // The jobs are still listed, and the conversation is found again.
   await page.getByTestId('place-jobs').click();
   await page.getByTestId('empty').waitFor();
   await drive.send('A job');
   await drive.waitForCards('[data-state=completed]');
   await page.goBack();
-  expect(await said(4)).toEqual(all);
+  expect(await messageTexts(4)).toEqual(all);
 });
 
 test('tokens stream into the answer; a reload in the middle resumes', async () => {
@@ -128,54 +116,54 @@ test('tokens stream into the answer; a reload in the middle resumes', async () =
   await page.reload();
   await running.getByText('and that is message 1.').waitFor();
   expect(await page.getByTestId('said').first().innerText()).toBe('Wait for me');
-  // Away and back: the same answer, taken up where it was.
+  // Another view and back: the same answer, resumed at its position.
   await page.getByTestId('place-jobs').click();
   await page.getByTestId('empty').waitFor();
   await page.getByTestId('place-chat').click();
   await page.getByTestId('place').first().click();
   await running.getByText('and that is message 1.').waitFor();
   open();
-  expect(await said(2)).toEqual(['Wait for me', answer('Wait for me', 1)]);
+  expect(await messageTexts(2)).toEqual(['Wait for me', answer('Wait for me', 1)]);
 });
 
-test('cancel keeps the text so far; a failure leaves nothing', async () => {
+test('cancel keeps the text so far; a failure adds nothing', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Wait, or not');
   await page.getByText('and that is message 1.').waitFor();
   await page.getByTestId('stop').last().click();
   const cut = 'You said “Wait, or not”, and that is message 1.';
-  expect(await said(2)).toEqual(['Wait, or not', cut]);
+  expect(await messageTexts(2)).toEqual(['Wait, or not', cut]);
   expect(await page.getByTestId('message').last().innerText()).toContain('Cancelled');
   await say('Fail');
   await page.getByText('It was told to fail. This turn was not saved').waitFor();
   expect((await atServer(idOf())).message_count).toBe(2);
   await say('Go on');
   await page.getByText(answer('Go on', 3).split('\n')[0]).waitFor();
-  expect(await said(4)).toEqual(['Wait, or not', cut, 'Go on', answer('Go on', 3)]);
+  expect(await messageTexts(4)).toEqual(['Wait, or not', cut, 'Go on', answer('Go on', 3)]);
 });
 
 test('a fork is independent of its source; a conversation is deleted', async () => {
   await page.getByTestId('new-conversation').click();
   await say('One');
-  await said(2);
+  await messageTexts(2);
   await say('Two');
-  await said(4);
+  await messageTexts(4);
   const id = idOf();
   await page.locator('[data-testid=fork-here]:not([hidden])').first().click();
   await page.getByText('Fork of One').first().waitFor();
-  expect(await said(2)).toEqual(['One', answer('One', 1)]);
+  expect(await messageTexts(2)).toEqual(['One', answer('One', 1)]);
   expect(idOf()).not.toBe(id);
   await say('Else');
-  expect(await said(4)).toEqual(['One', answer('One', 1), 'Else', answer('Else', 3)]);
+  expect(await messageTexts(4)).toEqual(['One', answer('One', 1), 'Else', answer('Else', 3)]);
   expect(await places()).toEqual(['Fork of One', 'One']);
   await page.getByTestId('place').last().click();
-  expect((await said(4))[2]).toBe('Two');
+  expect((await messageTexts(4))[2]).toBe('Two');
   // A deletion can be undone while its notice is shown.
   await page.getByTestId('delete').click();
   await page.getByTestId('chat-empty').waitFor();
   await page.waitForFunction(() => document.querySelectorAll('[data-testid=place]').length === 1);
   await page.getByTestId('undo').click();
-  expect((await said(4))[2]).toBe('Two');
+  expect((await messageTexts(4))[2]).toBe('Two');
   expect(idOf()).toBe(id);
   expect(await places()).toEqual(['Fork of One', 'One']);
   await page.getByTestId('delete').click();
@@ -187,9 +175,9 @@ test('a fork is independent of its source; a conversation is deleted', async () 
   expect(await places()).toEqual(['Fork of One']);
 });
 
-test('a deletion whose page is left in the meantime takes place', async () => {
+test('a deletion takes place although its page was left in the meantime', async () => {
   await say('Hello');
-  await said(2);
+  await messageTexts(2);
   const id = idOf();
   await page.getByTestId('place').hover();
   await page.getByTestId('delete-place').click();
@@ -214,10 +202,10 @@ test('Enter sends, Shift+Enter breaks the line; a second prompt waits for the en
   await page.getByText('The answer is still streaming.').waitFor();
   expect(await prompt.inputValue()).toBe('And then?');
   open();
-  await said(2);
+  await messageTexts(2);
   expect(await page.getByTestId('problem').isVisible()).toBe(false);
   await prompt.press('Enter');
-  expect((await said(4))[2]).toBe('And then?');
+  expect((await messageTexts(4))[2]).toBe('And then?');
   // An error belongs to the view in which it happened.
   await page.getByTestId('send').click();
   await page.getByText('Write a prompt first.').waitFor();
@@ -225,17 +213,17 @@ test('Enter sends, Shift+Enter breaks the line; a second prompt waits for the en
   await page.getByText('Write a prompt first.').waitFor({ state: 'hidden' });
 });
 
-test('another answer and an edited message take the place of the earlier ones; undo brings them back', async () => {
+test('another answer and an edited message replace the earlier ones; undo restores them', async () => {
   await say('One');
-  await said(2);
+  await messageTexts(2);
   await say('Two');
-  const before = await said(4);
+  const before = await messageTexts(4);
   const id = idOf();
   const otherPage = () => page.waitForFunction((old) => location.hash !== `#${old}`, idOf());
   let turned = otherPage();
   await page.getByTestId('again').last().click();
   await turned;
-  expect(await said(4)).toEqual(before);
+  expect(await messageTexts(4)).toEqual(before);
   expect(await places()).toEqual(['One']);
   // The whole history of the first message is another one.
   turned = otherPage();
@@ -246,21 +234,21 @@ test('another answer and an edited message take the place of the earlier ones; u
   await draft.fill('**Three**');
   await page.keyboard.press('Enter');
   await turned;
-  const shown = await said(2);
+  const shown = await messageTexts(2);
   expect(shown).toEqual(['**Three**', 'You said “Three”, and that is message 1.\nThat is all.']);
   expect(await places()).toEqual(['Three']);
   await page.getByTestId('undo').first().click();
-  expect(await said(4)).toEqual(before);
+  expect(await messageTexts(4)).toEqual(before);
   expect(idOf()).toBe(id);
 });
 
-test('a turn that failed is sent again', async () => {
+test('a failed turn is sent again', async () => {
   await say('Fail');
   await page.getByText('It was told to fail. This turn was not saved').waitFor();
   expect(await page.getByTestId('message').count()).toBe(2);
   fails = false;
   await page.getByTestId('again').last().click();
-  expect(await said(2)).toEqual(['Fail', answer('Fail', 1)]);
+  expect(await messageTexts(2)).toEqual(['Fail', answer('Fail', 1)]);
 });
 
 const MARKDOWN = [
@@ -277,7 +265,7 @@ const MARKDOWN = [
 test('Markdown streams into blocks, tables and code; it runs no script and loads no resource', async () => {
   text = MARKDOWN;
   await say('# Show **me** `Markdown`');
-  const shown = (await said(2))[1];
+  const shown = (await messageTexts(2))[1];
   const message = page.getByTestId('said').last();
   expect(await page.getByTestId('chat-title').innerText()).toBe('Show me Markdown');
   expect(await message.locator('h1').innerText()).toBe('Gates');
@@ -299,10 +287,10 @@ test('Markdown streams into blocks, tables and code; it runs no script and loads
     'https://example.com/p.png',
     'https://example.com/list',
   ]);
-  // The streamed blocks are those of the whole text.
+  // The streamed blocks equal those of the whole text.
   const streamed = await message.innerHTML();
   await page.reload();
-  await said(2);
+  await messageTexts(2);
   expect(await page.getByTestId('said').last().innerHTML()).toBe(streamed);
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   const copied = () => page.evaluate(() => navigator.clipboard.readText());
@@ -314,7 +302,7 @@ test('Markdown streams into blocks, tables and code; it runs no script and loads
   expect(await copied()).toBe(MARKDOWN);
 });
 
-test('where the demo model answers, one line says how to connect another', async () => {
+test('with the demo model, one line explains how to connect another', async () => {
   await gateway.close({ drainMs: 0 });
   await visit.close();
   gateway = createGateway({ provider: providers.demo({ tokenIntervalMs: 1 }), logger: false });
@@ -334,10 +322,10 @@ test('where the demo model answers, one line says how to connect another', async
 test('two tabs: the second one shows the turn of the first', async () => {
   await page.getByTestId('new-conversation').click();
   await say('Hello');
-  await said(2);
+  await messageTexts(2);
   const other = await page.context().newPage();
   await other.goto(page.url());
-  expect(await said(2, other)).toHaveLength(2);
+  expect(await messageTexts(2, other)).toHaveLength(2);
   await say('Wait a moment');
   await page.getByText('and that is message 3.').waitFor();
   await say('Me, too', other);
@@ -345,9 +333,9 @@ test('two tabs: the second one shows the turn of the first', async () => {
   await other.getByText('and that is message 3.').waitFor();
   expect(await other.getByLabel('Prompt').inputValue()).toBe('Me, too');
   open();
-  await said(4, other);
+  await messageTexts(4, other);
   await other.keyboard.press('Control+Enter');
-  expect((await said(6, other)).slice(4)).toEqual(['Me, too', answer('Me, too', 5)]);
+  expect((await messageTexts(6, other)).slice(4)).toEqual(['Me, too', answer('Me, too', 5)]);
   await other.close();
 });
 
@@ -378,10 +366,10 @@ describe.each(
       await page.goto(`${server.url}/#new`);
       await page.getByTestId('chat-empty').waitFor();
       await say(title);
-      await said(2);
+      await messageTexts(2);
     }
     await say('Why does water flow downhill, and what becomes of it when it arrives at the sea?');
-    await said(4);
+    await messageTexts(4);
     await say('Wait a moment');
     await page.getByText('and that is message 5.').waitFor();
     await takePicture(page, name);
@@ -389,6 +377,6 @@ describe.each(
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(overflow).toBeLessThanOrEqual(0);
     open();
-    await said(6);
+    await messageTexts(6);
   });
 });

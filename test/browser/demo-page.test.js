@@ -1,8 +1,8 @@
-/** The demo page in Chromium against a real gateway: what a visitor can do with it. */
+/** The demo page in Chromium against a real gateway. */
 
 import { createGateway } from '../../lib/index.js';
 import { duration } from '../../web/app/format.js';
-import { axeFaults, driver, launchChromium, openPage, someLooks, takePicture } from './chromium.js';
+import { axeFaults, driver, openPage, someLooks, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
@@ -13,33 +13,25 @@ const answer =
   'counted on its way down the hill, past the miller and the baker, to the sea that keeps no ' +
   'record of who sent what, or when.\n  1. wait\n  2. open\n  3. count\nThat is all there is to it.';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   gateway = createGateway({ provider: pace.provider(answer), logger: false });
   server = await gateway.listen({ port: 0 });
 });
 
 afterAll(async () => {
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
 });
 
 /** @param {import('playwright-core').BrowserContextOptions} [options] */
 async function open(options) {
-  visit = await openPage(browser, `${server.url}/#jobs`, options);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`, options);
   page = visit.page;
   drive = driver(page);
 }
@@ -78,7 +70,7 @@ test('type, stream, complete: the text and the figures are the server’s', asyn
   expect(await page.getByTestId('connection').getAttribute('data-state')).toBe('idle');
 });
 
-test('the length asked for ends the text', async () => {
+test('the text ends at the requested length', async () => {
   await page.getByText('Options').click();
   await page.getByLabel('Length, tokens').fill('3');
   await drive.send('Short, please');
@@ -100,7 +92,7 @@ test('a dropped connection resumes at its position, and nothing is lost', async 
   const place = await card.locator('[data-part=id]').innerText();
   const before = await drive.textOf(card);
   expect(await card.getByTestId('note').innerText()).toContain(`Dropped after event ${place}`);
-  // The job continues at the server; here nothing arrives.
+  // The job continues at the server; nothing arrives at the page.
   const length = String(before).length;
   while ((await jobAtServer(id)).text.length < length + 20) await page.waitForTimeout(20);
   expect(await drive.textOf(card)).toBe(before);
@@ -112,7 +104,7 @@ test('a dropped connection resumes at its position, and nothing is lost', async 
   expect(await drive.textOf(card)).toBe((await jobAtServer(id)).text);
 });
 
-test('when the server cuts the socket, the browser comes back by itself', async () => {
+test('when the server cuts the socket, the browser reconnects by itself', async () => {
   pace.hold(4);
   await drive.send('Cut me');
   const { id, card } = await drive.firstCard();
@@ -199,7 +191,7 @@ test('one prompt per line', async () => {
   await drive.waitForCards('[data-state=completed]', 3);
 });
 
-test('a job the server no longer has is shown as gone', async () => {
+test('a job purged by the server is shown as gone', async () => {
   await page.evaluate(() => {
     const known = [{ id: 'job_of_yesterday', prompt: 'Long ago', model: 'demo' }];
     localStorage.setItem('sluice.jobs', JSON.stringify(known));

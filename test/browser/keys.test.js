@@ -1,10 +1,10 @@
-/** The demo page where the server wants a key, in Chromium. */
+/** The demo page of a server with keys, in Chromium. */
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createGateway } from '../../lib/index.js';
 import { bearer, entry } from '../support/gateway/keys.js';
-import { driver, launchChromium, openPage, takePicture } from './chromium.js';
+import { driver, openPage, takePicture, useChromium } from './chromium.js';
 import { Pace } from './pace.js';
 
 const pace = new Pace();
@@ -13,35 +13,23 @@ const key = 'key-of-ann';
 const keys = [entry('ann', key)];
 const words = Array.from({ length: 60 }, (_, i) => `word-${i}`).join(' ');
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {ReturnType<typeof createGateway>} */
+const chromium = useChromium();
 let gateway;
-/** @type {Awaited<ReturnType<typeof gateway.listen>>} */
 let server;
-/** @type {Awaited<ReturnType<typeof openPage>>} */
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
-/** @type {ReturnType<typeof driver>} */
 let drive;
-/** What streams were opened with: `[status, token]`. @type {[number, string | null][]} */
+/** The opened streams: `[status, token]`. @type {[number, string | null][]} */
 let streams;
-
-beforeAll(async () => {
-  browser = await launchChromium();
-});
-
-afterAll(() => browser?.close());
 
 /** @param {{reconnectMs?: number}} [options] */
 async function open({ reconnectMs } = {}) {
   const provider = pace.provider(words);
-  // An address is good for a second, and for what is left of the one it was made in.
+  // An address is valid for a second, and for the rest of the second it was made in.
   const access = { keys, stream_url_ttl_s: 1 };
   gateway = createGateway({ provider, logger: false, reconnectMs, access });
   server = await gateway.listen({ port: 0 });
-  visit = await openPage(browser, `${server.url}/#jobs`);
+  visit = await openPage(chromium.browser, `${server.url}/#jobs`);
   page = visit.page;
   drive = driver(page);
   streams = [];
@@ -80,7 +68,7 @@ async function enter() {
   await form().waitFor({ state: 'hidden' });
 }
 
-test('the page asks for a key; a wrong one is refused in place, a right one lets in', async () => {
+test('the page asks for a key; a wrong one is refused in place, a right one accepted', async () => {
   await open();
   await takePicture(page, 'key');
   await giveKey('wrong');
@@ -119,8 +107,8 @@ test('a reload in the middle finds key and job again; the key is kept in this ta
   await other.close();
 });
 
-test('a cut stream is resumed at the same address, though the time for its first use is over', async () => {
-  // The browser comes back by itself when that time is over for certain.
+test('a cut stream is resumed at the same address after the time limit of its first use', async () => {
+  // The browser reconnects by itself once that time is certainly over.
   await open({ reconnectMs: 2500 });
   await enter();
   pace.hold(4);
@@ -138,7 +126,7 @@ test('a cut stream is resumed at the same address, though the time for its first
   expect(again).toBe(first);
 });
 
-test('eight jobs on one connection, dropped and taken up again with a new token', async () => {
+test('eight jobs on one connection, dropped and resumed with a new token', async () => {
   await open();
   await enter();
   pace.hold(10);
@@ -155,7 +143,7 @@ test('eight jobs on one connection, dropped and taken up again with a new token'
   expect(new Set(streams.map(([, token]) => token)).size).toBe(streams.length);
 });
 
-test('a revoked key is asked for again, and its jobs come back with it', async () => {
+test('a revoked key is requested again, and its jobs return with it', async () => {
   await open();
   await enter();
   pace.hold(4);
@@ -176,7 +164,7 @@ test('a revoked key is asked for again, and its jobs come back with it', async (
   expect(await drive.cards().count()).toBe(1);
 });
 
-test('a page of another origin, where that is allowed: submit, stream, and read a refusal', async () => {
+test('a page of an allowed other origin: submit, stream, and read a refusal', async () => {
   await open();
   const elsewhere = createServer((_req, res) => {
     res.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>app</title>');
@@ -208,7 +196,7 @@ test('a page of another origin, where that is allowed: submit, stream, and read 
     }
   };
   try {
-    expect(await use(key)).toBe('TypeError'); // the client cannot even be loaded
+    expect(await use(key)).toBe('TypeError'); // the client cannot be loaded
     gateway.reload({ access: { keys, cors_origins: [origin] } });
     expect(await use(key)).toBe('word-0 word-1 word-2');
     expect(await use('wrong')).toBe('invalid_api_key');

@@ -1,11 +1,11 @@
-/** Answers that wait where a test says, so that no page must be as fast as they are. */
+/** Answers that pause where a test requests it, so that no page must keep up with them. */
 
 import { setTimeout } from 'node:timers/promises';
 
 const WORD_MS = 10;
 
 /**
- * The pace of answers: each comes word by word, and waits once after a number of words while the pace
+ * The pace of answers: each is sent word by word, and waits once after a number of words while the pace
  * is held.
  */
 export class Pace {
@@ -13,17 +13,17 @@ export class Pace {
   /** @type {(() => void)[]} */
   #waiting = [];
 
-  /** Each answer from now on waits after that many words. @param {number} words */
+  /** Makes each answer wait after `words` words. @param {number} words */
   hold(words) {
     this.#after = words;
   }
 
-  /** Lets the answers that wait go on to their ends; later ones wait as well. */
+  /** Continues the waiting answers to their ends; later ones wait as well. */
   step() {
     for (const go of this.#waiting.splice(0)) go();
   }
 
-  /** Lets all answers go on. */
+  /** Continues all answers. */
   release() {
     this.#after = Infinity;
     this.step();

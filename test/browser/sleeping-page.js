@@ -1,5 +1,5 @@
 /**
- * A page that can be put to sleep, as browsers do to tabs in the background. Playwright keeps its own
+ * A page that can be put to sleep, as browsers do to tabs in the background. Playwright keeps its
  * pages awake, so this one is outside its contexts, and is driven by the DevTools protocol alone.
  */
 import { until } from '../support/until.js';
@@ -30,7 +30,7 @@ export async function openSleepingPage(browser, url) {
     return answer;
   }
 
-  /** @param {string} expression @returns {Promise<any>} its value, as JSON carries it */
+  /** @param {string} expression @returns {Promise<any>} its value, passed as JSON */
   async function evaluate(expression) {
     const answer = await send('Runtime.evaluate', { expression, returnByValue: true });
     if (answer.exceptionDetails !== undefined) throw new Error(answer.exceptionDetails.text);
@@ -38,7 +38,7 @@ export async function openSleepingPage(browser, url) {
   }
 
   /** @param {string} expression @param {string} what */
-  const untilTrue = (expression, what) => until(() => evaluate(expression), what);
+  const untilTrue = (expression, label) => until(() => evaluate(expression), label);
 
   return {
     evaluate,

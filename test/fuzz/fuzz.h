@@ -11,9 +11,9 @@
 namespace sluice {
 
 /// Aborts unless `holds`, so that the fuzzer keeps the input.
-inline void require(bool holds, const char* what) {
+inline void require(bool holds, const char* property) {
   if (holds) return;
-  std::fprintf(stderr, "violated: %s\n", what);
+  std::fprintf(stderr, "violated: %s\n", property);
   std::abort();
 }
 

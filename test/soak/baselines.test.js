@@ -62,7 +62,7 @@ async function busyGauges(get) {
 }
 
 async function round({ post, call, stream, submit }, number) {
-  // A connection of its own: one that is kept may close just as it is used again.
+  // A separate connection: a kept one may close just when it is reused.
   const open = (path) => stream(path, { headers, agent: false });
   const jobs = Array.from({ length: JOBS }, async (_, i) => {
     const prompt = `${['say', 'fail', 'hang', 'cut'][i % 4]} ${number} ${i}`;
@@ -91,12 +91,12 @@ async function round({ post, call, stream, submit }, number) {
   ).closed;
   const { body: conversation } = await post('/v1/conversations', {}, headers);
   const turn = { prompt: 'say', conversation_id: conversation.conversation_id };
-  const { body: said } = await submit(turn, headers);
+  const { body: submitted } = await submit(turn, headers);
   await (
-    await open(said.stream_url)
+    await open(submitted.stream_url)
   ).closed;
   for (const each of [watch, errors]) each.close();
-  const ids = await Promise.all([...jobs, said.job_id]);
+  const ids = await Promise.all([...jobs, submitted.job_id]);
   for (const id of ids) await call('DELETE', `/v1/jobs/${id}`, { headers });
   await call('DELETE', `/v1/conversations/${conversation.conversation_id}`, { headers });
 }

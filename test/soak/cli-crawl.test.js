@@ -31,7 +31,7 @@ const parse = (text) =>
     .split('\n')
     .map((line) => JSON.parse(line));
 
-test('a JSON line for each URL; the exit code says whether one failed', async () => {
+test('a JSON line for each URL; the exit code reports a failure', async () => {
   const { code, stdout, stderr } = await run('/').exited;
   expect(stderr).toBe('');
   const [first, ...rest] = parse(stdout);
@@ -53,7 +53,7 @@ test('a JSON line for each URL; the exit code says whether one failed', async ()
   expect(code).toBe(1);
 });
 
-test('into a file, with the limits that were asked for', async () => {
+test('into a file, with the given limits', async () => {
   const out = await file('pages.jsonl', '');
   const { code, stdout } = await run('/good', '--output', out, '--limit', '1').exited;
   expect(code).toBe(0);
@@ -112,7 +112,7 @@ test.each(['SIGINT', 'SIGTERM'])('%s ends it, with its sockets', async (signal) 
   await site.allClosed();
 });
 
-test('a reader that leaves ends it', async () => {
+test('a closed pipe ends it', async () => {
   const { child, exited } = run('/');
   child.stdout.destroy();
   const { code, stderr } = await exited;

@@ -2,7 +2,7 @@
  * Conversations and crashes: a server is killed at random moments under load, over and over with one
  * data file. Each turn that a client saw the end of is there once, in its place, and nothing else is.
  *
- * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS is the number of rounds, SLUICE_CRASH_SEED the seed of the moments.
  */
 import { dataFile } from '../support/files/data-file.js';
 import { killAll } from '../support/crash/cli.js';
@@ -82,9 +82,9 @@ async function check(server, id, clients) {
   const turns = new Map(clients.flatMap((each) => each.turns.map((turn) => [turn.name, turn])));
   for (const [i, name] of kept.entries()) {
     const turn = turns.get(name);
-    const [asked, said] = messages.slice(2 * i, 2 * i + 2);
-    expect(said.job_id).toBe(asked.job_id);
-    if (turn.ending !== undefined) expect(said.content).toBe(turn.text);
+    const [asked, reply] = messages.slice(2 * i, 2 * i + 2);
+    expect(reply.job_id).toBe(asked.job_id);
+    if (turn.ending !== undefined) expect(reply.content).toBe(turn.text);
   }
   for (const each of clients) {
     // In the order in which they were sent.

@@ -3,7 +3,7 @@
  * file. Whatever had been acknowledged, the accounts of the next one agree with the jobs that it
  * knows, to the micro-credit.
  *
- * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS is the number of rounds, SLUICE_CRASH_SEED the seed of the moments.
  */
 import { dataFile } from '../support/files/data-file.js';
 import { file, killAll, removeFiles } from '../support/crash/cli.js';
@@ -49,7 +49,7 @@ async function load(server, { asked, next, stopped }) {
 
 const send = (server, { path, body, key }) => server.post(path, body, { 'idempotency-key': key });
 
-/** All items of a list that comes page by page. */
+/** All items of a list in pages. */
 async function all(server, path, idOf) {
   const items = [];
   for (let after = ''; ; after = `&after=${idOf(items.at(-1))}`) {
@@ -76,7 +76,7 @@ async function audit(server) {
   expect(sum('settle')).toBe(due);
   expect(posted).toBe(sum('deposit') - due);
   expect(total).toMatchObject({ requests: jobs.length, cost: due });
-  // Remaining holds are of jobs whose id no client got, and that no record has.
+  // Remaining holds belong to jobs whose id no client received, and that no record has.
   const closed = new Set(events.map(({ hold }) => hold));
   const open = events.filter(({ type, id }) => type === 'hold' && !closed.has(id));
   expect(held).toBe(open.reduce((whole, { amount }) => whole + amount, 0));
@@ -103,7 +103,7 @@ async function series({ crashes, random, options }) {
       found = await audit(server);
       for (const mine of before) {
         const { status, body } = await send(server, mine);
-        // Who was not answered asks again, and gets what there is or something new.
+        // A client without an answer repeats its request, and gets the existing or a new result.
         if (mine.answer === undefined) expect([200, 201]).toContain(status);
         else expect([status, body]).toEqual([200, mine.answer]);
       }

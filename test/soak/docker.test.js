@@ -25,7 +25,7 @@ const text = readFileSync(join(root, 'ops/docker/Dockerfile'), 'utf8');
 const options = { maxBuffer: 1e8 };
 const folder = mkdtempSync(join(tmpdir(), 'sluice-docker-'));
 const base = join(folder, 'base');
-/** A place of its own: the package ca-certificates writes the usual one. */
+/** A separate path: the package ca-certificates writes the usual one. */
 const CERTIFICATES = '/usr/local/lib/certificates-of-the-host.pem';
 
 /** Whether this machine can make such a folder and run commands in it. */
@@ -47,7 +47,7 @@ beforeAll(async () => {
 // Three Debians are many files.
 afterAll(() => rm(folder, { recursive: true, force: true }), 900_000);
 
-/** What the image node:20-bookworm-slim has: Debian, Node with npm, and the user `node`. */
+/** The content of the image node:20-bookworm-slim: Debian, Node with npm, and the user `node`. */
 async function makeBase() {
   await execute('debootstrap', ['--variant=minbase', 'bookworm', base], options);
   const npm = dirname(dirname(realpathSync(which('npm'))));
@@ -108,7 +108,7 @@ async function copy(stage, [source, target], from, workdir = '/') {
     await execute('sh', ['-c', `cp -a "$1"${source} "$2"`, 'sh', from, to], options);
     return;
   }
-  // The files of the repository, without those that .dockerignore leaves out.
+  // The files of the repository, without the ones excluded by .dockerignore.
   const list = 'git ls-files -z --cached --others --exclude-standard';
   const tar = `${list} | tar --create --null --ignore-failed-read --files-from=- | tar -x -C "$1"`;
   await execute('sh', ['-c', tar, 'sh', to], { ...options, cwd: root });

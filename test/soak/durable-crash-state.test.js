@@ -1,9 +1,9 @@
 /**
- * Crashes, and what is decided in memory and written from there: a server is killed at random moments
+ * Crashes, and state decided in memory and written from there: a server is killed at random moments
  * while clients change keys, move credits and talk in conversations, over and over with one data file.
- * What was acknowledged is compared with what the next one knows.
+ * The acknowledged state is compared with the state of the next server.
  *
- * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments.
+ * SLUICE_CRASH_ROUNDS is the number of rounds, SLUICE_CRASH_SEED the seed of the moments.
  */
 import { SqliteStore } from '../../lib/jobs/storage/sqlite.js';
 import { file, killAll, removeFiles } from '../support/crash/cli.js';
@@ -22,12 +22,12 @@ afterAll(removeFiles);
 
 const json = { 'content-type': 'application/json' };
 
-/** One who has keys of its own, so that it knows what they are: the last answer, or what came after. */
+/** A client with its own keys, so that it knows their values: the last answered one, or a later one. */
 class KeyWriter {
   #name;
   #random;
   #n = 0;
-  /** By key, what may be there: the acknowledged, and what was not answered. */
+  /** By key, the possible values: the acknowledged one, and unanswered ones. */
   #possible = new Map();
   highest = 0;
   acknowledged = 0;
@@ -41,7 +41,7 @@ class KeyWriter {
     this.#n += 1;
     const choice = this.#random();
     const keys = choice < 0.5 ? [this.#key()] : [`${this.#name}/x`, `${this.#name}/y`];
-    // Two at once are written together: they are never seen to differ.
+    // Both are written in one transaction: they never differ.
     const value = choice > 0.4 && choice < 0.5 ? undefined : this.#n;
     const before = keys.map((key) => this.#possible.get(key) ?? [undefined]);
     keys.forEach((key, i) => this.#possible.set(key, [...before[i], value]));
@@ -84,7 +84,7 @@ class KeyWriter {
   }
 }
 
-/** A number that many add one to, each if it is still what they have read. */
+/** A number that several clients increment, each under the condition of the version it read. */
 class Counter {
   acknowledged = 0;
   unknown = 0;
@@ -118,7 +118,7 @@ class Mover {
   #name;
   #random;
   #n = 0;
-  /** Those of this round: [body, answer]. */
+  /** The transfers of this round: [body, answer]. */
   #moves = [];
   acknowledged = 0;
 
@@ -155,7 +155,7 @@ class Mover {
   }
 }
 
-/** One who talks in a conversation of its own, a turn after the other. */
+/** A client with its own conversation, one turn after the other. */
 class Talker {
   #name;
   #n = 0;
@@ -198,7 +198,7 @@ class Talker {
       messages.map((_message, i) => (i % 2 === 0 ? 'user' : 'assistant')),
     );
     const prompts = messages.filter(({ role }) => role === 'user').map(({ content }) => content);
-    // In order, each at most once, and those with an acknowledged end are there.
+    // In order, each at most once, and including every turn with an acknowledged end.
     const numbers = prompts.map((prompt) => Number(prompt.split('-')[1]));
     expect(numbers).toEqual([...new Set(numbers)].sort((x, y) => x - y));
     for (const [prompt, { complete }] of this.#turns) {
@@ -254,7 +254,7 @@ class Auditor {
     }
   }
 
-  /** That the server has the balances to which the events in its file come. */
+  /** Checks that the server's balances equal those of the events in its file. */
   async check(server, data) {
     const names = [...ACCOUNTS, 'anonymous', '@external', '@usage'];
     // A hold may expire between one look and the other.
@@ -266,7 +266,7 @@ class Auditor {
       expect(posted.reduce((sum, amount) => sum + amount)).toBe(0n);
       const agree = names.every((name, i) => posted[i] === (this.#posted.get(name) ?? 0n));
       if (!agree || found[names.indexOf('anonymous')].body.held !== held) return false;
-      // What is held still was for a job that never came to be, and expires.
+      // A remaining hold is of a job that was never created, and expires.
       const jobs = [...this.#holds.values()].map(({ jobId }) => server.get(`/v1/jobs/${jobId}`));
       return (await Promise.all(jobs)).every(({ status }) => status === 404);
     }, 'balances and jobs to be those of the events');
@@ -328,7 +328,7 @@ test(`${rounds} crashes take back no key, no credit and no turn`, async () => {
     },
     load: (server, stopped) => ({
       clients: load(server, actors, stopped),
-      // In each round, however slow the machine is, everybody gets something done.
+      // In each round every client makes progress, also on a slow machine.
       enough: () => until(() => actors.every(({ done }) => done > 0), 'all to have done something'),
     }),
   });

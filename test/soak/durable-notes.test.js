@@ -1,32 +1,17 @@
 /** examples/durable-notes, built and driven in Chromium: two pages, a reload, and a restart of the server. */
-import { rmSync } from 'node:fs';
-import { launchChromium } from '../browser/chromium.js';
-import { installExample, runIn, startIn } from '../support/package/example-app.js';
-import { scratchFolder } from '../support/package/packed.js';
+import { startIn, useExample } from '../support/package/example-app.js';
 
-const folder = scratchFolder();
-let app;
-let server;
-let browser;
-
-beforeAll(async () => {
-  app = await installExample('durable-notes', folder);
-  await runIn(app, ['node_modules/vite/bin/vite.js', 'build']);
-  server = await startIn(app, ['server.js']);
-  browser = await launchChromium();
-}, 900_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(folder, { recursive: true });
+const SERVER = ['server.js'];
+const example = useExample('durable-notes', {
+  build: ['node_modules/vite/bin/vite.js', 'build'],
+  serve: SERVER,
 });
 
 async function open() {
-  const page = await (await browser.newContext()).newPage();
+  const page = await (await example.browser.newContext()).newPage();
   const faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(server.origin);
+  await page.goto(example.server.origin);
   await page.getByText(/^\d+ notes$/).waitFor();
   return {
     page,
@@ -56,13 +41,13 @@ test('pages share the notes, over a reload and a restart of the server', async (
   await two.page.reload();
   expect(await two.notes(3)).toEqual(expected);
 
-  const { port } = new URL(server.origin);
-  await server.stop();
-  server = await startIn(app, ['server.js'], { PORT: port });
+  const { port } = new URL(example.server.origin);
+  await example.server.stop();
+  example.server = await startIn(example.app, SERVER, { PORT: port });
   await one.add('after the restart');
   expected.push('after the restart');
   for (const { notes } of [one, two]) expect(await notes(4)).toEqual(expected);
-  const { origin } = server;
+  const { origin } = example.server;
   const stored = await (await fetch(`${origin}/v1/durable/notes`)).json();
   expect(stored.map(({ text }) => text)).toEqual(expected);
   expect([...one.faults, ...two.faults]).toEqual([]);

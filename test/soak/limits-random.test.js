@@ -1,9 +1,9 @@
 /**
- * Random jobs with random endings: whatever happens in whatever order, nothing that was reserved is
- * held for ever, and what was charged is what the jobs and the shared answers have used, exactly.
+ * Random jobs with random endings: in any order of events no reservation is
+ * held forever, and the charges equal the usage of the jobs and the shared answers.
  *
- * What they have used is read from the hub's last states, of which the limits know nothing but what
- * they were told at the endings. The clock is moved by hand, so that what has come back since is known
+ * The usage is read from the hub's last states, of which the limits know only the
+ * reports at the endings. The clock is moved by hand, so that the refill since then is known
  * to the token.
  */
 import fc from 'fast-check';
@@ -19,8 +19,8 @@ const JOBS_AT_A_TIME = 12;
 class LimitedTrial extends Trial {
   #charged = 0;
 
-  constructor(how) {
-    super(how, {
+  constructor(settings) {
+    super(settings, {
       access: {
         limits: {
           requests_per_minute: 1_000_000,
@@ -56,18 +56,18 @@ class LimitedTrial extends Trial {
     return sum;
   }
 
-  /** Of the tokens, what has to be left after so many were used. */
+  /** The expected remainder of the tokens after `used` were used. */
   expected(used) {
     return TOKENS_PER_MINUTE - this.#charged - used + TOKENS_PER_MS * this.elapsedMs;
   }
 }
 
-test('nothing leaks, nothing is charged twice, nothing comes for free', async () => {
+test('no reservation leaks, no job is charged twice or not at all', async () => {
   let admitted = 0;
-  const check = fc.asyncProperty(plan, async ({ actions, ...how }) => {
-    const trial = new LimitedTrial(how);
+  const check = fc.asyncProperty(plan, async ({ actions, ...settings }) => {
+    const trial = new LimitedTrial(settings);
     for (const each of actions) await trial.perform(each);
-    await trial.end(how, { settled: () => trial.reservations.open === 0 });
+    await trial.end(settings, { settled: () => trial.reservations.open === 0 });
     const used = await trial.used();
     admitted += used > 0 ? 1 : 0;
     expect(trial.unexpected).toEqual([]);

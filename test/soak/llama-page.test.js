@@ -5,15 +5,13 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
-import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { openPage, takePicture, useChromium } from '../browser/chromium.js';
 
 const cli = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url));
 const LENGTH = 60;
 
-/** @type {import('node:child_process').ChildProcess} */
 let serve;
-/** @type {import('playwright-core').Browser} */
-let browser;
+const chromium = useChromium();
 let url = '';
 let complaints = '';
 
@@ -28,11 +26,9 @@ beforeAll(async () => {
   exit.catch(() => {});
   const [line] = await Promise.race([once(lines, 'line'), exit]);
   url = String(/^listening on (http:\/\/\S+)$/.exec(String(line))?.[1]);
-  browser = await launchChromium();
 });
 
 afterAll(async () => {
-  await browser?.close();
   if (!serve || serve.exitCode !== null) return;
   const exit = once(serve, 'exit');
   serve.kill('SIGTERM');
@@ -41,7 +37,7 @@ afterAll(async () => {
 });
 
 test('eight prompts at once become eight whole streams', async () => {
-  const { page, faults, close } = await openPage(browser, `${url}/#jobs`);
+  const { page, faults, close } = await openPage(chromium.browser, `${url}/#jobs`);
   expect(await page.locator('#model option').allInnerTexts()).toEqual(['tiny-llama']);
   const prompts = ['water', 'river', 'gate', 'stream', 'mill', 'sea', 'rain', 'field'];
   await page.locator('input[name=copies][value=lines]').check({ force: true });

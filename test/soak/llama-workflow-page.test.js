@@ -3,12 +3,12 @@
 import { createGateway, providers } from '../../lib/index.js';
 import { startSite } from '../support/upstream/site.js';
 import { tinyLlama } from '../support/providers/tiny-llama.js';
-import { launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { openPage, takePicture, useChromium } from '../browser/chromium.js';
 
 const page = (title, text, ...hrefs) =>
   `<title>${title}</title><p>${text}</p>${hrefs.map((href) => `<a href="${href}">x</a>`).join('')}`;
 
-let browser;
+const chromium = useChromium();
 let gateway;
 let server;
 let site;
@@ -27,17 +27,15 @@ beforeAll(async () => {
   const provider = providers.llama({ modelPath: tinyLlama(), sequences: 4 });
   gateway = createGateway({ provider, logger: false, crawl: { allowPrivateAddresses: true } });
   server = await gateway.listen();
-  browser = await launchChromium();
 });
 
 afterAll(async () => {
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
   await site?.close();
 });
 
 test('crawl the site, sum up every page, combine', async () => {
-  const visit = await openPage(browser, server.url);
+  const visit = await openPage(chromium.browser, server.url);
   await visit.page.getByRole('link', { name: 'Workflows' }).click();
   await visit.page.getByTestId('sample').locator('option').first().waitFor({ state: 'attached' });
   const workflow = {
@@ -75,7 +73,7 @@ test('crawl the site, sum up every page, combine', async () => {
   expect(mapped.usage.completion_tokens).toBeLessThanOrEqual(3 * 24);
   expect(combined).toMatchObject({ status: 'completed', attempts: 1 });
   expect(combined.usage.completion_tokens).toBeGreaterThan(0);
-  // The engine was asked with what it had said itself: its prompt is longer than the bare words.
+  // The prompt contains the engine's earlier answers: it is longer than the bare words.
   expect(combined.usage.prompt_tokens).toBeGreaterThan(mapped.items.join('').length / 8);
   expect(await visit.page.getByTestId('text').evaluate((text) => text.textContent)).toBe(
     mapped.text,

@@ -1,35 +1,20 @@
 /** examples/next-chat, built and driven in Chromium. */
-import { rmSync } from 'node:fs';
-import { launchChromium } from '../browser/chromium.js';
-import { installExample, runIn, startIn } from '../support/package/example-app.js';
-import { scratchFolder } from '../support/package/packed.js';
+import { useExample } from '../support/package/example-app.js';
 
-const folder = scratchFolder();
 const NEXT = 'node_modules/next/dist/bin/next';
-let server;
-let browser;
+const example = useExample('next-chat', {
+  build: [NEXT, 'build'],
+  serve: [NEXT, 'start', '--port', '0', '--hostname', '127.0.0.1'],
+});
 let page;
 let faults;
 
-beforeAll(async () => {
-  const app = await installExample('next-chat', folder);
-  await runIn(app, [NEXT, 'build']);
-  server = await startIn(app, [NEXT, 'start', '--port', '0', '--hostname', '127.0.0.1']);
-  browser = await launchChromium();
-}, 900_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(folder, { recursive: true });
-});
-
 beforeEach(async () => {
-  const context = await browser.newContext();
+  const context = await example.browser.newContext();
   page = await context.newPage();
   faults = [];
   page.on('pageerror', (error) => faults.push(error.message));
-  await page.goto(server.origin);
+  await page.goto(example.server.origin);
   await page.getByLabel('Message').waitFor();
 });
 
@@ -54,9 +39,9 @@ const whole = (text) =>
 async function wholeAnswer(text) {
   await answers().last().getByText('in no hurry.').waitFor();
   await status('ready');
-  const said = await answers().last().innerText();
-  expect(said).toMatch(whole(text));
-  return Number(whole(text).exec(said)[1]);
+  const reply = await answers().last().innerText();
+  expect(reply).toMatch(whole(text));
+  return Number(whole(text).exec(reply)[1]);
 }
 
 test('a message is answered', async () => {
@@ -77,7 +62,7 @@ test('a reload in the middle resumes the answer, without a second one', async ()
   expect(await answers().count()).toBe(1);
   await say('next');
   expect(await wholeAnswer('next')).toBe(number + 1);
-  // Nothing runs: the stored chat is shown as it is.
+  // No job runs: the stored chat is shown.
   await page.reload();
   await answers().nth(1).waitFor();
   expect(await answers().count()).toBe(2);
@@ -89,17 +74,17 @@ test('stop ends the job at the gateway; a reload resumes nothing', async () => {
   const stopped = page.waitForResponse((response) => response.url().endsWith('/stop'));
   await page.getByRole('button', { name: 'Stop' }).click();
   expect((await stopped).status()).toBe(200);
-  const { data } = await (await fetch(`${server.origin}/v1/jobs?limit=1`)).json();
+  const { data } = await (await fetch(`${example.server.origin}/v1/jobs?limit=1`)).json();
   expect(data).toMatchObject([{ status: 'cancelled', reason: 'client_request' }]);
   await status('ready');
-  const said = await answers().innerText();
-  expect(said).not.toContain('in no hurry.');
+  const text = await answers().innerText();
+  expect(text).not.toContain('in no hurry.');
   const id = new URL(page.url()).searchParams.get('id');
-  const idle = await fetch(`${server.origin}/v1/ui/chat/${id}/stream`);
+  const idle = await fetch(`${example.server.origin}/v1/ui/chat/${id}/stream`);
   expect(idle.status).toBe(204);
   await page.reload();
   await answers().waitFor();
-  expect(await answers().innerText()).toBe(said);
+  expect(await answers().innerText()).toBe(text);
   await say('go on');
   await wholeAnswer('go on');
 });

@@ -17,7 +17,7 @@ beforeAll(async () => {
     mkdirSync(dirname(join(app, name)), { recursive: true });
     writeFileSync(join(app, name), code);
   }
-  // The App Router asks for a layout.
+  // The App Router requires a layout.
   writeFileSync(
     join(app, 'app/layout.js'),
     "import { createElement as h } from 'react';\n" +

@@ -1,38 +1,21 @@
 /** examples/react-jobs, built and driven in Chromium, also with the README's component in its place. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { launchChromium } from '../browser/chromium.js';
 import { openSleepingPage } from '../browser/sleeping-page.js';
 import { cuttingProxy } from '../support/client/cutting-proxy.js';
-import { installExample, runIn, startIn } from '../support/package/example-app.js';
-import { root, scratchFolder } from '../support/package/packed.js';
+import { runIn, startIn, useExample } from '../support/package/example-app.js';
+import { root } from '../support/package/packed.js';
 import { until } from '../support/until.js';
 
-const folder = scratchFolder();
-let app;
-let server;
-let browser;
+const BUILD = ['node_modules/vite/bin/vite.js', 'build'];
+const SERVER = ['server.js'];
+const example = useExample('react-jobs', { build: BUILD, serve: SERVER });
 let page;
 let faults;
 let streams;
 
-const build = () => runIn(app, ['node_modules/vite/bin/vite.js', 'build']);
-
-beforeAll(async () => {
-  app = await installExample('react-jobs', folder);
-  await build();
-  server = await startIn(app, ['server.js']);
-  browser = await launchChromium();
-}, 900_000);
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(folder, { recursive: true });
-});
-
 beforeEach(async () => {
-  const context = await browser.newContext();
+  const context = await example.browser.newContext();
   page = await context.newPage();
   faults = [];
   streams = 0;
@@ -56,13 +39,13 @@ async function send(prompt) {
   return { id, item: page.locator(`[data-job="${id}"]`) };
 }
 
-/** Words that take the model some seconds. */
+/** A prompt whose answer takes some seconds. */
 const long = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
 
-const atServer = async (id) => (await fetch(`${server.origin}/v1/jobs/${id}`)).json();
+const atServer = async (id) => (await fetch(`${example.server.origin}/v1/jobs/${id}`)).json();
 
 test('a job streams, by one stream for both of its components', async () => {
-  await page.goto(server.origin);
+  await page.goto(example.server.origin);
   const { id, item } = await send('hello');
   await item.getByText('completed').waitFor();
   const job = await atServer(id);
@@ -73,7 +56,7 @@ test('a job streams, by one stream for both of its components', async () => {
 });
 
 test('a reload in the middle shows the job again, whole', async () => {
-  await page.goto(server.origin);
+  await page.goto(example.server.origin);
   const { id, item } = await send('reload me');
   await page.reload();
   await item.getByText('completed').waitFor();
@@ -82,7 +65,7 @@ test('a reload in the middle shows the job again, whole', async () => {
 });
 
 test('cancel ends the job', async () => {
-  await page.goto(server.origin);
+  await page.goto(example.server.origin);
   const { id, item } = await send(long);
   await item.getByRole('button', { name: 'Cancel' }).click();
   await item.getByText('cancelled').waitFor();
@@ -99,7 +82,7 @@ describe('a page that sleeps', () => {
   const text = "document.querySelector('.text')?.textContent ?? ''";
   const isEnded = "document.querySelector('li strong')?.textContent === 'completed'";
 
-  /** Sends a prompt, and puts the page to sleep once the answer has begun. */
+  /** Sends a prompt, and freezes the page once the answer has started. */
   async function sleepAmid(sleeper) {
     await sleeper.type('input', long);
     await sleeper.evaluate("document.querySelector('form').requestSubmit()");
@@ -108,7 +91,7 @@ describe('a page that sleeps', () => {
     return sleeper.evaluate("document.querySelector('li').dataset.job");
   }
 
-  /** Wakes the page up, and gives the answer that it shows. */
+  /** Thaws the page; resolves with the answer that it shows. */
   async function shownAfter(sleeper) {
     expect(await sleeper.wake()).toBe(true);
     await sleeper.until(isEnded, 'the end');
@@ -116,7 +99,7 @@ describe('a page that sleeps', () => {
   }
 
   test('has the whole answer once it wakes up', async () => {
-    const sleeper = await openSleepingPage(browser, server.origin);
+    const sleeper = await openSleepingPage(example.browser, example.server.origin);
     const id = await sleepAmid(sleeper);
     const job = await ended(id);
     expect(await sleeper.evaluate(isEnded)).toBe(false);
@@ -125,9 +108,9 @@ describe('a page that sleeps', () => {
   });
 
   test('continues at its position after its connection broke', async () => {
-    const { port } = new URL(server.origin);
+    const { port } = new URL(example.server.origin);
     const proxy = await cuttingProxy(Number(port), { eventsPerConnection: Infinity });
-    const sleeper = await openSleepingPage(browser, `http://127.0.0.1:${proxy.port}`);
+    const sleeper = await openSleepingPage(example.browser, `http://127.0.0.1:${proxy.port}`);
     const id = await sleepAmid(sleeper);
     proxy.cut();
     const job = await ended(id);
@@ -138,10 +121,13 @@ describe('a page that sleeps', () => {
 });
 
 test('an edit of a component while a job runs keeps its state, its stream and its job', async () => {
-  const file = join(app, 'src/jobs.jsx');
+  const file = join(example.app, 'src/jobs.jsx');
   const code = readFileSync(file, 'utf8');
   const vite = ['node_modules/vite/bin/vite.js', '--host', '127.0.0.1', '--port', '0'];
-  const dev = await startIn(app, vite, { NODE_ENV: 'development', SLUICE_URL: server.origin });
+  const dev = await startIn(example.app, vite, {
+    NODE_ENV: 'development',
+    SLUICE_URL: example.server.origin,
+  });
   try {
     let posts = 0;
     page.on('request', (request) => (posts += request.method() === 'POST' ? 1 : 0));
@@ -163,13 +149,13 @@ test('an edit of a component while a job runs keeps its state, its stream and it
 test('the README’s component shows an answer and cancels one', async () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const [, code] = /```jsx\n(.*?)```/s.exec(readme);
-  writeFileSync(join(app, 'src/ask.jsx'), code);
-  writeFileSync(join(app, 'src/jobs.jsx'), "export { Ask as Jobs } from './ask.jsx';\n");
-  await build();
-  await server.stop();
+  writeFileSync(join(example.app, 'src/ask.jsx'), code);
+  writeFileSync(join(example.app, 'src/jobs.jsx'), "export { Ask as Jobs } from './ask.jsx';\n");
+  await runIn(example.app, BUILD);
+  await example.server.stop();
   // The server lists the files of the page at its start.
-  server = await startIn(app, ['server.js']);
-  await page.goto(server.origin);
+  example.server = await startIn(example.app, SERVER);
+  await page.goto(example.server.origin);
   await page.getByRole('button', { name: 'Ask' }).click();
   await page.getByText('You said: Hello — and that is all there is to say.').waitFor();
   await page.getByRole('button', { name: 'Ask' }).click();

@@ -1,12 +1,12 @@
 /** The page of workflows in Chromium: the graph as it runs, a node's text, and the keyboard alone. */
 
 import { createGateway } from '../../lib/index.js';
-import { axeFaults, launchChromium, openPage, takePicture } from '../browser/chromium.js';
+import { axeFaults, openPage, takePicture, useChromium } from '../browser/chromium.js';
 import { Pace } from '../browser/pace.js';
 
 const pace = new Pace();
 
-/** Fails once for prompts that say so, else says a few words. */
+/** Fails while `broken.now` for prompts with `fails`, otherwise answers a few words. */
 const broken = { now: true };
 async function* provider({ prompt }, { signal }) {
   if (prompt.includes('fails') && broken.now) throw new Error('the spring is dry');
@@ -17,28 +17,24 @@ async function* provider({ prompt }, { signal }) {
   yield* pace.say(`<b>${prompt}</b> runs\ndown the hill to the mill`.split(/(?<= )/), signal);
 }
 
-/** @type {import('playwright-core').Browser} */
-let browser;
+const chromium = useChromium();
 let gateway;
 let server;
 let visit;
-/** @type {import('playwright-core').Page} */
 let page;
 
 beforeAll(async () => {
-  browser = await launchChromium();
   gateway = createGateway({ provider, logger: false, exposeErrors: true });
   server = await gateway.listen({ port: 0 });
 });
 
 afterAll(async () => {
-  await browser?.close();
   await gateway?.close({ drainMs: 0 });
 });
 
 beforeEach(async () => {
   broken.now = true;
-  visit = await openPage(browser, server.url);
+  visit = await openPage(chromium.browser, server.url);
   page = visit.page;
   await page.getByRole('link', { name: 'Workflows' }).click();
   await page.getByTestId('sample').locator('option').first().waitFor({ state: 'attached' });
@@ -231,7 +227,7 @@ test('the form and the JSON are one workflow; the last node’s answer is shown,
   ]);
   expect(nodes[1].prompt).toBe('What does a miller say to this? {{sentence.text}}');
   expect(nodes[4].prompt).toBe('Continue: {{answer.text}} and end');
-  // What the form does not show stays.
+  // Members not shown by the form are kept.
   expect(nodes[1].max_tokens).toBe(80);
   expect(await page.locator('[data-node]').count()).toBe(5);
   expect(await node('fish').locator('.node-label').innerText()).toBe(
@@ -253,7 +249,7 @@ test('the form and the JSON are one workflow; the last node’s answer is shown,
   expect(await page.getByTestId('source').isVisible()).toBe(true);
 });
 
-test('on a phone the run comes into view, and the graph scrolls to the node that runs', async () => {
+test('on a phone the run scrolls into view, and the graph to the running node', async () => {
   await page.setViewportSize({ width: 390, height: 844 });
   pace.hold(4);
   await page.getByTestId('run').click();

@@ -1,4 +1,4 @@
-/** Random workflows with a provider of bad luck: each ends, each node once, and nothing is left. */
+/** Random workflows with a failing provider: each ends, each node once, and no state remains. */
 import { start, stopAll } from '../support/gateway/gateway.js';
 import { until } from '../support/until.js';
 import { partsOf } from '../support/gateway/parts.js';
@@ -18,7 +18,7 @@ function numbers(seed) {
 
 const ENDINGS = { node_complete: 'completed', node_failed: 'failed', node_skipped: 'skipped' };
 
-/** Prompts say how often they fail, and after how many words. */
+/** Prompts contain the number of their failures, and of the words before them. */
 function randomWorkflow(random) {
   const below = (bound) => Math.floor(random() * bound);
   const nodes = Array.from({ length: 1 + below(15) }, (_, i) => {
@@ -35,12 +35,12 @@ function randomWorkflow(random) {
       ...(random() < 0.3 && { on_failure: 'continue' }),
     };
   });
-  // In any order: dependencies may come later.
+  // In any order: dependencies may follow.
   nodes.sort(() => random() - 0.5);
   return { nodes, concurrency: 1 + below(6) };
 }
 
-/** What the rules make of a stream: each node's one ending, and what came before it. */
+/** Checks the rules of a stream: each node's one ending, and the events before it. */
 function check(workflow, events) {
   const endings = new Map();
   const running = new Set();

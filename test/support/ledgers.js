@@ -1,4 +1,4 @@
-/** Both implementations of a ledger, for tests that must hold for each. */
+/** Both implementations of a ledger, for tests of both. */
 import { Ledger } from '../../lib/index.js';
 import { openRedis } from '../../lib/cluster/open-redis.js';
 import { startRedis } from './cluster/redis.js';

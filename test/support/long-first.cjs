@@ -1,10 +1,10 @@
 /**
  * The order of test files for jest, which sorts by the size of the files until it knows their times:
- * files that take long begin first, so that every worker gets some and none is left with one at the end.
+ * long files start first, so that every worker gets some and no worker runs one alone at the end.
  */
 const { default: Sequencer } = require('@jest/test-sequencer');
 
-/** Parts of the paths of files that mostly wait: for servers to be killed, a browser, a model. */
+/** Parts of the paths of files that mostly wait: for killed servers, a browser, a model. */
 const LONG = [
   '-crash',
   '/browser/',

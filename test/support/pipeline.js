@@ -1,9 +1,9 @@
-/** What the tests of the pipeline share. */
+/** Pipelines, results and deferred promises for the tests of scheduling. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { ManualClock } from '../../lib/internal/time/clock.js';
 import { Pipeline } from '../../lib/primitives/scheduling/pipeline.js';
 
-/** Lets every promise that is ready run its course. */
+/** Resolves once the callbacks of all settled promises have run. */
 export const settled = () => turn();
 
 export function deferred() {
@@ -14,7 +14,7 @@ export function deferred() {
 
 export const echo = (batch) => batch.map((request) => request.text ?? request.request_id);
 
-/** A pipeline under a manual clock, and what its calls of `process` saw. */
+/** A pipeline under a manual clock, and its calls of `process` as `{atMs, ids}`. */
 export function manual(options = {}) {
   const clock = new ManualClock();
   const calls = [];

@@ -13,7 +13,7 @@ async function errorOf(call) {
   throw new Error('no error');
 }
 
-/** What could be taken of a dimension. */
+/** The remainder of a dimension. */
 async function remaining(quota, dimension, key) {
   const peek = await quota.reserve({ [dimension]: 0 }, { key });
   await peek.release();
@@ -30,7 +30,7 @@ export function describeQuota({ name, make, Lease }) {
   const quotaOf = (limits, options) => make({ limits, clock: new ManualClock(), ...options });
 
   describe(name, () => {
-    test('of five asks for 50 of 100 tokens a minute two are admitted; settling one gives 40 back', async () => {
+    test('of five requests for 50 of 100 tokens a minute two are admitted; settling one returns 40', async () => {
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } });
       const leases = [];
       for (let i = 0; i < 5; i += 1) leases.push(await quota.reserve({ tokens: 50 }));
@@ -41,7 +41,7 @@ export function describeQuota({ name, make, Lease }) {
       expect(await remaining(quota, 'tokens')).toBe(40);
     });
 
-    test('says of each dimension what headers need', async () => {
+    test('reports the figures of each dimension for headers', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf(
         {
@@ -76,7 +76,7 @@ export function describeQuota({ name, make, Lease }) {
       });
     });
 
-    test('takes all or nothing, and waits for the slowest of those that failed', async () => {
+    test('takes all or nothing; the wait is that of the slowest failed dimension', async () => {
       const quota = await quotaOf({
         requests: { limit: 10, ...minute },
         tokens: { limit: 100, ...minute },
@@ -94,7 +94,7 @@ export function describeQuota({ name, make, Lease }) {
       expect((await quota.reserve({ tokens: 101 })).retryAfter).toBe(Infinity);
     });
 
-    test('a number settles the one dimension per time; jobs at a time are freed whole', async () => {
+    test('a number settles the one rate dimension; concurrent jobs are returned whole', async () => {
       const quota = await quotaOf({
         tokens: { limit: 100, ...minute },
         requests: { limit: 5, ...minute },
@@ -112,7 +112,7 @@ export function describeQuota({ name, make, Lease }) {
       ]).toEqual([80, 4, 2]);
     });
 
-    test('a lease ends once, whatever ends it', async () => {
+    test('a lease ends exactly once', async () => {
       const quota = await quotaOf({ tokens: { limit: 100, ...minute }, jobs: { concurrent: 1 } });
       for (const end of ['settle', 'release']) {
         const lease = await quota.reserve({ tokens: 50, jobs: 1 });
@@ -128,7 +128,7 @@ export function describeQuota({ name, make, Lease }) {
       for (const end of ['settle', 'release', 'renew']) expect(await denied[end]()).toBe(false);
     });
 
-    test('usage beyond the reservation is a debt that time pays off', async () => {
+    test('usage beyond the reservation is a debt, repaid over time', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       expect(await (await quota.reserve({ tokens: 50 })).settle({ tokens: 160 })).toBe(true);
@@ -140,7 +140,7 @@ export function describeQuota({ name, make, Lease }) {
       expect((await quota.reserve({ tokens: 10 })).allowed).toBe(true);
     });
 
-    test('a lost lease expires: jobs are freed, tokens stay charged; a renewed one lives on', async () => {
+    test('a lost lease expires: jobs are freed, tokens stay charged; a renewed lease does not expire', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf(
         { tokens: { limit: 100, windowMs: 3_600_000 }, jobs: { concurrent: 2 } },
@@ -186,7 +186,7 @@ export function describeQuota({ name, make, Lease }) {
       expect((await quota.reserve(ask('bob', 70_000))).allowed).toBe(true);
     });
 
-    test('two keys of one dimension: both are taken, the tighter one is shown', async () => {
+    test('two keys of one dimension: both are charged, the tighter one is shown', async () => {
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } });
       await quota.reserve({ tokens: 60 }, { key: 'a' });
       const lease = await quota.reserve([
@@ -233,7 +233,7 @@ export function describeQuota({ name, make, Lease }) {
       expect((await quota.reserve({ tokens: 1 })).allowed).toBe(true);
     });
 
-    test('takes its time from `now`, and without a clock from the monotonic one', async () => {
+    test('uses `now`, by default the monotonic clock', async () => {
       const quota = await make({ limits: { requests: { limit: 1, windowMs: 1000 } } });
       expect(await quota.reserve({ requests: 1 }, { now: 5 })).toMatchObject({ expiresAt: 605 });
       expect((await quota.reserve({ requests: 1 }, { now: 5.75 })).retryAfter).toBe(0.25);
@@ -244,11 +244,11 @@ export function describeQuota({ name, make, Lease }) {
       expect((await real.reserve({ requests: 1 })).allowed).toBe(false);
     });
 
-    test('a smaller limit pays off by its own rate, and keeps the usage when it grows again', async () => {
+    test('a lowered limit refills at its own rate, and keeps the usage when it is raised again', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ tokens: { limit: 100, ...minute } }, { clock });
       await quota.reserve({ tokens: 70 });
-      // Of 70 missing the smaller one can lack 50: it is empty. The larger one lacks the same 50.
+      // The smaller limit caps a deficit of 70 at 50: it is empty. The larger one has the same deficit of 50.
       await quota.setLimit('tokens', { limit: 50 });
       await quota.setLimit('tokens', { limit: 100 });
       expect(await remaining(quota, 'tokens')).toBe(50);
@@ -259,7 +259,7 @@ export function describeQuota({ name, make, Lease }) {
       expect(await remaining(quota, 'tokens')).toBe(180);
     });
 
-    test('several places at a time wait for as many leases as it takes', async () => {
+    test('a request for several places waits for as many leases as needed', async () => {
       const clock = new ManualClock();
       const quota = await quotaOf({ jobs: { concurrent: 5 } }, { clock });
       for (const [cost, leaseMs] of [

@@ -1,10 +1,10 @@
-/** Calls with arguments of any kind, for tests of what an object makes of them. */
+/** Calls with arbitrary arguments, for tests of an object's robustness. */
 import { SluiceError } from '../../lib/index.js';
 import { randomFrom } from './random.js';
 
 const aborted = AbortSignal.abort(new Error('aborted before'));
 
-/** Values that a careless caller may pass for anything. */
+/** Values of wrong types and extremes. */
 const VALUES = [
   undefined,
   null,
@@ -65,7 +65,7 @@ export function chooser(seed) {
 }
 
 /**
- * Whether an error is expected by a caller: it has a code of this package, or is the caller's own.
+ * Whether a caller can expect an error: it has a code of this package, or the caller caused it itself.
  * @param {unknown} error
  */
 function isExpected(error) {
@@ -78,7 +78,7 @@ function isExpected(error) {
 }
 
 /**
- * Notes what calls come to, and fails for errors that no caller should see.
+ * Records the outcomes of calls, and fails for errors that a caller cannot expect.
  */
 export class Calls {
   #pending = new Set();

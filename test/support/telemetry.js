@@ -17,7 +17,7 @@ import { cleanUp } from './gateway/gateway.js';
 import { until } from './until.js';
 
 /**
- * Registers an SDK; `stopAll` takes it away.
+ * Registers an SDK; `stopAll` unregisters it.
  * @param {{bare?: boolean}} [options] `bare`: without a context manager and a propagator
  */
 export function registerSdk({ bare = false } = {}) {
@@ -41,7 +41,7 @@ export function registerSdk({ bare = false } = {}) {
   const spans = () => spanExporter.getFinishedSpans();
   return {
     spans,
-    /** The ended spans of a name, in the order of their ends, once there are `count`. */
+    /** The ended spans of a name, in the order of their ends, once `count` have ended. */
     named: async (name, count = 1) =>
       until(() => {
         const found = spans().filter((span) => span.name === name);

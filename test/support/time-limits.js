@@ -1,7 +1,7 @@
-/** Gives each test and hook of jest-light-runner its time limit, which the runner leaves out. */
+/** Gives each test and hook of jest-light-runner its time limit, which the runner does not apply. */
 import { addEventHandler } from 'jest-circus';
 
-/** Long enough for the slowest machine: a test that takes longer hangs. Long runs set their own. */
+/** Sufficient for the slowest machine: a longer test hangs. Long runs set their own limit. */
 const { SLUICE_TEST_LIMIT_MS = '180000' } = process.env;
 
 /**

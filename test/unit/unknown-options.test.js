@@ -151,7 +151,7 @@ const CLASSES = {
   },
 };
 
-/** Classes whose constructors take no options, or which a test of their own walks through. */
+/** Classes whose constructors take no options, or which have a separate test. */
 const OTHER_CLASSES = ['Gateway', 'ManualClock', 'SluiceError'];
 
 const FUNCTIONS = {

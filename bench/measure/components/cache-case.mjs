@@ -13,7 +13,7 @@ const TTL_MS = 3_600_000;
 const [, , kind, operation, ms] = process.argv;
 
 /**
- * What both have of a cache.
+ * The common interface of both caches.
  * @typedef {object} Cache
  * @property {(key: string) => any} get
  * @property {(key: string, value: any) => unknown} set
@@ -106,8 +106,8 @@ async function measure(work, forMs) {
 }
 
 /**
- * Callers of one prompt at once: how many upstream calls that takes, and, another time, what an abort
- * of the first caller does to the others.
+ * Concurrent callers of one prompt: the number of upstream calls, and in another run the effect of an abort
+ * of the first caller on the others.
  */
 async function flight() {
   let loads = 0;

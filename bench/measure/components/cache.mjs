@@ -1,6 +1,6 @@
 /**
- * The cache row: operations a second of LruTtlCache and of lru-cache, and what single flight saves.
- * Each figure comes from a process of its own (bench/measure/components/cache-case.mjs), so that none runs on what
+ * The cache row: operations a second of LruTtlCache and of lru-cache, and the savings of single flight.
+ * Each figure is measured in a separate process (bench/measure/components/cache-case.mjs), so that none runs on what
  * the compiler has learnt from another.
  */
 import { fileURLToPath } from 'node:url';
@@ -104,13 +104,13 @@ export function cacheVerdicts({ rates, flights }) {
   const ours = flights.filter(({ label }) => label === 'Sluice');
   return [
     ...hit.map(({ sluice, peer }) => ({
-      what: 'cache: rate of a get that finds its entry, Sluice / lru-cache',
+      title: 'cache: rate of a get that finds its entry, Sluice / lru-cache',
       figure: (sluice / peer).toFixed(2),
       bar: `at least ${HIT_SHARE_MIN.toFixed(2)}`,
       met: sluice / peer >= HIT_SHARE_MIN,
     })),
     ...ours.map(({ loads, harmed }) => ({
-      what: 'cache: 100 callers at once, upstream calls and callers harmed by an abort',
+      title: 'cache: 100 callers at once, upstream calls and callers harmed by an abort',
       figure: `${loads}, ${harmed}`,
       bar: '1, 0',
       met: loads === 1 && harmed === 0,

@@ -30,7 +30,7 @@ async function writer() {
   const db = open({ path: join(folder, 'lmdb') });
   return async (n) => {
     await db.put(n, value);
-    // A put resolves when others can read it; this, when it is on the disk.
+    // A put resolves once others can read it; this resolves once it is on the disk.
     await db.flushed;
   };
 }

@@ -1,7 +1,7 @@
 /**
  * The row of durability: records a second that are on the disk, of Sluice's store, of lmdb and of a
- * bare SQLite loop in C++, and what a data file adds to the time to the first token. Each figure
- * comes from a process of its own and a file of its own, in the folder for temporary files.
+ * bare SQLite loop in C++, and the increase of the time to the first token by a data file. Each figure
+ * is measured in a separate process with a separate file, in the folder for temporary files.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { columns } from '../../report/table.mjs';
 
 const PROGRAM = fileURLToPath(new URL('durable-case.mjs', import.meta.url));
 
-/** Records that are waited for at once, or that the bare loop puts into a transaction. */
+/** Records awaited at once, or per transaction of the bare loop. */
 export const TOGETHER = 64;
 
 const KINDS = /** @type {const} */ ([
@@ -112,7 +112,7 @@ export function durableVerdicts({ stores }) {
   const share = many('sluice') / many('bare');
   return [
     {
-      what: `durable: records on disk/s, ${TOGETHER} at once, Sluice / bare SQLite loop`,
+      title: `durable: records on disk/s, ${TOGETHER} at once, Sluice / bare SQLite loop`,
       figure: share.toFixed(2),
       bar: `at least ${SHARE_MIN.toFixed(2)}`,
       met: share >= SHARE_MIN,

@@ -9,20 +9,20 @@ import { measureRate } from '../rate.mjs';
 
 const KEYS = 10_000;
 const MANY = 1_000_000;
-/** More than any run asks for, so that every decision but those of `denied` is a grant. */
+/** Beyond the use of any run, so that every decision except those of `denied` is a grant. */
 const PLENTY = 1e9;
 const HOUR_S = 3600;
 
 const [, , kind, operation, ms] = process.argv;
 
-/** What is asked for a decision about a key. @typedef {(key: string) => unknown} Decide */
+/** Decides about a key. @typedef {(key: string) => unknown} Decide */
 
 /**
  * @type {Record<string, (limit: number) => Decide>}
  */
 const LIMITERS = {
   bucket(limit) {
-    // So little comes in that no bucket is full again, and forgotten, while this runs.
+    // The refill is so small that no bucket is full again, and forgotten, during this run.
     const limiter = new TokenBucketLimiter({ capacity: limit, refillPerSecond: 1 / HOUR_S });
     return (key) => limiter.allow(key);
   },
@@ -75,7 +75,7 @@ async function memory() {
     }
     collect();
   };
-  // What the calls themselves leave behind is not the keys'.
+  // The garbage of the calls themselves does not belong to the keys.
   await askAll(1000);
   const before = process.memoryUsage.rss();
   await askAll(MANY);

@@ -1,6 +1,6 @@
 /**
  * The limiter row: decisions a second of Sluice's limiters, of rate-limiter-flexible (memory) and of
- * limiter, and the memory of a million keys. Each figure comes from a process of its own
+ * limiter, and the memory of a million keys. Each figure is measured in a separate process
  * (bench/measure/components/limiter-case.mjs).
  */
 import { fileURLToPath } from 'node:url';
@@ -98,13 +98,13 @@ export function limiterVerdicts(samples) {
   const bytes = ours?.bytesPerKey ?? NaN;
   return [
     {
-      what: `limiter: decisions about 10000 keys, TokenBucketLimiter / ${PEER}`,
+      title: `limiter: decisions about 10000 keys, TokenBucketLimiter / ${PEER}`,
       figure: share.toFixed(2),
       bar: `at least ${SHARE_MIN.toFixed(2)}`,
       met: share >= SHARE_MIN,
     },
     {
-      what: 'limiter: resident memory of a key, of a million',
+      title: 'limiter: resident memory of a key, of a million',
       figure: `${bytes.toFixed(0)} bytes`,
       bar: `at most ${BYTES_PER_KEY_MAX} bytes`,
       met: bytes <= BYTES_PER_KEY_MAX,

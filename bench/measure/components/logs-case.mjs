@@ -1,7 +1,7 @@
 /**
- * `sluice logs` in a process of its own, which tells its greatest resident memory at the end.
+ * `sluice logs` in a separate process, which reports its peak resident memory at the end.
  *
- * Usage: node logs-case.mjs FILE. Prints what `sluice logs FILE --json` does; kilobytes on stderr.
+ * Usage: node logs-case.mjs FILE. Prints the output of `sluice logs FILE --json`; kilobytes on stderr.
  */
 import { flags, parsing, run } from '../../../lib/cli/logs.js';
 import { parseFlags } from '../../../lib/cli/flags.js';

@@ -18,7 +18,7 @@ const START_MS = Date.UTC(2026, 0, 1);
 /** Events of one block, which a file repeats; every tenth or hundredth of them is an error. */
 const BLOCK_EVENTS = 20_000;
 
-/** The greatest resident memory that a file of any size may take. */
+/** The bound of the resident memory for a file of any size. */
 const MEMORY_MB_MAX = 150;
 
 /**
@@ -166,7 +166,7 @@ export function logsVerdicts(samples) {
   const largest = Math.max(...samples.map(({ memoryMb }) => memoryMb));
   return [
     {
-      what: 'logs: peak memory, whatever the size',
+      title: 'logs: peak memory, whatever the size',
       figure: `${largest.toFixed(0)} MB`,
       bar: `at most ${MEMORY_MB_MAX} MB`,
       met: largest <= MEMORY_MB_MAX,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fieldsOf } from '../client/scripts.js';
+import { Rewrites } from './rewrites.js';
 import { parseField, recordFrom } from './job-fields.js';
 import { replicateLogs } from './replicas.js';
 
@@ -35,6 +36,7 @@ const operationLost = (kind) => ({
 });
 
 /** @typedef {'failed' | 'rerun' | 'handed_over'} FailoverOutcome */
+/** @typedef {'lost' | 'offered' | 'cancel'} Why a job is taken */
 
 /**
  * The replicas of jobs of other processes.
@@ -63,7 +65,7 @@ export class Failover {
   #cluster;
   #lifecycle;
   #operations;
-  #writes;
+  #rewrites;
   #replicas;
   #hub;
   #queue;
@@ -73,6 +75,8 @@ export class Failover {
   #isClosed = false;
   /** Ids of jobs that are being taken over. @type {Set<string>} */
   #taking = new Set();
+  /** How jobs that this process has taken were taken. @type {Map<string, {from: string, why: Why}>} */
+  #taken = new Map();
   #sweeping = false;
   #again = false;
   /** Number of jobs taken over, by outcome. @type {Record<FailoverOutcome, number>} */
@@ -98,24 +102,26 @@ export class Failover {
     this.#hub = hub;
     this.#lifecycle = lifecycle;
     this.#operations = operations;
-    this.#writes = writes;
     this.#replicas = replicas;
     this.#queue = queue;
     this.#onLost = onProducerLost;
     this.#leaseMs = leaseMs;
     this.#log = log;
+    this.#rewrites = new Rewrites({ cluster, hub, lifecycle, operations, writes });
     cluster.on('dead', (name, beat) => void this.#bury(name, beat));
     cluster.on('offer', () => void this.#sweep());
-    cluster.on('joined', ({ isFirst, isLost, ids }) => {
-      if (isLost) this.#writeAnew(lifecycle.jobs.active(), operations.active());
-      else if (!isFirst) this.#keepOnly(new Set(ids));
+    cluster.on('joined', ({ isFirst, isLost, ids, awayMs }) => {
+      if (isLost) void this.#rewrites.all();
+      else if (!isFirst) this.#rewrites.keepOnly(new Set(ids), awayMs);
     });
-    hub.events.on('dataLoss', (handle) => {
-      const record = lifecycle.jobs.byHandle(handle);
-      const operation = operations.byHandle(handle);
-      this.#writeAnew(record ? [record] : [], operation ? [operation] : []);
-    });
+    cluster.on('replaced', () => void this.#rewrites.ended());
+    hub.events.on('dataLoss', (handle) => this.#rewrites.byHandle(handle));
     cluster.on('message', (message) => this.#onMessage(message));
+    for (const own of [lifecycle, operations]) {
+      const events = /** @type {Pick<import('node:events').EventEmitter, 'on'>} */ (own);
+      events.on('ended', ({ id }) => this.#taken.delete(id));
+      events.on('dropped', ({ id }) => void this.#takeAgain(id));
+    }
   }
 
   /**
@@ -206,18 +212,35 @@ export class Failover {
     try {
       const [outcome, ...flat] = await this.#askTake(id, from, why);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
+      this.#rewrites.dropDoubted(id);
       // A repeated answer: this process has already adopted the job.
       const operation = this.#operations.byAnyId(id);
       if (this.#lifecycle.jobs.byId(id) !== undefined) return outcome;
       if (operation !== undefined && !operation.ended) return outcome;
       // An earlier attempt of the job has ended here.
       if (operation !== undefined) this.#operations.release(operation);
+      this.#taken.set(id, { from, why });
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
       if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
       else this.#adopt(id, fields, outcome, why);
       return outcome;
     } finally {
       this.#taking.delete(id);
+    }
+  }
+
+  /**
+   * Takes a job again whose log could not be read, because the connection was lost meanwhile.
+   * @param {string} id of a job that was dropped; the script says whether it still belongs to this process
+   */
+  async #takeAgain(id) {
+    const taken = this.#taken.get(id);
+    this.#taken.delete(id);
+    while (taken !== undefined && !this.#isClosed) {
+      await sleep(AGAIN_MS, undefined, { ref: false });
+      if (!this.#takes) continue;
+      const answer = await this.take(id, taken.from, taken.why).catch(() => undefined);
+      if (answer !== undefined) return;
     }
   }
 
@@ -346,41 +369,6 @@ export class Failover {
     const record = this.#lifecycle.jobs.byId(id);
     if (record !== undefined) this.#lifecycle.cancel(record, /** @type {any} */ (reason));
     else this.#operations.byAnyId(id)?.cancel(/** @type {any} */ (reason));
-  }
-
-  /**
-   * Drops the jobs that others have taken over while this process was counted dead.
-   * @param {Set<string>} ids of the jobs that it still owns
-   */
-  #keepOnly(ids) {
-    for (const record of this.#lifecycle.jobs.active()) {
-      if (record.part === undefined && !ids.has(record.id)) this.#lifecycle.drop(record);
-    }
-    for (const operation of this.#operations.active()) {
-      if (!ids.has(operation.id)) this.#operations.drop(operation);
-    }
-  }
-
-  /**
-   * Writes jobs and operations again that Redis has lost.
-   * @param {JobRecord[]} records
-   * @param {import('../operations/own-operations.js').OwnOperation[]} operations
-   */
-  #writeAnew(records, operations) {
-    for (const operation of operations) {
-      if (operation.ended) continue;
-      this.#writes.rewrite(operation).then(
-        (isOwn) => isOwn || this.#operations.drop(operation),
-        () => {},
-      );
-    }
-    for (const record of records) {
-      if (record.part !== undefined || record.ended) continue;
-      this.#cluster.sharedJobs.rewrite(record, this.#lifecycle.limitsOf(record)).then(
-        (isOwn) => isOwn || this.#lifecycle.drop(record),
-        () => {},
-      );
-    }
   }
 
   /** Stops taking over jobs. */

@@ -38,6 +38,7 @@ import { withoutHistory } from '../../jobs/checked-request.js';
  * @property {string} [held] JSON: resources held by its parts, until it has ended
  * @property {string} [refusal] JSON: the upstream's refusal of its call
  * @property {string} [final] JSON of its final state
+ * @property {string} [settled] `1`: it has ended, and its owner writes its log and its ending again
  */
 
 /**
@@ -64,7 +65,9 @@ export function jobFields(
   const fields = kind === undefined ? [] : ['kind', kind, 'snapshot', snapshot ?? '{}'];
   // An operation does not wait in a queue.
   if (kind !== undefined) fields.push('status', 'running', 'started_ms', String(Date.now()));
-  fields.push('model', model, 'request', stringifyExact(kind === undefined ? kept : body));
+  // An ended job no longer has its request.
+  const asked = kind === undefined ? (kept ?? {}) : body;
+  fields.push('model', model, 'request', stringifyExact(asked));
   fields.push('max_wall_ms', String(maxWallMs), 'retention_ms', String(retentionMs));
   fields.push('prompt_tokens', String(promptTokens));
   if (metadata !== undefined) fields.push('metadata', JSON.stringify(metadata));

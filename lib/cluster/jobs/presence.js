@@ -45,7 +45,7 @@ export class Presence {
    * @param {object} deps
    * @param {import('../../streams/hub.js').JobHub} deps.hub with `countReaders`
    * @param {import('../cluster.js').Cluster} deps.cluster
-   * @param {{byHandle: (handle: number) => JobRecord | undefined}} deps.replicas
+   * @param {Pick<import('./replicas.js').Replicas, 'byHandle' | 'checkEpoch'>} deps.replicas
    * @param {(record: any) => void} deps.endJob ends a watched job or operation that all its readers have left
    */
   constructor({ hub, cluster, replicas, endJob }) {
@@ -132,7 +132,12 @@ export class Presence {
       if (watched === undefined || this.#closed) return false;
       try {
         const { id } = watched.record;
-        const readers = await this.#cluster.redis.command('HKEYS', `readers:${id}`);
+        const [readers, epoch] = await this.#cluster.redis.commands([
+          ['HKEYS', `readers:${id}`],
+          ['HGET', 'meta', 'epoch'],
+        ]);
+        // After a loss the processes with readers report them again.
+        if (readers.length === 0) this.#replicas.checkEpoch(epoch);
         const own = this.#cluster.process;
         watched.elsewhere = readers.some((/** @type {string} */ process) => process !== own);
         if (this.#watched.get(handle) === watched) this.#update(watched);
@@ -166,7 +171,9 @@ export class Presence {
       const answer = await redis.run('readers', [`job:${reading.id}`], args).catch(() => undefined);
       // The name has changed meanwhile: `joined` reports again.
       const isOld = process !== this.#cluster.process;
-      if (answer === undefined || answer === 'BURIED' || isOld) await this.#pause();
+      // The owner of a lost job writes it again; the replica of one that is gone has no readers.
+      const isLost = answer === 'GONE' && present;
+      if (answer === undefined || answer === 'BURIED' || isOld || isLost) await this.#pause();
       else reading.isReported = present;
     }
     reading.isReporting = false;

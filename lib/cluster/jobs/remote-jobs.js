@@ -107,10 +107,12 @@ export class RemoteJobs {
   /**
    * @param {string} id
    * @param {JobFields} fields
-   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile
+   * @returns {Promise<import('../../jobs/view.js').Job | undefined>} undefined if it was purged meanwhile, or its
+   *   owner writes it again
    */
   async #describe(id, fields) {
     const own = this.#lifecycle.jobs.get(id, fields.principal);
+    if (own === undefined && fields.settled !== undefined) return undefined;
     const ended = fields.final ? remoteRecord(id, fields, this.#log) : undefined;
     // The log has an ending that cannot be read here.
     const saved = ended?.ended ? ended : undefined;
@@ -129,16 +131,35 @@ export class RemoteJobs {
       this.#lifecycle.cancel(record, reason);
       return;
     }
-    const { redis, process } = this.#cluster;
-    const args = ['', this.#cluster.deadlineUs(), process, id, principal, reason];
-    const [answer, owner] = await redis.run('cancel', [`job:${id}`], args);
-    if (answer === 'GONE') throw jobNotFound();
-    if (answer === 'LATE') throw redisUnavailable();
-    if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
-    if (answer === 'TOLD') await this.#failover.take(id, owner, 'cancel');
-    if (answer === 'FREE') await this.#failover.take(id, '-', 'cancel');
-    if (answer === 'OWN') this.#cancelOwn(record, reason);
-    if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+    for (const untilMs = performance.now() + ENDING_MS; ;) {
+      const { process } = this.#cluster;
+      const args = ['', this.#cluster.deadlineUs(), process, id, principal, reason];
+      const [answer, owner] = await this.#cluster.redis.run('cancel', [`job:${id}`], args);
+      if (answer === 'GONE') await this.#refuseUnknown();
+      if (answer === 'LATE') throw redisUnavailable();
+      if (answer === 'TOLD' && (await this.#ending(record, OWNER_MS))) return;
+      let outcome;
+      if (answer === 'TOLD') outcome = await this.#failover.take(id, owner, 'cancel');
+      if (answer === 'FREE') outcome = await this.#failover.take(id, '-', 'cancel');
+      if (answer === 'OWN' && !this.#cancelOwn(record, reason)) {
+        outcome = await this.#failover.take(id, process, 'cancel');
+      }
+      // Redis has lost the request, or the job, since: it is asked again.
+      const isLost = outcome === 'ALIVE' || outcome === 'GONE';
+      if (isLost && performance.now() < untilMs) continue;
+      if (!(await this.#ending(record, ENDING_MS))) throw redisUnavailable();
+      return;
+    }
+  }
+
+  /**
+   * @returns {Promise<never>}
+   * @throws {import('../../internal/util/http-error.js').HttpError} 404; 503 while Redis is away, or owners write
+   *   their jobs again after a loss
+   */
+  async #refuseUnknown() {
+    this.#replicas.checkEpoch(await this.#cluster.redis.command('HGET', 'meta', 'epoch'));
+    throw jobNotFound();
   }
 
   /** @type {JobDirectory['settled']} */
@@ -155,11 +176,14 @@ export class RemoteJobs {
    * Cancels a job that this process has taken over since its replica was found.
    * @param {JobRecord} record
    * @param {'client_request' | 'superseded'} reason
+   * @returns {boolean} false: it no longer has the job, which older data of Redis show as running
    */
   #cancelOwn({ id, principal }, reason) {
     const own = this.#lifecycle.jobs.get(id, principal);
+    const operation = this.#operations.get(id, principal);
     if (own !== undefined) this.#lifecycle.cancel(own, reason);
-    else this.#operations.get(id, principal)?.cancel(reason);
+    else operation?.cancel(reason);
+    return own !== undefined || operation !== undefined;
   }
 
   /**

@@ -11,7 +11,7 @@ import { redisUnavailable } from '../../jobs/errors.js';
 const FIELDS = /** @type {const} */ ([
   ...['principal', 'model', 'created_us', 'choices', 'prompt_tokens', 'status', 'attempt'],
   ...['metadata', 'extra', 'cache', 'upstream', 'final', 'max_wall_ms', 'retention_ms', 'ended_ms'],
-  ...['started_ms', 'refusal', 'kind'],
+  ...['started_ms', 'refusal', 'kind', 'settled'],
 ]);
 /** These fields are read again once the job has ended. */
 const CHANGING = /** @type {const} */ (['upstream', 'extra', 'attempt', 'started_ms', 'refusal']);
@@ -137,12 +137,16 @@ export class Replicas extends EventEmitter {
     operations.on('ended', (operation) => this.#ofTaken(operation, 'ended'));
     operations.on('dropped', (operation) => this.#ofTaken(operation, 'dropped'));
     cluster.on('joined', ({ isLost }) => {
-      if (isLost) this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
+      if (!isLost) return;
+      this.#lossUntilMs = this.#nowMs() + this.#leaseMs;
+      this.#doubtEnded();
     });
     // A message about an erased job may have been lost.
-    cluster.on('state', () => {
-      for (const record of this.#byId.values()) if (record.ended) this.#stale.add(record);
-    });
+    cluster.on('state', () => this.#doubtEnded());
+  }
+
+  #doubtEnded() {
+    for (const record of this.#byId.values()) if (record.ended) this.#stale.add(record);
   }
 
   /** Number of replicas. */
@@ -194,6 +198,8 @@ export class Replicas extends EventEmitter {
   /**
    * @param {string} id
    * @returns {Promise<JobRecord | undefined>} undefined: no such job
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or its owner writes it
+   *   again
    */
   async #load(id) {
     const [values, epoch] = await this.#cluster.redis.commands([
@@ -208,6 +214,7 @@ export class Replicas extends EventEmitter {
     // Adopted or placed while Redis was answering.
     const own = this.#own(id, fields.principal);
     if (own !== undefined) return own;
+    if (fields.settled !== undefined) throw redisUnavailable();
     const record = remoteRecord(id, fields, this.#log);
     if (record.ended) await this.#learnFailure(record);
     return this.#follow(record, fields);
@@ -254,11 +261,17 @@ export class Replicas extends EventEmitter {
   /**
    * @param {JobRecord} record ended
    * @returns {Promise<boolean>} false: it was erased
+   * @throws {import('../../internal/util/http-error.js').HttpError} 503 while Redis is away, or owners write their
+   *   jobs again
    */
   async #refresh(record) {
-    const { redis } = this.#cluster;
-    const fields = named(CHANGING, await redis.command('HMGET', `job:${record.id}`, ...CHANGING));
+    const [values, epoch] = await this.#cluster.redis.commands([
+      ['HMGET', `job:${record.id}`, ...CHANGING],
+      ['HGET', 'meta', 'epoch'],
+    ]);
+    const fields = named(CHANGING, values);
     if (fields.attempt === undefined) {
+      this.checkEpoch(epoch);
       this.drop(record);
       return false;
     }

@@ -26,8 +26,20 @@ export const ttlOf = ({ maxWallMs }) =>
 /** @param {Shared} record @returns {number} of logs */
 const choicesOf = ({ kind, request }) => (kind === undefined ? (request?.n ?? 1) : 1);
 
+/**
+ * A job, or an operation, of this process as it is now.
+ * @typedef {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream' | 'ended'> &
+ *   {siblings?: readonly number[], ownFailure?: JobRecord['ownFailure']}} OwnShared
+ */
+
 /** @param {Record<string, unknown>} asked of the parts of a job @returns {string} JSON; empty for none */
 export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.stringify(asked));
+
+/**
+ * @param {import('../../jobs/execution/failure.js').Failure} failure of a job's call
+ * @returns {string} JSON: what other processes need for their answers
+ */
+const refusalOf = ({ upstream, retryAfterMs }) => JSON.stringify({ upstream, retryAfterMs });
 
 /** @implements {SharedJobsPort} Makes jobs known to all processes of a deployment. Main thread. */
 export class SharedJobs {
@@ -37,18 +49,29 @@ export class SharedJobs {
   #keyTtlMs;
   #persistent;
   #rows = 0;
-  /** The name of this process when it admitted a job. @type {WeakMap<Shared, string>} */
-  #admittedAs = new WeakMap();
+  #epoch;
+  #join;
+  /**
+   * How this process has admitted a job: its name then, and the name of the data in Redis.
+   * @type {WeakMap<Shared, {process: string, epoch: string, limits: Parameters<SharedJobsPort['admit']>[1]}>}
+   */
+  #admitted = new WeakMap();
+  /** Unix time of the first dispatch of a job, in milliseconds. @type {WeakMap<Shared, string>} */
+  #startedMs = new WeakMap();
 
   /**
    * @param {object} deps
    * @param {import('../client/redis-client.js').RedisClient} deps.redis
    * @param {import('../members.js').Identity} deps.identity of this process
    * @param {Pick<import('../client/redis-clock.js').RedisClock, 'deadlineUs' | 'sync'>} deps.clock
+   * @param {() => string} deps.epoch name of the data in Redis
+   * @param {() => Promise<boolean>} deps.join resolves once this process is a member again; false: not in time
    * @param {number} deps.keyTtlMs time to live of an idempotency key
    * @param {import('../../internal/util/logger.js').Logger} deps.log
    */
-  constructor({ redis, identity, clock, keyTtlMs, log }) {
+  constructor({ redis, identity, clock, epoch, join, keyTtlMs, log }) {
+    this.#epoch = epoch;
+    this.#join = join;
     this.#redis = redis;
     this.#identity = identity;
     this.#clock = clock;
@@ -69,6 +92,7 @@ export class SharedJobs {
     // A conversation that Redis has lost no longer has a turn.
     record.asked = asText(others) || undefined;
     let isSynced = false;
+    let hasJoined = false;
     for (let waitMs = PENDING_MS.first; ; waitMs = Math.min(waitMs * 2, PENDING_MS.last)) {
       const [answer, ...rest] = await this.#askAdmit(record, limits, asked);
       switch (answer) {
@@ -86,8 +110,11 @@ export class SharedJobs {
           await sleep(waitMs);
           break;
         case 'BURIED':
-          this.#identity.bury();
-          throw redisUnavailable();
+          this.#identity.bury(this.#admitted.get(record)?.process ?? '');
+          // It joins again at once, after a loss of the data for example.
+          if (hasJoined || !(await this.#join())) throw redisUnavailable();
+          hasJoined = true;
+          break;
         default:
           // The answer came in time, so somebody has set Redis's clock.
           if (isSynced) throw redisUnavailable();
@@ -108,7 +135,7 @@ export class SharedJobs {
     const keys = [`job:${id}`];
     if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     const process = this.#identity.name;
-    this.#admittedAs.set(record, process);
+    this.#admitted.set(record, { process, epoch: this.#epoch(), limits });
     const args = ['', this.#clock.deadlineUs(), process, id, principal];
     args.push(ttlOf(limits), String(choicesOf(record)));
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
@@ -136,6 +163,11 @@ export class SharedJobs {
   /** @param {Shared} record */
   async placed(record) {
     const { id, usedKey, cache, extra } = record;
+    const { epoch, limits } = this.#admitted.get(record) ?? {};
+    // Redis has lost it since, before it was a job of this process that could be written again.
+    if (limits !== undefined && epoch !== this.#epoch()) {
+      void this.rewrite(/** @type {OwnShared} */ (record), limits);
+    }
     if (cache !== undefined) void this.#insist('note', [`job:${id}`], () => ['cache', cache]);
     // A conversation whose turn waits for a place is not deleted.
     if (usedKey === undefined && extra?.conversation_id === undefined) return;
@@ -150,7 +182,7 @@ export class SharedJobs {
   async retract(record) {
     const { id } = record;
     // The process may get a new name meanwhile; after it has joined again, it owns the job under this name.
-    const was = this.#admittedAs.get(record) ?? '';
+    const was = this.#admitted.get(record)?.process ?? '';
     await this.#insist('retract', [`job:${id}`], () => [
       ...[this.#identity.name, id, '', was, this.#clock.deadlineUs()],
     ]);
@@ -184,7 +216,9 @@ export class SharedJobs {
    */
   began(record) {
     const { id, attempts, upstream } = record;
-    const args = [this.#identity.name, String(Date.now()), String(attempts), upstream ?? ''];
+    const startedMs = this.#startedMs.get(record) ?? String(Date.now());
+    this.#startedMs.set(record, startedMs);
+    const args = [this.#identity.name, startedMs, String(attempts), upstream ?? ''];
     this.#redis.run('began', [`job:${id}`], args).catch(() => {});
   }
 
@@ -194,30 +228,64 @@ export class SharedJobs {
    * @param {JobRecord} record
    * @param {import('../../jobs/execution/failure.js').Failure} failure
    */
-  failed({ id }, { upstream, retryAfterMs }) {
-    const refusal = JSON.stringify({ upstream, retryAfterMs });
-    void this.#insist('note', [`job:${id}`], () => ['refusal', refusal]);
+  failed({ id }, failure) {
+    void this.#insist('note', [`job:${id}`], () => ['refusal', refusalOf(failure)]);
   }
 
   /**
-   * Writes a job again after Redis has lost its data; the native side writes its log.
-   * @param {Shared & Pick<JobRecord, 'attempts' | 'firstAttempt' | 'status' | 'upstream'>} record that has not
-   *   ended
+   * Writes a job again if Redis has lost it, with its idempotency key; the native side writes its log, and
+   * its ending.
+   * @param {OwnShared} record
    * @param {{maxWallMs: number, retentionMs: number}} limits
-   * @returns {Promise<boolean>} false: another process owns it or has ended it
+   * @returns {Promise<string | undefined>} the answer of the script: `OK`; `THERE`, it is not lost, and has not ended;
+   *   `FENCED`, another process owns it; `ENDED`, Redis has the ending that this process has written; `BURIED`, this process will join again. undefined: none can be had
    */
   async rewrite(record, limits) {
-    const { id, principal, createdAtMs, attempts, status, upstream, asked = '' } = record;
+    const { id, usedKey } = record;
+    const keys = [`job:${id}`];
+    if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
+    let attempts = 0;
+    const answer = await this.#insist('rewrite', keys, () => {
+      ({ attempts } = record);
+      return this.#rewriteArgs(record, limits);
+    });
+    // A dispatch while the script was on its way found no job; older data may lack it as well.
+    const hasBegun = answer === 'THERE' ? record.attempts > 0 : record.attempts !== attempts;
+    if (['OK', 'THERE'].includes(answer) && record.kind === undefined && hasBegun) {
+      this.began(/** @type {JobRecord} */ (record));
+    }
+    return answer;
+  }
+
+  /**
+   * @param {OwnShared} record
+   * @param {{maxWallMs: number, retentionMs: number}} limits
+   * @returns {string[]} arguments of the script, without the prefix
+   */
+  #rewriteArgs(record, limits) {
+    const { id, principal, createdAtMs, attempts, upstream, usedKey, cache, ownFailure } = record;
+    const { asked = '' } = record;
+    const keyLeftMs = Math.max(1, createdAtMs + this.#keyTtlMs - Date.now());
+    const key = usedKey === undefined ? '' : usedKey.fingerprint;
+    const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
     // Its conversation is lost as well.
     const fields = jobFields(record, limits, { whole: true });
     fields.push('attempt', String(Math.max(attempts, record.firstAttempt)));
-    fields.push('status', status, 'choices', String(choicesOf(record)));
+    // Its ending is written after its log.
+    const status = attempts === 0 ? 'queued' : 'running';
+    fields.push('status', record.ended ? status : record.status);
+    const isKept = record.kind === undefined && record.request === undefined;
+    const choices = isKept ? 1 + (record.siblings?.length ?? 0) : choicesOf(record);
+    fields.push('choices', String(choices));
+    const startedMs = this.#startedMs.get(record);
+    if (startedMs !== undefined && attempts > 0) fields.push('started_ms', startedMs);
     if (upstream !== undefined) fields.push('upstream', upstream);
-    const answer = await this.#insist('rewrite', [`job:${id}`], () => [
+    if (cache !== undefined) fields.push('cache', cache);
+    if (ownFailure !== undefined) fields.push('refusal', refusalOf(ownFailure));
+    return [
       ...[this.#identity.name, id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
-      ...fields,
-    ]);
-    return answer !== 'FENCED' && answer !== 'ENDED';
+      ...[record.ended ? '1' : '0', key, String(keyLeftMs), answer, ...fields],
+    ];
   }
 
   /** @type {PersistentCalls['insist']} */

@@ -63,14 +63,15 @@ export class SharedCredit {
    * @throws {import('../../internal/util/http-error.js').HttpError} 503 and 507 from Redis
    */
   async hold(id, asked) {
+    const process = this.#identity.name;
     try {
       const [answer, refusal] = await this.#calls.run(
         'ledger/hold',
         ['ledger'],
-        [id, JSON.stringify(asked), this.#identity.name],
+        [id, JSON.stringify(asked), process],
       );
       if (answer === 'BURIED') {
-        this.#identity.bury();
+        this.#identity.bury(process);
         throw redisUnavailable();
       }
       return answer === 'OK' ? undefined : JSON.parse(refusal);

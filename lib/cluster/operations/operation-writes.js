@@ -213,10 +213,11 @@ export class OperationWrites {
   /**
    * Writes an operation again after Redis has lost its data; the native side writes its log.
    * @param {OwnOperation} operation that has not ended
-   * @returns {Promise<boolean>} false: another process owns it or has ended it
+   * @returns {Promise<boolean>} false: another process owns it
    */
   async rewrite(operation) {
-    const isOwn = await this.#cluster.sharedJobs.rewrite(operation, operation.limits);
+    const answer = await this.#cluster.sharedJobs.rewrite(operation, operation.limits);
+    const isOwn = answer !== 'FENCED';
     operation.data?.touchAll();
     if (isOwn) this.changed(operation);
     return isOwn;

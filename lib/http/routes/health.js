@@ -8,10 +8,10 @@ import { send, sendJson } from '../respond.js';
  * @param {() => boolean} deps.ready whether new jobs are accepted
  * @param {() => boolean} deps.writable whether they can be written to the data file, if there is
  *   one
- * @param {import('prom-client').Registry} deps.registry
+ * @param {{text: () => Promise<string>, registry: {contentType: string}}} deps.metrics
  * @returns {import('../router.js').Routes}
  */
-export function healthRoutes({ ready, writable, registry }) {
+export function healthRoutes({ ready, writable, metrics }) {
   /** @type {Handle} */
   const live = (_req, res) => sendJson(res, 200, { status: 'ok' });
 
@@ -23,13 +23,13 @@ export function healthRoutes({ ready, writable, registry }) {
   };
 
   /** @type {Handle} */
-  const metrics = async (_req, res) => {
-    send(res, 200, await registry.metrics(), registry.contentType);
+  const scrape = async (_req, res) => {
+    send(res, 200, await metrics.text(), metrics.registry.contentType);
   };
 
   return {
     '/healthz': { GET: { handle: live, auth: 'none' } },
     '/readyz': { GET: { handle: readiness, auth: 'none' } },
-    '/metrics': { GET: { handle: metrics, auth: 'metrics' } },
+    '/metrics': { GET: { handle: scrape, auth: 'metrics' } },
   };
 }

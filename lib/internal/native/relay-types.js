@@ -24,8 +24,9 @@
 
 /**
  * @typedef {object} RelayedCall
- * @property {Promise<RelayOutcome | null>} done resolves when no more of the jobs' events come from
- *   this call; null if the hub was closed before
+ * @property {(onDone: (outcome: RelayOutcome | null) => void) => void} whenDone calls back once, never at
+ *   once, when no more of the jobs' events come from this call; with null if the hub was closed before. For
+ *   one callback, which must not throw
  * @property {() => void} abort closes the connection: open answers fail
  */
 

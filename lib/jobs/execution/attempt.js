@@ -54,26 +54,27 @@ const stoppedAt = (sequence) => ({ details: { stop_sequence: sequence } });
  * (the record's abort signal). It is `done` then, and writes nothing more.
  */
 export class Run {
-  /** True when this attempt writes nothing more to the log. */
-  done = false;
+  #isDone = false;
   /** Whether the provider of a batch has sent this request's `end` event. */
   providerEnded = false;
   /** @type {Failure | undefined} set when the attempt failed and may be retried */
   retryError = undefined;
   #hub;
-  #entries = new AnswerEntries((entry) => this.#append(entry));
+  /** Made for the first value: the answer of a relay passes the hub alone. @type {AnswerEntries | undefined} */
+  #entries = undefined;
   /** Entries of any kind, including those that the filter holds back. */
   #tokens = 0;
   /** Whether the log's window was open after the last one. */
   #isOpen = true;
   #tokensMax;
-  #stops;
-  #filter;
+  /** @type {StopFilter | undefined} */
+  #filter = undefined;
   #mayRetry;
   #exposeErrors;
-  #onDone;
-  /** Ends the wait for the job's own ending. */
-  #release = () => {};
+  /** @type {(() => void) | undefined} */
+  #onDone = undefined;
+  /** Ends the wait for the job's own ending. @type {(() => void) | undefined} */
+  #release = undefined;
 
   /**
    * @param {object} options
@@ -81,36 +82,50 @@ export class Run {
    * @param {import('../../streams/hub.js').JobHub} options.hub
    * @param {boolean} options.limitTokens
    * @param {boolean} options.exposeErrors whether clients see the message of any error
-   * @param {(failure: Failure) => boolean} options.mayRetry asked when the attempt failed before its
-   *   first entry
+   * @param {(record: import('../job.js').JobRecord, failure: Failure) => boolean} options.mayRetry asked when the
+   *   attempt failed before its first entry
    */
   constructor({ record, hub, limitTokens, exposeErrors, mayRetry }) {
     this.record = record;
     this.#hub = hub;
     const { request = {} } = record;
     this.#tokensMax = (limitTokens ? tokenLimitOf(request) : undefined) ?? Infinity;
-    this.#stops = request.stop === undefined ? NO_STOPS : [request.stop].flat();
-    this.#filter = new StopFilter(this.#stops);
     this.#mayRetry = mayRetry;
     this.#exposeErrors = exposeErrors;
-    this.#onDone = () => {};
-    if (record.abort.aborted) this.done = true;
-    else this.#release = record.abort.whenAborted(() => this.#stop());
+  }
+
+  /** Whether this attempt writes nothing more to the log. */
+  get done() {
+    return this.#isDone || this.record.abort.aborted;
   }
 
   /**
    * @param {() => void} onDone called once, when `done` becomes true; immediately if it is already
    */
   whenDone(onDone) {
+    if (this.done) {
+      onDone();
+      return;
+    }
     this.#onDone = onDone;
-    if (this.done) onDone();
+    this.#release = this.record.abort.whenAborted(() => this.#stop());
   }
 
   #stop() {
-    if (this.done) return;
-    this.done = true;
-    this.#release();
-    this.#onDone();
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#release?.();
+    this.#onDone?.();
+  }
+
+  get #answerEntries() {
+    return (this.#entries ??= new AnswerEntries((entry) => this.#append(entry)));
+  }
+
+  /** @returns {StopFilter} the one for the text after the last entry of another kind */
+  get #stopFilter() {
+    const { stop } = this.record.request ?? {};
+    return (this.#filter ??= new StopFilter(stop === undefined ? NO_STOPS : [stop].flat()));
   }
 
   /**
@@ -120,7 +135,7 @@ export class Run {
    */
   push(value) {
     this.#isOpen = true;
-    this.#entries.push(value);
+    this.#answerEntries.push(value);
     return this.done || this.#isOpen ? undefined : this.#hub.writable(this.record.handle);
   }
 
@@ -128,17 +143,17 @@ export class Run {
   #append(entry) {
     if (this.done) return;
     this.#tokens += 1;
-    if (entry.kind === 'text') this.#write(this.#filter.push(entry.text), entry.aux);
+    if (entry.kind === 'text') this.#write(this.#stopFilter.push(entry.text), entry.aux);
     else {
       this.#flush();
       this.#isOpen = this.#hub.appendEntry(this.record.handle, entry);
     }
-    const { stopSequence } = this.#filter;
+    const stopSequence = this.#filter?.stopSequence;
     if (stopSequence !== undefined) {
-      const reason = checkedReason('stop', this.#entries.hasCalls);
+      const reason = checkedReason('stop', this.#answerEntries.hasCalls);
       this.#end({ type: 'complete', reason, ...stoppedAt(stopSequence) });
     } else if (this.#tokens === this.#tokensMax) {
-      this.#entries.endCall();
+      this.#answerEntries.endCall();
       this.#flush();
       this.#end({ type: 'complete', reason: 'length' });
     }
@@ -157,9 +172,9 @@ export class Run {
 
   /** Writes held text that looked like the start of a stop string; no other entry can continue it. */
   #flush() {
-    const text = this.#filter.flush();
+    const text = this.#filter?.flush() ?? '';
     if (text === '') return;
-    this.#filter = new StopFilter(this.#stops);
+    this.#filter = undefined;
     this.#write(text);
   }
 
@@ -167,8 +182,8 @@ export class Run {
   complete(end) {
     if (this.done) return;
     const usage = checkedUsage(end?.usage);
-    this.#entries.end();
-    const reason = checkedReason(end?.reason, this.#entries.hasCalls);
+    this.#answerEntries.end();
+    const reason = checkedReason(end?.reason, this.#answerEntries.hasCalls);
     // The last entry may have been the last one that the limit permits.
     if (this.done) return;
     this.#flush();
@@ -186,7 +201,7 @@ export class Run {
   fail(error) {
     if (this.done) return;
     const failure = readFailure(error, { exposeErrors: this.#exposeErrors });
-    if (this.#tokens === 0 && this.#mayRetry(failure)) {
+    if (this.#tokens === 0 && this.#mayRetry(this.record, failure)) {
       this.retryError = failure;
       this.#stop();
       return;

@@ -254,7 +254,7 @@ export class JobLifecycle extends EventEmitter {
    * @param {number} sibling handle of the log of a further answer
    */
   #addSibling(record, sibling) {
-    record.siblings.push(sibling);
+    record.siblings = [...record.siblings, sibling];
     this.#ofSiblings.set(sibling, record);
   }
 

@@ -80,6 +80,14 @@ export class RoutedRuns {
     return undefined;
   }
 
+  /** @type {(record: JobRecord, failure: Failure) => boolean} whether another upstream may repeat the attempt */
+  #mayContinue = (record, failure) => {
+    const { retryable, elsewhere = retryable } = failure;
+    if (elsewhere !== true) return false;
+    this.#lifecycle.failAttempt(record, failure);
+    return true;
+  };
+
   /**
    * @param {JobRecord} record
    * @param {RoutedCall} call
@@ -92,12 +100,7 @@ export class RoutedRuns {
       hub: this.#hub,
       limitTokens: !call.provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => {
-        const { retryable, elsewhere = retryable } = failure;
-        if (elsewhere !== true) return false;
-        this.#lifecycle.failAttempt(record, failure);
-        return true;
-      },
+      mayRetry: this.#mayContinue,
     });
     const stopWatching = call.isTrial ? this.#watch(record, call) : () => {};
     try {

@@ -82,6 +82,43 @@ function start(iterable) {
 }
 
 /**
+ * @param {Run[]} runs
+ * @param {unknown} error of all
+ */
+function failAll(runs, error) {
+  for (const run of runs) run.fail(error);
+}
+
+/** The jobs of a relayed call, as its provider gets them. It lasts as long as the call. */
+class RelayTarget {
+  #runs;
+
+  /**
+   * @param {import('../../streams/hub.js').JobHub} hub
+   * @param {Run[]} runs
+   * @param {import('../../providers/shared/types.js').OnCall} [onCall]
+   */
+  constructor(hub, runs, onCall) {
+    this.hub = hub;
+    this.onCall = onCall;
+    this.#runs = runs;
+  }
+
+  get handles() {
+    return this.#runs.map(({ record }) => record.handle);
+  }
+
+  get siblings() {
+    return this.#runs.map(({ record }) => record.siblings);
+  }
+
+  get onError() {
+    return (/** @type {number} */ index, /** @type {Error} */ error) =>
+      this.#runs[index].fail(error);
+  }
+}
+
+/**
  * Moves a provider's answers into the jobs' logs: the `process` function of a gateway's pipeline. Main
  * thread only.
  *
@@ -115,7 +152,11 @@ export class JobRunner {
     this.#lifecycle = lifecycle;
     this.#exposeErrors = exposeErrors;
     if (provider.route === undefined) return;
-    const pump = this.#pump.bind(this);
+    const pump = (
+      /** @type {Run[]} */ runs,
+      /** @type {Provider} */ of,
+      /** @type {string} */ model,
+    ) => this.#pump(runs, of, model).catch((error) => failAll(runs, error));
     this.#routed = new RoutedRuns({ provider, hub, lifecycle, exposeErrors, pump });
   }
 
@@ -132,7 +173,9 @@ export class JobRunner {
       this.#lifecycle.beginAttempt(record) ? this.#begin(record) : undefined,
     );
     const begun = runs.filter((run) => run !== undefined);
-    if (begun.length > 0) await this.#pump(begun, this.#provider);
+    if (begun.length > 0) {
+      await this.#pump(begun, this.#provider).catch((error) => failAll(begun, error));
+    }
     return runs.map((run) => run?.retryError);
   }
 
@@ -146,7 +189,14 @@ export class JobRunner {
     if (this.#routed !== undefined) return this.#routed.run(record);
     if (!this.#lifecycle.beginAttempt(record)) return undefined;
     const run = this.#begin(record);
-    return this.#pump([run], this.#provider).then(() => run.retryError);
+    // One promise for both ends: it lasts as long as the stream.
+    return this.#pump([run], this.#provider).then(
+      () => run.retryError,
+      (error) => {
+        run.fail(error);
+        return run.retryError;
+      },
+    );
   }
 
   /** @param {import('../job.js').JobRecord} record */
@@ -156,19 +206,23 @@ export class JobRunner {
       hub: this.#hub,
       limitTokens: !this.#provider.enforcesMaxTokens,
       exposeErrors: this.#exposeErrors,
-      mayRetry: (failure) => {
-        if (!this.#lifecycle.mayRetry(record, failure)) return false;
-        this.#lifecycle.failAttempt(record, failure);
-        return true;
-      },
+      mayRetry: this.#mayRetry,
     });
   }
+
+  /** @type {(record: import('../job.js').JobRecord, failure: import('./failure.js').Failure) => boolean} */
+  #mayRetry = (record, failure) => {
+    if (!this.#lifecycle.mayRetry(record, failure)) return false;
+    this.#lifecycle.failAttempt(record, failure);
+    return true;
+  };
 
   /**
    * @param {Run[]} runs
    * @param {Provider} provider
    * @param {string} [model] the upstream's name of their model; default: the jobs' own
-   * @returns {Promise<void>} resolves when the provider has stopped
+   * @returns {Promise<void>} resolves when the provider has stopped; rejects with an error of its `relay`, which
+   *   concerns all runs
    */
   #pump(runs, provider, model) {
     const requests = runs.map(({ record }) => providerRequest(record, model));
@@ -192,20 +246,15 @@ export class JobRunner {
    * @param {Provider} provider
    * @param {ProviderRequest[]} requests
    * @param {import('../../providers/shared/types.js').OnCall} [onCall]
+   * @returns {Promise<void>} see `#pump`
    */
-  async #relay(runs, provider, requests, onCall) {
-    const hub = this.#hub;
-    const handles = runs.map(({ record }) => record.handle);
+  #relay(runs, provider, requests, onCall) {
+    // No async function: its frame would last as long as the stream.
     try {
-      await provider.relay?.(requests, {
-        hub,
-        handles,
-        siblings: runs.map(({ record }) => record.siblings),
-        onError: (index, error) => runs[index].fail(error),
-        onCall,
-      });
+      const to = new RelayTarget(this.#hub, runs, onCall);
+      return Promise.resolve(provider.relay?.(requests, to));
     } catch (error) {
-      for (const run of runs) run.fail(error);
+      return Promise.reject(error);
     }
   }
 
@@ -307,7 +356,7 @@ export class JobRunner {
       }
       if (!latch.opened) await waitAtMost(iterator.next(), RELEASE_MS);
     } catch (error) {
-      for (const run of runs) run.fail(error);
+      failAll(runs, error);
     }
     if (iterator !== undefined) await release(iterator);
   }

@@ -195,7 +195,7 @@ export class JobStore {
     });
     restored.retentionLeftMs = Math.max(0, record.purgeDueMs - this.#nowMs());
     const handle = hub.restore(restored, { near: record.handle });
-    record.siblings.push(handle);
+    record.siblings = [...record.siblings, handle];
     if (restored.terminal === undefined) hub.finish(handle, { type: 'error', error: RESTARTED });
   }
 

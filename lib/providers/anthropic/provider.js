@@ -114,7 +114,7 @@ export class AnthropicProvider {
    *   import('../shared/types.js').ProviderEnd | undefined, void>} pieces of the answer
    */
   async *generate(request, { signal, onCall }) {
-    const refused = this.#refused.of(request.model);
+    const refused = new Set(this.#refused.of(request.model));
     for (;;) {
       const sent = messagesBody(request, refused);
       const report = onCall?.([0], { url: this.#origin, model: request.model });

@@ -9,17 +9,16 @@ import {
   queryString,
   secretsOf,
 } from '../shared/endpoint.js';
-import { choosesNative, refusalOf, relayErrors } from './relay.js';
+import { choosesNative } from './relay.js';
+import { relayGroup } from './relayed-group.js';
 import { ModelList } from '../shared/model-list.js';
 import { RefusedMembers } from '../shared/refused-members.js';
 import { feedAnswer } from './call.js';
 import { UNNAMED_MODEL } from '../shared/types.js';
 import { UpstreamConnections } from './connections.js';
-import { refusedMember } from './errors.js';
 import { fetchEmbeddings } from './embeddings.js';
-import { callBody, groupRequests, stopsOf, swappableIn } from './body.js';
+import { groupRequests } from './body.js';
 import { DEFAULT_FEATURES } from '../shared/features.js';
-import { stringifyExact } from '../../internal/util/exact-json.js';
 
 /** @typedef {import('./body.js').OpenAiRequest} OpenAiRequest */
 
@@ -40,7 +39,8 @@ function makeHeaders(apiKey, extra) {
   };
 }
 
-/** @typedef {import('./body.js').SwappedMember} SwappedMember */
+/** The group of a request on its own. */
+const FIRST = Object.freeze([0]);
 
 /** Models whose refusals are remembered; names are chosen by callers. */
 const MODELS_MAX = 1000;
@@ -83,8 +83,8 @@ export class OpenAiProvider {
   #idleMs;
   /** Models for which the server returns embeddings only as numbers. @type {Set<string>} */
   #floats = new Set();
-  /** @type {RefusedMembers<SwappedMember>} */
-  #refused = new RefusedMembers();
+  /** @type {import('./relayed-group.js').Caller} */
+  #caller;
 
   /** @param {OpenAiOptions} options */
   constructor(options) {
@@ -108,6 +108,15 @@ export class OpenAiProvider {
       only: given.model,
     });
     this.#connections = new UpstreamConnections(origin);
+    this.#caller = {
+      mode: this.#mode,
+      origin: this.#origin,
+      idleMs: this.#idleMs,
+      secrets: this.#secrets,
+      refused: new RefusedMembers(),
+      calls: this.#calls,
+      start: (...call) => this.#start(...call),
+    };
     /** @type {{id: string}[]} */
     this.models = given.model === undefined ? [] : [{ id: checkString('model', given.model) }];
     this.takesBatches = this.#mode === 'completions';
@@ -123,20 +132,24 @@ export class OpenAiProvider {
    * Makes the calls for requests, as few as the mode permits. Resolves after the last event of any
    * of their jobs.
    * @param {readonly OpenAiRequest[]} requests
-   * @param {object} to
-   * @param {import('../../internal/native/relay-types.js').RelayHub} to.hub
-   * @param {readonly number[]} to.handles the requests' jobs; the end of a job closes its answer
-   * @param {readonly (readonly number[])[]} [to.siblings] jobs of each request's further answers
-   * @param {(index: number, error: import('../shared/errors.js').ProviderError) => void} to.onError
-   *   called for each request that failed; its job has not ended
-   * @param {import('../shared/types.js').OnCall} [to.onCall] called for each call
+   * @param {import('./relayed-group.js').RelayTo} to
    */
-  async relay(requests, to) {
+  relay(requests, to) {
+    // Most calls are for one request, and one promise then lasts as long as its stream.
+    if (requests.length === 1) return relayGroup(this.#caller, requests, FIRST, to);
+    return this.#relayAll(requests, to);
+  }
+
+  /**
+   * @param {readonly OpenAiRequest[]} requests
+   * @param {import('./relayed-group.js').RelayTo} to
+   */
+  async #relayAll(requests, to) {
     const groups =
       this.#mode === 'chat'
         ? requests.map((_, i) => [i])
         : groupRequests(requests, (i) => to.hub.shardOf(to.handles[i]));
-    await Promise.all(groups.map((group) => this.#relayGroup(requests, group, to)));
+    await Promise.all(groups.map((group) => relayGroup(this.#caller, requests, group, to)));
   }
 
   /**
@@ -193,47 +206,6 @@ export class OpenAiProvider {
     this.#list.close();
     this.#connections.close();
     for (const call of this.#calls) call.abort();
-  }
-
-  /**
-   * @param {readonly OpenAiRequest[]} requests
-   * @param {readonly number[]} group the indices of requests that share a call
-   * @param {Parameters<OpenAiProvider['relay']>[1]} to
-   */
-  async #relayGroup(requests, group, { hub, handles, siblings = [], onError, onCall }) {
-    const members = group.map((index) => requests[index]);
-    const more = group.flatMap((index) => siblings[index] ?? []);
-    const target = {
-      idleMs: this.#idleMs,
-      jobs: [...group.map((index) => handles[index]), ...more],
-      oneAnswer: more.length > 0,
-      stops: stopsOf(members[0]),
-    };
-    const refused = this.#refused.of(members[0].model);
-    for (;;) {
-      const body = callBody(this.#mode, members, refused);
-      const report = onCall?.(group, { url: this.#origin, model: members[0].model });
-      const call = this.#start(hub, target, stringifyExact(body), report?.headers);
-      this.#calls.add(call);
-      const outcome = await call.done;
-      this.#calls.delete(call);
-      if (outcome === null) {
-        report?.end();
-        return;
-      }
-      const errors = relayErrors(outcome, { idleMs: this.#idleMs, secrets: this.#secrets });
-      report?.end(errors.find(Boolean));
-      const member = refusedMember(refusalOf(outcome), swappableIn(body, refused));
-      if (member !== undefined) {
-        refused.add(member);
-        this.#refused.add(members[0].model, member);
-        continue;
-      }
-      // The job of several answers fails with any of them.
-      const whole = more.length > 0 ? [errors.find(Boolean)] : errors;
-      whole.forEach((error, i) => error && onError(group[i], error));
-      return;
-    }
   }
 
   /**

@@ -180,7 +180,7 @@
  *   AsyncIterator<BatchEvent> & AsyncIterable<BatchEvent>} [generateBatch] the signal aborts
  *   when all requests of the batch are no longer needed
  * @property {(requests: ProviderRequest[], to: {hub: RelayHub, handles: number[],
- *   siblings: number[][], onError: (index: number, error: Error) => void, onCall?: OnCall}) =>
+ *   siblings: (readonly number[])[], onError: (index: number, error: Error) => void, onCall?: OnCall}) =>
  *   Promise<void>} [relay] if given, replaces the
  *   other two: the answers reach the jobs' logs without passing through JavaScript. The hub ends the
  *   jobs; `onError` is called for each failed one. Resolves after the last event of all of them

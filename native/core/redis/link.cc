@@ -46,7 +46,7 @@ void Link::set_addresses(std::vector<Address> addresses, Nanos now) {
 
 void Link::rename(std::string process, Nanos now) {
   if (process == options_.process) return;
-  options_.process = std::move(process);
+  former_.push_back(std::exchange(options_.process, std::move(process)));
   // A beat in flight carries the old name; its answer must not count for the new one.
   ++beat_count_;
   beat_sent_ = kNever;

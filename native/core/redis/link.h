@@ -1,6 +1,7 @@
 // The link to Redis as a state machine: two connections, the beat, and the state of the whole.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -74,6 +75,9 @@ class Link final : public Port,
   [[nodiscard]] bool connected() const override { return writer_.ready(); }
   [[nodiscard]] std::string_view prefix() const override { return options_.prefix; }
   [[nodiscard]] std::string_view process() const override { return options_.process; }
+  [[nodiscard]] bool is_own(std::string_view process) const override {
+    return process == options_.process || std::ranges::find(former_, process) != former_.end();
+  }
   [[nodiscard]] std::uint32_t wait_replicas() const override { return options_.wait_replicas; }
 
   [[nodiscard]] State state() const { return state_; }
@@ -112,6 +116,7 @@ class Link final : public Port,
   Writer writer_;
   Subscriber subscriber_;
   std::vector<Listener*> listeners_;
+  std::vector<std::string> former_;  // names
 
   State state_ = State::kConnecting;
   Failure writer_failure_{State::kConnecting};

@@ -118,6 +118,8 @@ class Port {
   /// The name of this process, under which its jobs are owned. It changes when the process was
   /// counted dead.
   [[nodiscard]] virtual std::string_view process() const = 0;
+  /// Whether this process has the name, or has had it.
+  [[nodiscard]] virtual bool is_own(std::string_view process) const = 0;
   /// Number of replicas that must acknowledge a job's ending before it is published; 0: none.
   [[nodiscard]] virtual std::uint32_t wait_replicas() const { return 0; }
 };

@@ -24,9 +24,6 @@ constexpr int kReplicasWaitMs = 100;
 constexpr std::uint64_t kMessagesOnly = 0;
 /// A retention without a limit, for Redis: a century.
 constexpr std::int64_t kRetentionMaxMs = std::int64_t{100} * 365 * 24 * 3600 * 1000;
-/// No attempt: the whole log must be written, its beginning included.
-constexpr EventLog::Position kNothing{0, 1};
-
 constexpr std::string_view kNotLarger = "ERR The ID specified in XADD is equal or smaller";
 
 EventLog::Position behind(EventId id) {
@@ -62,11 +59,6 @@ std::string RedisJournal::key(std::string_view kind, std::string_view id) const 
   return name;
 }
 
-bool RedisJournal::is_own(std::string_view process) {
-  names_.emplace(port_.process());
-  return names_.contains(std::string(process));
-}
-
 // --- the batch
 
 void RedisJournal::write(std::uint64_t batch, std::vector<JobChange> changes) {
@@ -91,19 +83,25 @@ void RedisJournal::write(std::uint64_t batch, std::vector<JobChange> changes) {
 
 void RedisJournal::begin_work(JobChange change) {
   const std::uint64_t record = change.record;
-  names_.emplace(port_.process());
   const auto [found, is_new] = writers_.try_emplace(record);
   Writer& writer = found->second;
   if (is_new) {
     writer.id = change.job_id;
     writer.owner = port_.process();
     writer.last = {change.written.attempt, change.written.next_seq - 1};
+    // So that a look-up knows an ending that was written long ago.
+    if (change.terminal) writer.ending = ending_json(change.ending);
   }
   writer.job = change.job;
   writer.attempt = std::max(writer.attempt, change.attempt);
   writer.next_seq = change.next_seq;
   writer.skips_ids = change.terminal && change.skipped_ids > 0;
   work_index_.emplace(record, works_.size());
+  if (change.written == kNothingWritten && (is_new || writer.last != EventId{0, 0})) {
+    // The log may be lost: only what Redis lacks is written.
+    writer.verified = false;
+    writer.last = {0, 0};
+  }
   const bool moved = !is_new && writer.verified && behind(writer.last) != change.written;
   const EventLog::Position next = behind(writer.last);
   Work& work = works_.emplace_back();
@@ -260,8 +258,9 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
     if (!std::exchange(writer.is_lost, true)) owner_.on_data_loss(writer.job);
   };
   if (hash.items[0].kind != Reply::Kind::kText) {
-    // An ended job may have been erased elsewhere, and stays so.
+    // An ended job may have been erased elsewhere, and stays so unless it is to be written again.
     if (writer.ended_at != kNever) {
+      decide(record, Kind::kFailed);
       writers_.erase(found);
       return;
     }
@@ -269,7 +268,7 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
     decide(record, Kind::kFailed);
     return;
   }
-  if (!is_own(hash.items[0].text)) {
+  if (!port_.is_own(hash.items[0].text)) {
     decide(record, Kind::kFenced);
     return;
   }
@@ -284,10 +283,11 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
     }
     report_loss();
     writer.has_log = false;
+    writer.ended_at = kNever;
     writer.ttl_ms = ttl.kind == Reply::Kind::kInteger ? ttl.integer : -1;
     writer.last = {0, 0};
     writer.verified = true;
-    decide(record, Kind::kMoved, kNothing);
+    decide(record, Kind::kMoved, kNothingWritten);
     return;
   }
   const Reply& entry = tail.items.front();
@@ -420,7 +420,11 @@ Command RedisJournal::finish_command(const Work& work, Writer& writer) {
   writer.ending = ending_json(change.ending);
   const std::int64_t ended_ms =
       options_.unix_ms() - (options_.now() - change.ended_at) / kMillisecond;
-  const std::int64_t retention_ms = std::min(change.retention / kMillisecond + 1, kRetentionMaxMs);
+  const Nanos kept =
+      change.retention == kNever
+          ? kNever
+          : std::max<Nanos>(change.retention - (options_.now() - change.ended_at), 0);
+  const std::int64_t retention_ms = std::min(kept / kMillisecond + 1, kRetentionMaxMs);
   return redis::script_call(
       "finish", {key("job:", job_of(writer.id)), key("log:", writer.id)},
       {std::string(port_.prefix()), writer.owner, std::to_string(change.attempt),

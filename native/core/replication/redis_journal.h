@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "core/base/executor.h"
@@ -42,8 +41,11 @@ class RedisJournalOwner {
 ///   whose ending was written within `ended_kept` are looked up as well.
 /// - Until the ending is written, an earlier owner may still append to an attempt that this process
 ///   ends. The ending follows these entries, and skips the ids that they use.
-/// - A missing log of an existing job is written again. A missing job is reported, and looked up
-///   until it exists again.
+/// - A missing log of an existing job is written again, ended or not. A missing job is reported,
+/// and
+///   looked up until it exists again; one whose ending was written is neither, since it may have
+///   been erased.
+/// - A change that begins with kNothingWritten makes it look up the log, and write what is missing.
 ///
 /// Where the port waits for replicas, an ending counts as written when they have it.
 ///
@@ -132,14 +134,12 @@ class RedisJournal final : public Machine, private redis::Listener, private redi
   void fail_batch();
   void report();
   [[nodiscard]] Work* work_of(std::uint64_t record);
-  [[nodiscard]] bool is_own(std::string_view process);
   [[nodiscard]] std::string key(std::string_view kind, std::string_view id) const;
   void forget_ended();
 
   redis::Port& port_;
   RedisJournalOwner& owner_;
   Options options_;
-  std::unordered_set<std::string> names_;              // of this process, earlier ones as well
   std::unordered_map<std::uint64_t, Writer> writers_;  // by record
 
   Phase phase_ = Phase::kIdle;

@@ -10,7 +10,7 @@ namespace {
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::uint8_t kBomDone = 0xFF;
 
-// Buffers that a rare large event has blown up are given back beyond this size.
+// The buffer of a rare large event is freed beyond this size.
 constexpr std::size_t kKeptCapacityBytes = std::size_t{16} << 10;
 
 /// Finds line ends in one piece. Remembers where the next CR and the next LF are: searching for
@@ -38,9 +38,25 @@ class LineEnds {
   std::size_t next_lf_;
 };
 
-void clear_and_trim(std::string& buffer) {
+// An empty buffer of this thread. Most parsers wait for bytes, with nothing to hold until then.
+std::string& spare_buffer() {
+  static thread_local std::string buffer;
+  return buffer;
+}
+
+// Gives an empty buffer the capacity of the spare one.
+void take_capacity(std::string& buffer) {
+  buffer.swap(spare_buffer());
+}
+
+// Empties a buffer, and leaves its capacity to the next one.
+void give_capacity(std::string& buffer) {
   buffer.clear();
-  if (buffer.capacity() > kKeptCapacityBytes) buffer.shrink_to_fit();
+  std::string& spare = spare_buffer();
+  if (buffer.capacity() > spare.capacity() && buffer.capacity() <= kKeptCapacityBytes) {
+    buffer.swap(spare);
+  }
+  std::string().swap(buffer);
 }
 
 /// Reads an all-digits value, saturating; false if it is empty or holds anything else.
@@ -82,7 +98,7 @@ SseParser::Status SseParser::push(std::string_view bytes, SseSink& sink) {
     } else {
       line_.append(part);
       take_line(line_, sink);
-      clear_and_trim(line_);
+      give_capacity(line_);
     }
     at = end + 1;
     if (bytes[end] != '\r') continue;
@@ -123,7 +139,7 @@ std::string_view SseParser::skip_byte_order_mark(std::string_view bytes) {
 bool SseParser::admit(std::size_t more_bytes) {
   if (more_bytes <= event_bytes_max_ - event_bytes_) return true;
   status_ = Status::kEventTooLarge;
-  for (std::string* buffer : {&line_, &data_, &type_}) clear_and_trim(*buffer);
+  for (std::string* buffer : {&line_, &data_, &type_}) give_capacity(*buffer);
   return false;
 }
 
@@ -145,7 +161,11 @@ void SseParser::take_field(std::string_view name, std::string_view value, SseSin
       event_bytes_ = value.size();
     }
     has_more_data_ = has_data_;
-    if (has_data_) data_.push_back('\n');
+    if (has_data_) {
+      data_.push_back('\n');
+    } else {
+      take_capacity(data_);
+    }
     data_.append(value);
     has_data_ = true;
   } else if (name == "event") {
@@ -166,8 +186,8 @@ void SseParser::dispatch(SseSink& sink) {
   if (has_data_) sink.on_event({type_, data_, last_event_id_});
   has_data_ = false;
   has_more_data_ = false;
-  clear_and_trim(data_);
-  clear_and_trim(type_);
+  give_capacity(data_);
+  give_capacity(type_);
 }
 
 }  // namespace sluice

@@ -141,9 +141,23 @@ void EventLog::Arena::erase_front() {
 
 // --- writing
 
+// Makes room for `bytes` more. Containers double, and most logs are short: a quarter is spare here.
+void EventLog::Arena::reserve_text(std::size_t bytes) {
+  if (text.capacity() - text.size() >= bytes) return;
+  constexpr std::size_t kSpareMin = 48;
+  std::string grown;  // `text.reserve` would double
+  grown.reserve(text.size() + bytes + std::max(text.size() / 4, kSpareMin));
+  grown.append(text);
+  text.swap(grown);
+}
+
 // Makes the end of the arena's text an entry.
 void EventLog::close_entry(std::uint8_t mark) {
   Arena& arena = *arena_;
+  constexpr std::size_t kSpareMin = 8;
+  if (arena.ends.size() == arena.ends.capacity()) {
+    arena.ends.reserve(arena.ends.size() + std::max(arena.ends.size() / 4, kSpareMin));
+  }
   if (mark != 0 || !arena.marks.empty()) {
     arena.marks.resize(arena.ends.size(), 0);  // all before the first mark are plain text
     arena.marks.push_back(mark);
@@ -165,6 +179,7 @@ bool EventLog::append(const Entry& entry) {
     append_one_line(arena.aux, entry.aux);
     arena.aux_ends.push_back({index, static_cast<std::uint32_t>(arena.aux.size())});
   }
+  arena.reserve_text(entry.text.size());
   if (entry.kind == EntryKind::kExtra) {
     append_one_line(arena.text, entry.text);
   } else {
@@ -189,14 +204,15 @@ bool EventLog::append_typed(std::string_view type, std::string_view data) {
   own_arena();
   const std::optional<std::uint8_t> mark = arena_->mark_of(type);
   if (!mark) return false;
+  arena_->reserve_text(data.size());
   arena_->text.append(data);
   close_entry(*mark);
   return true;
 }
 
-bool EventLog::set_head(AnswerHead head) {
+bool EventLog::share_head(std::shared_ptr<const AnswerHead> head) {
   if (ended() || head_ != nullptr || entry_count() > 0) return false;
-  head_ = std::make_shared<const AnswerHead>(std::move(head));
+  head_ = std::move(head);
   return true;
 }
 
@@ -242,7 +258,7 @@ bool EventLog::reopen() {
 
 bool EventLog::end(Terminal terminal, bool held) {
   if (ended()) return false;
-  terminal_ = std::move(terminal);
+  terminal_ = std::make_unique<const Terminal>(std::move(terminal));
   held_ = held;
   if (arena_.use_count() == 1) {
     // An ended log may be kept for long, and does not grow.

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/sse/event_id.h"
@@ -51,6 +52,7 @@ struct AnswerHead {
   [[nodiscard]] bool empty() const {
     return model.empty() && system_fingerprint.empty() && service_tier.empty();
   }
+  friend bool operator==(const AnswerHead&, const AnswerHead&) = default;
 };
 
 /// Consecutive entries of one attempt, as values.
@@ -152,7 +154,11 @@ class EventLog {
 
   /// Sets the head of this attempt's answer. Returns false, and does nothing, once the log has
   /// ended, has an entry in this attempt, or has a head.
-  bool set_head(AnswerHead head);
+  bool set_head(AnswerHead head) {
+    return share_head(std::make_shared<const AnswerHead>(std::move(head)));
+  }
+  /// Likewise, with a head that other logs have, too.
+  bool share_head(std::shared_ptr<const AnswerHead> head);
   /// Sets the head at any time, in place of another.
   void replace_head(AnswerHead head);
   [[nodiscard]] bool has_head() const { return head_ != nullptr; }
@@ -187,7 +193,7 @@ class EventLog {
   bool end(Terminal terminal, bool held = false);
   void publish_end() { held_ = false; }
 
-  [[nodiscard]] bool ended() const { return terminal_.has_value(); }
+  [[nodiscard]] bool ended() const { return terminal_ != nullptr; }
   /// Whether readers can read the terminal event.
   [[nodiscard]] bool end_published() const { return ended() && !held_; }
   /// Only when `ended()`.
@@ -271,6 +277,7 @@ class EventLog {
     [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] std::size_t retained() const;
     void trim(std::size_t bytes_max);
+    void reserve_text(std::size_t bytes);
     std::optional<std::uint8_t> mark_of(std::string_view type);
     [[nodiscard]] std::string_view text_at(std::size_t index) const;
     [[nodiscard]] std::string_view aux_at(std::size_t index) const;
@@ -318,7 +325,7 @@ class EventLog {
   std::uint64_t attempt_ = 1;
   std::shared_ptr<Arena> arena_;  // copied before a change while shared
   std::shared_ptr<const AnswerHead> head_;
-  std::optional<Terminal> terminal_;
+  std::unique_ptr<const Terminal> terminal_;
   std::uint64_t skipped_ = 0;
   bool held_ = false;  // the terminal event is not published
 };

@@ -148,10 +148,15 @@ void JobHub::note_begun(Job& job, Nanos now) {
 void JobHub::set_head(JobHandle handle, const AnswerHead& head, Nanos now) {
   if (delay(handle, [=, this](Nanos at) { set_head(handle, head, at); })) return;
   Job* const job = find(handle);
-  if (job == nullptr || !job->log.set_head(head)) return;
+  if (job == nullptr) return;
+  // The answers of one model have one head.
+  if (last_head_ == nullptr || *last_head_ != head) {
+    last_head_ = std::make_shared<const AnswerHead>(head);
+  }
+  if (!job->log.share_head(last_head_)) return;
   journal_.note_head(*job, now);
   for (Job* follower : job->followers) {
-    if (follower->log.set_head(head)) journal_.note_head(*follower, now);
+    if (follower->log.share_head(last_head_)) journal_.note_head(*follower, now);
   }
 }
 
@@ -276,6 +281,10 @@ void JobHub::recorded(std::uint64_t batch, const std::vector<JobOutcome>& outcom
 void JobHub::rewind(JobHandle handle, EventLog::Position next, Nanos now) {
   Job* const job = find(handle);
   if (job != nullptr && journal_.records(*job)) journal_.rewind(*job, next, now);
+}
+
+void JobHub::write_anew(JobHandle handle, Nanos now) {
+  if (Job* const job = find(handle)) journal_.write_anew(*job, now);
 }
 
 void JobHub::unrecord(JobHandle handle, Nanos now) {

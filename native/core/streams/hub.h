@@ -168,6 +168,8 @@ class JobHub final : public Machine {
   [[nodiscard]] std::uint64_t unrecorded_tokens() const { return journal_.unwritten(); }
   /// See `HubJournal::rewind`.
   void rewind(JobHandle handle, EventLog::Position next, Nanos now);
+  /// See `HubJournal::write_anew`.
+  void write_anew(JobHandle handle, Nanos now);
   /// Writes pending changes, and removes purged jobs, in the next turn.
   void hasten_records() { journal_.hasten(); }
   /// Whether everything is written, or the journal has just failed. Not while a settlement is
@@ -369,6 +371,7 @@ class JobHub final : public Machine {
   std::unordered_map<SubscriberHandle, std::unique_ptr<Subscriber>> subscribers_;
   std::unordered_map<SubscriberHandle, DelayedAttach> attaching_;
   TimerQueue<TimerKey> timers_;
+  std::shared_ptr<const AnswerHead> last_head_;
   Subscriber::Batch batch_;  // scratch: a token costs no allocation
   std::string copy_data_;    // scratch
   std::vector<SubscriberHandle> dirty_subscribers_;

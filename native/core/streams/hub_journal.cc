@@ -123,7 +123,10 @@ HubJournal::Settled HubJournal::recorded(std::uint64_t batch, bool written, Nano
   failed_ = true;
   purged_in_flight_ = 0;
   for (const InFlight& each : std::exchange(in_flight_, {})) {
-    if (Job* const job = find(each.job)) note(*job, now);
+    Job* const job = find(each.job);
+    if (job == nullptr) continue;
+    note(*job, now);
+    end_flight(*job, now);
   }
   // Newer changes wait as well: the journal has just failed.
   due_ = now + options_.retry_delay;
@@ -163,6 +166,7 @@ HubJournal::Settled HubJournal::recorded(std::uint64_t batch,
       job->record_pending = true;
       delayed_.push_back({each.job, now + options_.retry_delay});
     }
+    end_flight(*job, now);
   }
   return settled;
 }
@@ -171,6 +175,24 @@ void HubJournal::rewind(Job& job, EventLog::Position next, Nanos now) {
   job.recorded = next;
   job.end_recorded = false;
   note(job, now);
+}
+
+bool HubJournal::is_in_flight(const Job& job) const {
+  return std::ranges::any_of(in_flight_,
+                             [&job](const InFlight& each) { return each.job == job.handle; });
+}
+
+void HubJournal::write_anew(Job& job, Nanos now) {
+  if (!records(job)) return;
+  if (is_in_flight(job)) {
+    job.anew_pending = true;
+  } else {
+    rewind(job, kNothingWritten, now);
+  }
+}
+
+void HubJournal::end_flight(Job& job, Nanos now) {
+  if (std::exchange(job.anew_pending, false)) rewind(job, kNothingWritten, now);
 }
 
 }  // namespace sluice

@@ -101,6 +101,9 @@ class HubJournal {
   /// The journal has found that it has what comes before `next`, and no more. Not while a batch
   /// with this job is in flight.
   void rewind(Job& job, EventLog::Position next, Nanos now);
+  /// Writes the log of a job again from its beginning, with its ending: the journal may have lost
+  /// it. What the journal still has is not written twice.
+  void write_anew(Job& job, Nanos now);
 
   [[nodiscard]] Nanos next_deadline() const {
     if (in_flight_batch_ != 0) return kNever;
@@ -127,6 +130,8 @@ class HubJournal {
 
   void note_due(Job& job, Nanos due);
   [[nodiscard]] JobChange change_of(const Job& job) const;
+  [[nodiscard]] bool is_in_flight(const Job& job) const;
+  void end_flight(Job& job, Nanos now);
   [[nodiscard]] Job* find(JobHandle handle) const;
 
   const JobTable& jobs_;

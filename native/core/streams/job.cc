@@ -79,6 +79,9 @@ void append_members(std::string& out, std::string_view object) {
   out.append(object.substr(1, object.size() - kEmpty.size()));
 }
 
+// The buffer for the frames of all jobs is freed beyond this size.
+constexpr std::size_t kKeptFrameBytes = std::size_t{16} << 10;
+
 // A cursor is echoed in the gap; a client that sends kilobytes does not get them back.
 constexpr std::size_t kEchoedCursorMax = 128;
 
@@ -201,30 +204,39 @@ void Job::append_event_data(std::string& out, const EventLog::Event& event) cons
 }
 
 std::string_view Job::frame(const EventLog::Event& event) {
-  // An id never names another event, so an encoded frame stays valid.
-  if (frame_id_ == event.id && !frame_.empty()) return frame_;
-  frame_id_ = event.id;
-  frame_.clear();
-  if (event.kind == EventLog::EventKind::kEntry) {
-    append_entry_frame(event);
-    return frame_;
+  if (subscribers.size() <= 1) {
+    frame_.reset();
+    static thread_local std::string shared;
+    if (shared.capacity() > kKeptFrameBytes) std::string().swap(shared);
+    write_frame(shared, event);
+    return shared;
   }
-  data_.clear();
-  append_event_data(data_, event);
-  const bool appended =
-      append_sse_event(frame_, to_string(event.id), event_type(*this, event), data_);
-  (void)appended;  // ids and types are our own and are one line each
-  return frame_;
+  // An id never names another event, so an encoded frame stays valid.
+  if (frame_ == nullptr || frame_->id != event.id) {
+    if (frame_ == nullptr) frame_ = std::make_unique<Frame>();
+    frame_->id = event.id;
+    write_frame(frame_->text, event);
+  }
+  return frame_->text;
 }
 
-// The data of an entry is one line: its texts are JSON strings, and its raw JSON has lost its line
-// breaks in the log.
-void Job::append_entry_frame(const EventLog::Event& event) {
-  frame_.append("id: ");
-  append_event_id(frame_, event.id);
-  frame_.append("\nevent: ").append(event_type(event.entry)).append("\ndata: ");
-  append_event_data(frame_, event);
-  frame_.append("\n\n");
+void Job::write_frame(std::string& out, const EventLog::Event& event) const {
+  out.clear();
+  if (event.kind != EventLog::EventKind::kEntry) {
+    std::string data;
+    append_event_data(data, event);
+    const bool appended =
+        append_sse_event(out, to_string(event.id), event_type(*this, event), data);
+    (void)appended;  // ids and types are our own and are one line each
+    return;
+  }
+  // The data of an entry is one line: its texts are JSON strings, and its raw JSON has lost its
+  // line breaks in the log.
+  out.append("id: ");
+  append_event_id(out, event.id);
+  out.append("\nevent: ").append(event_type(event.entry)).append("\ndata: ");
+  append_event_data(out, event);
+  out.append("\n\n");
 }
 
 void Job::append_terminal_data(std::string& out) const {

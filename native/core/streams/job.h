@@ -106,6 +106,7 @@ struct Job {
   bool started_recorded = false;
   bool head_recorded = false;
   bool end_recorded = false;
+  bool anew_pending = false;     // written again from its beginning, after the batch in flight
   bool record_pending = false;   // it has unwritten changes
   Nanos hold_deadline = kNever;  // until then the terminal event waits for the journal
   bool settling = false;         // its ending is not written before `JobHub::settle`
@@ -146,8 +147,9 @@ struct Job {
   /// Appends the data of an event of the log as JSON.
   void append_event_data(std::string& out, const EventLog::Event& event) const;
 
-  /// An event of the log as an SSE frame. The last frame is kept, so that an event is encoded once
-  /// for all subscribers at the head of the log. Valid until the next call.
+  /// An event of the log as an SSE frame. With several subscribers the last frame is kept, so that
+  /// an event is encoded once for all of them at the head of the log. Valid until the next call for
+  /// any job of this thread.
   [[nodiscard]] std::string_view frame(const EventLog::Event& event);
 
   /// The ending as a journal gives it to other processes. Only when the log has ended.
@@ -163,11 +165,14 @@ struct Job {
   void append_state(std::string& out, StateParts parts, Nanos now) const;
 
  private:
-  std::string frame_;  // of frame_id_; empty before the first
-  std::string data_;   // scratch
-  EventId frame_id_;
+  struct Frame {
+    EventId id;
+    std::string text = {};
+  };
 
-  void append_entry_frame(const EventLog::Event& event);
+  std::unique_ptr<Frame> frame_;  // the last one, of a job with several subscribers
+
+  void write_frame(std::string& out, const EventLog::Event& event) const;
   void append_terminal_data(std::string& out) const;
   /// For a job: its times and tokens. For another kind: the duration of this attempt, and events.
   void append_metrics(std::string& out, Nanos now) const;

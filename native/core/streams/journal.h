@@ -27,6 +27,9 @@ struct JobEnding {
   std::uint64_t prompt_tokens = 0;  // JobOptions::prompt_tokens
 };
 
+/// The position of a log of which the journal has nothing, not even its beginning.
+inline constexpr EventLog::Position kNothingWritten{0, 1};
+
 /// The changes of one job since it was last written.
 struct JobChange {
   std::uint64_t record = 0;
@@ -46,7 +49,7 @@ struct JobChange {
   // --- for a journal that other processes read, see JobJournal::is_replicated; else unset
   std::uint64_t job = 0;  // its handle
   std::string job_id;
-  EventLog::Position written;  // what the journal has ends before it
+  EventLog::Position written;  // what the journal has ends before it; may be kNothingWritten
   std::uint64_t next_seq = 1;  // after the last entry of the attempt
   Nanos ended_at = kNever;
   Nanos retention = kNever;  // from the end; kNever: unlimited

@@ -10,25 +10,41 @@ namespace sluice {
 
 using Failure = RelayOutcome::Failure;
 
-CallAnswers::CallAnswers(Options options, JobHub& hub, RelayOutcome& outcome)
-    : hub_(hub),
-      outcome_(outcome),
-      one_answer_(options.one_answer),
-      unsettled_(options.jobs.size()) {
+CallAnswers::CallAnswers(Options options, JobHub& hub)
+    : hub_(hub), one_answer_(options.one_answer), unsettled_(options.jobs.size()) {
   shares_.reserve(options.jobs.size());
   for (const JobHandle job : options.jobs) {
     shares_.push_back({.job = job, .matcher = StopMatcher(options.stops)});
   }
-  outcome_.failed.assign(shares_.size(), -1);
   for (Share& share : shares_) {
     if (!hub_.is_open(share.job)) settle(share);
   }
   look_for_window();
 }
 
+RelayOutcome CallAnswers::outcome() const {
+  if (outcome_ != nullptr) return *outcome_;
+  RelayOutcome outcome;
+  outcome.failed.assign(shares_.size(), -1);
+  return outcome;
+}
+
+RelayOutcome& CallAnswers::failing() {
+  if (outcome_ == nullptr) outcome_ = std::make_unique<RelayOutcome>(outcome());
+  return *outcome_;
+}
+
+// A log that has an entry keeps its head.
+bool CallAnswers::needs_head() const {
+  return std::ranges::any_of(shares_, [](const Share& share) { return share.entries == 0; });
+}
+
+void CallAnswers::set_head(const AnswerHead& head) {
+  if (needs_head()) head_ = std::make_unique<const AnswerHead>(head);
+}
+
 void CallAnswers::set_usage(const TokenUsage& usage, std::string_view members) {
-  usage_ = usage;
-  usage_members_ = members;
+  counts_ = std::make_unique<const Counts>(Counts{usage, std::string(members)});
 }
 
 void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
@@ -36,6 +52,7 @@ void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
   if (share.settled || share.stopped) return;
   begin(share, now);
   share.entries += 1;
+  if (head_ != nullptr && !needs_head()) head_.reset();
   share.has_calls = share.has_calls || entry.kind == EntryKind::kToolCall;
   if (!share.matcher.active()) {
     write(share, entry, now);
@@ -106,10 +123,7 @@ void CallAnswers::flush(Share& share, Nanos now) {
 
 // A log's head holds the facts known at its first entry, or at its end if it has none.
 void CallAnswers::begin(const Share& share, Nanos now) {
-  if (share.entries > 0) return;
-  const auto& [model, fingerprint, tier] = head_;
-  if (model.empty() && fingerprint.empty() && tier.empty()) return;
-  hub_.set_head(share.job, head_, now);
+  if (share.entries == 0 && head_ != nullptr) hub_.set_head(share.job, *head_, now);
 }
 
 void CallAnswers::look_for_window() {
@@ -221,10 +235,11 @@ void CallAnswers::conclude_together(Failure failure, const std::string& text, Na
 void CallAnswers::fail(Share& share, Failure failure, const std::string& text, Nanos now) {
   flush(share, now);
   settle(share);
-  outcome_.failed[static_cast<std::size_t>(&share - shares_.data())] =
+  RelayOutcome& outcome = failing();
+  outcome.failed[static_cast<std::size_t>(&share - shares_.data())] =
       static_cast<std::int64_t>(entries_of(share));
-  outcome_.failure = failure;
-  outcome_.text = text;
+  outcome.failure = failure;
+  outcome.text = text;
 }
 
 /// The entries that another attempt would repeat.
@@ -259,7 +274,8 @@ Usage CallAnswers::usage_of(const Share& share) const {
   for (std::size_t i = 1; i < shares_.size(); ++i) {
     estimate.completion_tokens += hub_.usage(shares_[i].job).completion_tokens;
   }
-  return complete_usage(usage_, usage_members_, estimate);
+  if (counts_ == nullptr) return complete_usage({}, {}, estimate);
+  return complete_usage(counts_->usage, counts_->members, estimate);
 }
 
 }  // namespace sluice

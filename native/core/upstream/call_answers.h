@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,10 +29,14 @@ class CallAnswers {
   };
 
   /// Jobs that have ended are settled at once.
-  CallAnswers(Options options, JobHub& hub, RelayOutcome& outcome);
+  CallAnswers(Options options, JobHub& hub);
+
+  [[nodiscard]] RelayOutcome outcome() const;
+  /// The outcome, for facts about a failure. Made by the first call: most calls succeed.
+  RelayOutcome& failing();
 
   /// Facts of the upstream about the call, as OpenAiSink reports them.
-  void set_head(const AnswerHead& head) { head_ = head; }
+  void set_head(const AnswerHead& head);
   void set_usage(const TokenUsage& usage, std::string_view members);
 
   /// Appends to an answer's log, unless the answer is settled. Text that may be the beginning of a
@@ -81,6 +86,7 @@ class CallAnswers {
     [[nodiscard]] bool finished() const { return reason.has_value(); }
   };
 
+  [[nodiscard]] bool needs_head() const;
   void begin(const Share& share, Nanos now);
   void write(Share& share, const Entry& entry, Nanos now);
   void append_text(Share& share, const Entry& entry, Nanos now);
@@ -97,15 +103,20 @@ class CallAnswers {
   [[nodiscard]] Usage usage_of(const Share& share) const;
   [[nodiscard]] std::uint64_t entries_of(const Share& share) const;
 
+  /// The upstream's counts, and the other members of its usage object.
+  struct Counts {
+    TokenUsage usage;
+    std::string members;
+  };
+
   JobHub& hub_;
-  RelayOutcome& outcome_;
+  std::unique_ptr<RelayOutcome> outcome_;
   bool one_answer_;
   std::vector<Share> shares_;
   std::size_t unsettled_;
   bool blocked_ = false;
-  AnswerHead head_;
-  TokenUsage usage_;
-  std::string usage_members_;
+  std::unique_ptr<const AnswerHead> head_;  // until every log has it
+  std::unique_ptr<const Counts> counts_;
 };
 
 }  // namespace sluice

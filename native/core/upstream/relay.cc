@@ -34,10 +34,16 @@ Relay::Relay(Options options, JobHub& hub, Nanos now)
       answers_({.jobs = std::move(options.jobs),
                 .one_answer = options.one_answer,
                 .stops = std::move(options.stops)},
-               hub, outcome_),
+               hub),
       now_(now),
       last_byte_at_(now) {
   if (settled()) state_ = State::kOver;
+}
+
+RelayOutcome Relay::outcome() const {
+  RelayOutcome outcome = answers_.outcome();
+  outcome.status = status_;
+  return outcome;
 }
 
 // --- what comes
@@ -45,10 +51,15 @@ Relay::Relay(Options options, JobHub& hub, Nanos now)
 void Relay::on_head(const Head& head, Nanos now) {
   if (state_ != State::kHead) return;
   now_ = last_byte_at_ = now;
-  outcome_.status = head.status;
-  outcome_.retry_after = head.retry_after;
-  outcome_.retry_after_ms = head.retry_after_ms;
-  outcome_.location = head.location;
+  status_ = head.status;
+  const bool has_advice =
+      !head.retry_after.empty() || !head.retry_after_ms.empty() || !head.location.empty();
+  if (has_advice) {
+    RelayOutcome& outcome = answers_.failing();
+    outcome.retry_after = head.retry_after;
+    outcome.retry_after_ms = head.retry_after_ms;
+    outcome.location = head.location;
+  }
   encoded_ = !is_identity_encoding(head.content_encoding);
   if (head.status != 200) {
     state_ = State::kRefusal;
@@ -108,6 +119,7 @@ void Relay::sniff(std::string_view bytes) {
       [[fallthrough]];  // the decoder decides
     case BodyKind::kEvents:
       state_ = State::kEvents;
+      std::string().swap(content_type_);
       if (blocked()) break;
       feed(std::exchange(held_, {}));
       break;
@@ -144,7 +156,7 @@ void Relay::take_rest_of_body() {
       fail(Failure::kProtocol, {});
       break;
     case State::kRefusal:
-      outcome_.body_whole = true;
+      answers_.failing().body_whole = true;
       fail(Failure::kStatus, std::move(held_));
       break;
     case State::kSniff:
@@ -190,7 +202,7 @@ void Relay::on_broken(bool protocol, std::string_view name, Nanos now) {
                           : state_ == State::kHead ? Failure::kUnreachable
                                                    : Failure::kDisconnected;
   if (state_ == State::kEvents && !held_.empty()) {
-    broken_.emplace(failure, name);
+    broken_ = std::make_unique<std::pair<Failure, std::string>>(failure, name);
     return;
   }
   if (state_ == State::kRefusal) {
@@ -253,7 +265,7 @@ void Relay::on_usage(const TokenUsage& usage, std::string_view members) {
 
 void Relay::on_error(const OpenAiError& error) {
   has_event_ = true;
-  outcome_.type = error.type;
+  answers_.failing().type = error.type;
   fail(Failure::kReported, std::string(error.message), std::string(error.code));
 }
 
@@ -272,7 +284,7 @@ void Relay::on_malformed(std::string_view problem) {
 
 void Relay::fail(Failure failure, std::string text, std::string code) {
   if (settled()) return;
-  outcome_.code = std::move(code);
+  answers_.failing().code = std::move(code);
   conclude(failure, text);
 }
 

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/time.h"
@@ -76,7 +77,7 @@ class Relay final : private OpenAiSink {
   [[nodiscard]] bool settled() const { return answers_.settled(); }
   /// The transfer must be dropped, unless it has ended. Until then its bytes must be read.
   [[nodiscard]] bool over() const { return state_ == State::kOver; }
-  [[nodiscard]] const RelayOutcome& outcome() const { return outcome_; }
+  [[nodiscard]] RelayOutcome outcome() const;
 
   /// The jobs of the call, including settled ones.
   [[nodiscard]] std::vector<JobHandle> jobs() const { return answers_.jobs(); }
@@ -119,17 +120,17 @@ class Relay final : private OpenAiSink {
   bool times_silence_;
   OpenAiDecoder decoder_;
   State state_ = State::kHead;
-  RelayOutcome outcome_;
+  int status_ = 0;
   CallAnswers answers_;
   bool body_ended_ = false;
-  bool complete_ = false;   // the content is complete
-  bool has_event_ = false;  // the decoder has reported an event
-  bool encoded_ = false;    // the body cannot be read
-  bool strange_ = false;    // the body does not begin like an event stream
-  std::string content_type_;
-  std::string held_;  // bytes received while blocked, or a whole small body
+  bool complete_ = false;     // the content is complete
+  bool has_event_ = false;    // the decoder has reported an event
+  bool encoded_ = false;      // the body cannot be read
+  bool strange_ = false;      // the body does not begin like an event stream
+  std::string content_type_;  // until the kind of the body is known
+  std::string held_;          // bytes received while blocked, or a whole small body
   /// How the connection broke while bytes were held; reported after them.
-  std::optional<std::pair<RelayOutcome::Failure, std::string>> broken_;
+  std::unique_ptr<std::pair<RelayOutcome::Failure, std::string>> broken_;
   std::size_t rest_bytes_ = 0;
   Nanos now_;
   Nanos last_byte_at_;

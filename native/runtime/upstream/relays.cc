@@ -11,8 +11,7 @@ struct RelayHub::Call final : public UpstreamReceiver {
       : hub(relay_hub),
         id(call_id),
         relay(std::move(options), relay_hub.hub_, at),
-        fed(is_fed),
-        fed_at(at) {}
+        fed(is_fed ? std::make_unique<Fed>(Fed{.at = at}) : nullptr) {}
 
   void on_head(const UpstreamHead& head) override {
     relay.on_head({.status = head.status,
@@ -51,7 +50,7 @@ struct RelayHub::Call final : public UpstreamReceiver {
   }
 
   // The feeder's clock may be a manual one.
-  [[nodiscard]] Nanos now() const { return fed ? fed_at : Reactor::now(); }
+  [[nodiscard]] Nanos now() const { return fed ? fed->at : Reactor::now(); }
 
   // Most bytes change only the logs.
   void touch_if_due() {
@@ -60,27 +59,30 @@ struct RelayHub::Call final : public UpstreamReceiver {
 
   /// Passes on the bytes that were refused earlier.
   void give_held() {
+    std::string& held = fed->held;
     if (!held.empty() && on_bytes(held)) held = {};
-    if (held.empty() && held_end) on_end(*std::exchange(held_end, std::nullopt));
+    if (held.empty() && fed->end) on_end(*std::exchange(fed->end, std::nullopt));
   }
+
+  /// The part of a fed call.
+  struct Fed {
+    Nanos at;
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_reported = 0;     // consumed bytes that were reported
+    std::string held = {};                // refused bytes, to be passed on again
+    std::optional<UpstreamEnd> end = {};  // to be reported after `held`
+  };
 
   RelayHub& hub;
   CallId id;
   Relay relay;
   std::unique_ptr<UpstreamTransfer> transfer;
   Nanos armed_for = kNever;  // the earliest entry in the timer queue
-  bool fed;
+  std::unique_ptr<Fed> fed;  // nullptr: the call has a transfer
   bool transfer_ended = false;
   bool touched = false;
   bool window_moved = false;
   bool reported = false;
-
-  // Of a fed call.
-  Nanos fed_at;
-  std::uint64_t bytes_fed = 0;
-  std::uint64_t bytes_reported = 0;     // consumed bytes that were reported
-  std::string held;                     // refused bytes, to be passed on again
-  std::optional<UpstreamEnd> held_end;  // to be reported after `held`
 };
 
 RelayHub::RelayHub(Reactor* reactor, JobHub& hub, Observer& observer, UpstreamClient::Plain plain)
@@ -119,7 +121,8 @@ void RelayHub::start_fed(CallId id, Relay::Options options, Nanos now) {
 RelayHub::Call* RelayHub::find_fed(CallId id, Nanos now) {
   const auto found = calls_.find(id);
   if (found == calls_.end()) return nullptr;
-  found->second->fed_at = now;
+  if (found->second->fed == nullptr) return nullptr;
+  found->second->fed->at = now;
   return found->second.get();
 }
 
@@ -130,11 +133,12 @@ void RelayHub::feed_head(CallId id, const UpstreamHead& head, Nanos now) {
 void RelayHub::feed_bytes(CallId id, std::string bytes, Nanos now) {
   Call* const call = find_fed(id, now);
   if (call == nullptr) return;
-  call->bytes_fed += bytes.size();
-  if (!call->held.empty()) {
-    call->held.append(bytes);
+  std::string& held = call->fed->held;
+  call->fed->bytes += bytes.size();
+  if (!held.empty()) {
+    held.append(bytes);
   } else if (!call->on_bytes(bytes)) {
-    call->held = std::move(bytes);
+    held = std::move(bytes);
   }
   touch(*call);
 }
@@ -142,10 +146,10 @@ void RelayHub::feed_bytes(CallId id, std::string bytes, Nanos now) {
 void RelayHub::feed_end(CallId id, const UpstreamEnd& end, Nanos now) {
   Call* const call = find_fed(id, now);
   if (call == nullptr) return;
-  if (call->held.empty()) {
+  if (call->fed->held.empty()) {
     call->on_end(end);
   } else {
-    call->held_end = end;
+    call->fed->end = end;
   }
 }
 
@@ -220,9 +224,10 @@ void RelayHub::look_at(Call& call, Nanos now) {
     calls_.erase(call.id);
     return;
   }
-  if (call.bytes_reported < call.bytes_fed && call.held.empty() && !call.relay.blocked()) {
-    call.bytes_reported = call.bytes_fed;
-    observer_.on_relay_taken(call.id, call.bytes_reported);
+  const bool has_room = call.fed && call.fed->held.empty() && !call.relay.blocked();
+  if (has_room && call.fed->bytes_reported < call.fed->bytes) {
+    call.fed->bytes_reported = call.fed->bytes;
+    observer_.on_relay_taken(call.id, call.fed->bytes_reported);
   }
   const Nanos deadline = call.relay.next_deadline();
   if (deadline < call.armed_for) arm(call, deadline);

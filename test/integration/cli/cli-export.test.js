@@ -174,7 +174,7 @@ test('keys and values, and the events of the ledger, with exact amounts', async 
 test.each([
   ['no file', [], 2, /export takes one FILE/],
   ['one that is not there', ['/nowhere/data.db'], 1, /\/nowhere\/data\.db cannot be opened/],
-])('%s is one line of error', async (_what, args, code, message) => {
+])('%s is one line of error', async (_name, args, code, message) => {
   const result = await sluice('export', ...args).exited;
   expect(result.code).toBe(code);
   expect(result.stderr).toMatch(message);
@@ -190,6 +190,6 @@ test('a second server reports that the file is in use, and the first continues',
   expect((await server.submit({ prompt: 'a' })).status).toBe(201);
   server.child.kill('SIGTERM');
   expect((await server.exited).code).toBe(0);
-  // A clean end leaves one file, and the one that the lock is on.
+  // A clean shutdown leaves the data file and the lock file.
   expect(fs.existsSync(`${data}-wal`)).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** `sluice logs` as a user runs it: files, gzip, standard input, and files that others write. */
+/** `sluice logs` as a user runs it: files, gzip, standard input, and files that other processes write. */
 import { appendFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
 import { file, killAll, removeFiles, sluice } from '../../support/crash/cli.js';
@@ -103,7 +103,7 @@ test('--follow waits for a file, and survives rotation and truncation', async ()
   await appendFile(path, 'ERROR half');
   await appendFile(path, ' second\n');
   await seen('live.log: half second');
-  // Its writer still holds the old file when it is renamed.
+  // The writer still has the renamed file open.
   await appendFile(path, 'ERROR third\n');
   await rename(path, `${path}.1`);
   await appendFile(`${path}.1`, 'ERROR fourth\n');

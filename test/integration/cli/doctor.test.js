@@ -47,7 +47,7 @@ async function upstream(status, body) {
   return { url: `http://127.0.0.1:${server.address().port}`, requests };
 }
 
-test('a machine that is fit gets no problem', async () => {
+test('a suitable machine has no problems', async () => {
   const { code, found } = await doctor();
   expect(code).toBe(0);
   expect(Object.keys(found)).toEqual(['node', 'addon', 'files', 'port']);
@@ -71,7 +71,7 @@ test('an addon that does not load is a problem, and the other checks continue', 
   expect(found.port.level).toBe('ok');
 });
 
-test('a port in use is named, and whose it is', async () => {
+test('a port in use is named, with its owner', async () => {
   const { url } = await serve();
   const port = new URL(url).port;
   const { code, stdout } = await sluice('doctor', '--port', port).exited;
@@ -193,7 +193,7 @@ describe('a data file', () => {
     expect(found.data.message).toContain('is readable');
   });
 
-  test('that is still to be created, and one that cannot be', async () => {
+  test('that does not exist yet, and one that cannot be created', async () => {
     const fresh = await doctor('--data', join(folder, 'fresh.db'));
     expect(fresh.found.data.message).toContain('will be created');
     const nowhere = await doctor('--data', join(folder, 'nowhere', 'x.db'));
@@ -223,7 +223,7 @@ test('a model file must be one', async () => {
   expect([other.code, other.found.model.message]).toEqual([1, `${path} is no GGUF file`]);
 });
 
-test('it takes the command line of serve as it is, and refuses what serve refuses', async () => {
+test('it accepts the command line of serve, with the same refusals', async () => {
   const { code } = await doctor('--max-batch-size', '4', '--token-interval-ms', '5');
   expect(code).toBe(0);
   const refused = await sluice('doctor', '--host', '0.0.0.0').exited;

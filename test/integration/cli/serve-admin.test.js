@@ -51,7 +51,7 @@ test('only with the token on stderr, a new one at each start', async () => {
   expect(tokens[0]).not.toBe(tokens[1]);
 });
 
-test('--admin-open: callers on this machine, unless a proxy says that it sent them', async () => {
+test('--admin-open: callers on this machine, except requests forwarded by a proxy', async () => {
   const server = await serve('--admin-open');
   expect(await statuses(server, {})).toEqual(granted);
   expect(await statuses(server, { 'x-forwarded-for': '203.0.113.7' })).toEqual(refused);

@@ -18,7 +18,7 @@ const configure = (config, name = 'config.json') => file(name, JSON.stringify(co
 const statusFor = async ({ get }, headers) => (await get('/v1/jobs', { headers })).status;
 
 describe('the file', () => {
-  test('brings keys, beside the flags', async () => {
+  test('adds keys to the flags', async () => {
     const config = { tokenIntervalMs: 0, keys: [keyOfAnn], cors_origins: ['https://a.example'] };
     const server = await serve('--config', await configure(config));
     expect(await statusFor(server, {})).toBe(401);
@@ -47,7 +47,7 @@ describe('the file', () => {
     expect(code).toBe(2);
   });
 
-  test('gets the keys that are made over HTTP, and SIGHUP reads them again', async () => {
+  test('receives the keys created over HTTP, and SIGHUP reads it again', async () => {
     const path = await configure({ tokenIntervalMs: 0, keys: [{ ...keyOfAnn, admin: true }] });
     const server = await serve('--config', path);
     const made = await server.post('/v1/keys', { id: 'bob' }, ann);
@@ -59,7 +59,7 @@ describe('the file', () => {
     expect(await statusFor(server, bearer(made.body.key))).toBe(200);
   });
 
-  test('is for serve: run knows no keys', async () => {
+  test('applies to serve; run has no keys', async () => {
     const path = await configure({ keys: [keyOfAnn] });
     const { code, stderr } = await sluice('run', '-', '--config', path).exited;
     expect(stderr).toContain(`${path}: /keys is not an option`);
@@ -67,7 +67,7 @@ describe('the file', () => {
   });
 });
 
-describe('where others may come', () => {
+describe('addresses reachable from other machines', () => {
   test.each(['0.0.0.0', '::', '192.0.2.1', 'example.com'])(
     '--host %s without keys is refused in one line',
     async (host) => {
@@ -80,12 +80,12 @@ describe('where others may come', () => {
     },
   );
 
-  test('--open lets everybody in', async () => {
+  test('--open allows every caller', async () => {
     const server = await serve('--host', '0.0.0.0', '--open');
     expect(await statusFor(server, {})).toBe(200);
   });
 
-  test('keys let those in who have one', async () => {
+  test('keys allow callers with a key', async () => {
     const server = await serve(
       '--host',
       '0.0.0.0',
@@ -95,7 +95,7 @@ describe('where others may come', () => {
     expect([await statusFor(server, {}), await statusFor(server, ann)]).toEqual([401, 200]);
   });
 
-  test('--allowed-hosts names what this machine is called', async () => {
+  test('--allowed-hosts lists the names of this machine', async () => {
     const server = await serve('--allowed-hosts', 'app.example, other.example');
     const statusAs = (host) =>
       new Promise((resolve, reject) => {

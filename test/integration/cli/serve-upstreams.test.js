@@ -36,7 +36,7 @@ async function answer({ submit, ended }, body = {}) {
   return ended(made.job_id);
 }
 
-test('of the file, and others after SIGHUP', async () => {
+test('of the file, and new ones after SIGHUP', async () => {
   const [a, b] = [await upstream('a'), await upstream('b')];
   const config = { upstreams: [{ name: 'a', base_url: a.url, models: { fast: 'm' } }] };
   const server = await serve('--config', await configure(config));
@@ -124,7 +124,7 @@ test('PORT, where there is no flag', async () => {
   expect((await exited).code).toBe(0);
 });
 
-test('the key of OpenAI goes to nobody else', async () => {
+test('the key of OpenAI is sent to OpenAI only', async () => {
   const a = await upstream('a');
   environment.OPENAI_API_KEY = 'key-of-env';
   const config = { upstreams: [{ name: 'a', base_url: a.url }] };

@@ -1,6 +1,11 @@
 /** Conversations of several gateways on one Redis. */
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { testConversations } from '../../support/gateway/conversation-tests.js';
 import { until } from '../../support/until.js';
 import { useDeployments } from '../../support/cluster/gateways.js';
@@ -10,12 +15,9 @@ const { server, own } = useDeployments();
 /** A gateway of the deployment of a test. */
 const open = (options) => startConversations({ ...options, redis: { ...own } });
 
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
-
 describe('in Redis', () => testConversations(open));
 
-/** Two gateways of one deployment; their calls of the provider, in the order in which they came. */
+/** Two gateways of one deployment; their calls of the provider, in the order of arrival. */
 async function openTwo(options) {
   const { provider, call } = handProvider();
   const [a, b] = await Promise.all([
@@ -45,7 +47,7 @@ describe('seen from another process', () => {
     });
     hand.push(' and whole');
     hand.end();
-    // Who has read the ending finds the turn everywhere, at once.
+    // A reader of the ending finds the turn at every process.
     await (await fetch(a.url + job.stream_url)).text();
     const whole = await b.read(id);
     expect(whole).not.toHaveProperty('busy_job_id');
@@ -65,7 +67,7 @@ describe('seen from another process', () => {
     expect((await a.read(id)).message_count).toBe(6);
   });
 
-  test('turns that queue at both are all there, none within another', async () => {
+  test('turns queued at both processes are all added, never interleaved', async () => {
     const { provider, seen } = notingProvider();
     const nodes = [await open({ provider }), await open({ provider })];
     const id = await nodes[0].begin();
@@ -103,7 +105,7 @@ describe('seen from another process', () => {
     expect((await a.job(first.job_id)).status).toBe('completed');
   });
 
-  test('one key is one turn, at whichever process, also while the turn runs', async () => {
+  test('one key is one turn at every process, also while the turn runs', async () => {
     const { a, b, call } = await openTwo();
     const id = await a.begin();
     const key = { 'idempotency-key': 'k' };
@@ -116,7 +118,7 @@ describe('seen from another process', () => {
     // Another key waits.
     const waiting = b.say(id, 'b', more, { 'idempotency-key': 'm' });
     await until(async () => (await server.call('PUBSUB', 'CHANNELS', `*conv:${id}`)).length === 1);
-    // A key with an answer does not stand behind it.
+    // A request whose key has an answer does not wait in the queue.
     expect((await b.say(id, 'a', more, key)).body.job_id).toBe(first.body.job_id);
     (await call(0)).push('A');
     (await call(0)).end();
@@ -130,7 +132,7 @@ describe('seen from another process', () => {
     expect((await b.say(id, 'b', {}, { 'idempotency-key': 'l' })).status).toBe(404);
   });
 
-  test('a fork has whole turns, and a deletion ends the turn and those that wait', async () => {
+  test('a fork has whole turns, and a deletion ends the running and the waiting turns', async () => {
     const { a, b, call } = await openTwo();
     const id = await a.begin({ title: 'T', ttl_s: 60, messages: [user('a'), assistant('b')] });
     const { body: running } = await a.say(id, 'c');
@@ -178,7 +180,7 @@ describe('seen from another process', () => {
     expect((await a.read(id)).messages).toEqual([]);
   });
 
-  test('a process that leaves hands its turns over, with what was said before', async () => {
+  test('a process that leaves hands its turns over, with their history', async () => {
     const { a, b, call } = await openTwo({ maxConcurrency: 1 });
     const id = await a.begin({ messages: [user('a'), assistant('b')] });
     const { body: first } = await a.submit({ prompt: 'runs' });

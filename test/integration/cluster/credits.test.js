@@ -20,7 +20,7 @@ async function* four() {
   for (const token of ['a', 'b', 'c', 'd']) yield token;
 }
 
-/** Two gateways whose callers, without keys, have so much. */
+/** Two gateways whose callers, without keys, have this credit. */
 async function startWith(credit, { access, ...options } = {}) {
   const [a, b] = await startTwo(redis, {
     provider: four,
@@ -35,7 +35,7 @@ async function startWith(credit, { access, ...options } = {}) {
 
 const account = '/v1/accounts/anonymous';
 
-/** What is available and held, which both gateways must say. */
+/** The available and the held amount, which must be the same at both gateways. */
 async function balanceBy(a, b, id = 'anonymous') {
   const [one, other] = await Promise.all([a, b].map(({ get }) => get(`/v1/accounts/${id}`)));
   expect(other.body).toEqual(one.body);
@@ -64,11 +64,6 @@ async function everything() {
   return all;
 }
 
-const metricOf = async ({ get }, name) => {
-  const { body } = await get('/metrics');
-  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(body)?.[1]);
-};
-
 describe('a job', () => {
   test('holds its maximum cost, and has paid for its usage when its ending is published', async () => {
     const { provider, call } = handProvider();
@@ -76,7 +71,7 @@ describe('a job', () => {
     const { status, body } = await a.submit({ prompt, max_tokens: 20 });
     expect(status).toBe(201);
     expect(await balanceBy(a, b)).toEqual([1000 - promptCost - 200, promptCost + 200]);
-    expect(await metricOf(a, 'sluice_credit_holds')).toBe(1);
+    expect(await a.metric('sluice_credit_holds')).toBe(1);
     const stream = await b.stream(body.stream_url);
     const made = await call(0);
     made.push('a', 'b', 'c');
@@ -94,10 +89,10 @@ describe('a job', () => {
     const { data } = (await a.get(`${account}/events`)).body;
     expect(data.slice(2).map(({ job_id: id }) => id)).toEqual([body.job_id, body.job_id]);
     await until(
-      async () => (await metricOf(a, 'sluice_credits_charged_total')) === promptCost + 30,
+      async () => (await a.metric('sluice_credits_charged_total')) === promptCost + 30,
       'the charge to be counted',
     );
-    expect(await metricOf(a, 'sluice_credit_holds')).toBe(0);
+    expect(await a.metric('sluice_credit_holds')).toBe(0);
   });
 
   test('is refused with the same answer as without Redis, and takes nothing', async () => {
@@ -124,7 +119,7 @@ describe('a job', () => {
     ]);
   });
 
-  test('takes no account below its limit, however many come at once', async () => {
+  test('takes no account below its limit under concurrent requests', async () => {
     const { provider } = handProvider();
     const [a, b] = await startWith(5 * (promptCost + 100) + 50, { provider });
     const answers = await Promise.all(
@@ -159,7 +154,7 @@ describe('a job', () => {
       ['settle', 344],
     ]);
     await until(
-      async () => (await metricOf(b, 'sluice_credits_uncollected_total')) === 3 * 370 - 1000,
+      async () => (await b.metric('sluice_credits_uncollected_total')) === 3 * 370 - 1000,
       'the uncollected rest to be counted',
     );
   });
@@ -202,7 +197,7 @@ describe('a job', () => {
 describe('a shared answer', () => {
   const request = { prompt, max_tokens: 10, temperature: 0 };
 
-  test('is paid for by the job that began it; others pay the cached price', async () => {
+  test('is paid for by the job that started it; other jobs pay the cached price', async () => {
     const { provider, call } = handProvider();
     const [a, b] = await startWith(1000, { provider, cache: { mode: 'auto' } });
     const first = await a.submit(request);
@@ -248,7 +243,7 @@ describe('a shared answer', () => {
     ['free', { '*': { prompt: 3, completion: 10 } }],
   ])(
     'a job that shared it, %s, pays for the call of its own by which another process runs it',
-    async (_what, own) => {
+    async (_name, own) => {
       const { provider, calls, call } = handProvider();
       const options = { provider, cache: { mode: 'auto' } };
       const [a, b] = await startWith(1000, { ...options, access: { prices: own } });

@@ -88,7 +88,7 @@ test('a deleted stream ends the readers of another process', async () => {
   expect(await keysOf()).toEqual([`{${own.prefix}}:durable`]);
 });
 
-test('producers are fenced whichever process they write to, and repeat safely', async () => {
+test('producers are fenced at every process, and may repeat safely', async () => {
   const [a, b] = await openTwo();
   await a.put('s', '');
   const as = (epoch, seq, id = 'p') => ({
@@ -103,7 +103,7 @@ test('producers are fenced whichever process they write to, and repeat safely', 
   const fenced = await a.append('s', 'x', as(0, 1));
   expect([fenced.status, fenced.headers.get('producer-epoch')]).toEqual([403, '1']);
   expect((await a.append('s', 'x', as(2, 1))).error.param).toBe('producer-seq');
-  // The same request at both at once, many times: each is done once.
+  // The same requests at both processes at once: each takes effect once.
   const nodes = [a, b];
   for (let seq = 0; seq < 10; seq += 1) {
     const asked = [...nodes, ...nodes].map(({ append }) => append('s', `${seq}`, as(0, seq, 'q')));
@@ -116,7 +116,7 @@ test('producers are fenced whichever process they write to, and repeat safely', 
   expect((await b.read('s')).text).toBe('ab0123456789.');
 });
 
-test('appends of two processes at once are all there, in one order', async () => {
+test('concurrent appends of two processes are all stored, in one order', async () => {
   const [a, b] = await openTwo();
   await a.put('s', '[]', JSON_TYPE);
   const made = Array.from({ length: 60 }, (_, i) => i);
@@ -172,10 +172,10 @@ test('a stream expires for all, but not while a reader of one of them waits', as
   expect((await poll).text).toBe('y');
 });
 
-test('limits are those of all processes together', async () => {
+test('limits apply to all processes together', async () => {
   const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
   const [a, b] = await openTwo({ access, durable: { maxStreams: 3, maxStreamsPerPrincipal: 2 } });
-  const put = (node, who, path) => node.ask('PUT', path, { headers: bearer(who) });
+  const put = (node, key, path) => node.ask('PUT', path, { headers: bearer(key) });
   expect((await put(a, 'ann', '1')).status).toBe(201);
   expect((await put(b, 'ann', '2')).status).toBe(201);
   expect((await put(a, 'ann', '3')).error.message).toContain('there may be: 2');
@@ -188,10 +188,10 @@ test('the erasure of a principal leaves nothing of its streams in Redis', async 
     keys: [entry('ann', 'ann'), entry('bob', 'bob'), entry('root', 'root', { admin: true })],
   };
   const [a, b] = await openTwo({ access });
-  for (const who of ['ann', 'bob']) {
-    await a.ask('PUT', 's', { headers: { ...bearer(who), 'stream-ttl': '600' }, body: who });
-    const fork = { ...bearer(who), 'stream-forked-from': '/s' };
-    await b.ask('PUT', 'f', { headers: fork, body: who });
+  for (const key of ['ann', 'bob']) {
+    await a.ask('PUT', 's', { headers: { ...bearer(key), 'stream-ttl': '600' }, body: key });
+    const fork = { ...bearer(key), 'stream-forked-from': '/s' };
+    await b.ask('PUT', 'f', { headers: fork, body: key });
   }
   const erased = await b.ask('DELETE', '../principals/ann', { headers: bearer('root') });
   expect(erased.status).toBe(204);

@@ -1,4 +1,4 @@
-/** What faces keep in Redis, and the erasure of a principal's part of it. */
+/** The state of faces in Redis, and the erasure of a principal's part of it. */
 import { FaceStore } from '../../../lib/cluster/jobs/face-store.js';
 import { useScripts } from '../../support/cluster/scripts.js';
 
@@ -23,7 +23,7 @@ test('the oldest orphan of a request comes first, to its own principal', async (
   expect(await store.takeOrphan('bob', REQUEST)).toBe('j0');
 });
 
-test('an erasure leaves nothing of one principal, and all of the others', async () => {
+test('an erasure removes everything of one principal, and nothing of others', async () => {
   await chat('bob', 'c');
   await orphan('j', 'bob', 1);
   const others = await names();

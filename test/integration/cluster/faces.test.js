@@ -1,5 +1,5 @@
 /** Faces of two processes on one Redis: an answer of one is read, resumed and stopped at the other. */
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { until } from '../../support/until.js';
 
@@ -174,7 +174,7 @@ test('a call that the upstream has refused gets its answer elsewhere, live and l
   const first = a.post('/v1/chat/completions', body, headers);
   await until(() => deployment.upstream.calls(own.name).length === 1, 'the call');
   const second = b.post('/v1/chat/completions', body, headers);
-  const replicas = async () => metric(b, 'sluice_redis_followed_jobs');
+  const replicas = async () => b.metric('sluice_redis_followed_jobs');
   await until(async () => (await replicas()) > 0, 'the other process to follow');
   deployment.upstream.go(own.name);
   const answers = [await first, await second, await b.post('/v1/chat/completions', body, headers)];

@@ -19,7 +19,7 @@ let a;
 let b;
 let jobs = 0;
 
-/** A hub with a link of its own, as a process of a deployment has it. */
+/** A hub with a separate link, as in a process of a deployment. */
 class Member {
   /** @param {string} name @param {number[]} reactors indexes of shared ones */
   constructor(name, reactors) {
@@ -58,7 +58,7 @@ class Member {
     return this.hub.replica({ jobId: id, leaseMs: LEASE_MS });
   }
 
-  /** Reads frames from now on; `text` grows until `end` says why it ended. */
+  /** Reads frames from now on; `text` grows until `end` is the reason of the end. */
   read(members, options) {
     const list = Array.isArray(members) ? members : [members];
     const reading = { text: '', end: undefined, opened: undefined };
@@ -88,7 +88,7 @@ class Member {
   }
 }
 
-/** A job as `admit` leaves it. */
+/** A job in the state after `admit`. */
 async function admit(id, owner = 'a') {
   const fields = ['owner', owner, 'attempt', '1', 'status', 'queued', 'principal', 'me'];
   await server.call('HSET', `${PREFIX}job:${id}`, ...fields, 'created_us', '1', 'choices', '1');
@@ -134,7 +134,7 @@ test('a log is read elsewhere from every cursor, live and after its end', async 
   for (const [i, entry] of ENTRIES.entries()) {
     a.hub.appendEntry(handle, entry);
     if (i % 3 === 2) await a.hub.flush();
-    // The owner has this id; Redis may not have it yet.
+    // The owner has this id; it may not be in Redis yet.
     readings.push(b.read({ handle: replica, cursor: `1-${i + 1}` }));
   }
   a.hub.finish(handle, { ...STOP, usage: { prompt_tokens: 3, completion_tokens: 9, cached: 1 } });
@@ -232,7 +232,7 @@ test('jobs of every reactor are written over the one link', async () => {
     for (const handle of handles) wide.hub.finish(handle, STOP);
     await Promise.all(readings.map(isOver));
     for (const { text } of readings) expect(idsOf(text)).toHaveLength(51);
-    // And it follows others, on the reactor of the link.
+    // It also follows other logs, on the reactor of the link.
     const id = newId();
     await admit(id);
     const handle = a.create(id);
@@ -255,13 +255,13 @@ test('a job that another process takes is fenced, and continued there', async ()
   const there = b.read({ handle: replica });
   a.hub.append(handle, 'one');
   await until(() => idsOf(there.text).length === 1, 'the first token');
-  // As `take` does.
+  // The effect of `take`.
   await server.call('HSET', `${PREFIX}job:${id}`, 'owner', 'b', 'attempt', '2');
   await server.call('XADD', `${PREFIX}log:${id}`, '2-0', 'r', '{}');
   const adopted = b.hub.adopt(replica, { ...b.options(id), attempt: 2 });
   // Commands need not wait for that.
   b.hub.append(replica, 'two');
-  // The answer may come before the entry, which is sent at the end of this turn.
+  // The answer may arrive before the entry, which is sent at the end of this turn.
   expect(await adopted).toMatchObject({ attempt: 2 });
   a.hub.append(handle, 'late');
   await isOver(here);
@@ -273,13 +273,13 @@ test('a job that another process takes is fenced, and continued there', async ()
   await isOver(there);
   expect(idsOf(there.text)).toEqual(['1-1', '2-0', '2-1', '2-2']);
   expect((await log(id)).map(([entry]) => entry).slice(-3)).toEqual(['2-0', '2-1', '2-2']);
-  // The former owner follows its successor like anybody.
+  // The former owner follows its successor as any other process does.
   const back = a.read({ handle: a.replica(id), cursor: '1-1' });
   await isOver(back);
   expect(idsOf(back.text)).toEqual(['2-0', '2-1', '2-2']);
 });
 
-test('an adoption that comes too late is refused', async () => {
+test('a late adoption is refused', async () => {
   const id = newId();
   await admit(id);
   const handle = a.create(id);
@@ -340,7 +340,7 @@ test('a restart of Redis with its file costs nothing', async () => {
     await streamThrough(async (append, { here }) => {
       await server.kill();
       await append(100);
-      // A local reader waits for none of this.
+      // A local reader is not delayed by any of this.
       await until(() => here.every(({ text }) => text.includes('"150 "')), 'local tokens');
       await server.start();
       await append(10);
@@ -353,7 +353,7 @@ test('a restart of Redis with its file costs nothing', async () => {
   }
 });
 
-test('a frozen Redis costs nothing, and local readers wait for none of it', async () => {
+test('a frozen Redis loses nothing, and does not delay local readers', async () => {
   await streamThrough(async (append, { here }) => {
     server.freeze();
     await append(100);

@@ -99,7 +99,7 @@ test('a key is one job, wherever it is sent', async () => {
   expect(other.status).toBe(422);
 });
 
-test('cancelled from the other process: the upstream is closed, and both say the same', async () => {
+test('cancelled from the other process: the upstream is closed, and both report the same', async () => {
   const job = await deployment.submit(a, { tokens: 6, stopAt: 2 });
   const stream = await a.stream(job.path);
   await until(() => stream.events.length === 2, 'two tokens');
@@ -208,7 +208,7 @@ test('a job that one process erases is gone from the other one as well', async (
   for (let turn = 0; turn < 10; turn += 1) {
     const { id } = await endedJob();
     const [erasing, other] = turn % 2 === 0 ? [a, b] : [b, a];
-    // The other one has it in memory, as its owner or as a reader.
+    // The other process has it in memory, as its owner or for a reader.
     expect((await other.get(`/v1/jobs/${id}`)).status).toBe(200);
     expect((await erasing.call('DELETE', `/v1/jobs/${id}`)).status).toBe(204);
     expect((await other.get(`/v1/jobs/${id}`)).status).toBe(404);

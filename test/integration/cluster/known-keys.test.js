@@ -1,10 +1,10 @@
-/** A repeated request with a known idempotency key gets its job, also where a new one would be refused. */
+/** A repeated request with a known idempotency key is answered with its job, even if a new one would be refused. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { newSecret } from '../../support/upstream/webhook-receiver.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { start } from '../../support/gateway/gateway.js';
 import { until } from '../../support/until.js';
-import { whenReady, useDeployments } from '../../support/cluster/gateways.js';
+import { useDeployments } from '../../support/cluster/gateways.js';
 
 const { server: redis, own } = useDeployments();
 
@@ -25,7 +25,7 @@ const keyed = { ...bearer('ann'), 'idempotency-key': 'k' };
 /** A gateway on the Redis of the test. */
 async function open(options) {
   const node = await start({ provider, access: accessTo('m', 'n'), redis: { ...own }, ...options });
-  await whenReady(node);
+  await node.ready();
   return node;
 }
 
@@ -90,7 +90,7 @@ test.each(['reject', 'queue'])('a turn of its own conversation under way: %s', a
   await b.cancel(first.body.job_id, bearer('ann'));
 });
 
-test('a workflow whose model its key may not use any more, at another process', async () => {
+test('a workflow with a model since withdrawn from its key, at another process', async () => {
   const [a, b] = [await open(), await open()];
   const request = { nodes: [{ id: 'x', prompt: 'x', model: 'm' }] };
   const first = await a.post('/v1/workflows', request, keyed);
@@ -103,7 +103,7 @@ test('a workflow whose model its key may not use any more, at another process', 
   expect([fresh.status, fresh.body.error.code]).toEqual([403, 'model_not_allowed']);
 });
 
-test('while Redis is away a request that is wrong in itself is refused as ever, another one gets 503', async () => {
+test('while Redis is away an invalid request is refused as usual, a valid one with 503', async () => {
   const node = await open({ redis: { ...own, commandTimeoutMs: 200 } });
   await node.gateway.reload({ access: accessTo('n') });
   redis.freeze();
@@ -113,7 +113,7 @@ test('while Redis is away a request that is wrong in itself is refused as ever, 
       const { status, body } = await node.submit(wrong, headers);
       expect([status, body.error.param]).toEqual([400, 'webhook_url']);
     }
-    // The key may have been used before its model was taken away.
+    // The key may have been used before its model was withdrawn.
     const gone = { prompt: 'x', model: 'm' };
     expect((await node.submit(gone, bearer('ann'))).status).toBe(403);
     const { status, body } = await node.submit(gone, keyed);
@@ -123,7 +123,7 @@ test('while Redis is away a request that is wrong in itself is refused as ever, 
   }
 });
 
-test('a client that leaves while Redis is asked leaves no job', async () => {
+test('a client that disconnects during a request to Redis leaves no job', async () => {
   const node = await open();
   const { admission, access } = partsOf(node.gateway);
   const left = new AbortController();

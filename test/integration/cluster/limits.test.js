@@ -1,4 +1,4 @@
-/** Limits of two gateways on one Redis: they are those of both together. */
+/** Limits of two gateways on one Redis, which apply to both together. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { startTwo as startGateways, useEmptyRedis } from '../../support/cluster/gateways.js';
@@ -10,7 +10,7 @@ const TOKENS = '{sluice}:q:principal/anonymous/tokens';
 
 const redis = useEmptyRedis();
 
-/** Tokens of 1000 that are left; a bucket that is full is not there. */
+/** The remainder of 1000 tokens; a full bucket has no key. */
 const tokensLeft = async () => Number((await redis.call('HGET', TOKENS, 'tokens')) ?? 1000);
 
 /** Yields four tokens. */
@@ -20,7 +20,7 @@ async function* four() {
 
 const startTwo = (options) => startGateways(redis, { provider: four, ...options });
 
-/** What `RateLimit` says is left, by limit. */
+/** The remainders in the header `RateLimit`, by limit. */
 const leftOf = ({ headers }) =>
   Object.fromEntries(
     [...(headers.get('ratelimit') ?? '').matchAll(/"([a-z-]+)";r=(\d+)/g)].map(
@@ -64,7 +64,7 @@ test('headers show the remainder of the deployment', async () => {
   expect(leftOf(first)).toEqual({ requests: 59, tokens: 500, 'concurrent-jobs': 4 });
   const second = leftOf(await b.submit({ prompt: 'abcdefgh', max_tokens: 498 }));
   expect(second['concurrent-jobs']).toBe(3);
-  // Both refill meanwhile.
+  // Both refill in the meantime.
   expect(second.requests).toBeGreaterThanOrEqual(58);
   expect(second.tokens).toBeLessThan(500);
 });
@@ -97,7 +97,7 @@ test('tokens are settled at the usage of the job', async () => {
   expect(tokens).toBeGreaterThanOrEqual(1000 - 6 - 2);
 });
 
-test('a job that finds no room gives back what it took', async () => {
+test('a job without room returns its reservations', async () => {
   const { provider } = handProvider();
   const access = { limits: { requests_per_minute: 10, concurrent_jobs: 10 } };
   const [a, b] = await startTwo({
@@ -157,7 +157,7 @@ test('every face states the remainder', async () => {
   }
 });
 
-test('a job that is handed over keeps what it took, and the heir settles it', async () => {
+test('a transferred job keeps its reservations, and its new owner settles them', async () => {
   const hand = handProvider();
   const access = { limits: { tokens_per_minute: 1000, concurrent_jobs: 1 } };
   const [a, b] = await startTwo({ provider: hand.provider, access });
@@ -165,7 +165,7 @@ test('a job that is handed over keeps what it took, and the heir settles it', as
   await hand.call(0);
   await a.gateway.close({ drainMs: 0 });
   const call = await hand.call(1);
-  // Nothing was given back, and nothing is reserved twice.
+  // Nothing was returned, and nothing is reserved twice.
   expect(await redis.call('SMEMBERS', PLACES)).toEqual([job.job_id]);
   expect(await tokensLeft()).toBe(500);
   expect((await b.submit({ prompt: 'x' })).status).toBe(429);
@@ -176,7 +176,7 @@ test('a job that is handed over keeps what it took, and the heir settles it', as
   expect(await tokensLeft()).toBeGreaterThanOrEqual(997);
 });
 
-test('a shared answer takes its tokens once, and what follows none', async () => {
+test('a shared answer reserves its tokens once, its followers none', async () => {
   const access = { limits: { tokens_per_minute: 1000 } };
   const [a, b] = await startTwo({ access, cache: { mode: 'auto' } });
   const body = { prompt: 'a b c d', max_tokens: 500, temperature: 0 };
@@ -210,12 +210,12 @@ test('an answer is charged in full though the job that began it was cancelled', 
   }, 'the settlement');
 });
 
-test('a job whose answer is gone before it could share it begins one, with its tokens', async () => {
+test('a job whose shared answer was dropped starts its own, with its tokens', async () => {
   const hand = handProvider();
   const access = { limits: { tokens_per_minute: 1000, concurrent_jobs: 3 } };
   const [a, b] = await startTwo({ provider: hand.provider, access, cache: { mode: 'auto' } });
   const { cache } = partsOf(a.gateway);
-  // As if the answer that it was to share had been dropped while Redis was asked.
+  // As if the answer had been dropped during the request to Redis.
   cache.begins = () => false;
   const body = { prompt: 'abcd', max_tokens: 499, temperature: 0 };
   const answer = await a.submit(body);
@@ -234,14 +234,14 @@ test('a reload changes the limits, and keeps the usage', async () => {
   const [a, b] = await startTwo({ access: requests(2) });
   for (const node of [a, b]) expect((await node.submit({ prompt: 'x' })).status).toBe(201);
   for (const { gateway } of [a, b]) gateway.reload({ access: requests(10) });
-  // Two are used, and this one; little is gained meanwhile.
+  // Two are used, and this one; little refills in the meantime.
   const { requests: left } = leftOf(await b.submit({ prompt: 'x' }));
   expect([left >= 7, left < 10]).toEqual([true, true]);
   for (const { gateway } of [a, b]) gateway.reload({ access: {} });
   expect(leftOf(await a.submit({ prompt: 'x' }))).toEqual({});
 });
 
-test('embeddings take and settle the same limits', async () => {
+test('embeddings reserve and settle the same limits', async () => {
   const provider = {
     name: 'e',
     models: [{ id: 'm' }],

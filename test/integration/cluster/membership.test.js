@@ -1,4 +1,4 @@
-/** The control client and the membership of processes, on a real Redis that fails in several ways. */
+/** The control client and the membership of processes, on a real Redis with several faults. */
 import { EventEmitter, once } from 'node:events';
 import { Cluster } from '../../../lib/cluster/cluster.js';
 import { JobRecord } from '../../../lib/jobs/job.js';
@@ -84,14 +84,14 @@ test('a process is ready while it is a member, and Redis has answered beats and 
   expect(cluster.isReady).toBe(false);
   expect(await cluster.ready(20_000)).toBe(true);
   expect(cluster.isReady).toBe(true);
-  // Commands are answered, beats are not.
+  // Only commands are answered.
   timeMs += LEASE_MS;
   expect(cluster.isReady).toBe(true);
   timeMs += 1;
   expect(cluster.isReady).toBe(false);
   beat();
   expect(cluster.isReady).toBe(true);
-  // The other way round.
+  // Only beats are answered.
   await server.kill();
   await until(() => !cluster.redis.usable, 'the end of the connection');
   timeMs += LEASE_MS;
@@ -106,7 +106,7 @@ test('a process is ready while it is a member, and Redis has answered beats and 
   expect(cluster.isReady).toBe(false);
 });
 
-test('a process without a connection is no member, and becomes one by itself', async () => {
+test('a process without a connection is no member, and joins by itself', async () => {
   await server.kill();
   const cluster = open({ beats: false });
   expect(await cluster.ready(50)).toBe(false);
@@ -189,7 +189,7 @@ test('survives a cut connection, forgotten scripts, a full server and a replica'
   await expect(redis.command('SET', 'x', 'y')).rejects.toMatchObject({ status: 503 });
   expect(redis.state).toBe('readonly');
   await server.call('REPLICAOF', 'NO', 'ONE');
-  // It was left, because another one might have become the master.
+  // The client disconnected, because another server might have become the master.
   await until(() => succeeds(() => redis.command('SET', 'x', 'z')), 'the connection to be back');
   expect(states).toEqual(['unreachable', 'ok', 'full', 'ok', 'readonly', 'ok']);
 });
@@ -204,18 +204,20 @@ test('dead processes are found, and no others', async () => {
   expect((await dead)[0]).toBe(b.process);
   await until(async () => (await server.call('SMEMBERS', '{t}:dead')).length === 1, 'the burial');
   expect(await server.call('SMEMBERS', '{t}:dead')).toEqual([b.process]);
-  // It was not dead after all, and comes back under another name.
+  // The process was alive, and joins again under another name.
   const was = b.process;
   const joined = once(b, 'joined');
   await b.link.beat();
-  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: false });
+  expect((await joined)[0]).toEqual({
+    ...{ ids: [], isFirst: false, isLost: false, awayMs: expect.any(Number) },
+  });
   expect(b.process).not.toBe(was);
   expect(await server.call('HKEYS', '{t}:procs')).toEqual(
     expect.arrayContaining([a.process, b.process]),
   );
 });
 
-test('a process that is cut off while it joins again keeps the jobs that nobody took', async () => {
+test('a process disconnected while it joins again keeps the jobs that were not taken over', async () => {
   const a = await member();
   await server.call('HSET', '{t}:job:j', 'owner', a.process);
   await server.call('SADD', `{t}:open:${a.process}`, 'j');
@@ -236,11 +238,16 @@ test('a process that is cut off while it joins again keeps the jobs that nobody 
 
 test('a loss of the data is seen by its epoch', async () => {
   const a = await member();
-  const { epoch } = a;
+  const { epoch, secret } = a;
   const joined = once(a, 'joined');
   await server.call('FLUSHALL');
-  expect((await joined)[0]).toEqual({ ids: [], isFirst: false, isLost: true });
+  expect((await joined)[0]).toEqual({
+    ...{ ids: [], isFirst: false, isLost: true, awayMs: expect.any(Number) },
+  });
   expect(a.epoch).not.toBe(epoch);
+  // URLs that were signed with it stay valid.
+  expect(a.secret).toBe(secret);
+  expect(await server.call('HGET', '{t}:meta', 'secret')).toBe(secret);
 });
 
 test('a clock of Redis that is set forward refuses no job', async () => {
@@ -267,7 +274,7 @@ test('messages arrive by the channel, and by the heartbeat', async () => {
   expect((await message)[0]).toBe('cancel j client_request');
 });
 
-test('a process that leaves is gone at once', async () => {
+test('a leaving process is removed at once', async () => {
   const a = await member();
   await a.leave();
   expect(await server.call('HKEYS', '{t}:procs')).toEqual([]);

@@ -1,10 +1,9 @@
-/** A user of Redis without all rights: the log says what is missing, and requests get 503 where it is needed. */
+/** A user of Redis without all rights: the log names the missing right, and requests that need it get 503. */
 import { createGateway } from '../../../lib/index.js';
 import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 import { which } from '../../../scripts/lib/run.mjs';
 
 const testWithRedis = which('redis-server') ? test : test.skip;
@@ -35,7 +34,7 @@ testWithRedis.each([
   ['its channels', 'resetchannels', '&*', 'publish'],
 ])(
   'rights on %s that are taken away refuse new work as 503, and leave nothing of it',
-  async (_what, taken, given, name) => {
+  async (_case, taken, given, name) => {
     const redis = await startRedis();
     await redis.call('ACL', 'SETUSER', 'gw', 'on', '>secret', '~*', '&*', '+@all');
     const details = [];
@@ -49,7 +48,7 @@ testWithRedis.each([
     const url = redis.url.replace('redis://', 'redis://gw:secret@');
     const node = await start({ ...options, redis: { url, leaseMs: 1000 } });
     try {
-      await whenReady(node);
+      await node.ready();
       const submit = () => node.submit({ prompt: 'p' }, { 'idempotency-key': 'k' });
       await redis.call('ACL', 'SETUSER', 'gw', taken);
       for (let i = 0; i < 3; i += 1) {
@@ -59,7 +58,7 @@ testWithRedis.each([
       const detail = details.find((each) => each?.includes(`'${name.toUpperCase()}' in a script`));
       expect(detail).toMatch(/NOPERM/);
       await redis.call('ACL', 'SETUSER', 'gw', given);
-      // Neither the place nor the key is still that of a refused request.
+      // A refused request keeps neither its place nor its key.
       await until(async () => (await submit()).status === 201, 'the job');
       expect((await submit()).status).toBe(200);
       expect((await node.get('/v1/jobs')).body.data).toHaveLength(1);

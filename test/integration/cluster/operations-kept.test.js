@@ -1,4 +1,4 @@
-/** What Redis keeps of workflows and jobs, as other processes and administrators read it; also what is not readable. */
+/** Workflows and jobs in Redis, as other processes and administrators read them, unreadable fields included. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { byId } from '../../support/gateway/workflows.js';
 import { handProvider } from '../../support/providers/providers.js';
@@ -35,7 +35,7 @@ const CHAIN = {
 };
 const keyOf = (kind, id) => `{sluice}:${kind}:${id}`;
 
-/** Begins a workflow at a gateway; its first call of the provider is under way. */
+/** Begins a workflow at a gateway; its first call of the provider has started. */
 async function begin(node, headers = ann) {
   const next = hand.call(hand.calls.length);
   const { body } = await node.post('/v1/workflows', CHAIN, headers);
@@ -56,7 +56,7 @@ async function failedFlow() {
   return flow;
 }
 
-test('whoever has read that a node is complete finds its output in Redis', async () => {
+test('a reader that has seen a node complete finds its output in Redis', async () => {
   const flow = await begin(a);
   const reader = await b.stream(flow.url, { headers: ann });
   // The state of the node was written just before: the next write for a small change would have to wait.
@@ -117,7 +117,7 @@ describe('an administrator', () => {
   });
 });
 
-describe('fields in Redis that are not what they have to be', () => {
+describe('invalid fields in Redis', () => {
   const spoil = (id, field, value) => redis.call('HSET', keyOf('job', id), field, value);
 
   test.each([

@@ -8,7 +8,6 @@ import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { startRedis } from '../../support/cluster/redis.js';
 import { until } from '../../support/until.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 
 /** Principals: ann without limits, bob with two places, cid with none but a bucket, dan to be erased. */
 const KEYS = {
@@ -42,7 +41,7 @@ beforeAll(async () => {
       redis: { url: redis.url, leaseMs: 1000 },
       crawl: { allowPrivateAddresses: true },
     });
-    await whenReady(node);
+    await node.ready();
     return as(node, 'ann');
   };
   [a, b] = await Promise.all([open(1), open(3)]);
@@ -78,7 +77,7 @@ const CHAIN = {
   metadata: { of: 'chain' },
 };
 
-/** Begins a workflow at a gateway; its first call of the provider is under way. */
+/** Begins a workflow at a gateway; its first call of the provider has started. */
 async function begin(node, body = CHAIN, headers) {
   const next = nextCall();
   const { status, body: made } = await node.post('/v1/workflows', body, headers);
@@ -111,7 +110,7 @@ async function ended(flow) {
 const webhooksOf = (id) =>
   receiver.requests.map(({ body }) => body).filter(({ data }) => Object.values(data).includes(id));
 
-/** Fails unless both give the same bytes for each path. */
+/** Fails unless both answer with the same bytes for each path. */
 async function expectSame(paths, [one, two] = [a, b]) {
   for (const path of paths) {
     expect([path, await two.text(path)]).toEqual([path, await one.text(path)]);
@@ -165,7 +164,7 @@ test('streams and reads from the other process while it runs, and afterwards to 
   expect((await b.get(flow.path.replace('workflows', 'crawls'))).status).toBe(404);
 });
 
-test('a reader that moves after each event misses nothing and gets nothing twice', async () => {
+test('a reader that changes the process after each event misses and repeats nothing', async () => {
   const flow = await begin(a);
   const reader = readAcross(() => [a.url, b.url], flow.url, { eventsPerConnection: 1, first: 1 });
   for (const token of ['a', 'b', 'c', 'd']) flow.call.push(token);
@@ -178,7 +177,7 @@ test('a reader that moves after each event misses nothing and gets nothing twice
   expect(events.at(-1).type).toBe('workflow_complete');
 });
 
-test('lists have those of both processes, newest first, of one principal', async () => {
+test('lists have the workflows of both processes, newest first, of one principal', async () => {
   const one = await begin(a.as('dan'));
   const two = await begin(b.as('dan'));
   end(await answer(one.call, '1'), '1');
@@ -220,7 +219,7 @@ test('cancelled from the other process, it ends there as here, with its call', a
   expect((await a.post(`${flow.path}/cancel`)).body).toEqual((await b.get(flow.path)).body);
 });
 
-test('tried again where that is asked for, it keeps what it had, and moves there', async () => {
+test('a retry runs at the process of the request, and keeps the completed nodes', async () => {
   const flow = await begin(a);
   const second = await answer(flow.call, 'kept');
   second.fail(new Error('refused'));
@@ -263,7 +262,7 @@ test('tried again where that is asked for, it keeps what it had, and moves there
   }
 });
 
-test('tried again by several requests at one process at once, it runs once', async () => {
+test('several concurrent retries at one process run it once', async () => {
   const flow = await begin(a);
   flow.call.fail(new Error('refused'));
   await ended(flow);
@@ -338,7 +337,7 @@ test('one key makes one workflow, at any process, and a separate crawl', async (
   await a.post(`/v1/workflows/${id}/cancel`);
 });
 
-test('places and requests are those of the deployment, and are free again at the end', async () => {
+test('places and requests count for the deployment, and are returned at the end', async () => {
   const flow = await begin(a.as('bob'));
   // Its child job has the place of the workflow.
   const two = await begin(b.as('bob'));
@@ -456,7 +455,7 @@ test('with JavaScript, promises of the same, and streams of both', async () => {
   expect(await b.gateway.crawls.get('crawl_none', own)).toBeUndefined();
 });
 
-test('erased with its principal, nothing is left at any process', async () => {
+test('the erasure of its principal removes it at every process', async () => {
   const running = await begin(a.as('dan'));
   const old = await begin(b.as('dan'));
   end(await answer(old.call, '1'), '2');

@@ -1,4 +1,4 @@
-/** Quotas in Redis: what holds of those in memory, and what several handles share. */
+/** Quotas in Redis: the table of quotas in memory, and sharing by several handles. */
 import { Redis } from 'ioredis';
 import { ManualClock } from '../../../lib/index.js';
 import { openRedis } from '../../../lib/cluster/open-redis.js';
@@ -28,7 +28,7 @@ afterAll(async () => {
 
 describeQuota({ name: 'SharedQuota', make, Lease: SharedQuotaLease });
 
-test('handles with the same name share everything; others nothing', async () => {
+test('handles with the same name share everything, other handles nothing', async () => {
   const clock = new ManualClock();
   const limits = { tokens: { limit: 10, windowMs: 60_000 }, jobs: { concurrent: 2 } };
   const [a, b] = [
@@ -74,7 +74,7 @@ test('the work of a call does not grow with the holders', async () => {
   for (const [, , from, to] of ranges) expect(to - from).toBeLessThan(100);
 });
 
-test('three connections at once never take one too many', async () => {
+test('three concurrent connections never exceed the limit', async () => {
   const limits = { calls: { limit: 50, windowMs: 3_600_000 }, jobs: { concurrent: 7 } };
   const handles = [];
   for (let i = 0; i < 3; i += 1) handles.push(await make({ limits, name: 'race' }));
@@ -82,7 +82,7 @@ test('three connections at once never take one too many', async () => {
     Array.from({ length: 150 }, (_, i) => handles[i % 3].reserve({ calls: 1 })),
   );
   expect(answers.filter(({ allowed }) => allowed)).toHaveLength(50);
-  // Workers that take a place, work for a turn and give it back.
+  // Workers that take a place, work for a turn and return it.
   let inUse = 0;
   let most = 0;
   let done = 0;

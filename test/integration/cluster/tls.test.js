@@ -58,7 +58,7 @@ describe('TLS', () => {
 
   test('a server that wants a client certificate refuses a client without', async () => {
     const { url } = await tlsServer('--tls-auth-clients', 'yes');
-    // The alert follows the greeting: on a busy machine it comes after `listen()` has ended its wait.
+    // The alert follows the greeting: on a busy machine it arrives after `listen()` has ended its wait.
     const isRefused = async () =>
       (await refusal({ url, tls: { ca: certificate } }))?.code === 'ERR_REDIS_TLS';
     await until(isRefused, 'the refusal');
@@ -78,7 +78,7 @@ describe('TLS', () => {
     expect((await trusting.exited).code).toBe(0);
   });
 
-  test('other programs of the machine get nothing out of the port of the relay', async () => {
+  test('other programs of the machine cannot use the port of the relay', async () => {
     const { TlsRelay } = await import('../../../lib/cluster/connection/tls-relay.js');
     const { redis, port } = await tlsServer('--tls-auth-clients', 'no');
     const relay = new TlsRelay({ tls: { ca: certificate }, user: '', password: 'secret' });
@@ -102,7 +102,7 @@ describe('TLS', () => {
     const wrong = password.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
     expect(await say(command('AUTH', wrong) + command('PING'))).toBe('');
     expect(await say(command('PING').repeat(5))).toBe('');
-    // One connection more for each call of INFO, and none for the others.
+    // One connection per call of INFO, and none for other calls.
     expect((await redis.info('stats')).total_connections_received).toBe(String(Number(before) + 1));
     expect(await say(command('AUTH', password) + command('PING'))).toBe('+OK\r\n+PONG\r\n');
     relay.close();

@@ -1,4 +1,4 @@
-/** What answers at the address of Redis, and is none: one line, and no request for a report. */
+/** Other servers at the address of Redis: one line of error, without a request for a report. */
 import { createServer } from 'node:net';
 import { createServer as createWebServer } from 'node:http';
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ const memcached = () =>
 test.each([
   ['a web server', web, '"H"'],
   ['memcached', memcached, '"E"'],
-])('%s is an error of listen() that says so', async (_what, make, first) => {
+])('%s is named by the error of listen()', async (_name, make, first) => {
   const port = await listen(make());
   const error = await refusal({ url: `redis://:secret@127.0.0.1:${port}` });
   expect(error).toMatchObject({ code: 'ERR_REDIS_PROTOCOL' });

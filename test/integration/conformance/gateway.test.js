@@ -1,4 +1,4 @@
-/** The conformance suite against a gateway: each of its ways to a socket, and each of its faces. */
+/** The conformance suite against a gateway, with each writer to a socket and each face. */
 import { once } from 'node:events';
 import http from 'node:http';
 import compression from 'compression';
@@ -84,7 +84,7 @@ test('a log that drops its oldest text', async () => {
   await expectConformance(gateway, { only: TRIMMED, logLimitBytes }, []);
 });
 
-/** What no face of the first column has. */
+/** Rules without a counterpart in other faces. */
 const NO_RESUME = [
   ...['delivery/fan-out', 'cursor/unique', 'cursor/every-cut', 'cursor/live-cuts', 'cursor/none'],
   ...['cursor/query', 'cursor/at-end', 'cursor/malformed', 'cursor/beyond', 'cursor/trimmed'],

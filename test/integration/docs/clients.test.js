@@ -22,8 +22,8 @@ let url;
 async function* parrot(request) {
   requests.push(request);
   const asked = request.prompt ?? request.messages.at(-1).content;
-  const said = typeof asked === 'string' ? asked : asked.map(({ text }) => text).join('');
-  for (const word of ['You', ' said: ', said]) yield word;
+  const prompt = typeof asked === 'string' ? asked : asked.map(({ text }) => text).join('');
+  for (const word of ['You', ' said: ', prompt]) yield word;
 }
 
 beforeEach(async () => {

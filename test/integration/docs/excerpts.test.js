@@ -1,6 +1,6 @@
 /**
- * The JavaScript of README and docs that is no program of its own, run as it is printed: the test gives each excerpt the
- * names that it leaves out. The programs run in the other files of this folder.
+ * Excerpts of JavaScript in README and docs, run as printed: the test defines for each excerpt the
+ * names that it omits. Whole programs run in the other files of this folder.
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { DurableStream } from '@durable-streams/client';
@@ -37,7 +37,7 @@ const output = { append: jest.fn() };
 async function run(code, names) {
   const all = { console: { log: logged, error: logged }, ...sluice, ...conformance, ...names };
   const body = code.replace(/^import .*$/gm, '');
-  // A name that the excerpt declares itself is not given.
+  // A name declared by the excerpt itself is not defined.
   const given = Object.keys(all).filter(
     (name) => !new RegExp(`\\b(?:const|let) \\{?[^=;]*\\b${name}\\b[^=;]*=`).test(body),
   );

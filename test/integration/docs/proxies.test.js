@@ -1,4 +1,4 @@
-/** The configurations of ops/ in real proxies: tokens arrive one by one, and a client that leaves has left. */
+/** The configurations of ops/ in real proxies: tokens arrive one by one, and the departure of a client is noticed. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../support/free-port.js';

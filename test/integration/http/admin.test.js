@@ -85,7 +85,7 @@ test('the feed has running and ended jobs and the remaining limits, and costs no
   expect(lifecycle.listenerCount('ended')).toBe(idle);
 });
 
-test('an onlooker reads the log of a job with times, and neither holds it back nor keeps it', async () => {
+test('an onlooker reads the log of a job with times, without delaying the job or keeping it alive', async () => {
   const { provider, call } = handProvider();
   const gateway = await start({ provider, access, streamCapacity: 4 });
   const body = { prompt: 'x', disconnect_grace_ms: 1 };
@@ -111,7 +111,7 @@ test('an onlooker reads the log of a job with times, and neither holds it back n
   expect(early.slice(0, 2)).toEqual(['1-1', 'token']);
   expect(later.map(([, type]) => type)).toContain('tool_call');
   for (const [, , at] of later) expect(Math.abs(at - Date.now() / 1000)).toBeLessThan(60);
-  // Its only reader leaves.
+  // Its only reader disconnects.
   reader.close();
   await until(() => entries().some(([, type]) => type === 'job_cancelled'));
   await watched.closed;
@@ -125,12 +125,12 @@ test('an onlooker reads the log of a job with times, and neither holds it back n
 test('the list of jobs is filtered, page by page, and an administrator cancels', async () => {
   const gateway = await start({ provider: echo, access });
   const ids = [];
-  for (const [who, model] of [
+  for (const [headers, model] of [
     [ann, 'm1'],
     [ann, 'm2'],
     [ops, 'm1'],
   ]) {
-    const { body } = await gateway.submit({ prompt: 'x', model }, who);
+    const { body } = await gateway.submit({ prompt: 'x', model }, headers);
     ids.push(body.job_id);
     await gateway.read(body.stream_url);
   }

@@ -1,4 +1,4 @@
-/** How many connections a server takes, in all and from one address. */
+/** Limits of the connections of a server, in all and from one address. */
 import net from 'node:net';
 import http from 'node:http';
 import { once } from 'node:events';
@@ -44,7 +44,7 @@ test('connections beyond the limit are closed at once, and counted', async () =>
   b.destroy();
   await until(async () => kept(await open()), 'a place');
   a.destroy();
-  // Only then: fetch may wait for ever on a connection that is closed as it is made.
+  // After that: fetch may wait forever on a connection that is closed while it opens.
   await until(
     async () => (await promisify(server.getConnections).call(server)) < 2,
     'another place',
@@ -65,7 +65,7 @@ test('connections of one address count, whether Node has them or a stream', asyn
   const [response] = await once(stream, 'response');
   (await hand.call(0)).push('text');
   await once(response, 'data');
-  // The stream, one more, and the one of the job, if it is still open.
+  // The stream, one more, and the connection of the job, if it is still open.
   const sockets = [await open(), await open(), await open(), await open()];
   const states = [];
   for (const socket of sockets) states.push(await kept(socket));

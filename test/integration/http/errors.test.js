@@ -82,7 +82,7 @@ describe('a body', () => {
     ['{"messages":[{"role":"assistant","content":""}],"temperature":0,"stop":"x"}'],
     ['{"prompt":"a","on_disconnect":"continue","disconnect_grace_ms":0,"max_wall_ms":1000}'],
     ['{"prompt":"a","metadata":{"deep":{"er":[1,"2",null,true]}},"model":"echo"}'],
-  ])('%s is taken', async (raw) => {
+  ])('%s is accepted', async (raw) => {
     const { status } = await server.call('POST', '/v1/jobs', {
       raw,
       headers: { 'content-type': 'application/json; charset=utf-8' },
@@ -99,7 +99,7 @@ describe('a body', () => {
     expect(body.error.code).toBe('invalid_json');
   });
 
-  test('over 32 MiB is 413, just below is taken', async () => {
+  test('over 32 MiB is 413, just below is accepted', async () => {
     const max = 32 * 1024 * 1024;
     const big = await server.submit({ prompt: 'x'.repeat(max) });
     expect(big.status).toBe(413);
@@ -112,7 +112,7 @@ describe('a body', () => {
     expect(fits.status).toBe(201);
   });
 
-  test('of more values than anybody needs is 400', async () => {
+  test('with too many values is 400', async () => {
     const { status, body } = await server.submit({
       prompt: 'a',
       metadata: { list: Array.from({ length: 500_000 }, () => 0) },
@@ -176,7 +176,7 @@ const notFound = [
   ['GET', '/../package.json', 'not_found'],
   ['GET', '/%2e%2e/package.json', 'not_found'],
 ];
-// Express answers for paths that are none of the gateway's.
+// Express answers for all other paths.
 const ours = notFound.filter(([, , code]) => code !== 'not_found' || mountedBy() !== 'express');
 test.each(ours)('%s %s is 404 %s, as JSON', async (method, path, code) => {
   const { status, headers, body } = await server.call(method, path);
@@ -267,7 +267,7 @@ describe('a full queue', () => {
     maxConcurrency: 1,
     processingCapacity: 1,
     incomingCapacity: 1,
-    // Until then what has room moves on, on any machine.
+    // Until then requests with room proceed, on any machine.
     admissionWaitMs: 1000,
   };
 
@@ -298,7 +298,7 @@ describe('a full queue', () => {
     );
   });
 
-  test('a client that leaves while it waits leaves the queue', async () => {
+  test('a client that disconnects while it waits is removed from the queue', async () => {
     const { provider, calls, call } = handProvider();
     const options = { provider, ...narrow, admissionWaitMs: 60_000 };
     const { server: own, submit, get, url } = await start(options);
@@ -340,7 +340,7 @@ describe('a full queue', () => {
   });
 });
 
-test('a body that the app has parsed already is taken as it is', async () => {
+test('a body already parsed by the app is used as it is', async () => {
   const gateway = createGateway({ provider: echo, logger: false });
   const app = express();
   app.use(express.json());

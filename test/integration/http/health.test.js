@@ -1,4 +1,4 @@
-/** What those who run the server look at: health, models, metrics, the log line of a job. */
+/** The operator's view: health, models, metrics, the log line of a job. */
 import { start, stopAll, testOwnServer } from '../../support/gateway/gateway.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
 import { until } from '../../support/until.js';
@@ -18,41 +18,34 @@ test('liveness, readiness and the list of models', async () => {
 
 test('metrics count endings, tokens, streams and queued jobs', async () => {
   const { provider, call } = handProvider();
-  const { submit, cancel, ended, stream, get } = await start({ provider, maxConcurrency: 1 });
-  const value = async (line) => {
-    const { body } = await get('/metrics');
-    return Number(
-      body
-        .split('\n')
-        .find((text) => text.startsWith(`${line} `))
-        ?.split(' ')
-        .at(-1),
-    );
-  };
+  const { submit, cancel, ended, stream, get, metric } = await start({
+    provider,
+    maxConcurrency: 1,
+  });
   const first = (await submit({ prompt: 'a' })).body;
   const second = (await submit({ prompt: 'b' })).body;
   const open = await stream(first.stream_url);
   const run = await call(0);
-  expect(await value('sluice_in_flight_batches')).toBe(1);
-  expect(await value('sluice_queued_requests')).toBe(1);
-  expect(await value('sluice_open_streams')).toBe(1);
+  expect(await metric('sluice_in_flight_batches')).toBe(1);
+  expect(await metric('sluice_queued_requests')).toBe(1);
+  expect(await metric('sluice_open_streams')).toBe(1);
   run.push('one');
   run.push('two');
   run.end();
   await open.done;
-  await until(async () => (await value('sluice_open_streams')) === 0, 'the stream to be closed');
+  await until(async () => (await metric('sluice_open_streams')) === 0, 'the stream to be closed');
   await cancel(second.job_id);
   await ended(first.job_id);
-  expect(await value('sluice_jobs_total{status="completed"}')).toBe(1);
-  expect(await value('sluice_jobs_total{status="cancelled"}')).toBe(1);
-  expect(await value('sluice_jobs_total{status="failed"}')).toBe(0);
-  expect(await value('sluice_tokens_total')).toBe(2);
-  expect(await value('sluice_job_ttft_seconds_count')).toBe(1);
-  expect(await value('sluice_job_duration_seconds_count')).toBe(2);
-  expect(await value('sluice_job_overhead_seconds_count')).toBe(2);
-  expect(await value('sluice_job_output_token_seconds_count')).toBe(1);
+  expect(await metric('sluice_jobs_total{status="completed"}')).toBe(1);
+  expect(await metric('sluice_jobs_total{status="cancelled"}')).toBe(1);
+  expect(await metric('sluice_jobs_total{status="failed"}')).toBe(0);
+  expect(await metric('sluice_tokens_total')).toBe(2);
+  expect(await metric('sluice_job_ttft_seconds_count')).toBe(1);
+  expect(await metric('sluice_job_duration_seconds_count')).toBe(2);
+  expect(await metric('sluice_job_overhead_seconds_count')).toBe(2);
+  expect(await metric('sluice_job_output_token_seconds_count')).toBe(1);
   const cancels = 'sluice_http_responses_total{route="/v1/jobs/:id/cancel",status="200"}';
-  expect(await value(cancels)).toBe(1);
+  expect(await metric(cancels)).toBe(1);
   expect((await get('/metrics')).headers.get('content-type')).toMatch(/^text\/plain/);
 });
 

@@ -1,4 +1,4 @@
-/** `/v1/models`: what there is, for whom, and one by its id. */
+/** `/v1/models`: the list, per key, and one model by its id. */
 import { providers } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
@@ -26,7 +26,7 @@ test('the demo lists its model', async () => {
 });
 
 describe('an OpenAI-compatible server', () => {
-  test('its list, asked for once in a while', async () => {
+  test('its list, requested at intervals', async () => {
     const mock = await upstream('m', { id: 'org/n', created: 9 });
     const provider = providers.openai({ baseUrl: mock.url, apiKey: 'k', query: { v: '1' } });
     const { get } = await start({ provider });

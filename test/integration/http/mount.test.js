@@ -179,7 +179,7 @@ describe.each(mounts)('%s', (_name, prefix, listener) => {
     expect((await call('HEAD', '/v1/models')).status).toBe(200);
   });
 
-  test('delivers each token at once, and distinguishes a client that leaves from one that stays', async () => {
+  test('delivers each token at once, and notices the departure of a client', async () => {
     const hand = handProvider();
     const { submit, stream, ended } = await start(hand.provider);
     const { body } = await submit({ prompt: 'p', disconnect_grace_ms: 0 });

@@ -5,7 +5,7 @@
 import { mountBy } from '../../support/gateway/gateway.js';
 
 mountBy('express');
-// The query makes each a module of its own: a worker loads a module once.
+// The query makes each a separate module: a worker loads a module once.
 await import('./middleware/cors.test.js?express');
 await import('./sse/disconnect.test.js?express');
 await import('./sse/resume.test.js?express');

@@ -59,7 +59,7 @@ test('jobs not done in time are cancelled as shutdown, on the open stream too', 
   expect(queued.status).toBe('queued');
 });
 
-test("streams of somebody else's server get their terminal event too", async () => {
+test("streams of the application's server get their terminal event too", async () => {
   const { provider, call } = handProvider();
   const gateway = createGateway({ provider, logger: false });
   const server = express().use(gateway.router()).listen(0, '127.0.0.1');
@@ -142,7 +142,7 @@ test('a failed listen reports the cause and leaves the gateway usable', async ()
   await expect(gateway.submit({ prompt: 'a' })).resolves.toMatchObject({ status: 'queued' });
 });
 
-test('a script whose jobs have ended ends by itself, with nothing closed', async () => {
+test('a script with ended jobs exits without close()', async () => {
   const script = `
     import { createGateway } from ${JSON.stringify(new URL('../../../lib/index.js', import.meta.url))};
     async function* provider() { yield 'a'; }

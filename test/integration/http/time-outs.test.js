@@ -20,7 +20,7 @@ test('by default over 60 s, with more time for a head', async () => {
   expect(requestTimeout).toBeGreaterThanOrEqual(headersTimeout);
 });
 
-test('as the options say', async () => {
+test('are those of the options', async () => {
   const own = await listen({ keepAliveTimeoutMs: 400_000 });
   expect([own.keepAliveTimeout, own.headersTimeout]).toEqual([400_000, 405_000]);
   expect(own.requestTimeout).toBeGreaterThanOrEqual(405_000);

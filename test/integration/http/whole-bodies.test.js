@@ -1,5 +1,5 @@
 /**
- * A body that has come whole with its head is taken at once, any other one in pieces: the answers are the same. Each
+ * A body that arrives whole with its head is read at once, any other one in pieces: the answers are the same. Each
  * request is sent in one write, and byte by byte at its critical places.
  */
 import { connect } from 'node:net';
@@ -29,7 +29,7 @@ function request(body, headers = [JSON_TYPE], path = '/v1/jobs', method = 'POST'
   return { head: Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), body: bytes };
 }
 
-/** Sends the parts one after the other, each once the one before has left; gives the answer. */
+/** Sends the parts one after the other, each once the previous one is sent; resolves with the answer. */
 function send(parts) {
   return new Promise((resolve, reject) => {
     const socket = connect(server.port, '127.0.0.1').setNoDelay(true);
@@ -44,7 +44,7 @@ function send(parts) {
   });
 }
 
-/** What a client sees, without ids and times. */
+/** A client's view, without ids and times. */
 function seen(answer) {
   return answer
     .replace(/^(x-request-id|date): .*\r\n/gim, '')

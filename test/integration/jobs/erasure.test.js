@@ -14,7 +14,7 @@ const echo = async function* ({ prompt, messages }) {
   yield 'That is all.';
 };
 
-/** Whether a text is in the data file, or in what lies beside it. */
+/** Whether a text is in the data file, or in a file beside it. */
 function onDisk(data, text) {
   const folder = dirname(data);
   return fs.readdirSync(folder).some((name) => fs.readFileSync(join(folder, name)).includes(text));
@@ -79,17 +79,17 @@ describe('DELETE /v1/jobs/{id}', () => {
     expect(onDisk(data, 'a secret beginning')).toBe(false);
   });
 
-  test('a job of somebody else is not there', async () => {
+  test('a job of another principal is unknown', async () => {
     const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
     const gateway = await start({ provider: echo, access });
     const { body } = await gateway.submit({ prompt: 'x' }, bearer('ann'));
-    const remove = (who) =>
-      gateway.call('DELETE', `/v1/jobs/${body.job_id}`, { headers: bearer(who) });
+    const remove = (apiKey) =>
+      gateway.call('DELETE', `/v1/jobs/${body.job_id}`, { headers: bearer(apiKey) });
     expect((await remove('bob')).status).toBe(404);
     expect((await remove('ann')).status).toBe(204);
   });
 
-  test('what a turn added to a conversation stays there', async () => {
+  test('the messages of its turn stay in the conversation', async () => {
     const gateway = await start({ provider: echo });
     const { conversation_id: id } = (await gateway.post('/v1/conversations', {})).body;
     const turn = (await gateway.submit({ prompt: 'hello', conversation_id: id })).body;
@@ -108,8 +108,8 @@ describe('DELETE /v1/principals/{id}', () => {
   };
 
   /** A gateway in which `who` has something of everything. */
-  async function filled(gateway, who) {
-    const headers = bearer(who);
+  async function filled(gateway, principal) {
+    const headers = bearer(principal);
     const post = (path, body) => gateway.call('POST', path, { body, headers });
     const submit = async (body, more) => {
       const made = await gateway.submit(body, { ...headers, ...more });
@@ -117,15 +117,18 @@ describe('DELETE /v1/principals/{id}', () => {
       await gateway.read(`/v1/stream?job_id=${id}`, { headers });
       return id;
     };
-    const job = await submit({ prompt: `secret of ${who}`, temperature: 0 }, key(`key-of-${who}`));
+    const job = await submit(
+      { prompt: `secret of ${principal}`, temperature: 0 },
+      key(`key-of-${principal}`),
+    );
     const { conversation_id: conversation } = (await post('/v1/conversations', {})).body;
-    await submit({ prompt: `said by ${who}`, conversation_id: conversation });
+    await submit({ prompt: `said by ${principal}`, conversation_id: conversation });
     await gateway.call('PUT', '/v1/kv/note', {
-      raw: `note of ${who}`,
+      raw: `note of ${principal}`,
       headers: { ...headers, 'content-type': 'text/plain' },
     });
     const workflow = (
-      await post('/v1/workflows', { nodes: [{ id: 'n', prompt: `node of ${who}` }] })
+      await post('/v1/workflows', { nodes: [{ id: 'n', prompt: `node of ${principal}` }] })
     ).body.workflow_id;
     await gateway.read(`/v1/stream?workflow_id=${workflow}`, { headers });
     return { job, conversation, workflow };
@@ -146,7 +149,8 @@ describe('DELETE /v1/principals/{id}', () => {
     const account = (await gateway.get('/v1/accounts/ann', { headers: admin })).body;
     expect(account.posted).toBeLessThan(0);
 
-    const remove = (who) => gateway.call('DELETE', '/v1/principals/ann', { headers: bearer(who) });
+    const remove = (apiKey) =>
+      gateway.call('DELETE', '/v1/principals/ann', { headers: bearer(apiKey) });
     expect((await remove('ann')).status).toBe(403);
     expect(await remove('ops')).toMatchObject({ status: 204, body: '' });
 
@@ -185,7 +189,7 @@ describe('DELETE /v1/principals/{id}', () => {
       true,
     );
 
-    // The caller may come back, and has nothing.
+    // The caller may return, with an empty state.
     const again = await gateway.submit(
       { prompt: 'secret of ann', temperature: 0 },
       {
@@ -200,7 +204,7 @@ describe('DELETE /v1/principals/{id}', () => {
     expect((await usageOf(next)).of.erased).toEqual(before.of.ann);
   });
 
-  test('ends what runs; an unknown caller has nothing', async () => {
+  test('ends running jobs; an unknown caller has nothing to erase', async () => {
     const { provider, call } = handProvider();
     const gateway = await start({ provider });
     await gateway.submit({ prompt: 'x' });

@@ -1,4 +1,4 @@
-/** What clients and the log see of the errors that a user's provider throws. */
+/** Errors thrown by a user's provider, as clients and the log see them. */
 import { ProviderError } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 
@@ -11,7 +11,7 @@ function plain() {
   return Object.assign(new Error(SECRET, { cause: new Error('the inner cause') }), { code: 'E_X' });
 }
 
-/** A gateway whose provider throws what `make` returns, and the error lines of its log. */
+/** A gateway whose provider throws the result of `make`, and the error lines of its log. */
 async function throwing(make, options) {
   const lines = [];
   const logger = { info() {}, warn() {}, error: (fields) => lines.push(fields) };

@@ -25,7 +25,7 @@ async function startSmall(provider) {
 /** Text in pieces of 64 KiB. */
 const pieces = (mib) => Array.from({ length: 16 * mib }, () => 'x'.repeat(MIB / 16));
 
-test('a log is whole beyond the cap of others, with a shared answer as without', async () => {
+test('a log is whole beyond the usual cap, with and without a shared answer', async () => {
   async function* provider() {
     yield* pieces(3);
   }

@@ -113,7 +113,7 @@ describe('unknown options are refused by name', () => {
 });
 
 describe('maxConcurrency', () => {
-  /** How many of 70 prompts are in the provider at once. */
+  /** The number of 70 prompts that are in the provider at once. */
   async function callsOf(options) {
     const { provider, calls } = handProvider();
     const { gateway } = await start({ provider, ...options });

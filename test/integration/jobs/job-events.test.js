@@ -74,7 +74,7 @@ test('a job that replays a finished answer never starts', async () => {
   expect(events.at(-1)).toMatchObject({ cache: 'hit', attempt: 0, status: 'completed' });
 });
 
-test('jobs that join a running answer start with it, or when they come', async () => {
+test('jobs that join a running answer start with it, or on arrival', async () => {
   let finish;
   const finished = new Promise((resolve) => (finish = resolve));
   const { gateway, types } = observed({

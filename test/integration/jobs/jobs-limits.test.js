@@ -1,4 +1,4 @@
-/** What bounds a job: tokens, wall time, a provider that fails, a reader that is behind. */
+/** Bounds of a job: tokens, wall time, a failing provider, a slow reader. */
 import { ManualClock } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { handProvider } from '../../support/providers/providers.js';
@@ -100,11 +100,11 @@ describe('limits and failures', () => {
     const { body } = await submit({ prompt: 'a' });
     const events = await (await stream(body.stream_url)).done;
     const tokens = events.filter(({ type }) => type === 'token').map(({ data }) => data.token);
-    // The last half never gets its other one: U+FFFD stands for it.
+    // The last half of a character stays alone: U+FFFD replaces it.
     expect(tokens).toEqual(['a', '😀', 'b', '\ufffd']);
   });
 
-  test('a reader that is behind makes the provider wait', async () => {
+  test('a slow reader makes the provider wait', async () => {
     let made = 0;
     async function* eager() {
       for (; made < 100_000; made += 1) yield 'x'.repeat(1000);
@@ -114,7 +114,7 @@ describe('limits and failures', () => {
     const events = gateway.stream(id)[Symbol.asyncIterator]();
     await events.next();
     await untilStill(() => made, 'the provider to wait', { pauseMs: 50 });
-    // The window, and what a batch or two on the way to the reader may hold.
+    // The window, and one or two batches on the way to the reader.
     expect(made).toBeLessThan(1000);
     await gateway.cancel(id);
   });

@@ -1,4 +1,4 @@
-/** The list of jobs over HTTP: order, pages, filter, what is forgotten. */
+/** The list of jobs over HTTP: order, pages, filter, purged jobs. */
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { echo } from '../../support/providers/providers.js';
 
@@ -34,7 +34,7 @@ describe('the list', () => {
     expect(idsOf(await get('/v1/jobs?status=failed'))).toEqual([]);
   });
 
-  test('has 20 to a page unless asked otherwise', async () => {
+  test('has 20 to a page by default', async () => {
     const { gateway, get } = await start({ provider: echo });
     for (let i = 0; i < 21; i += 1) await gateway.submit({ prompt: 'p' });
     const { body } = await get('/v1/jobs');

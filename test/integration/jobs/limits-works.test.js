@@ -11,7 +11,7 @@ afterEach(closeSites);
 
 const leases = (gateway) => partsOf(gateway).reservations.open;
 
-/** A gateway with these limits, whose clock stands still: nothing refills. */
+/** A gateway with these limits and a manual clock, so that nothing refills. */
 const limited = (limits, options) =>
   start({
     provider: echo,
@@ -21,21 +21,21 @@ const limited = (limits, options) =>
     ...options,
   });
 
-/** A crawl waits by the clock; half a minute passes before a request comes back. */
+/** A crawl needs a real clock; a request refills only after half a minute. */
 const realTime = { clock: undefined };
 
-/** The answer to a GET once what it is about has ended. */
+/** The answer to a GET of an operation, once it has ended. */
 const ended = (get, path) =>
   until(async () => {
     const { body } = await get(path);
     return body.status !== 'running' && body;
   }, `the end of ${path}`);
 
-/** A site whose first page never comes. */
+/** A site that never answers for its first page. */
 const hanging = () => site({ '/': () => new Promise(() => {}) });
 
 describe('a crawl', () => {
-  test('takes a request, and a place until it has ended', async () => {
+  test('costs a request, and a place until it has ended', async () => {
     const { origin } = await hanging();
     const { post, submit, gateway } = await limited({
       requests_per_minute: 3,
@@ -52,7 +52,7 @@ describe('a crawl', () => {
     expect((await submit({ prompt: 'a' })).status).toBe(429);
     await post(`/v1/crawls/${first.body.crawl_id}/cancel`);
     expect(leases(gateway)).toBe(0);
-    // What was refused cost nothing.
+    // A refused request costs nothing.
     expect((await crawl()).headers.get('ratelimit')).toMatch(/^"requests";r=1;/);
   });
 
@@ -144,8 +144,8 @@ describe('a workflow', () => {
 
 test.each(['/v1/crawls', '/v1/workflows'])('%s: no longer than a day', async (path) => {
   const { post } = await limited({});
-  const what =
+  const request =
     path === '/v1/crawls' ? { start_url: 'http://a.test/' } : { nodes: [{ id: 'a', prompt: 'a' }] };
-  const { status, body } = await post(path, { ...what, max_wall_ms: 86_400_001 });
+  const { status, body } = await post(path, { ...request, max_wall_ms: 86_400_001 });
   expect([status, body.error.param]).toEqual([400, 'max_wall_ms']);
 });

@@ -12,19 +12,12 @@ afterEach(stopAll);
 const MIB = 2 ** 20;
 const keys = [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')];
 
-/** A metric's value by its name and labels. */
-async function metric(get, name, headers) {
-  const { body } = await get('/metrics', { headers });
-  const line = body.split('\n').find((each) => each.startsWith(`${name} `));
-  return Number(line?.split(' ').at(-1));
-}
-
 describe('answers that are kept', () => {
   async function* provider({ prompt }) {
     yield prompt.slice(0, 1).repeat(MIB);
   }
 
-  test('go, oldest first, of the caller that holds most; nobody else notices', async () => {
+  test('are evicted, oldest first, from the caller with most; other callers keep theirs', async () => {
     const { call, gateway } = await start({
       provider,
       access: { keys },
@@ -59,18 +52,18 @@ describe('answers that are kept', () => {
   });
 
   test('never hold more than the budget, by its own figures', async () => {
-    const { submit, ended, get } = await start({ provider, memoryBudgetBytes: 16 * MIB });
+    const { submit, ended, metric } = await start({ provider, memoryBudgetBytes: 16 * MIB });
     for (let i = 0; i < 30; i += 1) {
       const { body } = await submit({ prompt: 'a' });
       await ended(body.job_id);
-      expect(await metric(get, 'sluice_memory_bytes{kind="logs"}')).toBeLessThan(0.96 * 16 * MIB);
+      expect(await metric('sluice_memory_bytes{kind="logs"}')).toBeLessThan(0.96 * 16 * MIB);
     }
-    expect(await metric(get, 'sluice_memory_budget_bytes')).toBe(16 * MIB);
-    expect(await metric(get, 'sluice_memory_evictions_total')).toBeGreaterThanOrEqual(17);
+    expect(await metric('sluice_memory_budget_bytes')).toBe(16 * MIB);
+    expect(await metric('sluice_memory_evictions_total')).toBeGreaterThanOrEqual(17);
   });
 });
 
-test('a caller whose running jobs hold half of it gets nothing more, others do', async () => {
+test('a caller whose running jobs hold half of it is refused, other callers are not', async () => {
   const { provider, call } = handProvider();
   const { submit, get, gateway } = await start({
     provider,
@@ -94,13 +87,13 @@ test('a caller whose running jobs hold half of it gets nothing more, others do',
   expect((await get('/healthz')).status).toBe(200);
 });
 
-test('prompts that wait count, are refused by name, and count no more once they have ended', async () => {
+test('waiting prompts count, are refused by name, and stop counting once they have ended', async () => {
   const ends = [];
   async function* provider() {
     await new Promise((resolve) => ends.push(resolve));
     yield 'done';
   }
-  const { submit, ended, get } = await start({
+  const { submit, ended, metric } = await start({
     provider,
     memoryBudgetBytes: 8 * MIB,
     maxInFlightBatches: 50,
@@ -122,7 +115,7 @@ test('prompts that wait count, are refused by name, and count no more once they 
   expect(taken.length).toBeGreaterThanOrEqual(6);
   expect(taken.length).toBeLessThanOrEqual(8);
   const refusals = ['bodies', 'jobs'].map((resource) =>
-    metric(get, `sluice_memory_refusals_total{resource="${resource}"}`),
+    metric(`sluice_memory_refusals_total{resource="${resource}"}`),
   );
   expect((await Promise.all(refusals)).sort()).toEqual([0, 1]);
   const small = await submit({ prompt: 'x'.repeat(60_000) });
@@ -136,7 +129,7 @@ test('prompts that wait count, are refused by name, and count no more once they 
   await until(() => ends.length === taken.length, 'the calls');
   for (const end of ends) end();
   for (const id of taken) expect((await ended(id)).status).toBe('completed');
-  expect(await metric(get, 'sluice_memory_bytes{kind="prompts"}')).toBe(0);
+  expect(await metric('sluice_memory_bytes{kind="prompts"}')).toBe(0);
   expect((await submit({ prompt })).status).toBe(201);
 });
 
@@ -152,7 +145,7 @@ test('keys and values are refused with 507 until some are deleted', async () => 
     });
   const statuses = [];
   for (let i = 0; i < 12; i += 1) statuses.push((await put(`k${i}`)).status);
-  // A body that comes in counts twice.
+  // An arriving body counts twice.
   expect(statuses.indexOf(507)).toBeGreaterThanOrEqual(5);
   expect(statuses.at(-1)).toBe(507);
   expect((await put('other')).body.error).toMatchObject({ code: 'kv_full' });
@@ -172,7 +165,7 @@ describe('an answer that its client does not read', () => {
     const reader = { socket, bytes: 0, closed: false };
     socket.on('error', () => {}).on('close', () => (reader.closed = true));
     socket.write(`GET /v1/jobs/${body.job_id} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
-    const waiting = () => metric(app.get, 'sluice_memory_bytes{kind="answers"}');
+    const waiting = () => app.metric('sluice_memory_bytes{kind="answers"}');
     await until(async () => (await waiting()) > 4 * MIB, 'the answer');
     return { ...app, reader, waiting };
   }
@@ -184,7 +177,7 @@ describe('an answer that its client does not read', () => {
     await until(() => reader.closed, 'the end at the client');
   });
 
-  test('comes whole if it is read slowly', async () => {
+  test('arrives whole if it is read slowly', async () => {
     const { reader, waiting } = await open({ stallMs: 2000 });
     reader.socket.on('data', (chunk) => {
       reader.bytes += chunk.length;
@@ -201,7 +194,7 @@ test('changes that wait for a slow reader count, and end its watch beyond 4 MiB'
   async function* provider() {
     yield 'unused';
   }
-  const { gateway, call, get, server } = await start({ provider });
+  const { gateway, call, metric, server } = await start({ provider });
   const put = (key) =>
     call('PUT', `/v1/kv/${key}`, {
       raw: 'x'.repeat(MIB),
@@ -210,10 +203,10 @@ test('changes that wait for a slow reader count, and end its watch beyond 4 MiB'
   const socket = connect(server.port, '127.0.0.1');
   socket.write('GET /v1/kv?watch=true HTTP/1.1\r\nhost: localhost\r\n\r\n');
   socket.pause();
-  await until(async () => (await metric(get, 'sluice_open_streams')) === 1, 'the watch');
-  const waiting = () => metric(get, 'sluice_memory_bytes{kind="watches"}');
+  await until(async () => (await metric('sluice_open_streams')) === 1, 'the watch');
+  const waiting = () => metric('sluice_memory_bytes{kind="watches"}');
   let most = 0;
-  // The sockets take some, then three wait, and one more is too many.
+  // The sockets buffer some, then three wait, and one more exceeds the bound.
   for (let i = 0; i < 40; i += 1) {
     expect((await put('k')).status).toBe(201 - (i > 0));
     most = Math.max(most, await waiting());
@@ -229,13 +222,13 @@ test('the memory of workflows counts until their purge', async () => {
     yield 'x'.repeat(MIB);
   }
   const clock = new ManualClock();
-  const { post, read, get } = await start({ provider, clock, memoryBudgetBytes: 64 * MIB });
+  const { post, read, metric } = await start({ provider, clock, memoryBudgetBytes: 64 * MIB });
   const nodes = Array.from({ length: 4 }, (_, i) => ({ id: `n${i}`, prompt: 'a' }));
   const { body } = await post('/v1/workflows', { nodes });
   await read(body.stream_url);
   // Texts may take two bytes a character.
-  expect(await metric(get, 'sluice_memory_bytes{kind="workflows"}')).toBe(8 * MIB);
+  expect(await metric('sluice_memory_bytes{kind="workflows"}')).toBe(8 * MIB);
   // Its retention is over.
   clock.advanceMs(300_000);
-  expect(await metric(get, 'sluice_memory_bytes{kind="workflows"}')).toBe(0);
+  expect(await metric('sluice_memory_bytes{kind="workflows"}')).toBe(0);
 });

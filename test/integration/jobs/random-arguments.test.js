@@ -7,7 +7,7 @@ import { randomRounds } from '../../support/random-calls.js';
 const ROUNDS = 10;
 const CALLS = 60;
 
-/** Answers in words of the prompt. A plain function takes every model. */
+/** Repeats the words of the prompt. A plain function serves every model. */
 async function* echo({ prompt, messages }) {
   yield* (prompt ?? messages.at(-1).content ?? 'nothing').toString().split(/(?<= )/);
 }

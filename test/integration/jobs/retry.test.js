@@ -7,7 +7,7 @@ afterEach(stopAll);
 
 const fast = { attempts: 3, baseMs: 1, capMs: 5 };
 
-/** A generator that throws before it has said anything. */
+/** A generator that throws before its first token. */
 function failing(error) {
   // oxlint-disable-next-line require-yield -- that is the point of it
   return async function* failsWith() {

@@ -157,7 +157,7 @@ test('several upstreams: each attempt names its own', async () => {
   expect(parentIn(good.exchanges[0].headers)).toBe(call.spanContext().spanId);
 });
 
-/** An upstream of Anthropic's API that says hello. */
+/** An upstream of Anthropic's API that answers hello. */
 async function startAnthropicUpstream() {
   const mock = await anthropic.startAnthropic(
     anthropic.streamEvents(anthropic.start(), ...anthropic.text(0, 'Hello'), ...anthropic.stop()),
@@ -234,7 +234,7 @@ test('a server error and a cancel', async () => {
   expect(read.status.code).toBe(UNSET);
 });
 
-test('content where it is asked for', async () => {
+test('content on request', async () => {
   const { named } = registerSdk();
   const mock = await upstream();
   const provider = providers.openai({ baseUrl: mock.url, model: 'm' });

@@ -188,7 +188,7 @@ test("a workflow's node has the calls of an answer that has nothing else", async
   expect(whole.nodes[0]).toMatchObject({ status: 'completed', text: document });
 });
 
-test('the usage that a generator reports goes on whole', async () => {
+test('the usage reported by a generator is passed on whole', async () => {
   const usage = {
     prompt_tokens: 3,
     completion_tokens: 4,

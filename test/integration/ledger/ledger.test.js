@@ -1,4 +1,4 @@
-/** What every ledger does, in this process or in Redis. */
+/** Tests of both ledgers, in this process and in Redis. */
 import { Ledger, ManualClock, SluiceError } from '../../../lib/index.js';
 import { codeOf, implementations } from '../../support/ledgers.js';
 
@@ -168,7 +168,7 @@ describe.each(implementations)('$name', ({ start, stop, make }) => {
     expect((await ledger.settle({ key: '7', hold: three, amount: 0n })).balance.posted).toBe(100n);
   });
 
-  test('the same key gives the first answer again, failures included', async () => {
+  test('the same key repeats the first answer, failures included', async () => {
     const ledger = await ledgerOf({ alice: 0n });
     const ask = () => ledger.withdraw({ key: 'k', account: 'alice', amount: 10n });
     expect(await codeOf(ask)).toBe('ERR_INSUFFICIENT_FUNDS');
@@ -271,7 +271,7 @@ describe.each(implementations)('$name', ({ start, stop, make }) => {
     );
   });
 
-  test('each error that the state gives rise to has its code', async () => {
+  test('each error caused by the state has its code', async () => {
     const ledger = await ledgerOf({ alice: 10n });
     const cases = {
       ERR_ACCOUNT_EXISTS: () => ledger.open({ account: 'alice' }),

@@ -54,7 +54,7 @@ describe.each(implementations)('$name', ({ start, stop, make: makeLedger }) => {
       });
     });
 
-    test('or none, and says which one was refused', async () => {
+    test('or none, and the error names the refused one', async () => {
       const { clock, ledger, posted } = await make();
       const tooMuch = [transfers[0], { from: 'b', to: 'c', amount: 61n }, transfers[2]];
       const error = await thrown(() => ledger.linked({ key: 'k', transfers: tooMuch }));
@@ -100,7 +100,7 @@ describe.each(implementations)('$name', ({ start, stop, make: makeLedger }) => {
   });
 
   describe('settle', () => {
-    test('without an amount takes all that is held', async () => {
+    test('without an amount settles the whole hold', async () => {
       const { clock, ledger } = await make();
       const { hold } = await ledger.hold({ key: 'h', account: 'a', amount: 70n });
       const settled = await ledger.settle({ key: 's', hold });

@@ -1,4 +1,4 @@
-/** The ledger in Redis: against the ledger of a process, by several clients at once, and what it leaves. */
+/** The ledger in Redis: against the ledger of a process, with concurrent clients, and its keys. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
@@ -25,7 +25,7 @@ async function open(options) {
   return shared.ledger();
 }
 
-/** What a call gives: its answer, or the code of its error. */
+/** The outcome of a call: its answer, or the code of its error. */
 async function outcomeOf(call) {
   try {
     return await call();
@@ -106,7 +106,7 @@ test('any history has the outcomes and the journal of a Ledger', async () => {
   );
 }, 60_000);
 
-test('clients that transfer at once conserve the sum, and no account exceeds its overdraft', async () => {
+test('concurrent transfers conserve the sum, and no account exceeds its overdraft', async () => {
   const limits = { a: 0n, b: 0n, c: 100n, d: 0n };
   const names = Object.keys(limits);
   const clients = await Promise.all([1, 2, 3, 4].map(() => open({ prefix: 'stress' })));
@@ -139,7 +139,7 @@ test('clients that transfer at once conserve the sum, and no account exceeds its
   expect(await sumOf(ledger)).toBe(0n);
   const journal = await ledger.journal();
   expect(journal.map(({ id }) => id)).toEqual(journal.map((_event, i) => i + 1));
-  // A ledger that replays it decides each event again, which proves that none was beyond a limit.
+  // A replay checks each event again, which proves that none exceeded a limit.
   const copy = Ledger.replay(journal);
   for (const name of names) {
     const { available } = await ledger.balance(name);
@@ -189,7 +189,7 @@ test('names that look like parts of keys are names', async () => {
   for (const account of names) expect(await ledger.events({ account })).toHaveLength(1);
 });
 
-test('two accounts that are renamed at once both have their new names', async () => {
+test('two accounts renamed at once both have their new names', async () => {
   const ledger = await open({ prefix: 'renames' });
   for (const account of ['a', 'b']) await ledger.open({ account, overdraft: true });
   const transfers = Array.from({ length: 600 }, (_, i) =>

@@ -1,5 +1,5 @@
 /**
- * The tarball as users get it: packed from this tree, installed without scripts in an empty folder
+ * The tarball as users install it: packed from this tree, installed without scripts in an empty folder
  * without a compiler, type-checked from a strict program, and run on every supported Node.
  */
 import { execFile } from 'node:child_process';
@@ -115,7 +115,7 @@ test('the command runs from it', async () => {
   expect(stdout).toBe(`${version}\n`);
 });
 
-test('sluice build names what it needs, and where to get it, without a binary', async () => {
+test('without a binary sluice build names its needs and their packages', async () => {
   const sluice = join(app, 'node_modules/.bin/sluice');
   const env = { ...process.env, PATH: join(folder, 'bin') };
   // As on a platform without a prebuild: the command must not load the addon.
@@ -130,7 +130,7 @@ test('sluice build names what it needs, and where to get it, without a binary', 
   expect(failed.stderr).toMatch(/this machine lacks a C\+\+20 compiler, CMake, Make or Ninja/);
 });
 
-/** Packages carry Node's binaries for Linux, among others. */
+/** npm packages contain Node's binaries for Linux, among others. */
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
 onLinux(

@@ -1,4 +1,4 @@
-/** Integers beyond 2^53 keep their digits on the way to the upstream and back, on every interface. */
+/** Integers beyond 2^53 keep their digits to the upstream and back, on every interface. */
 import { providers } from '../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../support/gateway/gateway.js';
 import { startMockUpstream } from '../../support/upstream/mock-upstream.js';
@@ -14,7 +14,7 @@ const user = '"messages":[{"role":"user","content":"hi"}]';
 const schema = `{"type":"object","properties":{"id":{"const":${ID}}}}`;
 const tools = `"tools":[{"type":"function","function":{"name":"f","parameters":${schema}}}]`;
 
-/** An upstream whose calls have this text as arguments, and the ways to it. */
+/** An upstream whose calls have this text as arguments, and a gateway in front of it. */
 async function serve(options = {}) {
   const call = { index: 0, id: 'c1', function: { name: 'f', arguments: `{"id":${ID}}` } };
   const answer = [
@@ -24,7 +24,7 @@ async function serve(options = {}) {
   return startBefore((exchange) => exchange.stream(answer), options);
 }
 
-/** Sends the bytes of a body, and gives the bytes of the answer. */
+/** Sends the bytes of a body; resolves with the bytes of the answer. */
 async function send(url, path, raw, headers = {}) {
   const response = await fetch(url + path, {
     method: 'POST',
@@ -65,7 +65,7 @@ test('calls of /v1/messages have them as arguments and as input', async () => {
   expect(text).toContain(`"input":{"id":${ID}}`);
 });
 
-test('an Anthropic upstream gets them in the inputs of calls, and gives them back', async () => {
+test('an Anthropic upstream receives and returns them in the inputs of calls', async () => {
   const use = `{"type":"tool_use","id":"c1","name":"f","input":{"id":${ID}}}`;
   const mock = await startMockUpstream((exchange) => {
     exchange.open(200, { 'content-type': 'application/json' });
@@ -82,8 +82,8 @@ test('an Anthropic upstream gets them in the inputs of calls, and gives them bac
   ];
   const chat = await send(url, '/v1/chat/completions', JSON.stringify({ model: 'm', messages }));
   expect(mock.exchanges[0].text).toContain(`"input":{"id":${ID}}`);
-  const said = JSON.parse(chat.text).choices[0].message;
-  expect(said.tool_calls[0].function.arguments).toBe(`{"id":${ID}}`);
+  const message = JSON.parse(chat.text).choices[0].message;
+  expect(message.tool_calls[0].function.arguments).toBe(`{"id":${ID}}`);
   const native = `{"model":"m","max_tokens":5,${user},"top":${ID}}`;
   const { text } = await send(url, '/v1/messages', native);
   expect(mock.exchanges[1].text).toContain(`"top":${ID}`);

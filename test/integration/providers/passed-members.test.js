@@ -194,7 +194,7 @@ describe('an upstream that calls tools', () => {
   const chunk = (exchange, delta, finish_reason = null) =>
     exchange.event({ choices: [{ index: 0, delta, finish_reason }] });
 
-  test('gets them back with their results, without its reasoning', async () => {
+  test('receives them back with their results, without its reasoning', async () => {
     const { submit, post, get, read } = await startWith(async (exchange) => {
       exchange.open();
       if (exchange.body.messages.at(-1).role === 'tool') await chunk(exchange, { content: 'done' });
@@ -304,7 +304,7 @@ describe('a provider without tools and images', () => {
     expect(body.error).toMatchObject({ code: 'unsupported_feature', param });
   });
 
-  test('takes what needs neither', async () => {
+  test('accepts requests that need neither', async () => {
     const { submit, ended } = await start({ provider: providers.demo({ tokenIntervalMs: 0 }) });
     const parts = [{ type: 'text', text: 'two words' }];
     const { body } = await submit({ messages: [{ role: 'user', content: parts }], seed: 1 });
@@ -312,7 +312,7 @@ describe('a provider without tools and images', () => {
   });
 });
 
-test('a generator gets everything, and may declare what it takes', async () => {
+test('a generator receives every member, and may declare the members it supports', async () => {
   const seen = [];
   async function* generator(request) {
     seen.push(request);

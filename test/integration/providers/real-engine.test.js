@@ -1,5 +1,5 @@
 /**
- * A real engine at the far end: llama.cpp behind an OpenAI-style HTTP server, `sluice serve
+ * A real engine as upstream: llama.cpp behind an OpenAI-style HTTP server, `sluice serve
  * --provider openai` in between, each a process of its own.
  */
 import { spawn } from 'node:child_process';
@@ -22,7 +22,7 @@ afterEach(async () => {
   }
 });
 
-/** Starts a server that says where it listens. */
+/** Starts a server that prints its address. */
 async function start(script, ...args) {
   const child = spawn(process.execPath, [path(script), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,5 +1,5 @@
 /**
- * What is particular to upstream calls that the reactor makes by itself: they need no JavaScript,
+ * Particulars of upstream calls made by the reactor: they need no JavaScript,
  * they are there only where libcurl is, and they end with their thread.
  */
 import { execFile } from 'node:child_process';
@@ -27,7 +27,7 @@ async function mock(respond) {
   return upstream;
 }
 
-/** A gateway in a thread of its own that can be made to stand still. */
+/** A gateway in a separate thread that a test can block. */
 async function startWorker(baseUrl) {
   const shared = new SharedArrayBuffer(4);
   const flag = new Int32Array(shared);
@@ -77,7 +77,7 @@ test('tokens and the end are relayed while JavaScript is blocked', async () => {
   await eventually(() => stream.events.length === 1);
   await gateway.block();
   go();
-  // Nothing below could arrive by way of a thread that waits for us.
+  // The thread is blocked: everything below arrives without it.
   await eventually(() => stream.events.at(-1).type === 'job_complete');
   expect(stream.events).toHaveLength(52);
   gateway.free();
@@ -165,7 +165,7 @@ describe('over TLS', () => {
   const http1 = (listener) => https.createServer(options, listener);
   const http12 = (listener) => http2.createSecureServer({ ...options, allowHTTP1: true }, listener);
 
-  test('a certificate that nobody vouches for is refused', async () => {
+  test('a certificate without a trusted issuer is refused', async () => {
     const { url, versions } = await secure(http1);
     expect(await oneJob(url, 'native')).toMatchObject({
       type: 'job_error',
@@ -177,14 +177,14 @@ describe('over TLS', () => {
   test.each([
     ['HTTP/1.1', http1, '1.1'],
     ['HTTP/2', http12, '2.0'],
-  ])('one that SSL_CERT_FILE vouches for is taken, by %s', async (_, createServer, version) => {
+  ])('a certificate in SSL_CERT_FILE is accepted, by %s', async (_, createServer, version) => {
     const { url, versions } = await secure(createServer);
     const env = { SSL_CERT_FILE: certificatePath };
     expect(await oneJob(url, 'native', env)).toMatchObject({ type: 'job_complete', text: 'safe' });
     expect(versions).toEqual([version]);
   });
 
-  test('a long answer of a plain server comes whole through a proxy that is spoken to by TLS', async () => {
+  test('a long answer of a plain server arrives whole through a TLS proxy', async () => {
     const proxy = https.createServer({ key, cert: certificate }, async (req, res) => {
       for await (const chunk of req) void chunk;
       res.writeHead(200, { 'content-type': 'text/event-stream' });

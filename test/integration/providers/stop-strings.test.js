@@ -18,7 +18,7 @@ async function expectCancelled({ submit, ended, stream, cancel, get, post }) {
   expect(messages[1]).toMatchObject({ content: 'one two ', finish_reason: 'cancelled' });
 }
 
-test('a cancelled answer of a generator has what its readers have', async () => {
+test('a cancelled answer of a generator has the text of its readers', async () => {
   const provider = async function* hold(request, { signal }) {
     yield* ['one ', 'two ', 'E', 'N'];
     await once(signal, 'abort');
@@ -38,7 +38,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     return served;
   }
 
-  /** Goes on until the client leaves. */
+  /** Continues until the client disconnects. */
   const endless = (texts) => async (exchange) => {
     exchange.open();
     for (const text of texts) await exchange.delta(text);
@@ -51,7 +51,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     }
   };
 
-  test('the text ends before the first one, though it comes in pieces', async () => {
+  test('the text ends before the first stop string, also across pieces', async () => {
     const { submit, ended, read } = await relay(
       endless(['one E', 'Nx two ', '\u{1f600}E', 'N', 'D']),
     );
@@ -68,7 +68,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     expect(events.at(-1)).toMatchObject({ type: 'job_complete', data: { reason: 'stop' } });
   });
 
-  test('a cancelled answer has what its readers have, without the beginning of a stop string', async () => {
+  test('a cancelled answer has the text of its readers, without the beginning of a stop string', async () => {
     const respond = async (exchange) => {
       exchange.open();
       for (const text of ['one ', 'two ', 'E', 'N']) await exchange.delta(text);
@@ -104,7 +104,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     expect(upstream.exchanges).toHaveLength(1);
   });
 
-  test('without stop, and with include_stop_str_in_output, the text is as it comes', async () => {
+  test('without stop, and with include_stop_str_in_output, the text is unchanged', async () => {
     const respond = async (exchange) => {
       exchange.open();
       await exchange.delta('a END');

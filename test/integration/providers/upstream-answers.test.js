@@ -1,6 +1,6 @@
 /**
- * What upstreams are known to send, by the table that the native relay's test reads too: each answer
- * over real HTTP, by both clients, with what becomes of the job and how many calls it takes.
+ * Known answers of upstreams, from the table that the native relay's test reads as well: each answer
+ * over real HTTP, by both clients, with the ending of the job and the number of calls.
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,7 +63,7 @@ function itemsOf(events) {
   return items;
 }
 
-/** Text alone where a row does not say. @param {any} row */
+/** The items of a row; by default its text alone. @param {any} row */
 function expectedItems({ text, items }) {
   if (items === undefined) return text === '' ? [] : [{ kind: 'text', text }];
   return items.map((/** @type {any} */ item) =>

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { certificatePath } from '../../support/upstream/localhost-certificate.js';
 import { rows, startStrayUpstream } from '../../support/upstream/stray-bytes.js';
 
-// What was sent over loopback is there after this time.
+// Bytes sent over loopback have arrived after this time.
 const ARRIVAL_MS = 30;
 
 describe.each([
@@ -72,7 +72,7 @@ describe.each([
       child.send({ baseUrl: upstream.url, prompt: 'carol', waits: true });
       await once(child, 'message');
       upstream.disturb();
-      // No client can tell bytes that come after its next request from the answer to it.
+      // No client can distinguish stray bytes after its next request from the answer to it.
       await sleep(ARRIVAL_MS);
       child.stdin?.write('\n');
       const [ending] = await once(child, 'message');

@@ -1,6 +1,6 @@
 /**
- * The whole way, from a POST to an OpenAI-style server and back: what ends a job closes its
- * upstream socket, in every phase, and what goes wrong upstream is a typed ending.
+ * The whole path, from a POST to an OpenAI-style server and back: every end of a job closes its
+ * upstream socket, in every phase, and every upstream failure is a typed ending.
  */
 import { ManualClock } from '../../../lib/index.js';
 import { streamTokens } from '../../support/upstream/mock-upstream.js';
@@ -22,7 +22,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
     return served;
   }
 
-  /** Answers with headers, or not at all, or some tokens, and then says nothing. */
+  /** Answers with nothing, with headers, or with some tokens, and then stalls. */
   const silent = {
     'before its answer': () => {},
     'before the first token': (exchange) => void exchange.open(),
@@ -223,7 +223,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
         exchange.open();
         for (const index of exchange.body.prompt.keys()) await exchange.delta('x', index);
       },
-      // However long the three take to come, they are one batch.
+      // The three are one batch, whatever the time between them.
       { mode: 'completions', batching: { maxBatchSize: 3, idleFlushMs: 60_000 } },
     );
     const ids = [];
@@ -264,7 +264,7 @@ describe.each(/** @type {const} */ (['undici', 'native']))('by %s', (client) => 
       return still;
     });
     const { metrics } = await gateway.get(id);
-    // What the window holds; the rest of what was sent waits in the sockets' buffers.
+    // The window; the remaining bytes wait in the sockets' buffers.
     expect(metrics.tokens).toBeLessThan(200);
     await gateway.cancel(id);
     await upstream.exchanges[0].closed;

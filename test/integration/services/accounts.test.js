@@ -1,4 +1,4 @@
-/** Accounts, transfers and usage over HTTP: who may see and move what, and what is refused how. */
+/** Accounts, transfers and usage over HTTP: rights, movements and refusals. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
@@ -24,7 +24,7 @@ async function startKeyed(access) {
 const codeOf = ({ status, body }) => [status, body.error?.code, body.error?.param];
 
 describe('accounts', () => {
-  test('are there before they are used, for those who pay from them and for administrators', async () => {
+  test('exist before their first use, for their payers and for administrators', async () => {
     const { read } = await startKeyed({ accounts: { spare: { overdraft: '9007199254740993' } } });
     const zero = { available: 0, held: 0, posted: 0, overdraft: 0 };
     const found = async (id, key) => (await read(`/v1/accounts/${id}`, key)).body;
@@ -59,7 +59,7 @@ describe('accounts', () => {
     ['257 letters', 'a'.repeat(257)],
     ['257 UTF-16 units in 129 characters', `${'\u{1F600}'.repeat(128)}a`],
     ['5,000 letters', 'a'.repeat(5000)],
-  ])('with a name of %s do not exist', async (_what, name) => {
+  ])('with a name of %s do not exist', async (_case, name) => {
     const { read, move, gateway } = await startKeyed();
     for (const path of ['', '/events']) {
       const answer = await read(`/v1/accounts/${encodeURIComponent(name)}${path}`, 'o');
@@ -95,7 +95,7 @@ describe('accounts', () => {
     expect((await read('/v1/accounts/@external', 'b')).status).toBe(404);
   });
 
-  test('their events come page by page', async () => {
+  test('their events are listed in pages', async () => {
     const { read, move } = await startKeyed();
     for (let i = 1; i <= 5; i += 1) await move({ to: 'bob', amount: i, key: `k${i}` });
     const page = async (query) => (await read(`/v1/accounts/bob/events?${query}`, 'b')).body;
@@ -154,7 +154,7 @@ describe('transfers', () => {
     expect((await read('/v1/accounts/bob', 'b')).body.available).toBe(7);
   });
 
-  test('fifty at once with one key are one', async () => {
+  test('fifty at once with one key are one transfer', async () => {
     const { move, read } = await startKeyed();
     const sent = Array.from({ length: 50 }, () => move({ to: 'bob', amount: 7, key: 'k' }));
     const answers = await Promise.all(sent);
@@ -236,17 +236,18 @@ describe('transfers', () => {
     expect((await post('/v1/transfers', body)).status).toBe(201);
   });
 
-  test('with a hook are for those whom it calls administrators', async () => {
+  test('with a hook are for the callers it returns as administrators', async () => {
     const authenticate = (req) => ({
       principal: req.get('x-who'),
       admin: req.get('x-who') === 'o',
     });
     const { post, get } = await start({ provider: echo, authenticate });
     const body = { to: 'anybody', amount: 5, key: 'k' };
-    const as = (who) => ({ 'x-who': who });
+    const as = (caller) => ({ 'x-who': caller });
     expect((await post('/v1/transfers', body, as('p'))).status).toBe(403);
     expect((await post('/v1/transfers', body, as('o'))).status).toBe(201);
-    const read = async (id, who) => (await get(`/v1/accounts/${id}`, { headers: as(who) })).body;
+    const read = async (id, caller) =>
+      (await get(`/v1/accounts/${id}`, { headers: as(caller) })).body;
     expect((await read('anybody', 'anybody')).available).toBe(5);
     expect((await read('somebody', 'somebody')).available).toBe(0);
     expect((await read('somebody', 'o')).error.code).toBe('account_not_found');
@@ -291,7 +292,7 @@ describe('a reversal', () => {
     expect([forced.status, forced.body.balance.available]).toEqual([201, -60]);
   });
 
-  test('gives back what a job has paid', async () => {
+  test('returns the payment of a job', async () => {
     const { move, reverse, submit, read, gateway } = await startKeyed();
     await move({ to: 'bob', amount: 1000, key: 'k' });
     const { body } = await submit({ prompt: 'one two ', max_tokens: 5 }, bearer('b'));

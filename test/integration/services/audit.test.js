@@ -1,4 +1,4 @@
-/** The audit log over HTTP: what is recorded, who may read it, and what a restart leaves. */
+/** The audit log over HTTP: entries, rights to read it, and restarts. */
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
@@ -24,7 +24,7 @@ test('cancellations, deletions, transfers and refusals, with caller, object, req
   await call(0);
   const asked = { ...ann, 'x-request-id': 'my-request' };
   expect((await gateway.post(`/v1/jobs/${id}/cancel`, undefined, asked)).status).toBe(200);
-  const remove = (path, who) => gateway.call('DELETE', path, { headers: who });
+  const remove = (path, ownHeaders) => gateway.call('DELETE', path, { headers: ownHeaders });
   expect((await remove(`/v1/jobs/${id}`, ann)).status).toBe(204);
   expect((await remove(`/v1/jobs/${id}`, ann)).status).toBe(404);
   expect((await remove('/v1/principals/bob', ann)).status).toBe(403);
@@ -95,7 +95,7 @@ test('with a data file the entries outlive the process, without ids of erased da
   const options = { provider: echo, access, data, audit: { maxEntries: 3 } };
   const gateway = await start(options);
   const { job_id: id } = (await gateway.submit({ prompt: 'x' }, bearer('ann'))).body;
-  const remove = (path, who) => gateway.call('DELETE', path, { headers: bearer(who) });
+  const remove = (path, key) => gateway.call('DELETE', path, { headers: bearer(key) });
   expect((await remove(`/v1/jobs/${id}`, 'ann')).status).toBe(204);
   expect((await remove('/v1/principals/ann', 'ops')).status).toBe(204);
   await gateway.gateway.close();

@@ -1,4 +1,4 @@
-/** Random histories of conversations, against a plain model of what they are to be. */
+/** Random histories of conversations, against a plain model. */
 import fc from 'fast-check';
 import { ManualClock, createGateway } from '../../../lib/index.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -9,7 +9,7 @@ afterEach(stopAll);
 
 const plain = (messages) => messages.map(({ role, content }) => ({ role, content }));
 
-/** What a prompt wants of its answer stands in it. */
+/** A prompt contains the behaviour of its answer. */
 async function* obedient({ messages }, { signal }) {
   const { say, ending } = JSON.parse(messages.at(-1).content);
   yield say;
@@ -21,7 +21,7 @@ async function* obedient({ messages }, { signal }) {
 
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const index = fc.nat({ max: 5 });
-/** Times to live; where time cannot be moved, none that ends within the test. */
+/** Times to live; with real time, none that ends within the test. */
 const secondsOf = (inTime) =>
   fc.option(inTime ? fc.integer({ min: 1, max: 40 }) : fc.constant(3600), { nil: undefined });
 const turn = fc.record({ say: text, ending: fc.constantFrom('completed', 'fails', 'cancelled') });
@@ -52,7 +52,7 @@ const operationsOf = (inTime) =>
       : []),
   );
 
-/** What one principal has, as it should be. */
+/** The expected conversations of one principal. */
 class Model {
   /** @type {{id: string, messages: object[], ttlMs?: number, changedMs: number}[]} */
   all = [];
@@ -70,7 +70,7 @@ class Model {
     return this.all;
   }
 
-  /** One of those that there are; undefined: there is none. */
+  /** One of the existing conversations; undefined without any. */
   at(which) {
     const alive = this.alive();
     return alive[which % Math.max(1, alive.length)];
@@ -93,7 +93,7 @@ class Model {
   }
 }
 
-/** One gateway in memory, with time moved by hand; or two on one Redis, which take turns. */
+/** One gateway in memory, with a manual clock; or two on one Redis, in alternation. */
 const places = {
   memory: async (provider, clock) => [createGateway({ provider, clock, ...common })],
   Redis: async (provider) => {
@@ -110,7 +110,7 @@ const common = { logger: false, maxConcurrency: 50 };
 test.each([
   ['memory', 60],
   ['Redis', 10],
-])('whatever is done, they are what was said, in %s', async (place, numRuns) => {
+])('they always equal their model, in %s', async (place, numRuns) => {
   const clock = new ManualClock();
   const sent = [];
   async function* provider(request, options) {
@@ -121,7 +121,7 @@ test.each([
   for (const gateway of gateways) cleanUp(() => gateway.close({ drainMs: 0 }));
   const operation = operationsOf(place === 'memory');
   let steps = 0;
-  /** The one whose turn it is. */
+  /** The current gateway. */
   const current = () => gateways[steps % gateways.length];
 
   /** Submits a turn and sees to its end: the prompt. */
@@ -144,57 +144,61 @@ test.each([
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 14 }), async (operations) => {
       const principal = `run-${runs++}`;
-      const who = { principal };
+      const caller = { principal };
       const model = new Model(() => clock.nowMs());
-      for (const { op, ...how } of operations) {
-        const chosen = model.at(how.which ?? 0);
+      for (const { op, ...step } of operations) {
+        const chosen = model.at(step.which ?? 0);
         steps += 1;
         const { conversations } = current();
         if (op === 'create') {
-          const messages = how.messages.map((content) => ({ role: 'user', content }));
-          const ttl_s = how.ttl;
-          const { id } = await conversations.create({ title: how.title, ttl_s, messages }, who);
-          model.add(id, messages, how.ttl);
+          const messages = step.messages.map((content) => ({ role: 'user', content }));
+          const ttl_s = step.ttl;
+          const { id } = await conversations.create({ title: step.title, ttl_s, messages }, caller);
+          model.add(id, messages, step.ttl);
         } else if (op === 'wait') {
-          clock.advanceMs(how.seconds * 1000);
+          clock.advanceMs(step.seconds * 1000);
         } else if (chosen === undefined) {
           continue;
         } else if (op === 'turn') {
           sent.length = 0;
           const before = chosen.messages;
-          const prompt = await run(chosen.id, how.turn, principal);
+          const prompt = await run(chosen.id, step.turn, principal);
           expect(sent).toEqual([[...before, { role: 'user', content: prompt }]]);
-          model.turn(chosen, prompt, how.turn);
+          model.turn(chosen, prompt, step.turn);
         } else if (op === 'turns') {
           const queue = { on_busy: 'queue' };
           const prompts = await Promise.all(
-            how.turns.map((each) => run(chosen.id, each, principal, queue)),
+            step.turns.map((each) => run(chosen.id, each, principal, queue)),
           );
           // First come, first served.
-          prompts.forEach((prompt, i) => model.turn(chosen, prompt, how.turns[i]));
+          prompts.forEach((prompt, i) => model.turn(chosen, prompt, step.turns[i]));
         } else if (op === 'fork') {
-          const ttl_s = how.ttl;
-          const forking = conversations.fork(chosen.id, { at: how.at ?? undefined, ttl_s }, who);
-          if (how.at !== null && how.at > chosen.messages.length) {
+          const ttl_s = step.ttl;
+          const forking = conversations.fork(
+            chosen.id,
+            { at: step.at ?? undefined, ttl_s },
+            caller,
+          );
+          if (step.at !== null && step.at > chosen.messages.length) {
             await expect(forking).rejects.toMatchObject({ code: 'ERR_INVALID_VALUE', param: 'at' });
           } else {
-            const ttl = how.ttl ?? (chosen.ttlMs && chosen.ttlMs / 1000);
-            const at = how.at ?? chosen.messages.length;
+            const ttl = step.ttl ?? (chosen.ttlMs && chosen.ttlMs / 1000);
+            const at = step.at ?? chosen.messages.length;
             model.add((await forking).id, chosen.messages.slice(0, at), ttl);
           }
         } else {
-          await conversations.delete(chosen.id, who);
+          await conversations.delete(chosen.id, caller);
           model.all = model.all.filter((each) => each !== chosen);
-          expect(await conversations.get(chosen.id, who)).toBeUndefined();
+          expect(await conversations.get(chosen.id, caller)).toBeUndefined();
         }
         steps += 1;
         for (const { id, messages } of model.alive()) {
-          const found = await current().conversations.get(id, who);
+          const found = await current().conversations.get(id, caller);
           expect(plain(found.messages)).toEqual(messages);
           expect(found.messageCount).toBe(messages.length);
           expect(found.busyJobId).toBeUndefined();
         }
-        const { data } = await current().conversations.list({ ...who, limit: 100 });
+        const { data } = await current().conversations.list({ ...caller, limit: 100 });
         expect(data.map(({ id }) => id).sort()).toEqual(
           model
             .alive()

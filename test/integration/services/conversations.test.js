@@ -2,7 +2,12 @@
 import { once } from 'node:events';
 import { ManualClock, providers } from '../../../lib/index.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { testConversations } from '../../support/gateway/conversation-tests.js';
 import { startMockUpstream, streamTokens } from '../../support/upstream/mock-upstream.js';
 import { stopAll } from '../../support/gateway/gateway.js';
@@ -11,8 +16,6 @@ import { upstreamThread } from '../../support/upstream/upstream-thread.js';
 
 afterEach(stopAll);
 
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
 const turnOf = (id) => ({
   method: 'POST',
   path: '/v1/jobs',
@@ -21,7 +24,7 @@ const turnOf = (id) => ({
 
 testConversations(startConversations);
 
-test('they are no keys of /v1/kv', async () => {
+test('they are not visible as keys of /v1/kv', async () => {
   const { begin, get } = await startConversations({ provider: notingProvider().provider });
   const id = await begin();
   expect((await get('/v1/kv')).body.items).toEqual([]);
@@ -62,7 +65,7 @@ describe('create, read, list, delete', () => {
 });
 
 describe('turns', () => {
-  test('an OpenAI-compatible server gets them, as messages or as one prompt', async () => {
+  test('an OpenAI-compatible server receives them, as messages or as one prompt', async () => {
     const upstream = await startMockUpstream(streamTokens({ tokens: ['ok'] }));
     for (const mode of ['chat', 'completions']) {
       const { begin, turn } = await startConversations({
@@ -81,33 +84,36 @@ describe('turns', () => {
 
   test.each([
     ['reads it', (id) => ({ method: 'GET', path: `/v1/conversations/${id}` }), 200],
-    ['goes on', (id) => turnOf(id), 201],
-  ])('nor does it matter that JavaScript has not heard of it: who %s', async (_, then, status) => {
-    const { worker, provider } = await upstreamThread();
-    const { begin, say, url } = await startConversations({ provider });
-    const id = await begin();
-    const asked = once(worker, 'message');
-    const { body } = await say(id, 'q');
-    await asked;
-    const woken = new Int32Array(new SharedArrayBuffer(4));
-    const reading = once(worker, 'message');
-    const read = { base: url, stream: body.stream_url, then: then(id), woken };
-    worker.postMessage({ read });
-    await reading;
-    const answered = new Promise((resolve) => {
-      worker.on('message', (message) => message.status && resolve(message));
-    });
-    worker.postMessage({ finish: true });
-    // Reactor, upstream and client continue; this thread handles no event before the request arrives.
-    expect(Atomics.wait(woken, 0, 0, 10_000)).not.toBe('timed-out');
-    const answer = await answered;
-    expect(answer.status).toBe(status);
-    if (status === 200) {
-      expect(answer.body.messages).toMatchObject([user('q'), assistant('half and whole')]);
-    }
-  });
+    ['continues it', (id) => turnOf(id), 201],
+  ])(
+    'the end of a turn unknown to JavaScript is already visible to a client that %s',
+    async (_, then, status) => {
+      const { worker, provider } = await upstreamThread();
+      const { begin, say, url } = await startConversations({ provider });
+      const id = await begin();
+      const asked = once(worker, 'message');
+      const { body } = await say(id, 'q');
+      await asked;
+      const woken = new Int32Array(new SharedArrayBuffer(4));
+      const reading = once(worker, 'message');
+      const read = { base: url, stream: body.stream_url, then: then(id), woken };
+      worker.postMessage({ read });
+      await reading;
+      const answered = new Promise((resolve) => {
+        worker.on('message', (message) => message.status && resolve(message));
+      });
+      worker.postMessage({ finish: true });
+      // Reactor, upstream and client continue; this thread handles no event before the request arrives.
+      expect(Atomics.wait(woken, 0, 0, 10_000)).not.toBe('timed-out');
+      const answer = await answered;
+      expect(answer.status).toBe(status);
+      if (status === 200) {
+        expect(answer.body.messages).toMatchObject([user('q'), assistant('half and whole')]);
+      }
+    },
+  );
 
-  test('a job with a retention of 0 leaves its text', async () => {
+  test('the text of a job with a retention of 0 is added', async () => {
     const { begin, turn, contents } = await startConversations({
       provider: notingProvider().provider,
       retentionMs: 0,
@@ -125,7 +131,7 @@ describe('turns', () => {
 });
 
 describe('time to live', () => {
-  test('each turn renews it, and none is lost to it', async () => {
+  test('each turn renews it, and no running turn is lost', async () => {
     const clock = new ManualClock();
     const { provider, call } = handProvider();
     const { begin, say, find, job, post } = await startConversations({ provider, clock });
@@ -136,7 +142,7 @@ describe('time to live', () => {
     clock.advanceMs(59_000);
     const { job_id: running } = (await say(id, 'a')).body;
     (await call(0)).push('b');
-    // A turn is under way: it stays, with what it says.
+    // A running turn keeps the conversation, and adds its messages.
     clock.advanceMs(120_000);
     expect((await find(other)).status).toBe(404);
     expect((await find(id)).body).toMatchObject({ busy_job_id: running, expires_at: null });

@@ -1,6 +1,6 @@
 /**
- * Random jobs with random endings, and what they pay: when all have ended nothing is held, nothing has
- * got lost between the accounts, and each account has paid what its jobs and the answers that they
+ * Random jobs with random endings, and their payments: when all have ended nothing is held, nothing is
+ * lost between the accounts, and each account has paid the price of its jobs and of the answers that they
  * began have used, to the micro-credit.
  *
  * That is computed from the hub's last states and from who the provider was called for; of the accounts it
@@ -15,14 +15,14 @@ const full = { prompt: 7n, completion: 31n };
 const cached = { prompt: 2n, completion: 3n };
 const accounts = ['ann', 'bob'];
 
-/** A gateway with prices, two of whose callers have so much, and share their answers. */
+/** A gateway with prices, and two callers with credit who share their answers. */
 class PricedTrial extends Trial {
   #next = 0;
   #given;
   /** The owner of each job, by its id, jobs without an answered submission included. */
   #owners = new Map();
 
-  constructor(how, given) {
+  constructor(settings, given) {
     const price = {
       prompt: Number(full.prompt),
       completion: Number(full.completion),
@@ -30,7 +30,7 @@ class PricedTrial extends Trial {
       cached_completion: Number(cached.completion),
     };
     super(
-      how,
+      settings,
       { access: { prices: { '*': price }, default_max_tokens: 4 }, cache: { scope: 'global' } },
       /^ERR_INSUFFICIENT_CREDIT$/,
     );
@@ -58,7 +58,7 @@ class PricedTrial extends Trial {
     return partsOf(this.gateway).billing.jobs.open === 0;
   }
 
-  /** What each account has to have paid. */
+  /** The expected payments of each account. */
   async due() {
     const ended = await this.ended();
     const ids = new Map(ended.map(({ handle, id }) => [handle, id]));
@@ -94,14 +94,14 @@ class PricedTrial extends Trial {
 const rich = 10n ** 12n;
 const poor = 600n;
 
-test('nothing leaks, nothing is charged twice, nothing comes for free', async () => {
+test('no hold leaks, no job is charged twice or not at all', async () => {
   let charged = 0;
   const amount = fc.constantFrom(rich, rich, poor);
-  const check = fc.asyncProperty(plan, amount, async ({ actions, ...how }, given) => {
-    const trial = new PricedTrial(how, given);
+  const check = fc.asyncProperty(plan, amount, async ({ actions, ...settings }, given) => {
+    const trial = new PricedTrial(settings, given);
     await trial.fund();
     for (const each of actions) await trial.perform(each);
-    await trial.end(how, { principals: accounts, settled: () => trial.settled() });
+    await trial.end(settings, { principals: accounts, settled: () => trial.settled() });
     expect(trial.unexpected).toEqual([]);
     expect(trial.settled()).toBe(true);
     const [due, paid] = [await trial.due(), await trial.paid()];

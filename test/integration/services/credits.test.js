@@ -1,4 +1,4 @@
-/** What jobs hold and pay over HTTP: every ending, shared answers, refusals. */
+/** Holds and payments of jobs over HTTP: every ending, shared answers, refusals. */
 import { ManualClock } from '../../../lib/index.js';
 import { bearer, entry } from '../../support/gateway/keys.js';
 import { echo, handProvider } from '../../support/providers/providers.js';
@@ -15,7 +15,7 @@ const prices = { '*': { prompt: 3, completion: 10, cached_prompt: 1, cached_comp
 const prompt = 'one two ';
 const promptCost = 6;
 
-/** A gateway whose callers, without keys, have so much. */
+/** A gateway whose callers, without keys, have this credit. */
 async function startWith(credit, { access, ...options } = {}) {
   const made = await start({ access: { prices, ...access }, ...options });
   const balance = async (id = 'anonymous') => {
@@ -29,7 +29,7 @@ async function startWith(credit, { access, ...options } = {}) {
 }
 
 describe('a job', () => {
-  test('holds its prompt and max_tokens, and pays what it used', async () => {
+  test('holds its prompt and max_tokens, and pays for its usage', async () => {
     const { provider, call } = handProvider();
     const { submit, balance, ended, gateway } = await startWith(1000, { provider });
     const { status, body } = await submit({ prompt, max_tokens: 20 });
@@ -116,7 +116,7 @@ describe('an ending', () => {
     ['a cancellation before the first token', 'cancel', 0, promptCost],
     ['the end of its time', 'wall', 2, promptCost + 20],
     ['the last reader’s leaving', 'leave', 2, promptCost + 20],
-  ])('%s', async (_name, how, tokens, cost) => {
+  ])('%s', async (_name, ending, tokens, cost) => {
     const clock = new ManualClock();
     const { provider, call } = handProvider();
     const { submit, balance, ended, cancel, stream, job } = await startWith(1000, {
@@ -125,12 +125,12 @@ describe('an ending', () => {
     });
     const { body } = await submit({ prompt, max_tokens: 20, disconnect_grace_ms: 0 });
     const made = await call(0);
-    const reader = how === 'leave' ? await stream(body.stream_url) : undefined;
+    const reader = ending === 'leave' ? await stream(body.stream_url) : undefined;
     for (let i = 0; i < tokens; i += 1) made.push('a ');
     await until(async () => (await job(body.job_id)).usage.completion_tokens === tokens, 'tokens');
-    if (how === 'fail') made.fail(new Error('no luck'));
-    if (how === 'cancel') await cancel(body.job_id);
-    if (how === 'wall') clock.advanceMs(300_000);
+    if (ending === 'fail') made.fail(new Error('no luck'));
+    if (ending === 'cancel') await cancel(body.job_id);
+    if (ending === 'wall') clock.advanceMs(300_000);
     if (reader !== undefined) {
       reader.close();
       await until(() => (clock.advanceMs(1), made.signal.aborted), 'the job to end');
@@ -154,7 +154,7 @@ describe('an ending', () => {
     await cancel(first.body.job_id);
   });
 
-  test('by shutdown pays what was produced', async () => {
+  test('by shutdown pays for the text so far', async () => {
     const { provider, call } = handProvider();
     const { submit, gateway, job } = await startWith(1000, { provider });
     const { body } = await submit({ prompt, max_tokens: 20 });
@@ -183,7 +183,7 @@ describe('an ending', () => {
 });
 
 describe('a refusal', () => {
-  test('names the cost and the balance, and takes nothing', async () => {
+  test('names the cost and the balance, and charges nothing', async () => {
     const { submit, balance, get } = await startWith(100, {
       provider: echo,
       access: { limits: { requests_per_minute: 1 } },
@@ -219,7 +219,7 @@ describe('a refusal', () => {
     });
   });
 
-  test('leaves no events: a caller without credit does not make the ledger grow', async () => {
+  test('writes no events: a caller without credit does not grow the ledger', async () => {
     const { submit, gateway } = await startWith(0, { provider: echo });
     for (let i = 0; i < 3; i += 1) expect((await submit({ prompt })).status).toBe(402);
     expect((await gateway.credits.events('anonymous')).data).toEqual([]);
@@ -245,7 +245,7 @@ describe('a refusal', () => {
     expect(partsOf(gateway).billing.jobs.open).toBe(placed);
   });
 
-  test('does not come while the previous job is about to release enough', async () => {
+  test('does not happen while the previous job is about to release enough', async () => {
     const { gateway } = await startWith(206, { provider: echo });
     for (let i = 0; i < 20; i += 1) {
       // 46 at most are gone for each job of two tokens.
@@ -260,7 +260,7 @@ describe('a refusal', () => {
     expect((await gateway.credits.account('anonymous')).held).toBe(0n);
   });
 
-  test('does not come for an account that may be overdrawn', async () => {
+  test('does not happen for an account that may be overdrawn', async () => {
     const { submit, balance, ended } = await startWith(0, {
       provider: echo,
       access: { accounts: { anonymous: { overdraft: 206 } } },
@@ -272,7 +272,7 @@ describe('a refusal', () => {
 });
 
 describe('a shared answer', () => {
-  test('is paid by the caller that began it; the others pay the cached price', async () => {
+  test('is paid by the caller that started it; other callers pay the cached price', async () => {
     const { provider, call } = handProvider();
     const { submit, balance, ended, get } = await startWith(1000, { provider });
     const body = { prompt, max_tokens: 20, temperature: 0 };
@@ -316,7 +316,7 @@ describe('a shared answer', () => {
     expect(await balance()).toEqual([1000 - 36 - 8, 0]);
   });
 
-  test('costs those who have it nothing where there is no cached price', async () => {
+  test('costs later callers nothing without a cached price', async () => {
     const { submit, balance, ended } = await startWith(300, {
       provider: echo,
       access: { prices: { '*': { prompt: 3, completion: 10 } } },
@@ -329,7 +329,7 @@ describe('a shared answer', () => {
   });
 });
 
-test('a reload changes the price of jobs that come later', async () => {
+test('a reload changes the price of later jobs', async () => {
   const { provider, call } = handProvider();
   const { submit, balance, ended, gateway } = await startWith(1000, { provider });
   const { body } = await submit({ prompt, max_tokens: 20 });

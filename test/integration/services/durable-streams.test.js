@@ -28,7 +28,7 @@ test('the memory budget counts streams', async () => {
 describe('expiry', () => {
   const ttl = (seconds) => ({ 'stream-ttl': String(seconds) });
 
-  test('comes when the time is over, unless there is a read or an append', async () => {
+  test('happens at its time, unless there is a read or an append', async () => {
     const clock = new ManualClock();
     const { gateway, put, append, read, head } = await startDurable({ clock });
     await put('a', 'x', ttl(10));
@@ -41,12 +41,12 @@ describe('expiry', () => {
     clock.advanceMs(9000);
     expect((await head('a')).headers.get('stream-ttl')).toBe('10');
     clock.advanceMs(2000);
-    // The sweep has deleted it before anyone asks.
+    // The sweep has deleted it before any request.
     expect(partsOf(gateway).durable.size).toBe(0);
     expect((await read('a')).status).toBe(404);
   });
 
-  test('does not come while a reader waits', async () => {
+  test('does not happen while a reader waits', async () => {
     const clock = new ManualClock();
     const { put, append, at, read, readers } = await startDurable({
       clock,

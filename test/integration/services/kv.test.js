@@ -1,7 +1,8 @@
 /** `/v1/kv` over HTTP, with keys in memory. */
 import { ManualClock, providers } from '../../../lib/index.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
-import { startKv, testKv } from '../../support/gateway/kv-tests.js';
+import { startKv } from '../../support/gateway/kv.js';
+import { testKv } from '../../support/gateway/kv-tests.js';
 
 afterEach(stopAll);
 
@@ -30,7 +31,7 @@ test('a counter of a window keeps its end', async () => {
   expect((await add()).body).toMatchObject({ value: 2, expires_at: end });
 });
 
-test('a limit that is none is refused at the start', async () => {
+test('an invalid limit is refused at the start', async () => {
   await expect(startKv({ kv: { maxKeys: 0 } })).rejects.toThrow(/^kv\.maxKeys takes/);
   await expect(startKv({ kv: { maxKey: 1 } })).rejects.toThrow(/^kv has no option maxKey/);
 });

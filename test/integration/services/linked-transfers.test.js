@@ -26,7 +26,7 @@ async function startKeyed({ provider = echo, ...options } = {}) {
 const codeOf = ({ status, body }) => [status, body.error?.code, body.error?.param];
 
 describe('linked transfers', () => {
-  test('are made in their order, each on the balances of those before it', async () => {
+  test('are made in their order, each on the balances after the previous one', async () => {
     const { link, account, events } = await startKeyed();
     const answer = await link([
       { to: 'bob', amount: 100, metadata: { invoice: 7 } },
@@ -197,7 +197,7 @@ describe('a closed account', () => {
     ]);
   });
 
-  test('pays for no job, whatever its overdraft was', async () => {
+  test('pays for no job, with any earlier overdraft', async () => {
     const access = { keys, prices, accounts: { bob: { overdraft: 1_000_000 } } };
     const { close, submit, events } = await startKeyed({ access });
     expect((await close('bob')).status).toBe(201);
@@ -207,7 +207,7 @@ describe('a closed account', () => {
     expect((await events('bob')).map(({ type }) => type)).toEqual(['open', 'close']);
   });
 
-  test('has no job under way', async () => {
+  test('must have no running job', async () => {
     const { provider, call } = handProvider();
     const { close, move, submit, account } = await startKeyed({ provider });
     await move({ to: 'bob', amount: 56 });

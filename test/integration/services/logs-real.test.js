@@ -1,6 +1,6 @@
 /**
- * Logs that real programs write while the tests run. What is expected was counted by hand: what the
- * program was made to do, and what its own documentation says that it logs.
+ * Logs that real programs write during the tests. The expected counts were made by hand: from the program's
+ * actions, and from the lines that its documentation lists for them.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const testWith = (name) => (which(name) ? test : test.skip);
 
-/** What a program that ends by itself has written to stderr or stdout. */
+/** The output of a program that ends by itself, on stderr or stdout. */
 function outputOf(program, args) {
   const { stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' });
   return stdout + stderr;
@@ -195,7 +195,7 @@ testWith('redis-server')('redis: an event a line, and a bad configuration is one
   redis.kill('SIGTERM');
   await closed;
   const { events, parser } = parse(text);
-  // Its banner, where it prints one, has neither a date nor a role.
+  // Its banner, if printed, has neither a date nor a role.
   const dated = text.split('\n').filter((line) => /^\d+:([A-Z]|signal-handler) /.test(line));
   const known = events.filter(({ timestamp }) => timestamp !== null);
   expect(known).toHaveLength(dated.length);

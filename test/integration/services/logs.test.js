@@ -113,7 +113,7 @@ describe('POST /v1/logs', () => {
     expect(named.body.error).toMatchObject({ code: 'invalid_value', param: 'source' });
   });
 
-  test('a client that leaves in the middle leaves its whole lines', async () => {
+  test('after a disconnect in the middle the whole lines count', async () => {
     const { server, url, get } = await start({ provider: fails });
     let received;
     server.once('request', (req) => (received = req));
@@ -132,7 +132,7 @@ describe('POST /v1/logs', () => {
   });
 });
 
-test('an event that silence ends is reported for its source, while others are read', async () => {
+test('an event ended by silence is reported for its source, while other sources are read', async () => {
   const { call, url, stream } = await start({ provider: fails });
   const open = await stream('/v1/logs/errors');
   const slow = http.request(`${url}/v1/logs?source=slow`, { method: 'POST' });
@@ -205,7 +205,7 @@ test('files of engines are followed, over rotation, and traces end by silence', 
 });
 
 describe('access', () => {
-  test('with keys, those of administrators', async () => {
+  test('with keys, keys of administrators', async () => {
     const { call } = await start({
       provider: fails,
       access: { keys: [entry('ops', 'sk_ops', { admin: true }), entry('user', 'sk_user')] },
@@ -223,7 +223,7 @@ describe('access', () => {
     expect(status).toBe(200);
   });
 
-  test('without, nobody whom a proxy has sent', async () => {
+  test('without keys, no request forwarded by a proxy', async () => {
     const { get } = await start({ provider: fails });
     const headers = { 'x-forwarded-for': '203.0.113.7' };
     expect((await get('/v1/logs/top-errors', { headers })).status).toBe(403);
@@ -232,7 +232,7 @@ describe('access', () => {
 
   test('without, no page of elsewhere in a browser of this machine, unless it may call', async () => {
     const server = await start({ provider: fails, corsOrigins: ['https://app.example'] });
-    // What a browser sends without a preflight.
+    // A browser sends this without a preflight.
     const send = async (origin) => {
       const headers = { 'content-type': 'text/plain', ...(origin && { origin }) };
       const body = '{"level":50,"msg":"forged"}\n';

@@ -1,20 +1,22 @@
-/** Conversations with a data file: acknowledged turns are there after a restart or a crash. */
+/** Conversations with a data file: acknowledged turns survive a restart or a crash. */
 import { once } from 'node:events';
 import { createGateway } from '../../../lib/index.js';
 import { afterCrash, dataFile } from '../../support/files/data-file.js';
 import { cleanUp, stopAll } from '../../support/gateway/gateway.js';
 import { exported } from '../../../lib/jobs/storage/export.js';
 import { handProvider } from '../../support/providers/providers.js';
-import { notingProvider, startConversations } from '../../support/gateway/conversations.js';
+import {
+  assistant,
+  notingProvider,
+  startConversations,
+  user,
+} from '../../support/gateway/conversations.js';
 import { until } from '../../support/until.js';
 import { upstreamThread } from '../../support/upstream/upstream-thread.js';
 
 afterEach(stopAll);
 
-const user = (content) => ({ role: 'user', content });
-const assistant = (content) => ({ role: 'assistant', content });
-
-test('all acknowledged turns are there after a crash', async () => {
+test('all acknowledged turns survive a crash', async () => {
   const data = dataFile();
   const { provider } = notingProvider();
   const first = await startConversations({ provider, data });
@@ -39,7 +41,7 @@ test('all acknowledged turns are there after a crash', async () => {
   ]);
 });
 
-test('a turn that a crash cut off leaves nothing, and nothing in its way', async () => {
+test('a turn cut off by a crash leaves nothing, and does not block the next one', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
   const first = await startConversations({ provider, data });
@@ -66,7 +68,7 @@ test('a turn that a crash cut off leaves nothing, and nothing in its way', async
   expect(seen).toEqual([[user('a'), assistant('b'), user('c')]]);
 });
 
-test('a gateway that is used before it listens knows the turns of earlier, too', async () => {
+test('a gateway used before it listens has the earlier turns, too', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
   const first = await startConversations({ provider, data });
@@ -84,14 +86,14 @@ test('a gateway that is used before it listens knows the turns of earlier, too',
   ]);
 });
 
-test('a turn whose job was never written down leaves nothing', async () => {
+test('a turn whose job was never stored leaves nothing', async () => {
   const data = dataFile();
   const { provider } = handProvider();
   const room = { maxConcurrency: 1, processingCapacity: 1, incomingCapacity: 1 };
   const options = { provider, data, ...room, admissionWaitMs: 600_000 };
   const first = await startConversations(options);
   const id = await first.begin({ messages: [user('a'), assistant('b')] });
-  // The queues are full: the turn has begun, and its job waits to be one.
+  // The queues are full: the turn has started, and its job waits for admission.
   const controller = new AbortController();
   const { signal } = controller;
   const others = Array.from({ length: 8 }, () => first.gateway.submit({ prompt: 'x' }, { signal }));
@@ -111,8 +113,8 @@ test('a turn whose job was never written down leaves nothing', async () => {
 });
 
 /**
- * A data file with a turn whose job has ended, and nobody on the main thread has heard of it: what
- * a crash leaves between the end of the job and that of its turn.
+ * A data file with a turn whose job has ended without the main thread's notice: the state that
+ * a crash leaves between the end of the job and the end of its turn.
  */
 async function crashedInBetween() {
   const { worker, provider } = await upstreamThread();
@@ -124,7 +126,7 @@ async function crashedInBetween() {
   await asked;
   await until(async () => (await job(jobId)).text === 'half');
   worker.postMessage({ finish: true });
-  // From here on this thread hears of nothing until the copy is made.
+  // From here on this thread is blocked until the copy is made.
   const never = new Int32Array(new SharedArrayBuffer(4));
   const ended = () => {
     const all = [...exported(data)];
@@ -140,7 +142,7 @@ async function crashedInBetween() {
 test.each([
   ['is kept', {}],
   ['has no time left', { retentionMs: 1 }],
-])('a turn whose job had ended is made whole after the crash, where that %s', async (_, more) => {
+])('a turn whose job had ended is completed after the crash, if the job %s', async (_, more) => {
   const { id, jobId, copy } = await crashedInBetween();
   const { provider, seen } = notingProvider();
   const second = await startConversations({ provider, data: copy, ...more });

@@ -13,7 +13,7 @@ testWithDisk('a full disk changes no conversation', async () => {
   const path = `/v1/conversations/${(await create('first')).body.conversation_id}`;
   const before = (await get(path)).body;
   const makeRoom = fillDiskOf(data);
-  // What is small may still fit where what is larger does not.
+  // A small write may still fit when a larger one does not.
   for (const content of ['x'.repeat(20_000), 'x']) {
     await until(async () => (await create(content)).status === 507, 'a refusal');
   }

@@ -20,7 +20,7 @@ const access = { prices };
 /** Of two tokens, by the estimate of a quarter of its bytes. */
 const prompt = 'one two ';
 
-/** What of a gateway must be the same after a restart. */
+/** The state of a gateway that must be the same after a restart. */
 async function stateOf({ get }) {
   const account = (await get('/v1/accounts/anonymous')).body;
   const events = (await get('/v1/accounts/anonymous/events?limit=1000')).body;
@@ -41,7 +41,7 @@ function writtenTokens(data) {
 
 const deposit = { to: 'anonymous', amount: 1000, key: 'k' };
 
-test('everything is as it was, however often the server is restarted', async () => {
+test('the state is the same after any number of restarts', async () => {
   const data = dataFile();
   const first = await start({ provider: echo, access, data });
   const given = await first.post('/v1/transfers', deposit);
@@ -77,7 +77,7 @@ test('a transfer is on the disk when it is answered', async () => {
   expect([again.status, again.body]).toEqual([200, reversed.body]);
 });
 
-test('a job that was under way pays for the text so far, one that waited nothing', async () => {
+test('a job that was running pays for the text so far, a waiting one nothing', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
   const first = await start({ provider, access, data, maxConcurrency: 1 });
@@ -132,11 +132,11 @@ test('a hold of a child job is released at start', async () => {
   expect(events.data.at(-1)).toMatchObject({ type: 'void', job_id: events.data.at(-2).job_id });
 });
 
-test('a hold whose job was not stored is released at start, one placed since then is not', async () => {
+test('a hold without a stored job is released at the start, a later hold is not', async () => {
   const data = dataFile();
   const first = await start({ provider: echo, access, data });
   await first.post('/v1/transfers', deposit);
-  // As a crash leaves it between the hold and the job, and between a settlement and its rest.
+  // The state after a crash between the hold and the job, and between a settlement and its other writes.
   const { ledger } = partsOf(first.gateway);
   const timeoutMs = 3_600_000;
   for (const [key, amount] of [
@@ -164,7 +164,7 @@ test('a hold whose job was not stored is released at start, one placed since the
   expect(voided.map(({ amount }) => amount)).toEqual([100n, 200n, 300n]);
 });
 
-test('a job whose hold ran out while the server was down is charged all the same', async () => {
+test('a job whose hold expired while the server was down is still charged', async () => {
   const data = dataFile();
   const before = new ManualClock();
   const { provider, call } = handProvider();
@@ -184,9 +184,9 @@ test('a job whose hold ran out while the server was down is charged all the same
   expect(types.slice(2)).toEqual(['hold', 'hold_expired', 'hold', 'settle']);
 });
 
-test('what a job used is counted though its retention was over before anybody could', async () => {
+test('the usage of a job is counted although its retention was over before the start', async () => {
   const data = dataFile();
-  // As a crash leaves it between a job's ending and its counting.
+  // The state after a crash between a job's ending and its counting.
   const store = new SqliteStore(data);
   store.start(sharedReactors(1)[0]);
   const nowMs = Date.now();

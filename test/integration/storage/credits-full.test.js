@@ -1,4 +1,4 @@
-/** Credits on a disk that is full: nothing new is held or moved, and what runs is settled. */
+/** Credits on a full disk: nothing new is held or moved, and running jobs are settled. */
 import { afterCrash } from '../../support/files/data-file.js';
 import { dataFileOnSmallDisk, fillDiskOf, testWithDisk } from '../../support/files/small-disk.js';
 import { handProvider } from '../../support/providers/providers.js';
@@ -11,7 +11,7 @@ const access = { prices: { '*': { prompt: 3, completion: 10 } } };
 /** Of two tokens, by the estimate of a quarter of its bytes. */
 const prompt = 'one two ';
 
-testWithDisk('a full disk holds no credit for what it refuses, and loses none', async () => {
+testWithDisk('a full disk holds no credit for refused jobs, and loses none', async () => {
   const data = dataFileOnSmallDisk();
   const { provider, call } = handProvider();
   const first = await start({ provider, data, access });
@@ -26,7 +26,7 @@ testWithDisk('a full disk holds no credit for what it refuses, and loses none', 
 
   const makeRoom = fillDiskOf(data);
   feed.push('x'.repeat(300_000));
-  // What is small may still fit where the tokens do not.
+  // A small write may still fit when the tokens do not.
   let taken = 0;
   await until(async () => {
     const { status } = await first.submit({ prompt, max_tokens: 1 });
@@ -43,12 +43,12 @@ testWithDisk('a full disk holds no credit for what it refuses, and loses none', 
   feed.end();
   makeRoom();
   await first.ended(running);
-  // The one that was refused may have been on its way: asked again, it happens once.
+  // The refused transfer may have been in the queue: repeated, it happens once.
   await until(async () => (await move(1, `during-${moved}`)).status < 300, 'room again');
   moved += 1;
   expect(await balance(first)).toEqual([1000 - 16 - 16 * taken + moved, 16 * taken]);
   const second = await start({ provider, data: afterCrash(data), access });
-  // Those that were taken and did not run were cut off before their first token.
+  // Accepted jobs that did not run were cut off before their first token.
   const [available, held] = await balance(second);
   expect(held).toBe(0);
   const { data: jobs } = (await second.get('/v1/jobs?limit=100')).body;

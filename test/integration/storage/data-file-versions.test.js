@@ -18,7 +18,7 @@ afterEach(async () => {
   await stopAll();
 });
 
-/** A copy of a kept file, and what it held by the `sluice export` of its time. */
+/** A copy of a stored file, and its content by the `sluice export` of its version. */
 function kept(version) {
   const path = dataFile();
   fs.copyFileSync(`${folder}${version}.db`, path);
@@ -38,7 +38,7 @@ test('there is at least one', () => {
 });
 
 describe.each(versions)('a file of %s', (version) => {
-  test('is brought up to date and says the same', () => {
+  test('is upgraded, and has the same content', () => {
     const { path, lines } = kept(version);
     new SqliteStore(path).release();
     const now = [...exported(path)].map((line) => JSON.parse(JSON.stringify(line)));
@@ -51,7 +51,7 @@ describe.each(versions)('a file of %s', (version) => {
   test('is served: jobs, streams, keys, conversations, credits and usage', async () => {
     const { path, lines } = kept(version);
     const of = (type) => lines.filter((line) => line.type === type);
-    // The time at which it was left: finished jobs have their retention before them.
+    // The time of its last write: the retention of finished jobs has not passed.
     const leftMs = Math.max(...of('job').map((job) => job.created_at_ms)) + 1000;
     const began = performance.now();
     jest
@@ -112,13 +112,13 @@ describe.each(versions)('a file of %s', (version) => {
   });
 });
 
-/** Rows of v1 have no checksums; those of later versions are checked before they are brought up to date. */
+/** Rows of v1 have no checksums; rows of later versions are checked before the upgrade. */
 describe.each(versions)('damage in a file of %s', (version) => {
   test.each([
     ['a text', 'Grüße, one', 'job_', /the text of job job_\S+ from token 1: its checksum/],
     ['a value', 'plain text, ', 'key', /the key kv\/anonymous\/a\/text of version 2: its checksum/],
     ['an amount', null, null, /event 2 of its ledger: its checksum/],
-  ])('of %s is named, and the file left as it is', (what, text, _kind, message) => {
+  ])('in %s is named, and the file is not changed', (_name, text, _kind, message) => {
     const { path } = kept(version);
     if (version === 'v1') new SqliteStore(path).release();
     const bytes = fs.readFileSync(path);
@@ -147,7 +147,7 @@ describe.each(versions)('damage in a file of %s', (version) => {
   });
 });
 
-test('a server whose file is moved away refuses new work, and is not ready', async () => {
+test('a server whose file was moved refuses new work, and is not ready', async () => {
   const path = dataFile();
   const server = await start({ provider: listProvider(['text']), data: path });
   const { job_id: id } = (await server.submit({ prompt: 'before' })).body;
@@ -171,14 +171,14 @@ test('a server whose file is moved away refuses new work, and is not ready', asy
   expect((await next.job(id)).text).toBe('text');
 });
 
-test('a second server is refused, whatever is deleted beside the file', async () => {
+test('a second server is refused, even if files beside the data file are deleted', async () => {
   const path = dataFile();
   await start({ provider: listProvider([]), data: path });
   fs.rmSync(`${path}-lock`, { force: true });
   await expect(start({ provider: listProvider([]), data: path })).rejects.toMatchObject({
     code: 'ERR_DATA_LOCKED',
   });
-  // A refused attempt takes no lock away.
+  // A refused attempt does not release the lock.
   await expect(start({ provider: listProvider([]), data: path })).rejects.toMatchObject({
     code: 'ERR_DATA_LOCKED',
   });

@@ -1,8 +1,8 @@
 /**
  * Crashes: a server is killed at random moments under load, over and over with one data file, and
- * what it had acknowledged is compared with what the next one knows.
+ * its acknowledged state is compared with the state of the next server.
  *
- * SLUICE_CRASH_ROUNDS says how often, SLUICE_CRASH_SEED which moments. How much happens in a
+ * SLUICE_CRASH_ROUNDS is the number of rounds, SLUICE_CRASH_SEED the seed of the moments. The load of a
  * round is limited by pauses, and waits are for events, so that the speed of the machine does not matter.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { randomFrom } from '../../support/random.js';
 import { openStream } from '../../support/sse/sse-client.js';
 import { until } from '../../support/until.js';
 
-/** Clients that read what they submitted, and those that do nothing but submit. */
+/** Clients that read their jobs, and clients that only submit. */
 const READERS = 12;
 const SUBMITTERS = 2;
 /** The pause of a submitter, without which a fast machine would submit thousands of jobs. */
@@ -37,7 +37,7 @@ afterEach(async () => {
   await stopAll();
 });
 
-/** What a client knows of one submission. */
+/** A client's record of one submission. */
 function submission(number) {
   return {
     key: `key-${number}`,
@@ -46,7 +46,7 @@ function submission(number) {
     /** The answer, once it is there. */
     answer: undefined,
     events: [],
-    /** When each of them came. */
+    /** The time of arrival of each event. */
     times: [],
     get terminal() {
       const last = this.events.at(-1);
@@ -151,7 +151,7 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
   const data = dataFile();
   const room = ['--max-concurrency', '50', '--incoming-capacity', '10000'];
   const whole = { text: undefined };
-  /** Of the last rounds, whose jobs are kept still: [submission, its last event]. */
+  /** Of the last rounds, whose jobs are still retained: [submission, its last event]. */
   let settled = [];
   let number = 0;
   const counts = { acknowledged: 0, ended: 0, cut: 0, unanswered: 0, flushed: 0 };
@@ -172,7 +172,7 @@ test(`${rounds} crashes lose nothing and double nothing`, async () => {
         counts.acknowledged += 1;
         counts[mine.terminal === undefined ? 'cut' : 'ended'] += 1;
       }
-      // Who was not answered asks again, and gets the job there is or a new one.
+      // A client without an answer repeats its request, and gets the existing job or a new one.
       for (const mine of before.filter(({ answer }) => answer === undefined)) {
         const { status } = await server.submit(mine.body, { 'idempotency-key': mine.key });
         expect([200, 201]).toContain(status);

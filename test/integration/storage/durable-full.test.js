@@ -12,7 +12,7 @@ afterEach(stopAll);
 
 const key = (value) => ({ 'idempotency-key': value });
 
-testWithDisk('a full disk refuses new work, lets streams go on, and loses nothing', async () => {
+testWithDisk('a full disk refuses new work, continues streams, and loses nothing', async () => {
   const data = dataFileOnSmallDisk();
   const { provider, call } = handProvider();
   const first = await start({ provider, data });
@@ -22,7 +22,6 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   feed.push('before ');
   await until(() => stream.text === 'before ');
 
-  const metrics = async () => (await first.get('/metrics')).body;
   const makeRoom = fillDiskOf(data);
   feed.push('x'.repeat(300_000), ' during ');
   await until(() => stream.text.endsWith(' during '));
@@ -33,13 +32,13 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   expect(refused.status).toBe(507);
   expect(refused.body.error).toMatchObject({ code: 'insufficient_storage', type: 'server_error' });
   expect(refused.headers.get('retry-after')).toBe('10');
-  // Operations are new work, too. (What is small may still fit where the tokens do not.)
+  // Operations are new work, too. (A small write may still fit when the tokens do not.)
   const refusing = (path, body) => async () => (await first.post(path, body)).status === 507;
   await until(refusing('/v1/workflows', { nodes: [{ id: 'a', prompt: 'x' }] }), 'no workflow');
   await until(refusing('/v1/crawls', { start_url: 'http://127.0.0.1:9/' }), 'no crawl');
-  const isFull = async () => /^sluice_store_state\{state="full"\} 1$/m.test(await metrics());
+  const isFull = async () => (await first.metric('sluice_store_state{state="full"}')) === 1;
   await until(isFull, 'the state in the metrics');
-  // What was acknowledged before is answered still.
+  // Repeats of acknowledged requests are still answered.
   expect((await first.submit({ prompt: 'a' }, key('before'))).status).toBe(200);
 
   makeRoom();
@@ -59,7 +58,7 @@ testWithDisk('a full disk refuses new work, lets streams go on, and loses nothin
   expect((await second.job(taken.body.job_id)).error.code).toBe('server_restarted');
 });
 
-testWithDisk('keys that were changed as the disk became full are as they were told', async () => {
+testWithDisk('keys changed while the disk filled up have their acknowledged values', async () => {
   const data = dataFileOnSmallDisk();
   const first = await start({ provider: providers.demo(), data });
   const put = (name, raw) =>
@@ -68,7 +67,7 @@ testWithDisk('keys that were changed as the disk became full are as they were to
   await put('old', 'value');
   const makeRoom = fillDiskOf(data);
   const acknowledged = new Map();
-  // Several at once, so that some are on their way when the disk turns out to be full.
+  // Several at once, so that some are queued when the write fails.
   const refused = [];
   for (let n = 0; refused.length === 0; n += 1) {
     const names = [0, 1, 2, 3].map((i) => `key-${n}-${i}`);
@@ -84,10 +83,10 @@ testWithDisk('keys that were changed as the disk became full are as they were to
   const txn = await first.post('/v1/kv/txn', { success: [{ op: 'put', key: 'new', value: 1 }] });
   expect(txn.status).toBe(507);
   expect((await first.call('DELETE', '/v1/kv/old')).status).toBe(507);
-  // No answer has data that a crash could take back, or denies it.
+  // No answer depends on data that a crash could lose.
   for (const name of refused) expect((await first.get(`/v1/kv/${name}`)).status).toBe(507);
   expect((await first.get('/v1/kv')).status).toBe(507);
-  // What is on the disk can be read.
+  // Data on the disk can be read.
   expect(await first.get('/v1/kv/old')).toMatchObject({ status: 200, body: 'value' });
   const onlyReads = { success: [{ op: 'get', key: 'old' }] };
   expect((await first.post('/v1/kv/txn', onlyReads)).status).toBe(507);
@@ -126,7 +125,7 @@ testWithDisk('the events of a ledger wait for room, in order', async () => {
   }
   expect(refusal).toMatchObject({ status: 507, wireCode: 'insufficient_storage' });
   expect(() => store.file.checkRoom()).toThrow(expect.objectContaining({ status: 507 }));
-  // Somebody who did not ask: what was decided is decided.
+  // Also for another client: the decision stands.
   const { event, balance } = deposit();
   await expect(store.file.synced()).rejects.toMatchObject({ status: 507 });
   const before = storeOf(afterCrash(data)).file.ledger.journal();

@@ -52,7 +52,7 @@ test('acknowledged writes are there after a crash, versions included', async () 
   expect(body.version).toBeGreaterThan(7);
 });
 
-test('versions do not come again when everything was deleted', async () => {
+test('versions do not repeat after everything was deleted', async () => {
   const data = dataFile();
   const first = await startKv(data);
   const { version } = (await first.put('a', 'one')).body;
@@ -74,7 +74,7 @@ test('a time to live continues while no server has the file', async () => {
   expect((await second.read('short')).status).toBe(404);
   expect((await second.read('long')).headers.get('x-expires-at')).toBe(expires);
   await second.gateway.close();
-  // It has left the file, too.
+  // It is removed from the file, too.
   const raw = new SqliteStore(copy, { readOnly: true });
   const keys = raw.select('entries', [0, 10]).map(([, key]) => key.toString());
   raw.release();
@@ -107,7 +107,7 @@ test('works under a clock that is moved by hand', async () => {
   expect((await second.read('a')).status).toBe(404);
 });
 
-test('an entry that cannot be is reported, and the file is left alone', async () => {
+test('an impossible entry is reported, and the file is not changed', async () => {
   const data = dataFile();
   const raw = new SqliteStore(data);
   raw.start(sharedReactor());

@@ -91,7 +91,7 @@ test('the data of a large deleted stream is deleted, also after a crash', async 
   const second = await startDurable({ data: afterCrash(data) });
   const ended = async ({ gateway }) => {
     const { kv: there } = partsOf(gateway).store.file;
-    // Only the counters, and the deletion's entry in the audit log, are left.
+    // Only the counters and the deletion's entry in the audit log remain.
     await until(() => there.size <= 2, 'the end of the deletion');
     expect(there.stats().bytes).toBeLessThan(bytes);
     return [...there.scan().items].map(({ key }) => key.split('/', 1)[0]).sort();

@@ -1,4 +1,4 @@
-/** A gateway with a data file: what was acknowledged is there after a restart or a crash. */
+/** A gateway with a data file: acknowledged state survives a restart or a crash. */
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ManualClock, createGateway } from '../../../lib/index.js';
@@ -51,7 +51,7 @@ test.each([1, 3])('finished jobs are as they were (%d reactors)', async (reactor
   expect((await second.get(path, { headers: { 'last-event-id': '1-4' } })).status).toBe(204);
   const both = await second.read(`/v1/events?job_id=${ids[0]}&job_id=${ids[1]}`);
   expect(both.events.filter(({ type }) => type === 'job_complete')).toHaveLength(2);
-  // Nothing is left to cancel.
+  // There is no job to cancel.
   expect((await second.cancel(ids[0])).body).toEqual(jobs[0]);
   expect((await second.get('/metrics')).body).not.toMatch(
     /sluice_jobs_total\{status="completed"\} [1-9]/,
@@ -74,7 +74,7 @@ test('failures and cancellations are as they were, too', async () => {
   expect([await second.job(failed), await second.job(cancelled)]).toEqual(jobs);
 });
 
-test('a job that was under way ends as server_restarted, with the text so far', async () => {
+test('a job that was running ends as server_restarted, with the text so far', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
   const first = await start({ provider, data, maxConcurrency: 1 });
@@ -98,7 +98,7 @@ test('a job that was under way ends as server_restarted, with the text so far', 
   expect(whole.last()).toMatchObject({ type: 'job_error', data: { error: job.error } });
   const rest = await second.read(path, { headers: { 'last-event-id': '1-1' } });
   expect(rest.ids).toEqual(['1-2', whole.last().id]);
-  // Who had had more than was written must not take the ending for a token it has seen.
+  // For a reader with more tokens than were written, the ending must not have the id of one of them.
   const more = await second.read(path, { headers: { 'last-event-id': '1-3' } });
   expect(more.events.map(({ type }) => type)).toEqual(['gap', 'token', 'token', 'job_error']);
   const end = await second.get(path, { headers: { 'last-event-id': whole.last().id } });
@@ -108,7 +108,7 @@ test('a job that was under way ends as server_restarted, with the text so far', 
     text: '',
     error: { code: 'server_restarted' },
   });
-  // Its key is still its own.
+  // Its key still belongs to it.
   const again = await second.submit({ prompt: 'a' }, key('k'));
   expect([again.status, again.body]).toEqual([200, body]);
 
@@ -194,13 +194,13 @@ test('a finished job is kept for the rest of its time only', async () => {
   expect(writtenTokens(data)).toEqual([]);
 });
 
-test('of more jobs than are kept, those that ended first are forgotten', async () => {
+test('beyond maxRetainedJobs the jobs that ended first are purged', async () => {
   const data = dataFile();
   const { provider, call } = handProvider();
   const first = await start({ provider, data });
   const ids = [];
   for (let i = 0; i < 4; i += 1) ids.push((await first.submit({ prompt: 'x' })).body.job_id);
-  // The first one is under way still when the server is gone; the others end in another order.
+  // The first one still runs when the server is killed; the others end in another order.
   for (const i of [2, 1, 3]) {
     (await call(i)).end();
     await first.ended(ids[i]);
@@ -249,7 +249,7 @@ test('works under a clock that is moved by hand', async () => {
   await again.close();
 });
 
-describe('a file that will not do is refused and left as it is', () => {
+describe('an unsuitable file is refused and not changed', () => {
   const open = (data) => createGateway({ provider: words, data, logger: false });
   const refusal = (data) => {
     try {
@@ -280,7 +280,7 @@ describe('a file that will not do is refused and left as it is', () => {
       (bytes) => bytes.write('"', bytes.indexOf('{"pad":')),
     ],
     ['no database at all', 'ERR_DATA_NOT_OURS', (bytes) => bytes.fill(0x5a)],
-  ])('%s: %s', async (_what, code, change) => {
+  ])('%s: %s', async (_name, code, change) => {
     const data = await filled();
     const bytes = fs.readFileSync(data);
     change(bytes);

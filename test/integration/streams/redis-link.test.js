@@ -1,5 +1,5 @@
-// The link to Redis against a real server: what it reports while the server is stopped, killed, full, a
-// replica, loading, or does not let it in.
+// The link to Redis against a real server: its reports while the server is stopped, killed, full, a
+// replica, loading, or refuses it.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const BEAT = `
   return {tonumber(time[1]), tonumber(time[2]), 1, redis.call('HGETALL', KEYS[1]), 2, 3, messages}`;
 const scripts = { beat: { source: BEAT, sha: createHash('sha1').update(BEAT).digest('hex') } };
 
-/** What redis-cli writes, errors of commands and texts for which it has no JSON included. */
+/** The output of redis-cli, errors of commands and plain texts included. */
 const cli = ({ port }, ...words) =>
   execFileSync('redis-cli', ['-p', String(port), ...words], { encoding: 'utf8' });
 
@@ -42,7 +42,7 @@ describeWithRedis('the link to Redis', () => {
     return redis;
   }
 
-  /** A link whose events are kept in order, so that a test waits for the next one that fits. */
+  /** A link that records its events in order, so that a test can wait for the next matching one. */
   function linkTo(port, { host = '127.0.0.1', ...credentials } = {}, options = {}) {
     const link = new RedisLink({
       reactor: sharedReactor(),
@@ -58,7 +58,7 @@ describeWithRedis('the link to Redis', () => {
         wake();
       });
     }
-    /** The next event of this name that fits; those before it are dropped. */
+    /** The next matching event of this name; earlier ones are dropped. */
     async function next(name, fits = () => true) {
       for (;;) {
         while (events.length > 0) {
@@ -154,7 +154,7 @@ describeWithRedis('the link to Redis', () => {
     expect(link.figures()).toMatchObject({ connections: 2, channels: 1 });
   });
 
-  test('gives a frozen server up, and is back when it thaws', async () => {
+  test('disconnects from a frozen server, and returns when it thaws', async () => {
     const redis = await redisServer();
     const { link, next, nextState } = linkTo(redis.port);
     link.subscribe('{t}:all');
@@ -267,7 +267,7 @@ describeWithRedis('the link to Redis', () => {
     expect((await nextState('refused'))[1]).toMatch(/does not answer as Redis does/);
   });
 
-  test('leaves a server that became a replica until it is one no more', async () => {
+  test('disconnects from a server that became a replica, until it is a master again', async () => {
     const redis = await redisServer();
     const { next, nextState } = linkTo(redis.port);
     await next('beat');
@@ -278,7 +278,7 @@ describeWithRedis('the link to Redis', () => {
     await next('beat');
   });
 
-  test('is full while the server has no room, and beats when it has again', async () => {
+  test('is full while the server has no memory, and beats once it has', async () => {
     const redis = await redisServer();
     const { link, next, nextState } = linkTo(redis.port);
     await next('beat');
@@ -342,7 +342,7 @@ describeWithRedis('the link to Redis', () => {
     expect(link.figures()).toMatchObject({ connections: 0, channels: 0 });
   });
 
-  test('takes no reactor with a manual clock', async () => {
+  test('refuses a reactor with a manual clock', async () => {
     const { manualReactor } = await import('../../../lib/internal/native/reactor.js');
     const { ManualClock } = await import('../../../lib/internal/time/clock.js');
     const reactor = manualReactor(new ManualClock());

@@ -1,4 +1,4 @@
-/** The address of Redis by Sentinels, and by a Redis Cluster whose other node is asked. */
+/** The address of Redis by Sentinels, and by another node of a Redis Cluster. */
 import { handProvider } from '../../support/providers/providers.js';
 import {
   isLinked,
@@ -9,7 +9,6 @@ import {
   stopServers,
   submitted,
   twoGateways,
-  whenReady,
 } from '../../support/cluster/gateways.js';
 import { start } from '../../support/gateway/gateway.js';
 import { startSentinel } from '../../support/cluster/redis.js';
@@ -36,7 +35,7 @@ test('a Sentinel: the master is found, and its replica after it has died', async
   );
   await readElsewhere(nodes, () => master.kill());
   expect((await replica.info('replication')).role).toBe('master');
-  for (const node of [nodes.a, nodes.b]) await whenReady(node);
+  for (const node of [nodes.a, nodes.b]) await node.ready();
   await readElsewhere(nodes);
 });
 
@@ -63,9 +62,8 @@ test('a Redis Cluster: the node that has the keys is found, and again after they
   });
   await submitted(nodes.a);
   // The URL names a replica now, which sends its callers to its master.
-  await whenReady(
-    await start({ provider: handProvider().provider, redis: `redis://127.0.0.1:${a.port}` }),
-  );
+  const redis = `redis://127.0.0.1:${a.port}`;
+  await (await start({ provider: handProvider().provider, redis })).ready();
   expect(await refusal(`redis://127.0.0.1:${b.port}/1`)).toMatchObject({
     code: 'ERR_REDIS_DATABASE',
   });

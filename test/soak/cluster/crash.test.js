@@ -1,10 +1,10 @@
 /**
  * Processes of a deployment that are killed, stopped, frozen and replaced at random moments while clients
  * submit jobs, some of them turns of conversations, and read them wherever they can. Every 200 jobs all of them are looked at, by every process, and what
- * is left in Redis. SLUICE_KILL_MINUTES says for how long (default 30), SLUICE_CRASH_SEED which moments.
+ * is left in Redis. SLUICE_KILL_MINUTES is the duration (default 30), SLUICE_CRASH_SEED the seed of the moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { file } from '../../support/crash/cli.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { randomFrom } from '../../support/random.js';
@@ -18,7 +18,7 @@ afterAll(async () => {
 
 const PROCESSES = 3;
 const JOBS_PER_ROUND = 4;
-/** Rounds whose jobs are looked at together: 200 jobs. */
+/** Rounds whose jobs are checked together: 200 jobs. */
 const ROUNDS_PER_CHECK = 50;
 const MINUTES_DEFAULT = 30;
 const LEASE_MS = 1000;
@@ -31,7 +31,7 @@ const PRICE = 10;
 const random = randomFrom(seed);
 const below = (count) => Math.floor(random() * count);
 
-/** Submits a plan with a key of its own until a process has taken it; resolves with its path. */
+/** Submits a plan under a unique key until a process accepts it; resolves with its path. */
 async function submit(deployment, number, turn) {
   const { prompt, plan: own } = plan({ tokens: 5 + below(30), intervalMs: below(12) });
   const headers = { 'content-type': 'application/json', 'idempotency-key': `key-${number}` };
@@ -54,7 +54,7 @@ async function submit(deployment, number, turn) {
   }
 }
 
-/** What befalls a deployment, at random. */
+/** Random faults of a deployment. */
 const EVENTS = {
   async kill(deployment, node) {
     await node.crash();
@@ -78,7 +78,7 @@ const EVENTS = {
   },
 };
 
-/** Makes what befalls it happen, and reports what it was. */
+/** Causes a fault, and returns its description. */
 async function befall(deployment) {
   const names = Object.keys(EVENTS);
   const name = names[below(names.length)];
@@ -165,7 +165,7 @@ async function runRounds(deployment, first, turns, isOver) {
 }
 
 /**
- * All processes say the same of each job, and its reader has had that; counts the jobs by status.
+ * Checks that all processes and the reader agree on each job; counts the jobs by status.
  * @returns {Promise<number>} tokens of all answers
  */
 async function expectSame(deployment, jobs, outcomes) {
@@ -193,7 +193,7 @@ async function expectSame(deployment, jobs, outcomes) {
   return tokens;
 }
 
-/** What jobs have taken was given back by whichever process ended them. */
+/** Checks that the reservations of jobs were returned by the process that ended them. */
 async function expectNothingLeft({ redis, nodes, upstream }) {
   const isGone = async (pattern) => (await redis.keys(`{sluice}:${pattern}`)).length === 0;
   for (const pattern of ['open:*', 'dead', 'c:*', 'lease:*', 'leases:*', 'holds*']) {
@@ -203,9 +203,9 @@ async function expectNothingLeft({ redis, nodes, upstream }) {
   const procs = async () => (await redis.call('HLEN', '{sluice}:procs')) === running.length;
   await until(procs, 'the processes that run, and no others');
   for (const node of running) {
-    expect(await metric(node, 'sluice_quota_leases')).toBe(0);
-    expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);
-    expect(await metric(node, 'sluice_redis_unsent_tokens')).toBe(0);
+    expect(await node.metric('sluice_quota_leases')).toBe(0);
+    expect(await node.metric('sluice_redis_conflicting_endings_total')).toBe(0);
+    expect(await node.metric('sluice_redis_unsent_tokens')).toBe(0);
   }
   await until(() => upstream.openSockets <= 64 * PROCESSES, 'calls to end');
 }

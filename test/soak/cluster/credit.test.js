@@ -1,4 +1,4 @@
-/** Credit of the jobs of a killed process: what they held is paid or returned by the one that ends them. */
+/** Credit of the jobs of a killed process: their holds are settled by the process that ends them. */
 import { file } from '../../support/crash/cli.js';
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { until } from '../../support/until.js';
@@ -6,7 +6,7 @@ import { until } from '../../support/until.js';
 afterEach(stopDeployments);
 afterAll(removeFiles);
 
-test('the heir pays for lost and repeated jobs, once, and nothing stays held', async () => {
+test('the new owner pays for lost and repeated jobs, once, and no hold remains', async () => {
   const access = {
     prices: { '*': { prompt: 0, completion: 10 } },
     accounts: { anonymous: { overdraft: 1000 } },

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { providers } from '../../../lib/index.js';
 import { dataFile } from '../../support/files/data-file.js';
 import { expectConformance } from '../../support/durable/suite.js';
-import { redisServer, stopServers, whenReady } from '../../support/cluster/gateways.js';
+import { redisServer, stopServers } from '../../support/cluster/gateways.js';
 import { start } from '../../support/gateway/gateway.js';
 
 afterEach(stopServers);
@@ -15,6 +15,6 @@ test('a gateway on Redis passes the conformance suite', async () => {
     // Two of its tests wait for a long poll to end.
     durable: { longPollMs: 500 },
   });
-  await whenReady(node);
+  await node.ready();
   await expectConformance(node.url, join(dirname(dataFile()), 'report.json'));
 }, 600_000);

@@ -1,4 +1,4 @@
-/** Failovers that take several leases: a job that loses its process again and again, and several choices. */
+/** Failovers over several leases: a job that loses its process repeatedly, and several choices. */
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { textOf } from '../../support/cluster/upstream.js';
 import { until } from '../../support/until.js';
@@ -6,7 +6,7 @@ import { until } from '../../support/until.js';
 afterEach(stopDeployments);
 afterAll(removeFiles);
 
-/** The process whose call of the upstream is open, found by what it says of the job. */
+/** The process with the open call of the upstream, found by its state of the job. */
 async function ownerOf({ redis, nodes }, id) {
   const name = await redis.call('HGET', `{sluice}:job:${id}`, 'owner');
   const pid = await redis.call('HGET', `{sluice}:proc:${name}`, 'pid');

@@ -34,7 +34,7 @@ const becomes = (node, key, status) =>
 const idsAt = async (node) =>
   (await node.get('/v1/keys', { headers: ops })).body.data.map(({ id }) => id);
 
-test('every process follows a change, and the file stays as it is', async () => {
+test('every process follows a change, and the file is not changed', async () => {
   const made = await change(a, '', { id: 'bob', limits: { concurrent_jobs: 1 } });
   expect(made.status).toBe(201);
   const { key } = made.body;
@@ -47,7 +47,7 @@ test('every process follows a change, and the file stays as it is', async () => 
   await becomes(a, rotated, 200);
   expect(await statusFor(a, 'ann')).toBe(401);
   expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ keys: KEYS });
-  // SIGHUP reads the file, and what is in Redis goes over it.
+  // SIGHUP reads the file; the keys in Redis override it.
   a.child.kill('SIGHUP');
   await until(() => a.output.stderr.includes('configuration reloaded'), 'the reload');
   expect([await statusFor(a, 'ann'), await statusFor(a, rotated)]).toEqual([401, 200]);
@@ -56,7 +56,7 @@ test('every process follows a change, and the file stays as it is', async () => 
   expect(stored).not.toContain(key);
 });
 
-test('changes at several processes at once all count, and a new process has them', async () => {
+test('concurrent changes at several processes all apply, and a new process has them', async () => {
   const ids = Array.from('123456789', (digit) => `c${digit}`);
   const made = await Promise.all(ids.map((id, i) => change(i % 2 ? a : b, '', { id })));
   expect(made.map(({ status }) => status)).toEqual(ids.map(() => 201));
@@ -103,7 +103,7 @@ test('the dashboard names the processes, and the remainder of shared limits', as
   expect(state.cluster.members).toContain(state.cluster.process);
   const dan = state.limits.data.find(({ name }) => name === 'dan');
   expect(dan.entries).toEqual([{ dimension: 'requests', limit: 5, remaining: 4 }]);
-  // Entries are those of the process that took the request.
+  // Entries are recorded by the process that received the request.
   const actions = async (node) =>
     (await node.get('/v1/audit?action=key.create&target=dan', { headers: ops })).body.data.length;
   expect([await actions(a), await actions(b)]).toEqual([1, 0]);

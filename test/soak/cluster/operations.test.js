@@ -32,7 +32,7 @@ async function begin(node, reader, fields) {
   return { id: made.workflow_id, path, url: made.stream_url, one, two, reading };
 }
 
-/** Fails unless all processes that run say the same of a workflow or a crawl, and give the same stream. */
+/** Fails unless all running processes have the same state and stream of a workflow or a crawl. */
 async function expectSame(deployment, paths) {
   for (const path of paths) {
     const texts = await Promise.all(
@@ -42,7 +42,7 @@ async function expectSame(deployment, paths) {
   }
 }
 
-/** What operations and the jobs of nodes may have left. */
+/** Permitted remains of operations and of the jobs of nodes. */
 const leftovers = async ({ redis }) =>
   (await redis.keys('*')).filter((key) => /^\{sluice\}:(open|leases?|c|dead|ctl)(:|$)/.test(key));
 
@@ -69,7 +69,7 @@ test('when its process dies, its readers see a failure, and it continues at anot
   });
   await expectSame(deployment, [flow.path, flow.url, '/v1/workflows']);
   await until(async () => (await leftovers(deployment)).length === 0, 'nothing to be left');
-  // The heir has an attempt that has ended when the next one is lost.
+  // The new owner has an ended attempt when the next one is lost.
   const second = await c.post(`${flow.path}/retry`);
   expect(second.body).toMatchObject({ status: 'running', attempt: 2 });
   const lost = deployment.read(flow.url, { first: 0 });
@@ -110,7 +110,7 @@ test('a crawl whose process dies fails with the pages so far', async () => {
   });
 });
 
-test('one of a frozen process is cancelled by another, and let go of when it wakes', async () => {
+test('one of a frozen process is cancelled by another, and given up by the thawed process', async () => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 1 }));
@@ -125,7 +125,7 @@ test('one of a frozen process is cancelled by another, and let go of when it wak
   await expectSame(deployment, [flow.path, flow.url]);
 });
 
-test('one of a process that leaves ends as shutdown after its drain', async () => {
+test('one of a leaving process ends as shutdown after its drain', async () => {
   const deployment = await deploy({ flags: ['--drain-ms', '200'] });
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 1 }));
@@ -155,7 +155,7 @@ test.each([
       redis.thaw();
     },
   ],
-])('with a Redis that is %s one goes on, and all processes know it', async (_what, befall) => {
+])('with a Redis that is %s one continues, visible at all processes', async (_name, befall) => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 0 }));
@@ -176,7 +176,7 @@ test.each([
   await expectSame(deployment, [flow.path, flow.url]);
 });
 
-test('while Redis is away, new ones and those of others get 503, and running ones continue', async () => {
+test('while Redis is away, new ones and those of other processes get 503, and running ones continue', async () => {
   const deployment = await deploy({ redis: { args: ['--appendonly', 'yes'] } });
   const [a, b] = deployment.nodes;
   const flow = await begin(a, (url) => deployment.read(url, { first: 0 }));

@@ -1,4 +1,4 @@
-/** Processes that die, leave and freeze: what becomes of their jobs, as readers elsewhere see it. */
+/** Processes that die, leave and freeze: the endings of their jobs, as readers at other processes see them. */
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { textOf, tokensOf } from '../../support/cluster/upstream.js';
@@ -33,7 +33,7 @@ async function conversation(node) {
   };
 }
 
-/** Every process says the same of an ended job. */
+/** Checks that every process has the same state of an ended job. */
 async function expectSame(deployment, { id, path }) {
   const of = (each) => Promise.all(deployment.urls().map(each));
   const states = await of(async (url) => (await fetch(`${url}/v1/jobs/${id}`)).text());
@@ -96,7 +96,7 @@ test('the jobs of a killed process: failed with tokens, run again without, queue
   expect(await repeated.contents()).toEqual(['hello', silent.prompt, textOf(silent.plan)]);
   const [{ body: second }] = calls(deployment, silent).slice(1);
   expect(second.messages.map(({ content }) => content)).toEqual(['hello', silent.prompt]);
-  // Nothing is left of the process.
+  // No key of the process remains.
   await until(
     async () => (await deployment.redis.keys('{sluice}:dead')).length === 0,
     'its estate',
@@ -121,7 +121,7 @@ test('with rerun a job with tokens begins again, on another process', async () =
   });
 });
 
-test('a process that leaves hands over jobs that have not begun or have no token', async () => {
+test('a leaving process hands over jobs that have not started or have no token', async () => {
   const flags = ['--max-concurrency', '2', '--drain-ms', '0'];
   const deployment = await deploy({ flags });
   const [a, b] = deployment.nodes;
@@ -143,7 +143,7 @@ test('a process that leaves hands over jobs that have not begun or have no token
   expect(running.reader.events.at(-1)).toMatchObject({
     ...{ type: 'job_cancelled', data: { reason: 'shutdown' } },
   });
-  // Never begun before, it is in its first attempt.
+  // It has not started before, so it is in its first attempt.
   expect([reader.text, types(reader).includes('job_retry')]).toEqual([textOf(queued.plan), false]);
   expect([silent.reader.text, types(silent.reader).includes('job_retry')]).toEqual([
     textOf(silent.plan),
@@ -155,7 +155,7 @@ test('a process that leaves hands over jobs that have not begun or have no token
   expect(await deployment.redis.keys('{sluice}:open:*')).toEqual([]);
 });
 
-test('a process that was frozen for longer than the lease gives up jobs that others have taken', async () => {
+test('a process frozen for longer than the lease gives up jobs that others have taken over', async () => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const job = await waitingJob(deployment, a, { stopAt: 3 });
@@ -165,7 +165,7 @@ test('a process that was frozen for longer than the lease gives up jobs that oth
   await job.reader.done;
   expect(job.reader.events.at(-1)).toMatchObject({ type: 'job_error' });
   a.child.kill('SIGCONT');
-  // Its readers are cut, without an ending of its own, and come back to the truth.
+  // Its readers are disconnected without an ending, and resume at the new owner.
   await own.closed;
   expect(types(own)).toEqual(['token', 'token', 'token']);
   await calls(deployment, job)[0].closed;
@@ -195,7 +195,7 @@ test('a job of a frozen process is cancelled from another one', async () => {
   await expectSame(deployment, job);
 });
 
-test('all processes dead at once: the next start takes their jobs', async () => {
+test('all processes dead at once: the next started process takes over their jobs', async () => {
   const deployment = await deploy();
   const [a, b] = deployment.nodes;
   const jobs = [

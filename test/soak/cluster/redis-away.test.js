@@ -1,5 +1,5 @@
-/** What callers see while Redis does not answer, refuses or is full, and afterwards. */
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+/** Answers to callers while Redis does not answer, refuses or is full, and afterwards. */
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { freePort } from '../../support/free-port.js';
 import { startRedis } from '../../support/cluster/redis.js';
@@ -29,7 +29,7 @@ async function waiting(deployment, a) {
 
 const unavailable = { code: 'storage_unavailable' };
 
-/** Checks all that is answered without Redis; `known` is a job of `a`, `b` has never been asked for it. */
+/** Checks all answers that need no Redis; `known` is a job of `a` that was never requested from `b`. */
 async function expectAway([a, b], known) {
   const sentMs = performance.now();
   const first = await a.submit({ prompt: '{}' });
@@ -57,7 +57,7 @@ async function expectAway([a, b], known) {
   for (const node of [a, b]) {
     await until(async () => (await node.get('/readyz')).status === 503, 'not to be ready');
     expect((await node.get('/healthz')).status).toBe(200);
-    expect(await metric(node, 'sluice_redis_state{state="ok"}')).toBe(0);
+    expect(await node.metric('sluice_redis_state{state="ok"}')).toBe(0);
   }
 }
 
@@ -69,9 +69,9 @@ async function expectBack(deployment, { job, stream, conversation }, reader, isE
   const [a, b] = deployment.nodes;
   for (const node of [a, b]) {
     await until(async () => (await node.get('/readyz')).status === 200, 'to be ready again');
-    await until(async () => (await metric(node, 'sluice_processes')) === 2, 'both processes');
+    await until(async () => (await node.metric('sluice_processes')) === 2, 'both processes');
     for (const outcome of ['failed', 'rerun', 'handed_over']) {
-      expect(await metric(node, `sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
+      expect(await node.metric(`sluice_failovers_total{outcome="${outcome}"}`)).toBe(0);
     }
   }
   await stream.done;
@@ -126,7 +126,7 @@ describe('of a deployment that continues', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('full: new work gets 507, live jobs end when there is room', async () => {
+  test('full: new work gets 507, live jobs end once there is room', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
@@ -153,12 +153,12 @@ describe('of a deployment that continues', () => {
     await expectBack(deployment, own, reader);
   });
 
-  test('restarted empty: owners write their jobs again, and others come back', async () => {
+  test('restarted empty: owners write their jobs again, and other processes find them again', async () => {
     const own = await waiting(deployment, a);
     const reader = deployment.read(own.job.path, { first: 1 });
     await until(() => reader.events.length === 3, 'three tokens elsewhere');
     await deployment.redis.call('FLUSHALL');
-    await until(async () => (await metric(a, 'sluice_redis_data_loss_total')) === 1, 'the loss');
+    await until(async () => (await a.metric('sluice_redis_data_loss_total')) === 1, 'the loss');
     await until(
       async () => (await b.get(`/v1/jobs/${own.job.id}`)).body.text === own.stream.text,
       'the job to be there again',

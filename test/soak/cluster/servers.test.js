@@ -18,7 +18,7 @@ function listLogger() {
   return { lines, ...{ debug() {}, info: keep('info'), warn: keep('warn'), error: keep('error') } };
 }
 
-/** Gateways of one deployment whose provider the test plays. */
+/** Gateways of one deployment with a provider controlled by the test. */
 async function gateways(count, url) {
   const hand = handProvider();
   const logger = listLogger();
@@ -61,7 +61,7 @@ test('a failover that has lost the tail: owners write the missing entries again'
   await until(async () => (await offset(replica)) > 0 && (await linked()), 'the replica to follow');
   const written = async (id) => (await replica.call('XLEN', `{sluice}:log:${id}`)) === 2;
   await until(async () => (await written(live.id)) && (await written(ended.id)), 'its tokens');
-  // What follows reaches the master alone.
+  // Later writes reach the master alone.
   replica.freeze();
   for (const job of [live, ended]) {
     job.call.push('two ');

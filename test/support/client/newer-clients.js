@@ -8,7 +8,7 @@ import { install, installNodes, root } from '../package/packed.js';
 const execute = promisify(execFile);
 const NODE = '22';
 
-/** `ai` 7 goes with version 4 of `@ai-sdk/openai`, and with version 3 of `@ai-sdk/openai-compatible`. */
+/** `ai` 7 needs version 4 of `@ai-sdk/openai`, and with version 3 of `@ai-sdk/openai-compatible`. */
 const CLIENTS = ['openai@7', 'ai@7', '@ai-sdk/openai@4', '@ai-sdk/openai-compatible@3'];
 
 /**
@@ -33,7 +33,7 @@ export async function installNewerClients(folder) {
  * @param {NewerClients} clients
  * @param {string} folder for the report
  * @param {string[]} files of tests, relative to the repository
- * @returns {Promise<{passed: number, failures: string[]}>} `failures`: what jest says of each
+ * @returns {Promise<{passed: number, failures: string[]}>} `failures`: jest's message for each
  */
 export async function testNewerClients({ node, app }, folder, files) {
   const report = join(folder, 'report.json');
@@ -53,7 +53,7 @@ export async function testNewerClients({ node, app }, folder, files) {
   const failures = testResults
     .filter(({ status }) => status !== 'passed')
     .map(({ message }) => message);
-  // For example a test that left a server behind.
+  // For example after a test that did not close a server.
   if (failures.length === 0 && failed instanceof Error) failures.push(failed.message);
   return { passed: numPassedTests, failures };
 }

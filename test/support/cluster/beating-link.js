@@ -49,7 +49,7 @@ export class BeatingLink extends EventEmitter {
     this.emit('beat', { ...times, member: member === 1, processes, dead, offered, messages });
   }
 
-  /** No beat follows, as of a process that has died. */
+  /** Sends no further beat, as a dead process does. */
   stop() {
     clearInterval(this.#timer);
   }

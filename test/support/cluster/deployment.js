@@ -1,16 +1,15 @@
 /**
- * Several `sluice serve` processes on one Redis, with an upstream whose answers are known. What is started
- * here, `stopDeployments` ends.
+ * Several `sluice serve` processes on one Redis, with an upstream with planned answers. `stopDeployments` ends everything
+ * that is started here.
  */
 import { killAll, removeFiles, serve, sluice } from '../crash/cli.js';
 import { plan, startScriptedUpstream } from './upstream.js';
 import { readAcross } from './reader.js';
 import { startRedis } from './redis.js';
-import { until } from '../until.js';
 
 const cleanups = [];
 
-/** Ends everything that tests have started here. To be called in afterEach. */
+/** Ends all servers and processes of tests. To be called in afterEach. */
 export async function stopDeployments() {
   killAll();
   while (cleanups.length > 0) await cleanups.pop()();
@@ -18,7 +17,7 @@ export async function stopDeployments() {
 
 export { removeFiles };
 
-/** The shortest lease, so that tests of failover are short. */
+/** The shortest lease, for short tests of failover. */
 const LEASE_MS = 1000;
 
 /**
@@ -51,7 +50,7 @@ export async function deploy({
     nodes,
     leaseMs,
     flags: own,
-    /** URLs of the processes that run. */
+    /** URLs of the running processes. */
     urls: () => nodes.filter(({ gone }) => !gone).map(({ url }) => url),
     /** Starts one more process. */
     async add(...more) {
@@ -80,20 +79,9 @@ export async function deploy({
     read: (path, options) => readAcross(deployment.urls, path, options),
   };
   for (let i = 0; i < processes; i += 1) await deployment.add();
-  await Promise.all(nodes.map((node) => whenReady(node)));
+  await Promise.all(nodes.map((node) => node.ready()));
   return deployment;
 }
 
-/** Resolves once a process reports that it is ready. */
-export const whenReady = (node) =>
-  until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
-
-/** A process that need not come up: `sluice serve` with these arguments. */
+/** `sluice serve` with these arguments, not awaited: it may fail to start. */
 export const start = (...args) => sluice('serve', '--port', '0', ...args);
-
-/** The value of a metric of a process, by its name with its labels. */
-export async function metric(node, name) {
-  const { body } = await node.get('/metrics');
-  const line = body.split('\n').find((one) => one.startsWith(`${name} `));
-  return line === undefined ? undefined : Number(line.split(' ').at(-1));
-}

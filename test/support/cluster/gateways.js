@@ -1,4 +1,4 @@
-/** Gateways of one process on one Redis: what tests of shared state need, without processes. */
+/** Several gateways of this process on one Redis, for tests of shared state. */
 import { createGateway } from '../../../lib/index.js';
 import { handProvider } from '../providers/providers.js';
 import { readAcross } from './reader.js';
@@ -60,7 +60,7 @@ export async function startTwo(redis, options) {
   const open = () =>
     start({ redis: { url: redis.url, leaseMs: 1000 }, cache: { mode: 'off' }, ...options });
   const both = await Promise.all([open(), open()]);
-  for (const node of both) await whenReady(node);
+  for (const node of both) await node.ready();
   return both;
 }
 
@@ -69,15 +69,11 @@ export async function twoGateways(redis) {
   const hand = handProvider();
   const options = { provider: hand.provider, redis: { leaseMs: 1000, ...redis } };
   const [a, b] = [await start(options), await start(options)];
-  for (const node of [a, b]) await whenReady(node);
+  for (const node of [a, b]) await node.ready();
   return { a, b, hand };
 }
 
-/** Waits until a process has its Redis. */
-export const whenReady = (node) =>
-  until(async () => (await node.get('/readyz')).status === 200, 'the process to be ready');
-
-/** Submits a job, again and again while Redis is away. */
+/** Submits a job, repeatedly while Redis is away. */
 export const submitted = ({ submit }) =>
   until(async () => {
     const { status, body } = await submit({ prompt: 'p', on_disconnect: 'continue' });
@@ -85,7 +81,7 @@ export const submitted = ({ submit }) =>
     return status === 201 && body;
   }, 'a job');
 
-/** A job of `a` that is read at `b` while it is made, with something that befalls them between two tokens. */
+/** Runs a job of `a` with a reader at `b`, and calls `befall` between two tokens. */
 export async function readElsewhere({ a, b, hand }, befall = async () => {}) {
   const body = await submitted(a);
   const call = await hand.call(hand.calls.length - 1);
@@ -106,7 +102,7 @@ export async function readElsewhere({ a, b, hand }, befall = async () => {}) {
 export const isLinked = async (replica) =>
   (await replica.info('replication')).master_link_status === 'up';
 
-/** How `listen()` of a gateway fails. */
+/** The error of `listen()` of a gateway. */
 export async function refusal(redis) {
   const gateway = createGateway({ provider: handProvider().provider, logger: false, redis });
   try {

@@ -12,7 +12,7 @@ const TERMINAL = /^(job|workflow|crawl)_(complete|error|failed|cancelled)$/;
  * @param {() => string[]} urls of the processes that may be asked; called before each attempt
  * @param {string} path of the stream
  * @param {object} [options]
- * @param {number} [options.eventsPerConnection] events after which it leaves by itself; default: none
+ * @param {number} [options.eventsPerConnection] events after which it disconnects; default: never
  * @param {number} [options.first] index of the first process
  * @param {Record<string, string>} [options.headers]
  */
@@ -31,7 +31,7 @@ export function readAcross(
       let text = '';
       for (const { type, data } of this.events) {
         if (type === 'token') text += data.token;
-        // After both the text starts from the beginning.
+        // After either event the text starts again from the beginning.
         else if (type === 'job_retry' || type === 'gap') text = '';
       }
       return text;
@@ -88,7 +88,7 @@ export function readAcross(
   return reader;
 }
 
-/** Fails where ids of a reader repeat, go back, or leave one out within an attempt. */
+/** Fails if ids of a reader repeat, decrease, or skip one within an attempt. */
 export function expectDense(ids) {
   let [attempt, seq] = [0, 0];
   for (const id of ids) {

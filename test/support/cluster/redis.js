@@ -10,7 +10,7 @@ import { until } from '../until.js';
 
 const run = promisify(execFile);
 
-/** redis-cli does not make JSON of replies that are text for people. */
+/** Commands whose reply is plain text: redis-cli does not print it as JSON. */
 function parsed(stdout) {
   try {
     return JSON.parse(stdout);
@@ -40,7 +40,7 @@ export class RedisServer {
     return `redis://${this.#authority}:${this.port}`;
   }
 
-  /** Takes a folder and a port; default: a free one. Returns the folder. */
+  /** Creates the folder and chooses the port; default: a free one. Returns the folder. */
   async prepare(port) {
     this.#folder ??= await mkdtemp(join(tmpdir(), 'sluice-redis-'));
     this.port ??= port ?? (await freePort());
@@ -70,7 +70,7 @@ export class RedisServer {
     }
   }
 
-  /** A command, in words; resolves with its reply as JSON gives it, or with its text (INFO and the like). */
+  /** Runs a command, given as words; resolves with its parsed JSON reply, or with its text (INFO and the like). */
   async call(...words) {
     const args = ['-p', String(this.port), ...this.#credentials, '--json', ...words.map(String)];
     const { stdout, stderr } = await run('redis-cli', args, { timeout: 20_000 });
@@ -153,7 +153,7 @@ export async function startSentinel({ name, port: master, downMs = 300 }) {
   ];
   await writeFile(path, lines.join('\n'));
   await sentinel.spawn([path, '--sentinel']);
-  // It looks once in ten seconds otherwise.
+  // The default is one check in ten seconds.
   for (const period of ['info-period', 'ask-period', 'ping-period']) {
     await sentinel.call('SENTINEL', 'DEBUG', period, 100);
   }

@@ -1,4 +1,4 @@
-/** Scripts of lib/cluster run by hand on a real Redis, under the rights that the documentation asks for. */
+/** Scripts of lib/cluster run by hand on a real Redis, with the documented rights of a user. */
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { RedisClient } from '../../../lib/cluster/client/redis-client.js';
@@ -6,16 +6,16 @@ import { parseRedisUrl } from '../../../lib/cluster/connection/address.js';
 import { startRedis } from './redis.js';
 
 const PREFIX = '{t}:';
-/** The rights that docs/scaling.md names. */
+/** The rights listed in docs/scaling.md. */
 const RIGHTS =
   '~{t}:* &{t}:* +@read +@write +@pubsub +@scripting +@connection +@transaction +time +wait -@dangerous +info';
 
-/** Fields of a job as a test needs them. */
+/** Fields of a job, as name and value in turn. */
 export const JOB = ['model', 'm', 'request', '{"prompt":"p"}', 'max_wall_ms', '1000'];
 
 /**
  * The scripts of a test file, on a Redis that is empty before each test.
- * @param {string[]} members that have joined before each test
+ * @param {string[]} members names of processes that join before each test
  */
 export function useScripts(...members) {
   const t = /** @type {Awaited<ReturnType<typeof openScripts>>} */ ({});
@@ -30,7 +30,7 @@ export function useScripts(...members) {
   return t;
 }
 
-/** A server, a client of a user with few rights, and calls of the scripts with their usual arguments. */
+/** A server, a client of a user with limited rights, and calls of the scripts with their usual arguments. */
 export async function openScripts() {
   const server = await startRedis();
   const admin = new Redis(server.port, '127.0.0.1');
@@ -44,7 +44,7 @@ export async function openScripts() {
   const run = (name, keys, args = []) => client.run(name, keys, args);
   return {
     ...{ server, admin, client, run },
-    /** Everything in the database, without times to live. */
+    /** The whole database, without times to live. */
     async dump() {
       const all = {};
       for (const key of (await admin.keys('*')).sort()) all[key] = await read(admin, key);
@@ -61,7 +61,7 @@ export async function openScripts() {
         ['procs', 'meta'],
         [...[clock, name, was, schema, 'epoch1', 'secret1', lease], ...['host', 'h', 'pid', '1']],
       ),
-    /** Admits a job; `key` is the name of its idempotency key, `parts` what it takes, `fields` its fields. */
+    /** Admits a job; `key` is the name of its idempotency key, `parts` its reservations, `fields` its fields. */
     admit: (
       owner,
       id,
@@ -84,8 +84,8 @@ export async function openScripts() {
           ...[parts === undefined ? '' : JSON.stringify(parts), ...fields],
         ],
       ),
-    take: (heir, id, from, { why = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>
-      run('take', [`job:${id}`], ['5000', deadline, heir, id, from, why, onLost, room, '2']),
+    take: (heir, id, from, { reason = 'lost', onLost = 'fail', room = '1', deadline = '' } = {}) =>
+      run('take', [`job:${id}`], ['5000', deadline, heir, id, from, reason, onLost, room, '2']),
     bury: (observer, name, beat, { clock = '5000', deadline = '' } = {}) =>
       run('bury', ['procs'], [clock, deadline, observer, name, beat]),
     finish: (

@@ -1,6 +1,6 @@
 /**
- * An upstream whose answers are known beforehand: each prompt is a plan, made by `plan()`. An answer may
- * stop at given tokens until the test lets it go on, so that tests wait for events and not for time.
+ * An upstream with planned answers: each prompt is a plan, made by `plan()`. An answer may
+ * pause at given tokens until the test continues it, so that tests wait for events, not for time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startMockUpstream } from '../upstream/mock-upstream.js';
@@ -30,7 +30,7 @@ export const tokensOf = ({ name, tokens }) =>
 /** @param {Plan} plan */
 export const textOf = (one) => tokensOf(one).join('');
 
-/** Starts the upstream; `calls(name)` are the calls for a plan, `go(name)` lets its answers go on. */
+/** Starts the upstream; `calls(name)` are the calls for a plan, `go(name)` continues its answers. */
 export async function startScriptedUpstream() {
   /** @type {Map<string, {calls: import('../upstream/mock-upstream.js').Exchange[], released: Promise<void>, release: () => void}>} */
   const plans = new Map();

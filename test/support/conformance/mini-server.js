@@ -1,6 +1,6 @@
 /**
  * A small server of resumable jobs in Sluice's dialect, for tests of the conformance suite. It keeps every rule; a
- * fault makes it break one. Written for reading: one job is an array of events and a set of readers.
+ * fault makes it break one. It is written to be read: a job is an array of events and a set of readers.
  */
 import http from 'node:http';
 import { once } from 'node:events';
@@ -151,7 +151,7 @@ class Job {
   }
 }
 
-/** One connection that reads jobs. */
+/** A connection of a reader of jobs. */
 class Reader {
   finished = false;
   cursors = {};
@@ -316,7 +316,7 @@ export class MiniServer {
     }
     const id = `job_${randomUUID()}`;
     const answer = { job_id: id, status: 'queued', stream_url: `/v1/stream?job_id=${id}` };
-    // As if all of them had looked before the first one is stored.
+    // As if all requests had looked the key up before the first one stored it.
     const late = this.has('key-race') && (this.racers += 1) < RACERS;
     if (key !== undefined && !late) this.keys.set(key, { text: body, answer });
     const job = new Job(this, id, JSON.parse(body));

@@ -12,7 +12,7 @@ export const main = fileURLToPath(new URL('../../../lib/cli/main.js', import.met
 const running = new Set();
 let folder;
 
-/** Variables of the commands, beside this process's own. `killAll` removes them. */
+/** Environment variables of the commands, in addition to those of this process. `killAll` removes them. */
 export const environment = {};
 
 /** Runs a command; `exited` resolves with `{code, stdout, stderr}`. */
@@ -36,7 +36,7 @@ export function sluiceWith(variables, ...args) {
   return { child, output, exited };
 }
 
-/** `sluice serve`, when it listens. */
+/** Starts `sluice serve`; resolves once it listens. */
 export async function serve(...args) {
   const { child, output, exited } = sluice('serve', '--port', '0', ...args);
   await Promise.race([
@@ -49,7 +49,7 @@ export async function serve(...args) {
   return { child, exited, output, url, ...client(url) };
 }
 
-/** The path of a new file, in its own folder. */
+/** Writes a new file into the folder of the test file; resolves with its path. */
 export async function file(name, content) {
   folder ??= await mkdtemp(join(tmpdir(), 'sluice-cli-'));
   const path = join(folder, name);
@@ -57,7 +57,7 @@ export async function file(name, content) {
   return path;
 }
 
-/** To be called in afterEach: ends what still runs. */
+/** Kills all running processes. To be called in afterEach. */
 export function killAll() {
   for (const child of running) child.kill('SIGKILL');
   running.clear();

@@ -2,20 +2,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from './cli.js';
 
-/** Enough for each kind of moment to come up; `npm run test:soak` runs many more. */
+/** Enough kills to hit each kind of moment; `npm run test:soak` runs many more. */
 const ROUNDS_DEFAULT = 4;
 
 /** How often a test kills its server: SLUICE_CRASH_ROUNDS. */
 export const rounds = Number(process.env.SLUICE_CRASH_ROUNDS ?? ROUNDS_DEFAULT);
 
-/** The seed of the moments: SLUICE_CRASH_SEED; default: another one each time. */
+/** The seed of the moments: SLUICE_CRASH_SEED; default: a random one. */
 export const seed = Number(process.env.SLUICE_CRASH_SEED ?? Date.now() % 2 ** 31);
 
-/** The longest pause between enough load and the kill. */
+/** The longest pause between sufficient load and the kill. */
 const PAUSE_MS = 700;
 
 /**
- * Serves one data file over and over: checks what each server knows, and kills it at a random moment under
+ * Serves one data file repeatedly: checks the state of each server, and kills it at a random moment under
  * load. The last one ends by SIGTERM.
  * @param {object} options
  * @param {number} [options.crashes] default: `rounds`
@@ -23,7 +23,7 @@ const PAUSE_MS = 700;
  * @param {(round: number) => string[]} options.args of `sluice serve`
  * @param {(server: any, round: number) => Promise<unknown>} options.check
  * @param {(server: any, stopped: () => boolean, round: number) =>
- *   {clients: Promise<unknown>, enough: () => Promise<unknown>, pauseMs?: number}} options.load `clients` go on
+ *   {clients: Promise<unknown>, enough: () => Promise<unknown>, pauseMs?: number}} options.load `clients` continue
  *   until they are stopped; `enough` resolves once the server may be killed
  */
 export async function crashRounds({ crashes = rounds, random, args, check, load }) {

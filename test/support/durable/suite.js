@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Tests of version 0.3.6, with those of the reserved subscription APIs, which the suite skips. */
+/** The number of tests of version 0.3.6, including those of the reserved subscription APIs, which it skips. */
 const TESTS = 338;
 const RESERVED = 6;
 
@@ -20,11 +20,11 @@ function runSuite(url, report) {
     join(root, 'node_modules/vitest/vitest.mjs'),
     ...['run', '--root', root, '--dir', join(root, 'test/support/durable')],
     ...['--reporter=json', `--outputFile=${report}`],
-    // Some of its tests compare times of a second or two, which a busy machine may miss.
+    // Some of its tests check durations of a second or two, which a busy machine may exceed.
     ...['--testTimeout=60000', '--retry=3'],
   ];
   const env = { ...process.env, CONFORMANCE_TEST_URL: `${url}/v1/durable` };
-  // Jest's options are not for vitest's processes.
+  // Vitest's processes must not inherit jest's options.
   delete env.NODE_OPTIONS;
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { env, maxBuffer: 1 << 26 }, (_error, stdout, stderr) => {

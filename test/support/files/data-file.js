@@ -1,10 +1,10 @@
-/** Data files in a folder of their own, and copies of them as a crash would leave them. */
+/** Data files in separate folders, and copies of their state after a crash. */
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cleanUp } from '../gateway/gateway.js';
 
-/** The path of a data file that is not there yet; `stopAll` removes it. */
+/** The path of a new data file; `stopAll` removes it. */
 export function dataFile() {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-data-'));
   cleanUp(() => rmSync(folder, { recursive: true, force: true }));
@@ -12,7 +12,7 @@ export function dataFile() {
 }
 
 /**
- * What a crash in this moment would leave of a file that is in use.
+ * A copy of a file in use, as a crash at this moment would leave it.
  * @param {string} from
  */
 export function afterCrash(from) {

@@ -1,4 +1,4 @@
-/** A disk of one megabyte that can be filled: a tmpfs, which only root may mount. */
+/** A disk of one megabyte for tests of a full disk: a tmpfs, which only root may mount. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,10 +23,10 @@ function canMount() {
   }
 }
 
-/** `test` where such a disk can be mounted, else `test.skip`. */
+/** `test` if such a disk can be mounted, otherwise `test.skip`. */
 export const testWithDisk = canMount() ? test : test.skip;
 
-/** The path of a data file on such a disk, which `stopAll` takes away. */
+/** The path of a data file on such a disk, which `stopAll` unmounts. */
 export function dataFileOnSmallDisk() {
   const folder = join(dirname(dataFile()), 'disk');
   mount(folder);
@@ -45,7 +45,7 @@ export function fillDiskOf(file) {
     try {
       for (;;) fs.appendFileSync(ballast, Buffer.alloc(size));
     } catch {
-      // So much does not fit any more.
+      // The rest does not fit.
     }
   }
   return () => fs.rmSync(ballast);

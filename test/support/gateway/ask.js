@@ -1,8 +1,8 @@
-/** Requests to this machine with a Host header of the test's own, which fetch does not send. */
+/** Requests to this machine with a Host header set by the test, which fetch does not allow. */
 import http from 'node:http';
 
 /**
- * A request by this name, as a browser sends it to the address that the name resolves to.
+ * A request with this host name, as a browser sends it to the address of the name.
  * @param {number} port
  * @param {string} host the `Host` header
  * @param {{path?: string, method?: string, headers?: Record<string, string>, body?: string}} [request]

@@ -34,8 +34,8 @@ const refusalOf = ({ status, error }) => [status, error.code];
 
 /**
  * Defines the tests.
- * @param {typeof import('./durable.js').startDurable} open a gateway that keeps its streams in that place, and no
- *   others
+ * @param {typeof import('./durable.js').startDurable} open a gateway with an empty store of
+ *   streams of its own
  * @param {(gateway: object) => Promise<number>} sizeOf the number of streams of all principals
  */
 export function testDurable(open, sizeOf) {
@@ -77,7 +77,7 @@ export function testDurable(open, sizeOf) {
       expect([within.status, within.error.param]).toEqual([400, 'offset']);
     });
 
-    test('a long stream is read in pages, whose bytes are those that were written', async () => {
+    test('a long stream is read in pages of exactly the written bytes', async () => {
       const { put, append, read } = await open();
       const parts = Array.from({ length: 40 }, (_, i) => Buffer.alloc(100_000, i));
       await put('long', undefined, BYTES);
@@ -112,7 +112,7 @@ export function testDurable(open, sizeOf) {
     const replay = async (read, path, offset = '-1') =>
       eventsOf((await read(path, `?offset=${offset}&live=sse`)).text);
 
-    test('a character that appends have cut is sent whole, and no offset within it is sent', async () => {
+    test('a character cut by appends is sent whole, and no offset within it is sent', async () => {
       const { put, append, at, read } = await open();
       const text = Buffer.from('aä\u{1F600}z');
       const { offset: start } = await put('a', '');
@@ -134,12 +134,12 @@ export function testDurable(open, sizeOf) {
       // 0, a, ä (2 bytes), the emoji (4), z.
       expect(ends.every((index) => [0, 1, 3, 7, 8].includes(index))).toBe(true);
       expect(ends.at(-1)).toBe(8);
-      // Whatever is left of a character at the end is shown as one that is none.
+      // The rest of a character at the end is sent as U+FFFD.
       await put('cut', text.subarray(0, 2), { 'stream-closed': 'true' });
       expect((await replay(read, 'cut'))[0].data).toBe('a\ufffd');
     });
 
-    test('lines keep the spaces at their beginnings', async () => {
+    test('lines keep their leading spaces', async () => {
       const { put, read } = await open();
       await put('a', ' a\n  b\n\nc\n', { 'stream-closed': 'true' });
       const [data, control] = await replay(read, 'a');
@@ -167,7 +167,7 @@ export function testDurable(open, sizeOf) {
       expect((await replay(read, 'a', streamNextOffset))[0].data).toBe('two');
     });
 
-    test('a reader that takes nothing is cut off, and holds no more than a page', async () => {
+    test('a reader that stops reading is disconnected, and occupies at most a page', async () => {
       const { put, append, at, readers } = await open({ stallMs: 300 });
       await put('a', undefined, BYTES);
       const part = Buffer.alloc(1 << 20);
@@ -193,7 +193,7 @@ export function testDurable(open, sizeOf) {
   });
 
   describe('many readers', () => {
-    test('of one stream all get the next append', async () => {
+    test('of one stream all receive the next append', async () => {
       const { put, append, read, readers } = await open({ durable: { longPollMs: 600_000 } });
       await put('a', 'one');
       const polls = Array.from({ length: 300 }, () => read('a', '?offset=now&live=long-poll'));
@@ -223,7 +223,7 @@ export function testDurable(open, sizeOf) {
         expect([refused.status, refused.error.code]).toEqual([503, 'overloaded']);
         expect(refused.headers.get('retry-after')).toBe('5');
       }
-      // What is there already takes no place.
+      // A read of existing data takes no place.
       expect((await ann.read('a', '?offset=-1&live=long-poll')).text).toBe('one');
       leave.abort();
       await Promise.all(polls);
@@ -291,7 +291,7 @@ export function testDurable(open, sizeOf) {
       expect((await put('ann', 'a')).status).toBe(200);
       await put('bob', 'a');
       expect(refusalOf(await put('bob', 'b'))).toEqual([507, 'durable_full']);
-      // Kept for its fork, it counts until that is gone, too.
+      // It is kept for its fork, so it counts until the fork is deleted.
       await ask('DELETE', 'a', { headers: bearer('key-of-ann') });
       expect((await put('ann', 'c')).status).toBe(507);
       await ask('DELETE', 'b', { headers: bearer('key-of-ann') });
@@ -342,7 +342,7 @@ export function testDurable(open, sizeOf) {
       ['offset', 'GET', {}, '?live=sse'],
       ['offset', 'GET', {}, '?offset=x'],
       ['cursor', 'GET', {}, '?cursor=1&cursor=2'],
-    ])('a bad %s is refused by its name (%s, %#)', async (param, method, headers, query = '') => {
+    ])('an invalid %s is refused by name (%s, %#)', async (param, method, headers, query = '') => {
       const { put, ask } = await open();
       await put('a', 'x');
       const path = (method === 'PUT' ? 'new' : 'a') + query;
@@ -351,7 +351,7 @@ export function testDurable(open, sizeOf) {
       expect([status, error.param]).toEqual([400, param]);
     });
 
-    test('paths below the reserved prefix are no streams', async () => {
+    test('paths below the reserved prefix cannot be streams', async () => {
       const { put } = await open();
       for (const path of ['__ds', '__ds/subscriptions/a']) {
         expect(refusalOf(await put(path, ''))).toEqual([404, 'not_found']);

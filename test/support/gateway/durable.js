@@ -11,7 +11,7 @@ import { until } from '../until.js';
 export async function startDurable(options = {}, common = {}) {
   const made = await start({ provider: providers.demo(), ...options });
   const at = (path) => `${made.url}/v1/durable/${path}`;
-  /** Answers with the body as bytes, and as text. */
+  /** Answers with their body as bytes and as text. */
   async function ask(method, path, { body, headers, signal } = {}) {
     const all = { ...common, ...headers };
     const response = await fetch(at(path), { method, body, headers: all, signal });
@@ -39,10 +39,10 @@ export async function startDurable(options = {}, common = {}) {
     read: (path, query = '', headers = {}) => ask('GET', path + query, { headers }),
     head: (path) => ask('HEAD', path),
     remove: (path) => ask('DELETE', path),
-    /** Resolves when so many readers wait or stream. */
+    /** Resolves once `count` readers wait or stream. */
     readers: (count) =>
       until(() => partsOf(made.gateway).streams.size === count, `${count} readers`),
-    /** Appends a text so many times. */
+    /** Appends a text `count` times. */
     async appendMany(path, body, count) {
       for (let done = 0; done < count; done += 50) {
         const batch = Array.from({ length: Math.min(50, count - done) }, () =>

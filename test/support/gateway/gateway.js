@@ -1,7 +1,7 @@
 /**
- * Gateways on free ports, and requests against them. What is made here, `stopAll` ends.
+ * Gateways on free ports, and requests to them. `stopAll` ends everything started here.
  *
- * SLUICE_TEST_MOUNT says how `start` serves a gateway: `listen` (its own server, the default),
+ * SLUICE_TEST_MOUNT selects how `start` serves a gateway: `listen` (its own server, the default),
  * `handler` (plain node:http) or `express`. `npm run test:soak` runs the HTTP tests with each.
  */
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { createGateway } from './parts.js';
 import { openStream, readStream } from '../sse/sse-client.js';
 import { until } from '../until.js';
 
-/** Requests against one server. Answers are `{status, headers, body}`, JSON parsed. */
+/** Requests to one server. Answers are `{status, headers, body}`, JSON parsed. */
 export function client(url) {
   async function call(method, path, { body, headers = {}, raw } = {}) {
     const json = body !== undefined;
@@ -37,15 +37,23 @@ export function client(url) {
     submit: (body, headers) => post('/v1/jobs', body, headers),
     job: async (id) => (await get(`/v1/jobs/${id}`)).body,
     cancel: (id) => post(`/v1/jobs/${id}/cancel`),
-    /** The job once it is in one of its last three states. */
+    /** The job, once it has ended. */
     ended: (id) =>
       until(async () => {
         const { body } = await get(`/v1/jobs/${id}`);
         return /completed|failed|cancelled/.test(body.status) && body;
       }, `the end of ${id}`),
-    /** An event stream, open: its head is there. */
+    /** Resolves once the server can reach what it needs: `/readyz` answers 200. */
+    ready: () => until(async () => (await get('/readyz')).status === 200, 'the server to be ready'),
+    /** The value of a metric by its name with its labels; undefined if it is not reported. */
+    async metric(name, headers) {
+      const { body } = await get('/metrics', { headers });
+      const line = body.split('\n').find((text) => text.startsWith(`${name} `));
+      return line && Number(line.split(' ').at(-1));
+    },
+    /** An open event stream, once its head has arrived. */
     stream: (path, options) => openStream(url + path, options).opened,
-    /** An event stream that has come to its proper end. */
+    /** An event stream, once it has ended without an error. */
     read: (path, options) => readStream(url + path, options),
   };
 }
@@ -60,12 +68,12 @@ export const everyEgress = [
 
 const cleanups = [];
 
-/** Has `stopAll` call `cleanup`, before those that were given earlier. */
+/** Makes `stopAll` call `cleanup`, before the cleanups added earlier. */
 export function cleanUp(cleanup) {
   cleanups.push(cleanup);
 }
 
-/** Listeners for a server of the caller's, by the name of the way. */
+/** Listeners for a server of the test, by the value of SLUICE_TEST_MOUNT. */
 const MOUNTS = {
   handler: (gateway) => gateway.handler(),
   express: async (gateway) => (await import('express')).default().use(gateway.router()),
@@ -73,25 +81,25 @@ const MOUNTS = {
 const { SLUICE_TEST_MOUNT: usualMount = 'listen' } = process.env;
 let mount = usualMount;
 
-/** Makes `start` serve the gateways of a test file in another way: one of those of SLUICE_TEST_MOUNT. */
+/** Makes `start` serve the gateways of a test file by another mount: a value of SLUICE_TEST_MOUNT. */
 export function mountBy(name) {
   mount = name;
-  // The next file of the worker has this module, too.
+  // The next test file of the worker shares this module.
   afterAll(() => {
     mount = usualMount;
   });
 }
 
-/** The way that `start` serves gateways. */
+/** The mount by which `start` serves gateways. */
 export const mountedBy = () => mount;
 
-/** A test of what only the gateway's own server has: the page and its files. */
+/** A test of features of the gateway's own server alone: the page and its files. */
 export function testOwnServer(name, run) {
   if (mount === 'listen') test(name, run);
   else test.skip(name, run);
 }
 
-/** A server of the caller's that has the gateway mounted, as `gateway.listen()` returns its own. */
+/** A server with the gateway mounted, in the form that `gateway.listen()` returns. */
 async function serveMounted(gateway, listener) {
   const server = http.createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,5 +1,5 @@
 /**
- * A process that runs jobs against upstreams, one after the other: for settings that apply before the
+ * A process that runs jobs against upstreams, one after the other: for settings that must be made before the
  * addon is loaded. `node jobs-process.js CLIENT`, over an IPC channel: `{baseUrl, prompt, waits}`
  * in, the job's ending out. Jobs of one `baseUrl` share a gateway. With `waits` the thread sends
  * 'waiting', blocks until a byte comes on the standard input, and submits the job before it

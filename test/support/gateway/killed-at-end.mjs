@@ -1,5 +1,5 @@
 /**
- * A process with a gateway that dies after the end of a job is in the data file, before anything learns of it.
+ * A process with a gateway that is killed once the end of a job is in the data file, before it is reported.
  * Arguments: the data file, the URL of a webhook and its secret.
  */
 import { createGateway, partsOf } from './parts.js';

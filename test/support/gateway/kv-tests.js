@@ -1,26 +1,12 @@
 /** Tests of `/v1/kv` over HTTP that run over every kind of storage. */
-import { providers } from '../../../lib/index.js';
 import { bearer, entry } from './keys.js';
-import { start } from './gateway.js';
+import { testKvAccess } from './kv-access-tests.js';
+import { testKvTransactions } from './kv-transaction-tests.js';
 import { until } from '../until.js';
 
-/** A gateway, and requests to its keys. */
-export async function startKv(options = {}) {
-  const made = await start({ provider: providers.demo(), ...options });
-  const put = (key, raw, { headers = {}, query = '', type = 'text/plain' } = {}) =>
-    made.call('PUT', `/v1/kv/${key}${query}`, {
-      raw,
-      headers: { ...(type && { 'content-type': type }), ...headers },
-    });
-  const get = (key, headers) => made.call('GET', `/v1/kv/${key}`, { headers });
-  const remove = (key, headers) => made.call('DELETE', `/v1/kv/${key}`, { headers });
-  const txn = (body) => made.post('/v1/kv/txn', body);
-  return { ...made, put, read: get, remove, txn };
-}
-
 /**
- * Defines the tests.
- * @param {typeof startKv} open a gateway that keeps its keys in that place, and no others
+ * Defines the tests, those of transactions and of access included.
+ * @param {typeof import('./kv.js').startKv} open a gateway with an empty store of its own
  */
 export function testKv(open) {
   describe('one key', () => {
@@ -60,7 +46,7 @@ export function testKv(open) {
         await put('odd', odd, { type: 'application/json' });
         const found = await fetch(`${url}/v1/kv/odd`);
         expect(found.status).toBe(200);
-        // A string is text, whichever way it came.
+        // A JSON string is stored as text.
         expect(await found.text()).toBe(odd === '""' ? '' : odd);
       }
       await put('empty', '');
@@ -75,7 +61,7 @@ export function testKv(open) {
       expect(head.headers.get('content-length')).toBe('4');
     });
 
-    test('has any name that an address can carry', async () => {
+    test('has any name that a URL can carry', async () => {
       const { get, put, read } = await open();
       const names = ['user/1', 'user//2', 'dir/', 'txn', 'ä \u{1F600}', 'a%2Fb?&#', '..x', '%'];
       for (const name of names) {
@@ -131,7 +117,7 @@ export function testKv(open) {
       }
     });
 
-    test('of many who hold one version, one gets through', async () => {
+    test('of many writes with one version in If-Match, one succeeds', async () => {
       const { put } = await open();
       await put('a', '0');
       const all = await Promise.all(
@@ -199,7 +185,7 @@ export function testKv(open) {
   });
 
   describe('large pages', () => {
-    test('a page has up to 4 MiB of JSON, and the next one begins behind it', async () => {
+    test('a page has up to 4 MiB of JSON, and the next one begins after it', async () => {
       const { put, url } = await open();
       for (let i = 0; i < 12; i += 1) {
         await put(`k${10 + i}`, Buffer.alloc(2 ** 20), { type: 'application/octet-stream' });
@@ -220,238 +206,6 @@ export function testKv(open) {
       const all = Array.from({ length: 12 }, (_, i) => `k${10 + i}`);
       expect(keys).toEqual([...all, 'k30', 'k31']);
     });
-  });
-
-  describe('several at once', () => {
-    test('success or failure, as the comparisons are', async () => {
-      const { put, read, txn } = await open();
-      await put('stock', '5', { type: 'application/json' });
-      const request = {
-        compare: [
-          { key: 'stock', value: 5 },
-          { key: 'stock', version: 1 },
-          { key: 'order', version: 0 },
-        ],
-        success: [
-          { op: 'put', key: 'stock', value: 4 },
-          { op: 'put', key: 'order', value: { n: 1 }, ttl_s: 60 },
-          { op: 'get', key: 'stock' },
-          { op: 'delete', key: 'nothing' },
-        ],
-        failure: [
-          { op: 'get', key: 'stock' },
-          { op: 'get', key: 'nothing' },
-        ],
-      };
-      const done = await txn(request);
-      expect(done.status).toBe(200);
-      const order = done.body.responses[1].version;
-      const stock = done.body.responses[0].version;
-      expect(new Set([1, order, stock]).size).toBe(3);
-      expect(done.body).toEqual({
-        succeeded: true,
-        responses: [
-          { op: 'put', key: 'stock', version: stock },
-          { op: 'put', key: 'order', version: order },
-          { op: 'get', key: 'stock', found: true, value: 4, version: stock, expires_at: null },
-          { op: 'delete', key: 'nothing', deleted: false },
-        ],
-      });
-      expect((await read('stock')).headers.get('etag')).toBe(`"${stock}"`);
-      expect((await read('order')).headers.get('x-expires-at')).not.toBeNull();
-      expect((await txn(request)).body).toEqual({
-        succeeded: false,
-        responses: [
-          { op: 'get', key: 'stock', found: true, value: 4, version: stock, expires_at: null },
-          { op: 'get', key: 'nothing', found: false },
-        ],
-      });
-    });
-
-    test('all or nothing where there is no room', async () => {
-      const { get, txn } = await open({ kv: { maxKeys: 2 } });
-      const put = (key) => ({ op: 'put', key, value: 1 });
-      const full = await txn({ success: [put('a'), put('b'), put('c')] });
-      expect(full).toMatchObject({ status: 507, body: { error: { code: 'kv_full' } } });
-      expect((await get('/v1/kv')).body.items).toEqual([]);
-    });
-
-    test('values beyond 4 MiB of an answer are left out, and are read on from its cursor', async () => {
-      const { put, txn, url } = await open();
-      await put('a', 'x'.repeat(2 ** 20));
-      const request = { success: Array(128).fill({ op: 'get', key: 'a' }) };
-      const response = await fetch(`${url}/v1/kv/txn`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(request),
-      });
-      const text = await response.text();
-      expect(text.length).toBeLessThan(4 * 2 ** 20 + 128 * 128);
-      const { responses, cursor } = JSON.parse(text);
-      expect(responses).toHaveLength(128);
-      // A text of 1 MiB has two quotes besides: three of them fit.
-      expect(cursor).toBe(3);
-      expect(responses[2].value).toHaveLength(2 ** 20);
-      expect(responses[3]).toEqual({
-        op: 'get',
-        key: 'a',
-        found: true,
-        version: 1,
-        expires_at: null,
-        value_omitted: true,
-      });
-      const rest = (await txn({ ...request, cursor: 126 })).body;
-      expect(rest.cursor).toBeUndefined();
-      expect(rest.responses.map(({ value_omitted: is }) => is === true).lastIndexOf(true)).toBe(
-        125,
-      );
-      expect(rest.responses[127].value).toHaveLength(2 ** 20);
-    });
-
-    test('a single value larger than that is answered whole', async () => {
-      const { put, txn } = await open({ kv: { maxValueBytes: 6 * 2 ** 20 } });
-      await put('large', 'x'.repeat(5 * 2 ** 20));
-      await put('small', 'x');
-      const get = (key) => ({ op: 'get', key });
-      const both = (await txn({ success: [get('small'), get('large')] })).body;
-      expect([both.cursor, both.responses[1].value_omitted]).toEqual([1, true]);
-      const rest = (await txn({ success: [get('small'), get('large')], cursor: 1 })).body;
-      expect([rest.cursor, rest.responses[1].value.length]).toEqual([undefined, 5 * 2 ** 20]);
-    });
-
-    test.each([
-      [{ success: [{ op: 'delete', key: 'a' }], cursor: 0 }, 'cursor'],
-      [{ success: [{ op: 'get', key: 'a' }], cursor: -1 }, 'cursor'],
-      [{ success: [{ op: 'put', key: 'a' }] }, 'success[0].value'],
-      [{ success: [{ op: 'move', key: 'a' }] }, 'success[0].op'],
-      [{ failure: [{ op: 'get', key: 'a', value: 1 }] }, 'failure[0].value'],
-      [{ success: [{ op: 'get', key: '' }] }, 'success[0].key'],
-      [{ compare: [{ key: 'a' }] }, 'compare[0].version'],
-      [{ compare: [{ key: 'a', version: -1 }] }, 'compare[0].version'],
-      [{ compare: [{ key: 'a', versoin: 1 }] }, 'compare[0].versoin'],
-      [{ sucess: [] }, 'sucess'],
-      [{ success: [{ op: 'put', key: 'a', value: 1, ttl_s: 0 }] }, 'success[0].ttl_s'],
-      [
-        { success: ['put', 'delete'].map((op) => ({ op, key: 'a', value: 1 })) },
-        'success[1].value',
-      ],
-      [{ success: [1, 2].map((value) => ({ op: 'put', key: 'a', value })) }, 'success[1].key'],
-      [{ success: [{ op: 'put', key: '\ud800', value: 1 }] }, 'key'],
-      [{ success: Array(129).fill({ op: 'get', key: 'a' }) }, 'success'],
-      [[], null],
-    ])('%j is refused', async (body, param) => {
-      const { status, body: answer } = await (await open()).txn(body);
-      expect([status, answer.error.param]).toEqual([400, param]);
-    });
-  });
-
-  describe('access and limits', () => {
-    test('keys belong to a principal', async () => {
-      const { call } = await open({
-        access: { keys: [entry('ann', 'key-of-ann'), entry('bob/', 'key-of-bob')] },
-      });
-      const ann = bearer('key-of-ann');
-      const bob = bearer('key-of-bob');
-      const put = (headers, raw) =>
-        call('PUT', '/v1/kv/shared', {
-          raw,
-          headers: { ...headers, 'content-type': 'text/plain' },
-        });
-      await put(ann, 'of ann');
-      expect((await put(bob, 'of bob')).status).toBe(201);
-      expect((await call('GET', '/v1/kv/shared', { headers: ann })).body).toBe('of ann');
-      const { items, cursor } = (await call('GET', '/v1/kv', { headers: bob })).body;
-      expect(items).toEqual([{ key: 'shared', value: 'of bob', version: 2 }]);
-      expect(cursor).toBeNull();
-      expect((await call('GET', '/v1/kv?prefix=sh&limit=1', { headers: ann })).body.items).toEqual([
-        { key: 'shared', value: 'of ann', version: 1 },
-      ]);
-      await call('DELETE', '/v1/kv/shared', { headers: bob });
-      expect((await call('GET', '/v1/kv/shared', { headers: ann })).status).toBe(200);
-      expect((await call('GET', '/v1/kv/shared')).status).toBe(401);
-    });
-
-    test('errors name limits and types', async () => {
-      const { put, remove, call } = await open({
-        kv: { maxKeys: 1, maxKeyBytes: 5, maxValueBytes: 100 },
-      });
-      const refusalOf = ({ status, body }) => [status, body.error.code, body.error.param];
-      const large = await put('ääb', 'x'.repeat(101));
-      expect(refusalOf(large)).toEqual([413, 'body_too_large', null]);
-      expect(large.body.error.message).toContain('100 bytes');
-      expect(refusalOf(await put('äääb', 'x'))).toEqual([400, 'invalid_value', 'key']);
-      expect(refusalOf(await remove('123456'))).toEqual([400, 'invalid_value', 'key']);
-      const json = { type: 'application/json' };
-      const grown = `[${'1e20,'.repeat(19)}1]`;
-      expect(refusalOf(await put('a', grown, json))).toEqual([400, 'invalid_value', 'value']);
-      expect(refusalOf(await put('a', '1e999', json))).toEqual([400, 'invalid_value', 'value']);
-      expect(refusalOf(await put('a', '{', json))).toEqual([400, 'invalid_json', null]);
-      expect(refusalOf(await put('a', '', json))).toEqual([400, 'invalid_json', null]);
-      const broken = new Uint8Array([0xff]);
-      expect(refusalOf(await put('a', broken, json))).toEqual([400, 'invalid_json', null]);
-      expect(refusalOf(await put('a', broken))).toEqual([400, 'invalid_value', null]);
-      for (const type of ['text/html', 'text/plain; charset=latin1', '']) {
-        expect(refusalOf(await put('a', broken, { type }))[0]).toBe(415);
-      }
-      expect((await put('a', 'x')).status).toBe(201);
-      expect(refusalOf(await put('b', 'x'))).toEqual([507, 'kv_full', null]);
-      expect((await put('a', 'y')).status).toBe(200);
-      const post = await call('POST', '/v1/kv/a', { body: {} });
-      expect(post.status).toBe(405);
-      expect(post.headers.get('allow')).toBe('GET, HEAD, PUT, PATCH, DELETE');
-    });
-
-    test('no caller takes the room of others', async () => {
-      const { call } = await open({
-        access: { keys: [entry('ann', 'key-of-ann'), entry('bob', 'key-of-bob')] },
-        kv: { maxKeysPerPrincipal: 2, maxBytesPerPrincipal: 100 },
-      });
-      const put = (key, path, raw) =>
-        call('PUT', `/v1/kv/${path}`, {
-          raw,
-          headers: { ...bearer(key), 'content-type': 'text/plain' },
-        });
-      const full = (answer, limit) => {
-        expect(answer).toMatchObject({ status: 507, body: { error: { code: 'kv_full' } } });
-        expect(answer.body.error.message).toContain(limit);
-      };
-      expect((await put('key-of-ann', 'a', 'x')).status).toBe(201);
-      full(await put('key-of-ann', 'b', 'x'.repeat(100)), 'maxBytesPerPrincipal is 100');
-      expect((await put('key-of-ann', 'b', 'x')).status).toBe(201);
-      full(await put('key-of-ann', 'c', 'x'), 'maxKeysPerPrincipal is 2');
-      expect((await put('key-of-ann', 'b', 'y')).status).toBe(200);
-      expect((await put('key-of-bob', 'c', 'x')).status).toBe(201);
-    });
-  });
-
-  test('nobody has the keys of somebody whose name is alike', async () => {
-    const names = [
-      'a',
-      'a/b',
-      'a%2Fb',
-      '#',
-      '\ufffd',
-      '\u00e9',
-      'e\u0301',
-      '__proto__',
-      'x'.repeat(200),
-    ];
-    const broken = ['\ud800', { principal: '\ud801' }, { principal: 'a', account: '\ud800' }];
-    const given = [...names, ...broken];
-    const { put, read } = await open({
-      authenticate: ({ headers }) => given[Number(headers['x-who'])],
-    }).then((made) => ({
-      ...made,
-      put: (i) =>
-        made.call('PUT', '/v1/kv/k', {
-          raw: `of ${i}`,
-          headers: { 'content-type': 'text/plain', 'x-who': i },
-        }),
-      read: (i) => made.call('GET', '/v1/kv/k', { headers: { 'x-who': i } }),
-    }));
-    for (const i of names.keys()) expect((await put(`${i}`)).status).toBe(201);
-    for (const i of names.keys()) expect((await read(`${i}`)).body).toBe(`of ${i}`);
-    for (const i of broken.keys()) expect((await put(`${names.length + i}`)).status).toBe(500);
   });
 
   describe('changes of a key', () => {
@@ -476,7 +230,7 @@ export function testKv(open) {
       const touched = await patch('n', { ttl_s: 60 });
       expect(touched.body).toEqual({ key: 'n', version: 3, expires_at: expect.any(Number) });
       expect((await read('n')).headers.get('x-expires-at')).toBe(String(touched.body.expires_at));
-      // A counter of a window: its end stays.
+      // A counter of a window: its expiry stays.
       const end = (await patch('w', { increment: 1, ttl_s: 10 })).body.expires_at;
       expect((await patch('w', { increment: 1, ttl_s: 10 })).body).toMatchObject({
         value: 2,
@@ -496,27 +250,6 @@ export function testKv(open) {
         const { status, body: answer } = await patch('n', body);
         expect([status, answer.error.param]).toEqual([400, param]);
       }
-    });
-
-    test('a transaction increments and touches', async () => {
-      const { put, txn } = await open();
-      await put('text', 'x');
-      const success = [
-        { op: 'increment', key: 'n', by: 5, ttl_s: 60 },
-        { op: 'touch', key: 'text', ttl_s: 60 },
-        { op: 'touch', key: 'none' },
-        { op: 'get', key: 'text' },
-      ];
-      const { status, body } = await txn({ success });
-      expect(status).toBe(200);
-      expect(body.responses).toEqual([
-        { op: 'increment', key: 'n', value: 5, version: 2 },
-        { op: 'touch', key: 'text', found: true, version: 3 },
-        { op: 'touch', key: 'none', found: false },
-        expect.objectContaining({ op: 'get', found: true, value: 'x' }),
-      ]);
-      const wrong = await txn({ success: [{ op: 'touch', key: 'n', value: 1 }] });
-      expect(wrong.body.error).toMatchObject({ code: 'unknown_field', param: 'success[0].value' });
     });
 
     test('-0 stays -0', async () => {
@@ -569,4 +302,7 @@ export function testKv(open) {
       await closed;
     });
   });
+
+  testKvTransactions(open);
+  testKvAccess(open);
 }

@@ -1,6 +1,6 @@
 /**
- * A process with a gateway that runs one job and prints how it went, as one line of JSON: for what
- * has to be set before the addon is loaded. `node one-job.js BASE_URL CLIENT`
+ * A process with a gateway that runs one job and prints its outcome, as one line of JSON: for settings
+ * that must be made before the addon is loaded. `node one-job.js BASE_URL CLIENT`
  */
 import { createGateway, providers } from '../../../lib/index.js';
 

@@ -1,4 +1,4 @@
-/** Gateways whose parts a test may look into: what no public surface shows, like open reservations. */
+/** Gateways with access to their parts, for state without a public interface, such as open reservations. */
 import '../../../lib/preload.js';
 import { Gateway } from '../../../lib/gateway/gateway.js';
 import { checkGatewayOptions } from '../../../lib/gateway/options.js';
@@ -14,5 +14,5 @@ export function createGateway(options) {
   return gateway;
 }
 
-/** The parts of a gateway that was made here. */
+/** The parts of a gateway created here. */
 export const partsOf = (gateway) => partsByGateway.get(gateway);

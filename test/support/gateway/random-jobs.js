@@ -1,5 +1,5 @@
 /**
- * Random jobs with random endings, for properties that hold of them all: submissions of every kind,
+ * Random jobs with random endings, for property tests: submissions of every kind,
  * readers that leave, cancellations, deadlines, shutdown, over a provider that follows scripts. The
  * clock is moved by hand.
  */
@@ -9,12 +9,12 @@ import { passing } from './workflows.js';
 import { until } from '../until.js';
 import { createGateway, partsOf } from './parts.js';
 
-/** Gives other tasks, and the reactor, a chance. */
+/** Lets other tasks and the reactor run. */
 async function turns(count) {
   for (let i = 0; i < count; i += 1) await new Promise(setImmediate);
 }
 
-/** How a call of the provider goes. */
+/** The course of a call of the provider. */
 const script = fc.record({
   tokens: fc.nat(6),
   pauses: fc.nat(3),
@@ -54,7 +54,7 @@ export const plan = fc.record({
   settles: fc.boolean(),
 });
 
-/** The provider of a plan, whose calls follow the scripts in turn, and the ids it was called for. */
+/** The provider of a plan, whose calls follow the scripts in turn, and the ids of its calls. */
 function scripted(scripts) {
   const calledIds = new Set();
   let calls = 0;
@@ -84,9 +84,9 @@ function scripted(scripts) {
 }
 
 /**
- * What becomes of every job and every shared answer of a hub.
+ * Records the final state of every job and every shared answer of a hub.
  * @returns {() => Promise<{handle: number, id: string, leader?: number, state: object}[]>} to be called
- *   when the hub is closed: those that have ended, with the handle of the answer that they followed
+ *   once the hub is closed: the ended jobs, each with the handle of the answer it followed
  */
 function auditOf(hub) {
   const leaders = new Map();
@@ -97,7 +97,7 @@ function auditOf(hub) {
   };
   const ids = new Map();
   hub.create = function created(options) {
-    // Jobs are not purged by time; explicit purges note the state first.
+    // Jobs are not purged by time; explicit purges record the state first.
     const handle = create.call(hub, { ...options, retentionMs: 1e9 });
     ids.set(handle, options.jobId);
     return handle;
@@ -120,7 +120,7 @@ function auditOf(hub) {
     const ended = [];
     for (const [handle, promise] of states) {
       const state = await promise;
-      // It was undone before it was anybody's job.
+      // The submission was withdrawn before it became a job.
       if (state === null || !/completed|failed|cancelled/.test(state.status)) continue;
       ended.push({ handle, id: ids.get(handle), leader: leaders.get(handle), state });
     }
@@ -128,7 +128,7 @@ function auditOf(hub) {
   };
 }
 
-/** Codes that submissions may be refused with. */
+/** Permitted codes of refused submissions. */
 const refusals = /^ERR_(OVERLOADED|RATE_LIMIT_EXCEEDED|IDEMPOTENCY_KEY_REUSED|DRAINING)$/;
 
 /** A gateway, and the calls to it. */
@@ -140,13 +140,13 @@ export class Trial {
   #controllers = [];
   #refusals;
   elapsedMs = 0;
-  /** What submissions must not be rejected with. */
+  /** Errors of submissions with other codes. */
   unexpected = [];
 
   /**
    * @param {object} plan one that `plan` generated
    * @param {object} options of the gateway
-   * @param {RegExp} [also] further codes that submissions may be refused with
+   * @param {RegExp} [also] further permitted codes of refused submissions
    */
   constructor({ scripts, maxRetainedJobs, room }, options, also = /^$/) {
     const { provider, calledIds } = scripted(scripts);
@@ -163,13 +163,13 @@ export class Trial {
       retry: { attempts: 2, baseMs: 1, capMs: 5 },
       ...options,
     });
-    /** Ids that the provider was called for. */
+    /** Ids of the provider's calls. */
     this.calledIds = calledIds;
     /** See `auditOf`. */
     this.ended = auditOf(partsOf(this.gateway).hub);
   }
 
-  /** Whose job the next one is. */
+  /** The principal of the next job. */
   principal() {
     return 'anonymous';
   }
@@ -214,13 +214,13 @@ export class Trial {
     else this.#read(id, principal);
   }
 
-  /** A reader, whose leaving may be the end of a job. */
+  /** A reader, whose departure may end its job. */
   #read(id, principal) {
     let events;
     try {
       events = this.gateway.stream(id, { principal })[Symbol.asyncIterator]();
     } catch {
-      return; // It is gone already.
+      return; // It has already been purged.
     }
     this.#readers.push(events);
     const pull = () =>
@@ -234,12 +234,12 @@ export class Trial {
   /**
    * Some jobs hang: they are cancelled, or closing ends them.
    * @param {object} plan
-   * @param {{principals?: string[], settled: () => boolean}} how `settled`: nothing is held any more
+   * @param {{principals?: string[], settled: () => boolean}} settings `settled`: whether no reservation is open
    */
   async end({ settles, drainMs }, { principals = ['anonymous'], settled }) {
     if (settles) {
       await Promise.all(this.#submitting);
-      // All jobs of the gateway: some have callers that left before they got the id.
+      // All jobs of the gateway, including those whose callers left before they received the id.
       for (const principal of principals) {
         const { data } = await this.gateway.list({ limit: 100, principal });
         for (const { id } of data) await this.gateway.cancel(id, { principal }).catch(() => {});

@@ -1,4 +1,4 @@
-/** Gateways before a mock upstream. `stopAll` closes both. */
+/** Gateways in front of a mock upstream. `stopAll` closes both. */
 import { providers } from '../../../lib/index.js';
 import { cleanUp, start } from './gateway.js';
 import { startMockUpstream } from '../upstream/mock-upstream.js';

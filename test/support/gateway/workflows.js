@@ -1,4 +1,4 @@
-/** What the tests of workflows share. */
+/** Events, nodes and providers of the tests of workflows. */
 import { SluiceError } from '../../../lib/index.js';
 
 /** Events as short words: `node_started a`, and runs of a node's tokens as `token a`. */
@@ -28,7 +28,7 @@ export function answering(answerOf) {
   return { provider, prompts };
 }
 
-/** What a provider throws for a failure that passes. */
+/** A provider's error for a transient failure. */
 export function passing(fields = {}) {
   return new SluiceError('ERR_UPSTREAM_UNAVAILABLE', 'The upstream answered 503.', {
     wireCode: 'upstream_unavailable',

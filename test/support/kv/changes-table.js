@@ -9,7 +9,7 @@ import { thrown } from '../thrown.js';
  */
 export function changesTable(make) {
   describe('increment', () => {
-    test('counts from 0, up and down, and keeps the end that a key has', async () => {
+    test('counts from 0, up and down, and keeps the expiry of the key', async () => {
       const { clock, store } = await make();
       expect(await store.increment('n')).toBe(1);
       expect(await store.increment('n', 41)).toBe(42);
@@ -64,7 +64,7 @@ export function changesTable(make) {
   });
 
   describe('touch and keepTtl', () => {
-    test('another end for the same value', async () => {
+    test('set another expiry for the same value', async () => {
       const { clock, store } = await make();
       expect(await store.touch('none')).toBeUndefined();
       const version = await store.set('k', { a: 1 }, { ttlMs: 10 });
@@ -87,7 +87,7 @@ export function changesTable(make) {
       expect(await store.touch('k')).toBeUndefined();
     });
 
-    test('keepTtl keeps the end that there is', async () => {
+    test('keepTtl keeps the current expiry', async () => {
       const { clock, store } = await make();
       await store.set('k', 1, { ttlMs: 100 });
       clock.advanceMs(60);

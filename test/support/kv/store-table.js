@@ -13,7 +13,7 @@ const conflict = { code: 'ERR_CONFLICT' };
  */
 export function storeTable(make) {
   describe('set, get and delete', () => {
-    test('give values, versions and ends', async () => {
+    test('return values, versions and expiries', async () => {
       const { store } = await make();
       expect(await store.get('a')).toBeUndefined();
       const version = await store.set('a', 'one');
@@ -27,7 +27,7 @@ export function storeTable(make) {
       expect(await store.size).toBe(0);
     });
 
-    test('versions never repeat: neither with the value, nor after a delete', async () => {
+    test('versions never repeat, neither for an equal value nor after a delete', async () => {
       const { store } = await make();
       const seen = [
         await store.set('k', 'v1'),
@@ -45,7 +45,7 @@ export function storeTable(make) {
       );
     });
 
-    test('an empty value is not an absent one', async () => {
+    test('an empty value differs from an absent key', async () => {
       const { store } = await make();
       for (const empty of ['', null, 0, false, [], new Uint8Array()]) {
         await store.set('k', empty);
@@ -56,7 +56,7 @@ export function storeTable(make) {
   });
 
   describe('conditions', () => {
-    test('a conflict carries the version that the key has', async () => {
+    test('a conflict carries the current version of the key', async () => {
       const { store } = await make();
       const version = await store.set('k', 1);
       for (const options of [{ ifAbsent: true }, { ifVersion: version + 1 }, { ifVersion: 0 }]) {
@@ -73,7 +73,7 @@ export function storeTable(make) {
       expect(await store.delete('x', { ifVersion: 0 })).toBe(false);
     });
 
-    test('compareAndSet answers instead of throwing', async () => {
+    test('compareAndSet returns the outcome instead of throwing', async () => {
       const { store } = await make();
       expect(await store.compareAndSet('k', 1, 'a')).toBeUndefined();
       const version = await store.compareAndSet('k', 0, 'a', { ttlMs: 5 });
@@ -98,7 +98,7 @@ export function storeTable(make) {
   });
 
   describe('time', () => {
-    test('alive while now is at most the end', async () => {
+    test('a key is alive while now is at most its expiry', async () => {
       const { clock, store } = await make();
       clock.advanceMs(5);
       await store.set('k', 1, { ttlMs: 10 });
@@ -129,7 +129,7 @@ export function storeTable(make) {
       expect(await store.set('k', 2, { ifAbsent: true })).toBeGreaterThan(version);
     });
 
-    test('expired memory is reclaimed without being read, at its time', async () => {
+    test('expired memory is reclaimed at its time, without a read', async () => {
       const { clock, store } = await make();
       for (let from = 0; from < 2000; from += 250) {
         const sets = Array.from({ length: 250 }, (_, i) =>
@@ -168,7 +168,7 @@ export function storeTable(make) {
       expect((await store.get('bytes')).value[0]).toBe(1);
     });
 
-    test('a Buffer stays a Buffer, and of a view its visible bytes are stored', async () => {
+    test('a Buffer stays a Buffer; of a view only the visible bytes are stored', async () => {
       const { store } = await make();
       await store.set('buffer', Buffer.from('abc'));
       expect(Buffer.isBuffer((await store.get('buffer')).value)).toBe(true);
@@ -222,7 +222,7 @@ export function storeTable(make) {
       ['a buffer inside', { a: Buffer.from('x') }, TypeError],
       ['a cycle', cycle, TypeError],
       ['something too deep', deep, RangeError],
-    ])('%s cannot be stored', async (_what, value, type) => {
+    ])('%s cannot be stored', async (_name, value, type) => {
       const { store } = await make();
       const error = await thrown(() => store.set('k', value));
       expect(error).toBeInstanceOf(type);
@@ -231,7 +231,7 @@ export function storeTable(make) {
       expect(await store.size).toBe(0);
     });
 
-    test('members that are undefined are left out', async () => {
+    test('undefined members are omitted', async () => {
       const { store } = await make();
       await store.set('k', { a: 1, b: undefined });
       expect((await store.get('k')).value).toStrictEqual({ a: 1 });
@@ -241,7 +241,7 @@ export function storeTable(make) {
   describe('scan', () => {
     const keysOf = (page) => page.items.map(({ key }) => key);
 
-    test('goes by code points, which is not how strings compare', async () => {
+    test('is ordered by code points, unlike comparisons of strings', async () => {
       const { store } = await make();
       const keys = ['\u{1F600}', 'b', '｡', 'ä', 'a', ''];
       for (const key of keys) await store.set(key, key);
@@ -264,7 +264,7 @@ export function storeTable(make) {
       expect(rest).toMatchObject({ items: [{ key: 'a/3' }], cursor: undefined });
     });
 
-    test('a key that exists all the time is seen once, for any other writes', async () => {
+    test('a key that exists throughout is seen once, despite other writes', async () => {
       const { store } = await make();
       let runs = 0;
       await fc.assert(
@@ -313,7 +313,7 @@ export function storeTable(make) {
   });
 
   describe('limits and options', () => {
-    test('of a key and a value name the argument', async () => {
+    test('errors of a key and a value name the argument', async () => {
       const { store } = await make({ maxKeyBytes: 4, maxValueBytes: 6 });
       await store.set('ää', '123456');
       const key = await thrown(() => store.set('ääb', ''));
@@ -325,7 +325,7 @@ export function storeTable(make) {
       expect(await store.get('a key that is too long to be there')).toBeUndefined();
     });
 
-    test('of the whole are ERR_KV_FULL with the limit', async () => {
+    test('limits of the whole store fail with ERR_KV_FULL and the limit', async () => {
       const { clock, store } = await make({ maxKeys: 2, maxBytes: 20, maxPinnedBytes: 5 });
       await store.set('a', '12345678');
       await store.set('b', '1', { ttlMs: 10 });

@@ -73,7 +73,7 @@ export function transactionTable(make) {
         async (store) => (await store.delete('k')) && store.set('k', 'v1'),
       ],
       ['expired', (_store, clock) => clock.advanceMs(11)],
-    ])('fails when what it read %s', async (_what, change) => {
+    ])('fails if a value that it read %s', async (_name, change) => {
       const { clock, store } = await make();
       await store.set('k', 'v1', { ttlMs: 10 });
       const work = async (tx) => {
@@ -86,7 +86,7 @@ export function transactionTable(make) {
       expect(await store.get('other')).toBeUndefined();
     });
 
-    test('fails when an absent key that it read appears, or one within a scanned range', async () => {
+    test('fails if a key appears that it read as absent, or within a scanned range', async () => {
       const { store } = await make();
       const absent = async (tx) => {
         expect(await tx.get('k')).toBeUndefined();
@@ -108,7 +108,7 @@ export function transactionTable(make) {
       expect((await store.get('count')).value).toBe(2);
     });
 
-    test('does not fail for a key that had expired when it was read, nor for one it only wrote', async () => {
+    test('does not fail for a key that had expired before the read, or for a key it only wrote', async () => {
       const { clock, store } = await make();
       await store.set('k', 1, { ttlMs: 10 });
       await store.transaction(async (tx) => {
@@ -121,7 +121,7 @@ export function transactionTable(make) {
       expect((await store.get('blind')).value).toBe('mine');
     });
 
-    test('never shows halves of two states', async () => {
+    test('never shows parts of two states', async () => {
       const { store } = await make();
       await store.set('a', 'old');
       await store.set('b', 'old');
@@ -135,13 +135,13 @@ export function transactionTable(make) {
       };
       await expect(store.transaction(work)).rejects.toMatchObject(conflict);
       expect(shown).toBeUndefined();
-      // Whoever swallows it does not get through either.
+      // A function that catches the error cannot commit either.
       const swallow = (tx) => work(tx).catch(() => tx.set('c', 1));
       await expect(store.transaction(swallow)).rejects.toMatchObject(conflict);
       expect(await store.get('c')).toBeUndefined();
     });
 
-    test('is tried again as often as it may', async () => {
+    test('is retried up to its limit of attempts', async () => {
       const { store } = await make();
       await store.set('n', 0);
       let calls = 0;
@@ -160,7 +160,7 @@ export function transactionTable(make) {
       expect(calls).toBe(3);
     });
 
-    test('many at once lose nothing', async () => {
+    test('concurrent transactions lose no update', async () => {
       const { store } = await make();
       await store.set('n', 0);
       const add = async (tx) => {
@@ -201,7 +201,7 @@ export function transactionTable(make) {
         await tx.delete('d', { ifVersion: 7 });
       };
       await expect(store.transaction(own)).rejects.toThrow('the key is there');
-      // A condition watches its key.
+      // A condition adds its key to the read set.
       const watched = async (tx) => {
         await tx.set('e', 1, { ifAbsent: true });
         await store.set('e', 2);
@@ -210,7 +210,7 @@ export function transactionTable(make) {
       expect((await store.get('e')).value).toBe(2);
     });
 
-    test('limits hold for all of it together', async () => {
+    test('limits apply to all of its writes together', async () => {
       const { store } = await make({ maxKeys: 2, maxValueBytes: 10 });
       const three = (tx) => Promise.all(['a', 'b', 'c'].map((key) => tx.set(key, 1)));
       await expect(store.transaction(three)).rejects.toMatchObject({
@@ -222,7 +222,7 @@ export function transactionTable(make) {
       await expect(store.transaction(long)).rejects.toThrow(/^value takes up to 10 bytes/);
     });
 
-    test('times to live that it begins are kept without being read', async () => {
+    test('its times to live apply without a read', async () => {
       const { clock, store } = await make();
       await store.transaction(async (tx) => {
         await tx.set('a', 1, { ttlMs: 20 });
@@ -295,7 +295,7 @@ export function transactionTable(make) {
       }
     });
 
-    test('is of no use after its end', async () => {
+    test('cannot be used after its end', async () => {
       const { store } = await make();
       let leaked;
       await store.transaction((tx) => {

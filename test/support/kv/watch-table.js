@@ -3,7 +3,7 @@
  * for all, whose calls are awaited.
  */
 
-/** The next changes of a watch, as many as are expected. */
+/** The next `count` changes of a watch. */
 async function take(watch, count) {
   const taken = [];
   while (taken.length < count) taken.push((await watch.next()).value);
@@ -16,7 +16,7 @@ async function take(watch, count) {
  */
 export function watchTable(make) {
   describe('watch', () => {
-    test('gives every change in its order, of transactions too', async () => {
+    test('delivers every change in order, those of transactions included', async () => {
       const { clock, store } = await make();
       await store.set('before', 1);
       const watch = store.watch();
@@ -51,7 +51,7 @@ export function watchTable(make) {
       expect(expired).toEqual({ type: 'expire', key: 'k', version });
     });
 
-    test('of a key or a prefix, each for itself', async () => {
+    test('of a key and of a prefix are separate', async () => {
       const { store } = await make();
       const [one, some] = [store.watch({ key: 'a' }), store.watch({ prefix: 'a/' })];
       for (const key of ['a', 'a/1', 'b', 'a/2', 'a']) await store.set(key, { key });
@@ -63,7 +63,7 @@ export function watchTable(make) {
       expect((await store.get('a/1')).value).toEqual({ key: 'a/1' });
     });
 
-    test('readers that wait get the changes first come, first served', async () => {
+    test('waiting readers receive the changes in the order of their calls', async () => {
       const { store } = await make();
       const watch = store.watch();
       const waiting = [watch.next(), watch.next()];
@@ -99,7 +99,7 @@ export function watchTable(make) {
       expect(await waiting).toEqual({ done: true, value: undefined });
     });
 
-    test('a reader that falls behind gets all up to the gap, and then an error', async () => {
+    test('a reader that falls behind receives all changes before the gap, then an error', async () => {
       const { store } = await make();
       const [watch, all] = [store.watch({ capacity: 3 }), store.watch()];
       for (let i = 1; i <= 10; i += 1) await store.set('k', i);
@@ -112,7 +112,7 @@ export function watchTable(make) {
       expect(await watch.next()).toEqual({ done: true, value: undefined });
     });
 
-    test('ends beyond its bytes, but takes a single large change', async () => {
+    test('ends beyond its bytes, but accepts a single large change', async () => {
       const { store } = await make();
       const [watch, all] = [store.watch({ capacityBytes: 100 }), store.watch()];
       await store.set('k', 'x'.repeat(1000));

@@ -1,10 +1,11 @@
 /** An app of examples/, installed with the packed package outside the repository. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { install, pack, root } from './packed.js';
+import { useChromium } from '../../browser/chromium.js';
+import { install, pack, root, scratchFolder } from './packed.js';
 
 const execute = promisify(execFile);
 const env = { ...process.env, NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' };
@@ -64,4 +65,26 @@ export async function startIn(app, [file, ...args], more = {}) {
       await exit;
     },
   };
+}
+
+/**
+ * The example of a test file, installed, built and served before its tests, with a Chromium.
+ * @param {string} name
+ * @param {{build: string[], serve: string[]}} commands each the file to run, and its arguments
+ * @returns {{app: string, server: Awaited<ReturnType<typeof startIn>>, browser:
+ *   import('playwright-core').Browser}} set once the tests run
+ */
+export function useExample(name, { build, serve }) {
+  const folder = scratchFolder();
+  const example = /** @type {ReturnType<typeof useExample>} */ (useChromium());
+  beforeAll(async () => {
+    example.app = await installExample(name, folder);
+    await runIn(example.app, build);
+    example.server = await startIn(example.app, serve);
+  }, 900_000);
+  afterAll(async () => {
+    await example.server?.stop();
+    rmSync(folder, { recursive: true });
+  });
+  return example;
 }

@@ -1,6 +1,6 @@
 /**
- * A strict program that compiles only if no public signature has an `any`: it walks through everything that
- * the package exports. A failure names the paths. The packaging test compiles it.
+ * A strict program that compiles only if no public signature has an `any`: it walks through all exports of
+ * the package. A failure names the paths. The packaging test compiles it.
  */
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -12,7 +12,7 @@ import type * as react from 'sluice/react';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 
-/** Types of others, which may have an `any`. */
+/** Types of other packages, which may have an `any`. */
 type Foreign =
   | AbortSignal
   | Date
@@ -28,7 +28,7 @@ type Foreign =
   | ReadonlyMap<unknown, unknown>
   | typeof fetch
   | (new (url: string) => EventSource);
-/** Members that EventEmitter and Error bring. */
+/** Members inherited from EventEmitter and Error. */
 type Inherited = Exclude<keyof EventEmitter, 'on'> | keyof Error | 'on';
 
 type Depth = [never, 0, 1, 2, 3, 4, 5, 6, 7];
@@ -104,7 +104,7 @@ none<
   >
 >();
 
-// The walk finds what it looks for.
+// The walk finds an `any`.
 interface Sample {
   a(): Promise<{ b: any[] }>;
 }

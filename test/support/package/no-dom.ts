@@ -1,4 +1,4 @@
-/** A program for Node whose compiler knows no browser: server and client. It is compiled, and never run. */
+/** A program for Node, compiled without the types of browsers: server and client. It is never run. */
 import { createGateway, providers, type JobRequest } from 'sluice';
 import { createClient } from 'sluice/client';
 

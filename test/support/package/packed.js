@@ -1,4 +1,4 @@
-/** The package as users get it: the tarball, installed in an empty folder without a compiler. */
+/** The package as users install it: the tarball, in an empty folder, without a compiler. */
 import { execFile } from 'node:child_process';
 import {
   mkdirSync,
@@ -36,7 +36,7 @@ async function runNpm(args, { cwd, env = process.env }) {
   }
 }
 
-/** Held while files of the package are made in the tree: two test files must not do so at once. */
+/** A lock on building files of the package in the tree: two test files must not build at once. */
 const lock = join(root, 'node_modules/.cache/sluice-packing');
 
 /**
@@ -51,7 +51,7 @@ export async function packingAlone(work) {
       writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
     } catch {
-      // A process that was killed has left it.
+      // A killed process has left the lock.
       if (!isAlive(lock)) rmSync(lock, { force: true });
       await sleep(200);
     }
@@ -82,11 +82,11 @@ export async function pack(folder) {
   );
 }
 
-/** A folder that is not inside the repository, so that nothing resolves to its packages. */
+/** A folder outside the repository, so that no import resolves to its packages. */
 export const scratchFolder = () => mkdtempSync(join(tmpdir(), 'sluice-packed-'));
 
 /**
- * Installs packages into a new project, with a PATH that holds node and a shell alone.
+ * Installs packages into a new project, with a PATH of node and a shell alone.
  * @param {string} folder
  * @param {string[]} packages
  */
@@ -103,7 +103,7 @@ export async function install(folder, packages) {
 }
 
 /**
- * Installs other versions of Node, from the packages that carry its binaries.
+ * Installs other versions of Node, from the npm packages of its binaries.
  * @param {string} folder
  * @param {string[]} versions for example `22`
  * @param {string} [arch] default: this machine's
@@ -113,7 +113,7 @@ export async function installNodes(folder, versions, arch = process.arch) {
   const carrier = `node-${process.platform}-${arch}`;
   writeFileSync(join(folder, 'package.json'), '{"private": true}\n');
   const aliases = versions.map((version) => `node-${version}@npm:${carrier}@${version}`);
-  // npm refuses the binaries of another machine otherwise.
+  // Without this npm refuses binaries of another platform.
   const foreign = arch === process.arch ? [] : ['--force'];
   await runNpm(['install', '--ignore-scripts', ...foreign, ...aliases], { cwd: folder });
   return new Map(
@@ -125,7 +125,7 @@ export const demoText = 'a demo of three words';
 
 /**
  * Loads the package with require() and import, and runs a job of the demo model with a data file.
- * Prints Node's version, the job's text and how it ended.
+ * Prints Node's version, the job's text and its last event.
  */
 const smokeCode = `
   const { createGateway, providers } = require('sluice');

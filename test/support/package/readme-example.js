@@ -11,7 +11,7 @@ const section = readme.slice(readme.indexOf('## Use it in an Express app'));
 export const [, exampleCode] = /```js\n(.*?)```/s.exec(section);
 export const exampleAnswer = 'You said: hello, world';
 
-/** The first answer of a server that is starting. */
+/** The first answer of a starting server. */
 async function firstAnswer(url, server) {
   for (;;) {
     if (server.exitCode !== null) throw new Error(`the example ended with ${server.exitCode}`);
@@ -24,8 +24,8 @@ async function firstAnswer(url, server) {
 }
 
 /**
- * Runs a file with an example in it, which answers `/` with 200. Another process may have taken the port
- * meanwhile: then with another port.
+ * Runs a file with an example, which answers `/` with 200. If another process takes the port
+ * meanwhile, runs it again with another port.
  * @param {string} path
  * @returns {Promise<{url: string, stop: () => Promise<void>}>}
  */

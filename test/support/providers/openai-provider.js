@@ -1,17 +1,17 @@
 /**
- * What the tests of the OpenAI provider share: a mock upstream with a provider that talks to it,
- * and ways to collect what it gives. `afterEach(stopProviders)` ends both.
+ * Mock upstreams with an OpenAI provider that calls them, and readers of its results.
+ * `afterEach(stopProviders)` ends both.
  */
 import { startMockUpstream } from '../upstream/mock-upstream.js';
 import { relayedProvider } from './relayed-provider.js';
 
-/** The ways in which calls are made: each has to pass the same tests. */
+/** The clients for calls: each must pass the same tests. */
 export const clients = /** @type {const} */ (['undici', 'native']);
 
 /** @type {(() => Promise<unknown>)[]} */
 export const cleanups = [];
 
-/** Ends what a test has started. */
+/** Ends the upstreams and providers of a test. */
 export async function stopProviders() {
   while (cleanups.length > 0) await cleanups.pop()?.();
 }
@@ -24,7 +24,7 @@ export function by(client) {
     cleanups.push(() => provider.close());
     return provider;
   }
-  /** A mock upstream and a provider that talks to it. */
+  /** A mock upstream and a provider that calls it. */
   async function setUp(respond, options = {}) {
     const upstream = await startMockUpstream(respond);
     cleanups.push(() => upstream.close());
@@ -41,7 +41,7 @@ export const request = (fields = {}) => ({
   ...fields,
 });
 
-/** Everything a request gives: its pieces, and its end or error. */
+/** The outcome of a request: its pieces, and its end or error. */
 export async function collect(iterator) {
   const texts = [];
   try {
@@ -55,7 +55,7 @@ export async function collect(iterator) {
   }
 }
 
-/** What each request of a batch gets. */
+/** The outcome of each request of a batch. */
 export async function collectBatch(iterator, size) {
   const answers = Array.from({ length: size }, () => ({ text: '', endings: 0 }));
   for await (const { index, ...item } of iterator) {

@@ -1,16 +1,16 @@
 /**
- * The OpenAI provider behind the face of one that yields its text: what goes into the jobs' logs is
- * read back as a provider's items, pulled one by one. By either client.
+ * The OpenAI provider with the interface of one that yields text: the entries of the jobs' logs are
+ * read back as the provider's items, one by one. For both clients.
  */
 import { JobHub } from '../../../lib/streams/hub.js';
 import { openai } from '../../../lib/providers/openai/provider.js';
 import { hubOptions } from '../streams/hub-options.js';
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 
-// What the hub reports where the upstream counts nothing.
+// The hub's estimate for an upstream without usage.
 const NOT_COUNTED = 987_654_321;
 
-/** The items of one call to the provider, pulled. */
+/** The items of one call to the provider, as an iterator. */
 class Items {
   #provider;
   #hub;
@@ -40,7 +40,7 @@ class Items {
   }
 
   async next() {
-    // A reader that does not call next() is still busy with its last value.
+    // A reader that has not called next() is still processing its last value.
     this.#taken?.subscriber.acknowledge();
     this.#taken = undefined;
     if (!this.#started) this.#start();
@@ -94,7 +94,7 @@ class Items {
       hub: this.#hub,
       handles: this.#handles,
       onError: (index, error) => {
-        // It comes behind the text that is on its way to the reader.
+        // It follows the text already on its way to the reader.
         this.#errors.set(index, error);
         const { message, wireCode: code, type } = error;
         this.#hub.finish(this.#handles[index], { type: 'error', error: { message, code, type } });
@@ -150,7 +150,7 @@ class Items {
  */
 export function relayedProvider(options) {
   const provider = openai({ client: 'native', ...options });
-  // The hub never has more than one token ahead of its reader: as if it was pulled.
+  // The hub is at most one token ahead of its reader, as with a generator.
   const hub = new JobHub({
     ...hubOptions,
     reactors: [sharedReactor()],

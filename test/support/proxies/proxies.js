@@ -1,4 +1,4 @@
-/** Real proxies with the configurations of ops/, on free ports. What is started here, `stopProxies` ends. */
+/** Real proxies with the configurations of ops/, on free ports. `stopProxies` ends all proxies started here. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { until } from '../until.js';
 export const read = (path) =>
   readFileSync(new URL(`../../../ops/${path}`, import.meta.url), 'utf8');
 
-/** Replaces a text that must be there. */
+/** Replaces a text; throws if it is absent. */
 export function replaced(text, from, to) {
   expect(text).toContain(from);
   return text.replaceAll(from, to);

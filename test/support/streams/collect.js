@@ -1,4 +1,4 @@
-/** All that an async iterable gives. */
+/** All values of an async iterable. */
 export async function collect(iterable) {
   const events = [];
   for await (const event of iterable) events.push(event);

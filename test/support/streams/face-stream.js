@@ -55,7 +55,7 @@ export async function faceFrames(face, entries, terminal) {
     });
     for (const [i, entry] of entries.entries()) {
       hub.appendEntry(handle, entry);
-      // Some entries share a batch, some do not.
+      // Some entries share a batch.
       if (i % 3 === 0) await hub.barrier();
     }
     hub.finish(handle, terminal);

@@ -1,4 +1,4 @@
-/** Options of a JobHub, which has no defaults: those of a gateway. */
+/** A gateway's options of its JobHub, which has no defaults. */
 import { GATEWAY_OPTIONS } from '../../../lib/gateway/option-table.js';
 import { checkTable } from '../../../lib/internal/util/option-table.js';
 

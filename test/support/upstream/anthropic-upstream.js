@@ -75,11 +75,11 @@ export const answerJson =
     exchange.res.end(JSON.stringify(body));
   };
 
-/** A refusal, as the API words it. */
+/** A refusal in the form of the API. */
 export const refuse = (status, type, message, headers) =>
   answerJson(status, { type: 'error', error: { type, message }, request_id: 'req_1' }, headers);
 
-/** A mock upstream that answers each call with the next of `answers`, the last one for ever. */
+/** A mock upstream that answers each call with the next of `answers`, the last one repeatedly. */
 export async function startAnthropic(...answers) {
   let calls = 0;
   return startMockUpstream((exchange) => {

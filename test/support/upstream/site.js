@@ -52,7 +52,7 @@ export async function startSite(pages, host = '127.0.0.1') {
     port,
     requests,
     paths: () => requests.map(({ path }) => path),
-    /** How often each path was asked for, without robots.txt. */
+    /** The number of requests per path, without robots.txt. */
     counts: () => {
       const counts = {};
       for (const { path } of requests) counts[path] = (counts[path] ?? 0) + 1;
@@ -66,7 +66,7 @@ export async function startSite(pages, host = '127.0.0.1') {
       return sockets.size;
     },
     allClosed: () => until(() => sockets.size === 0, 'every socket to be closed'),
-    /** A crawl from the first page, as fast as it goes. */
+    /** A crawl from the first page, without a pause between requests. */
     crawl: (options = {}) =>
       crawl({
         startUrl: `${origin}/`,
@@ -95,7 +95,7 @@ export async function closeSites() {
   for (const started of open.splice(0)) await started.close();
 }
 
-/** Everything a crawl gives, with the paths of the URLs in place of the URLs. */
+/** All items of a crawl, with paths in place of URLs. */
 export async function items(crawling) {
   const all = [];
   for await (const item of crawling) all.push({ ...item, url: pathOf(item.url) });
@@ -107,14 +107,14 @@ export function pathOf(url) {
   return pathname + search;
 }
 
-/** What came of each path: a status, a reason for skipping, or the code of an error. */
+/** The outcome of each path: a status, a reason for skipping, or the code of an error. */
 export function outcomes(all) {
   return Object.fromEntries(
     all.map(({ url, status, skipped, error }) => [url, status ?? skipped ?? error.code]),
   );
 }
 
-/** Waits for a crawl under a manual clock, whose time it lets pass quickly. */
+/** Waits for a crawl under a manual clock, which it advances quickly. */
 export async function hurried(clock, promise) {
   let over = false;
   promise.finally(() => (over = true)).catch(() => {});

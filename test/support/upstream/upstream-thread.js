@@ -1,4 +1,4 @@
-/** See upstream-thread.mjs: the thread, and a provider that asks it. */
+/** The thread of upstream-thread.mjs, and a provider that calls it. */
 import { Worker } from 'node:worker_threads';
 import { once } from 'node:events';
 import { cleanUp } from '../gateway/gateway.js';

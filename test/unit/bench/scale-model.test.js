@@ -1,4 +1,4 @@
-/** The model of several deployments: sums by hand, and what is full first. */
+/** The model of several deployments: sums by hand, and the first bottleneck. */
 import { CHAT, MACHINE, capacity, cpuOf, fullest } from '../../../bench/scale/model.mjs';
 
 const costs = {
@@ -12,7 +12,7 @@ test('the CPU is the sum of its parts, with beats of all processes to each', () 
   const done = { tokens: 1000, remoteTokens: 500, jobs: 10, seconds: 2 };
   expect(cpuOf(costs, done, 3)).toEqual({
     processUs: 10_000 + 2500 + 10_000,
-    // Three processes beat once in two seconds each, and get three beats.
+    // Three processes send one beat in two seconds each, and receive three.
     redisUs: 2000 + 500 + 1000 + 3 * (20 + 3),
   });
 });
@@ -30,7 +30,7 @@ test('memory, network and connections can be full first', () => {
   expect(small({ redisNetBytes: 1000 })).toBe('network of Redis');
   const silent = { ...costs, redisUs: { ...costs.redisUs, beat: 0, beatMember: 0 } };
   expect(capacity(silent, 3000)).toMatchObject({ limit: 'connections of Redis', streams: 0 });
-  // Beats fill Redis long before: each of 3,000 processes gets 3,000 of them.
+  // Beats saturate Redis long before: each of 3,000 processes receives 3,000 of them.
   expect(capacity(costs, 3000)).toMatchObject({ limit: 'CPU of Redis', streams: 0 });
 });
 

@@ -40,13 +40,13 @@ const flags = {
 const parse = (...argv) => parseFlags(flags, argv);
 
 describe('flags of a table', () => {
-  test('are filled in by the code that takes the options', () => {
+  test('are applied by the code that receives the options', () => {
     const { values } = parse();
     expect(values).toEqual({ top: 10 });
     expect(optionsFrom(rows, values)).toEqual({});
   });
 
-  test('give its options back, nested', () => {
+  test('become its options, nested', () => {
     const { values } = parse(
       ...['--max-batch-size', '3', '--max-wait-ms=0', '--egress', 'b', '--open'],
       ...['--log-file', 'f', '--log-file', 'g', '--max-concurrency', '7'],

@@ -1,4 +1,4 @@
-/** The wait for other processes, without a server: who is asked, and who answers. */
+/** The wait for other processes, without a server: requests and answers. */
 import { Barrier } from '../../../lib/cluster/barrier.js';
 import { redisUnavailable } from '../../../lib/jobs/errors.js';
 import { until } from '../../support/until.js';
@@ -7,8 +7,8 @@ import { until } from '../../support/until.js';
 function processes(names, { silent = [] } = {}) {
   const barriers = new Map();
   const read = [];
-  const command = async (what, channel, payload) => {
-    if (what === 'HKEYS') return [...names, ...silent];
+  const command = async (verb, channel, payload) => {
+    if (verb === 'HKEYS') return [...names, ...silent];
     for (const [name, barrier] of barriers) {
       if (channel === 'all') barrier.onAll(payload);
       if (channel === `p:${name}`) barrier.onOwn(payload);
@@ -28,7 +28,7 @@ test('ends when every other process has read its messages', async () => {
   expect(read.sort()).toEqual(['a', 'b', 'c', 'c']);
 });
 
-test('waits for a process that does not answer, and takes no answer twice', async () => {
+test('waits for a process without an answer, and counts no answer twice', async () => {
   const { barriers, read } = processes(['a', 'b'], { silent: ['z'] });
   const barrier = barriers.get('a');
   let isOver = false;
@@ -49,7 +49,7 @@ test('is over at once without other processes, and while Redis is away', async (
   await new Barrier({ redis: { command: away }, identity, readMessages: away }).pass();
 });
 
-test('tells its own messages from others', () => {
+test('distinguishes its own messages from others', () => {
   const { barriers } = processes(['a']);
   const barrier = barriers.get('a');
   expect([barrier.onAll('open job_1'), barrier.onOwn('ctl')]).toEqual([false, false]);

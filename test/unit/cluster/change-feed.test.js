@@ -46,7 +46,7 @@ test.each([
   ['a negative length', Buffer.from('-5:hello')],
   ['a length beyond its end', Buffer.from('500:hello')],
   ['no number', messageOf('x', 'born')],
-])('%s is no message', async (_what, message) => {
+])('%s is no message', async (_name, message) => {
   const { published, lost, tell } = await open();
   tell(message);
   tell(change(1));

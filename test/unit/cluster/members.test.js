@@ -71,7 +71,7 @@ beforeEach(() => {
   expect(world.pass(3 * LEASE)).toEqual([]);
 });
 
-test('a process that beats no more is dead after a lease, and not before', () => {
+test('a process without beats is dead after a lease, and not before', () => {
   world.die('c');
   expect(world.pass(LEASE - INTERVAL)).toEqual([]);
   expect(world.pass(2 * INTERVAL).sort()).toEqual(['a: c', 'b: c']);
@@ -108,13 +108,13 @@ test('an observer that was suspended declares no process dead, and restarts its 
   world.die('c');
   expect(world.pass(3 * LEASE)).toEqual(expect.arrayContaining(['b: c']));
   world.sleep('a', false);
-  // Asleep itself for three leases, it has seen c for no lease yet.
+  // It slept for three leases, so it has observed c for less than a lease.
   const verdicts = world.pass(LEASE - INTERVAL);
   expect(verdicts.filter((verdict) => verdict.startsWith('a'))).toEqual([]);
   expect(world.pass(2 * INTERVAL)).toContain('a: c');
 });
 
-test('a process without answers to its own beats judges nobody', () => {
+test('a process without answers to its own beats declares no process dead', () => {
   world.die('c');
   world.pass(INTERVAL);
   world.frozen = true;
@@ -131,7 +131,7 @@ test('a new observer waits for a full lease', () => {
   expect(world.pass(2 * INTERVAL).sort()).toEqual(['d: a', 'd: b', 'd: c']);
 });
 
-test('an heir that dies is dead like any other', () => {
+test('a process that took over and died is dead like any other', () => {
   world.die('c');
   world.pass(LEASE + INTERVAL);
   world.forget('c');

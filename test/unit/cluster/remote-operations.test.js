@@ -5,7 +5,7 @@ import { until } from '../../support/until.js';
 const ENDED = { id: 'wf_1', kind: 'workflow', principal: 'me', attempt: 1, createdAtMs: 0 };
 const lost = () => Object.assign(redisUnavailable(), { uncertain: true });
 
-/** A retry whose answer is lost, and then the answers of Redis to what is asked again. */
+/** A retry whose answer is lost, and the answers of Redis to the repeated call. */
 async function retryWith(answers) {
   const asked = [];
   let deadline = 100;
@@ -46,13 +46,13 @@ async function retryWith(answers) {
   return { asked, begun };
 }
 
-describe('a retry whose answer is lost', () => {
+describe('a retry with a lost answer', () => {
   const unhandled = [];
   const note = (error) => unhandled.push(error);
   beforeAll(() => process.on('unhandledRejection', note));
   afterAll(() => process.off('unhandledRejection', note));
 
-  test('runs if Redis has begun it, and is not begun after its deadline', async () => {
+  test('runs if Redis has started it, and does not start after its deadline', async () => {
     const { asked, begun } = await retryWith([lost(), ['OK', '']]);
     expect(begun).toEqual([7]);
     expect(asked[1]).toEqual(asked[0]);

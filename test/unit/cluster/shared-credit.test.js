@@ -2,7 +2,7 @@ import { SharedCredit } from '../../../lib/cluster/ledger/shared-credit.js';
 import { redisUnavailable } from '../../../lib/jobs/errors.js';
 import { until } from '../../support/until.js';
 
-test('a release that is tried again names the process as it is called then', async () => {
+test('a repeated release has the current name of the process', async () => {
   const identity = { name: 'old' };
   const processes = [];
   const redis = {

@@ -44,7 +44,7 @@ function llamaServer({ headers, body, notFound, badOffset }) {
   };
 }
 
-/** OpenAI: the events of a response, behind a number. */
+/** OpenAI: the events of a response after a sequence number. */
 function openaiResponses({ id, headers, events, notFound }) {
   return (req, res) => {
     const url = new URL(req.url, 'http://x');

@@ -5,7 +5,7 @@
 import { rules, runConformance, startFixtureUpstream } from '../../../lib/conformance/index.js';
 import { MiniServer } from '../../support/conformance/mini-server.js';
 
-/** Faults by the rule that finds them, each with a part of the reason that it gives. */
+/** Faults by the rule that finds them, each with a part of the reason in its report. */
 const FAULTS = {
   'framing/content-type': { 'wrong-type': 'Content-Type text/plain' },
   'framing/not-cached': { cacheable: 'Cache-Control is' },
@@ -104,7 +104,7 @@ const PARALLEL = 6;
 
 const LIMITS = { concurrency: 2, heartbeatMs: 50, stallMs: 1000, logLimitBytes: 64 * 1024 };
 
-/** The result of one rule on a server of its own. */
+/** The result of one rule on a separate server. */
 async function run(upstream, id, faults, timeoutMs) {
   const logLimitBytes = id === 'cursor/trimmed' ? LIMITS.logLimitBytes : undefined;
   const server = new MiniServer({ upstream: upstream.url, faults, ...LIMITS, logLimitBytes });

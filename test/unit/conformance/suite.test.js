@@ -14,7 +14,7 @@ import {
   toText,
 } from '../../../lib/conformance/index.js';
 
-/** The blocks of a body, which comes in pieces of a size. */
+/** The blocks of a body that arrives in pieces of a size. */
 function read(body, size = Infinity) {
   const blocks = [];
   const reader = new BlockReader((block) => blocks.push(block));
@@ -47,7 +47,7 @@ test.each(['\n', '\r\n', '\r'])(
   },
 );
 
-test('blocks are those of eventsource-parser', () => {
+test('blocks equal the blocks of eventsource-parser', () => {
   const part = fc.constantFrom('data: x', 'data', ':c', 'id: 7', 'event: t', '', '', 'data:  y');
   const property = fc.property(
     fc.array(part),
@@ -125,7 +125,7 @@ test('a server that does not listen is an error, not a list of failed rules', as
   await expect(run).rejects.toMatchObject({ code: 'ERR_CONFORMANCE_UNREACHABLE' });
 });
 
-test('a server that accepts connections and never answers breaks each rule, and no promise is left', async () => {
+test('a server that accepts connections and never answers breaks each rule; every promise settles', async () => {
   const sockets = new Set();
   const server = net.createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,6 +1,6 @@
 /**
- * The examples of README and docs: JavaScript parses and imports what there is, JSON is JSON, and command lines
- * have the flags that the commands take. The examples of the guides also run: see test/integration/docs.
+ * The examples of README and docs: JavaScript parses and its imports exist, JSON parses, and command lines
+ * have existing flags. The examples of the guides also run: see test/integration/docs.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -30,7 +30,7 @@ const of = (language) =>
 /** An excerpt may leave out a body, and is then no program. */
 const isExcerpt = (code) => /\.\.\.(?=\s*[)};\]]|\s*$)/m.test(code) || code.includes('…');
 
-/** What Node says of each module that does not parse, by its place; one process for all. @returns {Record<string, string>} */
+/** Node's error for each module that does not parse, by its place; one process for all. @returns {Record<string, string>} */
 function syntaxErrors(examples) {
   const script = `
     const { SourceTextModule } = require('node:vm');

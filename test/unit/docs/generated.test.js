@@ -1,4 +1,4 @@
-/** What the tables of options say is in the documentation and in the types. */
+/** The documentation and the types agree with the tables of options. */
 import { outdated } from '../../../scripts/docs.mjs';
 
 test('npm run docs has nothing to write', async () => {

@@ -1,4 +1,4 @@
-/** What the documentation points at is there: files by relative links, and headings in them. */
+/** Targets of links in the documentation exist: files, and headings in them. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 
 const root = new URL('../../../', import.meta.url);

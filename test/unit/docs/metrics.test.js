@@ -42,7 +42,7 @@ const expressionsOf = (panel) => [
 ];
 
 test('the page lists each metric of /metrics with its type', async () => {
-  // Those of Redis are compared where there is one.
+  // Metrics of Redis are compared if there is a Redis.
   const [page] = read('docs/metrics.md').split('## With Redis');
   const rows = [...page.matchAll(/^\| `(\w+)` \| (\w+) \|/gm)];
   const listed = new Map(rows.map(([, name, type]) => [name, type]));

@@ -1,4 +1,4 @@
-/** The files of ops/ agree with the command line, with each other, and with what the build needs. */
+/** The files of ops/ agree with the command line, with each other, and with the needs of the build. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +46,7 @@ function expectMounts(services, volumes) {
   }
 }
 
-test('the Dockerfile is free of what its linter finds', () => {
+test('the Dockerfile passes its linter', () => {
   expect(validate(read('docker/Dockerfile'))).toEqual([]);
   // Every image has a version, apt leaves no lists behind, and a failed command fails its step.
   for (const image of dockerfile.matchAll(/^FROM (\S+)/gm)) expect(image[1]).toMatch(/:\d/);
@@ -56,7 +56,7 @@ test('the Dockerfile is free of what its linter finds', () => {
   expect(dockerfile).not.toMatch(/^RUN [^"\n]*(?:;|\|)/m);
 });
 
-test('the image is built with what the build needs, and runs as an ordinary user', () => {
+test('the image has the packages for the build, and runs as an ordinary user', () => {
   const [build, runtime] = dockerfile.split(/^FROM /m).slice(1);
   const packages = build.split(/\s+/);
   for (const need of [...buildNeeds, ...fasterBuildNeeds]) expect(packages).toContain(need.package);

@@ -34,7 +34,7 @@ test('the defaults', () => {
   expect(checkCloseOptions(undefined)).toEqual({ drainMs: 10_000 });
 });
 
-test('a provider that takes one prompt per call has more calls, and no batches', () => {
+test('a provider of one prompt per call has more calls, and no batches', () => {
   const { batching, maxConcurrency } = check({
     provider: unbatched,
     batching: { maxBatchSize: 3, idleFlushMs: 5, maxWaitMs: 5 },
@@ -49,7 +49,7 @@ test('pinned bytes are as many as the bytes of the store unless given', () => {
   expect(check({ provider: batched, kv: { maxPinnedBytes: 0 } }).kv.maxPinnedBytes).toBe(0);
 });
 
-test('rows of the table have names, flags and helps of their own, in one form', () => {
+test('rows of the table have unique names, flags and helps, in one form', () => {
   const distinct = (key) => {
     const values = GATEWAY_OPTIONS.map((row) => row[key]).filter((value) => value !== undefined);
     expect(new Set(values).size).toBe(values.length);

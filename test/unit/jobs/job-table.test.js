@@ -1,4 +1,4 @@
-/** The table of jobs: lookup by principal, pages, the bound on what is retained. */
+/** The table of jobs: lookup by principal, pages, the bound of retained jobs. */
 import { JobRecord } from '../../../lib/jobs/job.js';
 import { JobTable } from '../../../lib/jobs/job-table.js';
 
@@ -74,7 +74,7 @@ test("one principal's endings do not drop those of another", () => {
   expect(table.size).toBe(4);
 });
 
-test('the oldest ending leaves first, jobs without one stay', () => {
+test('the oldest ended job is dropped first, open jobs stay', () => {
   const { table, evicted, add } = setUp({ maxRetainedJobs: 2 });
   const [a, b, c, d] = [add(), add(), add(), add()];
   for (const record of [c, a, b]) table.finish(record, { status: 'completed' });

@@ -1,7 +1,7 @@
-/** Requests as the gateway takes them; the refusals are tested over HTTP. */
+/** Accepted requests; refusals are tested over HTTP. */
 import { asJson, checkJobRequest, checkListQuery } from '../../../lib/jobs/request.js';
 
-test('a request with every field is taken as it is', () => {
+test('a request with every field is accepted unchanged', () => {
   const request = {
     messages: [
       { role: 'system', content: 's' },
@@ -21,7 +21,7 @@ test('a request with every field is taken as it is', () => {
   expect(checkJobRequest(request)).toBe(request);
 });
 
-test('metadata may be 16 KiB as JSON and no more', () => {
+test('metadata may have up to 16 KiB as JSON', () => {
   const frame = JSON.stringify({ m: '' }).length;
   const fits = { prompt: 'p', metadata: { m: 'x'.repeat(16 * 1024 - frame) } };
   expect(checkJobRequest(fits)).toBe(fits);
@@ -34,7 +34,7 @@ test('metadata counts in bytes, not characters', () => {
   expect(() => checkJobRequest(request)).toThrow(expect.objectContaining({ param: 'metadata' }));
 });
 
-test('metadata may be 32 levels deep and no more', () => {
+test('metadata may be up to 32 levels deep', () => {
   const nested = (levels) => JSON.parse('{"x":'.repeat(levels) + '1' + '}'.repeat(levels));
   expect(() => checkJobRequest({ prompt: 'p', metadata: nested(32) })).not.toThrow();
   expect(() => checkJobRequest({ prompt: 'p', metadata: nested(33) })).toThrow(

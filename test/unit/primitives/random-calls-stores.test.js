@@ -91,7 +91,7 @@ test('KvStore keeps its bounds, and a snapshot its content', async () => {
       }
       expect(store.size).toBeLessThanOrEqual(5);
     }
-    // A clock of its own ends waits for entries that expire.
+    // A manual clock ends waits for expiring entries.
     clock.advanceMs(1e6);
     await watch.return();
     expect(store.stats().snapshots).toBe(0);
@@ -138,7 +138,7 @@ test('Ledger: the sum of all accounts is zero, and the journal restores it', asy
   });
 });
 
-test('LogParser gives every line that it took once', async () => {
+test('LogParser returns every accepted line once', async () => {
   await randomRounds((choose, calls) => {
     const clock = new ManualClock();
     const parser = new LogParser({ clock, maxSources: 3 });

@@ -196,7 +196,7 @@ test('StreamBuffer hands on every chunk that it took, once', async () => {
   });
 });
 
-test('Pipeline settles every request, and gives a result for each that was submitted', async () => {
+test('Pipeline settles every request, with a result for each submitted one', async () => {
   await rounds(async (choose, calls) => {
     const clock = new ManualClock();
     const pipeline = new Pipeline({
@@ -248,7 +248,7 @@ test('Pipeline settles every request, and gives a result for each that was submi
     const stats = pipeline.stats();
     expect(stats.completed + stats.failed).toBe(stats.accepted);
     expect(stats).toMatchObject({ waiting: 0, incoming: 0, running: 0, inFlight: 0, blocked: 0 });
-    // An `onAccepted` that throws rejects `submit`, but the request was taken.
+    // An `onAccepted` that throws rejects `submit`, but the request was accepted.
     expect(results).toBeGreaterThanOrEqual(submitted);
     expect(results).toBeLessThanOrEqual(stats.accepted);
   });
@@ -282,7 +282,7 @@ test('TaskGraph brings every task to one ending', async () => {
             retry: { attempts: 1 + choose.below(3), baseMs: 5 },
             onFailure: choose.oneOf(['fail', 'continue', undefined]),
           };
-      // Wild ones under an id of their own, so that the rest stays a graph that can run.
+      // Invalid tasks under separate ids, so that the remaining graph can run.
       if (wild) calls.make('add', () => new TaskGraph({ clock }).add(`t${tasks}`, options));
       else if (calls.make('add', () => graph.add(`t${tasks}`, options))) tasks += 1;
     }

@@ -78,7 +78,7 @@ test('an aborted request ends in the middle of its wait; its neighbour continues
 
 test.each(['the batch', 'its only request', 'return', 'close'])(
   'ends at once on the abort of %s, and leaves no timer',
-  async (what) => {
+  async (action) => {
     const provider = demo({ tokenIntervalMs: 3_600_000 });
     const batch = new AbortController();
     const own = new AbortController();
@@ -87,10 +87,10 @@ test.each(['the batch', 'its only request', 'return', 'close'])(
     const pending = events.next();
     await Promise.resolve();
     expect(timers()).toBe(before + 1);
-    if (what === 'the batch') batch.abort();
-    if (what === 'its only request') own.abort();
-    if (what === 'return') await events.return();
-    if (what === 'close') await provider.close();
+    if (action === 'the batch') batch.abort();
+    if (action === 'its only request') own.abort();
+    if (action === 'return') await events.return();
+    if (action === 'close') await provider.close();
     expect(await pending).toEqual({ done: true, value: undefined });
     expect(timers()).toBe(before);
   },
@@ -103,7 +103,7 @@ test('requests that were aborted before the start are not answered', async () =>
   expect(await events.next()).toEqual({ done: true, value: undefined });
 });
 
-test('a consumer that does not ask gets nothing produced', async () => {
+test('without a read nothing is produced', async () => {
   const provider = demo({ tokenIntervalMs: 0, text: 'one two three' });
   const before = timers();
   const events = provider.generateBatch([request()], { signal: never });
@@ -160,7 +160,7 @@ describe('without the option text', () => {
     expect(end.usage.completion_tokens).toBe(pieces.length);
   });
 
-  test('a refusal that is asked for', async () => {
+  test('a refusal on request', async () => {
     const { pieces, end, joined } = await ask({ prompt: 'Please refuse.' });
     expect(joined('refusal')).toMatch(/^I was asked to refuse/);
     expect(joined('text')).toBe('');
@@ -179,13 +179,13 @@ describe('without the option text', () => {
     expect(stopped.joined('text')).toBe('I am looking');
     expect(stopped.pieces.some((piece) => 'tool_call' in piece)).toBe(false);
     expect(stopped.end.reason).toBe('stop');
-    // Text held back for a stop string comes before the call.
+    // Text held back for a stop string precedes the call.
     const held = await ask({ prompt: 'weather', stop: ['Venice.!'] });
     expect(held.joined('text')).toBe('I am looking up the weather in Venice.');
     expect('tool_call' in held.pieces.at(-1)).toBe(true);
   });
 
-  test('words that only contain these get the canned text', async () => {
+  test('words that only contain these are answered with the canned text', async () => {
     const { joined, end } = await ask({ prompt: 'weathered refuses' });
     expect(joined('text')).toMatch(/^A sluice is a gate/);
     expect(end.reason).toBe('stop');

@@ -79,7 +79,7 @@ test('return ends the function where it stands', async () => {
   expect(await generation.next().catch(() => ({ done: true }))).toMatchObject({ done: true });
 });
 
-test('names are the caller’s when given; anything but a function is refused', () => {
+test('given names are used; anything but a function is refused', () => {
   const provider = fromFunction(async function* () {}, { name: 'mine', model: 'mine-1' });
   expect(provider).toMatchObject({ name: 'mine', models: [{ id: 'mine-1' }] });
   expect(fromFunction(async function* () {}).models).toEqual([{ id: 'function' }]);

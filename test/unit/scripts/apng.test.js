@@ -1,4 +1,4 @@
-/** Animated PNG: the chunks that the specification asks for, and the picture of the README. */
+/** Animated PNG: the chunks of the specification, and the picture of the README. */
 import { readFileSync } from 'node:fs';
 import { crc32, deflateSync, inflateSync } from 'node:zlib';
 import { animate, chunksOf } from '../../../scripts/lib/apng.mjs';

@@ -59,7 +59,7 @@ describe('imports of values', () => {
     ],
     ['the page', { 'lib/http/a.js': "import '../../web/client.js';" }, ['lib-apart-from-web']],
     ['a missing file', { 'lib/http/a.js': "import './missing.js';" }, ['resolvable']],
-  ])('%s', async (_what, files, expected) => {
+  ])('%s', async (_name, files, expected) => {
     expect(await broken({ ...web, ...files })).toEqual(expected);
   });
 
@@ -75,7 +75,7 @@ describe('imports of types', () => {
   test.each([
     ['import() in a type', "/** @type {import('../jobs/b.js').B} */ export let a;"],
     ['@import', "/** @import { B } from '../jobs/b.js' */\nexport {};"],
-  ])('%s upwards', (_what, text) => {
+  ])('%s upwards', (_name, text) => {
     expect(problems({ 'internal/a.js': text, 'jobs/b.js': '' })).toEqual([
       'internal/a.js: import of jobs/b.js: internal must not depend on jobs',
     ]);

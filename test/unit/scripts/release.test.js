@@ -1,4 +1,4 @@
-/** What a release adds to the tree, and the workflow whose steps are scripts of this repository. */
+/** Changes of a release to the tree, and the workflow whose steps are scripts of this repository. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ test('each platform needs a binary', () => {
   expect(() => checkPrebuilds(folder)).toThrow('no sluice.node for linux-arm64, win32-x64');
 });
 
-test('a tree is prepared from its own files, and stays as it is when something does not fit', () => {
+test('a tree is prepared from its own files, and not changed after a failed check', () => {
   const manifest = JSON.parse(read('package.json'));
   for (const name of ['package.json', 'README.md', 'CHANGELOG.md']) {
     writeFileSync(join(folder, name), read(name));
@@ -106,7 +106,7 @@ describe('the workflow', () => {
     }
   });
 
-  test('installs what the build needs on Debian', async () => {
+  test('installs the packages of the build on Debian', async () => {
     const { buildNeeds, redisBuildNeeds } = await import('../../../scripts/lib/needs.mjs');
     const install = commands.find((command) => command.includes('apt-get install'));
     const needs = [...buildNeeds, ...redisBuildNeeds];

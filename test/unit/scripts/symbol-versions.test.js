@@ -23,7 +23,7 @@ const x64 = `
      5: 00000000000a1230    88 FUNC    GLOBAL DEFAULT   12 napi_register_module_v1
 `;
 
-test('the symbols that a binary takes from elsewhere are read with their versions', () => {
+test('the undefined symbols of a binary are read with their versions', () => {
   expect(parseReadelf(x64)).toEqual({
     arch: 'x64',
     symbols: [

@@ -1,4 +1,4 @@
-/** Entries of all kinds, and what a hub says of an answer, on the JavaScript side. */
+/** Entries of all kinds, and a hub's snapshots of an answer, in JavaScript. */
 import { sharedReactor } from '../../../lib/internal/native/reactor.js';
 import { streamEvents } from '../../../lib/streams/event-iterator.js';
 import { JobHub } from '../../../lib/streams/hub.js';
@@ -55,7 +55,7 @@ test('entries keep their order and arrive as separate events', async () => {
   expect(events.at(-1)[1].metrics.tokens).toBe(9);
 });
 
-test('a snapshot has the answer by kind, and its items when asked', async () => {
+test('a snapshot has the answer by kind, and its items on request', async () => {
   const hub = createHub();
   const handle = hub.create(job);
   appendAll(hub, handle);
@@ -147,7 +147,7 @@ test.each([
   }
 });
 
-test('usage that nobody reported is an estimate', async () => {
+test('unreported usage is an estimate', async () => {
   const hub = createHub();
   const handle = hub.create({ ...job, promptTokens: 5 });
   hub.append(handle, 'a');

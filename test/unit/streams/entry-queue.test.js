@@ -21,7 +21,7 @@ function start({ manual = false } = {}) {
   return { queue, add, jobs, sizes: () => sent.map(({ length }) => length), wakes: () => wakes };
 }
 
-test('those of a turn leave at its end, and 32 of them at once', async () => {
+test('entries of a turn are sent at its end, or 32 at once', async () => {
   const { add, sizes, wakes } = start();
   add(31);
   expect(sizes()).toEqual([]);
@@ -34,7 +34,7 @@ test('those of a turn leave at its end, and 32 of them at once', async () => {
   expect(sizes()).toEqual([32, 32, 7, 2]);
 });
 
-test('entries of one job name it once, those of several each', () => {
+test('entries of one job name it once, entries of several jobs each', () => {
   const { queue, jobs } = start();
   for (const job of [1, 1]) queue.addText(job, 'x');
   queue.send();
@@ -45,7 +45,7 @@ test('entries of one job name it once, those of several each', () => {
   expect(jobs).toEqual([1, [1, 2, 1], 3]);
 });
 
-test('a command sends what came before it, and the turn the rest', async () => {
+test('a command sends the entries before it, and the turn the rest', async () => {
   const { queue, add, sizes } = start();
   add(3);
   queue.send();
@@ -54,7 +54,7 @@ test('a command sends what came before it, and the turn the rest', async () => {
   expect(sizes()).toEqual([3, 2]);
 });
 
-test('under a manual clock each leaves at once; after the end none', () => {
+test('under a manual clock each is sent at once; after the end none', () => {
   const { queue, add, sizes } = start({ manual: true });
   add(2);
   queue.close();

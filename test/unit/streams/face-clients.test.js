@@ -41,7 +41,7 @@ const baseURL = 'http://127.0.0.1/v1';
 const openai = (frames) =>
   new OpenAI({ apiKey: 'k', baseURL, maxRetries: 0, fetch: fetchOf(frames) });
 
-/** What `streamText` of the AI SDK gives, in its order. */
+/** The parts of `streamText` of the AI SDK, in order. */
 async function streamed(model) {
   const any = tool({ inputSchema: jsonSchema({ type: 'object' }) });
   const tools = { weather: any, time: any };
@@ -164,20 +164,20 @@ describe('responses', () => {
     expect(answer.output[0].content).toEqual([{ type: 'reasoning_text', text: 'hm\n' }]);
     expect(answer.output[1].content[0].logprobs).toEqual(LOGPROBS.content);
     expect(answer.output[2]).toMatchObject({ call_id: 'call_1', arguments: '{"city":"Rome"}' });
-    // The accumulated items are those of the ending.
+    // The accumulated items equal those of the ending.
     expect(await itemsBeforeTheEnding(frames)).toMatchObject(
       JSON.parse(frames.trim().split('\ndata: ').pop()).response.output,
     );
   });
 
-  test('openai takes every ending', async () => {
+  test('openai accepts every ending', async () => {
     const statusOf = async (terminal) => (await finalOf(await responses(PARTIAL, terminal))).status;
     expect(await statusOf(complete('length'))).toBe('incomplete');
     expect(await statusOf(FAILED)).toBe('failed');
     expect(await statusOf(CANCELLED)).toBe('cancelled');
   });
 
-  test('openai takes a background response, refusals and keep-alives', async () => {
+  test('openai accepts a background response, refusals and keep-alives', async () => {
     const entries = [...PARTIAL, { kind: 'refusal', text: 'no' }];
     const frames = await responses(entries, complete('stop'), { background: true });
     const lines = frames.indexOf('id: 3\n');
@@ -248,7 +248,7 @@ describe('the UI message stream', () => {
     ];
     const [, call] = (await messageOf(broken, complete('length'))).parts;
     expect(call).toMatchObject({ type: 'tool-weather', state: 'output-error' });
-    // ai 6 keeps the text of what is no JSON as `rawInput`, ai 7 as `input`.
+    // ai 6 keeps text that is not JSON as `rawInput`, ai 7 as `input`.
     expect(call.rawInput ?? call.input).toBe('{"city":');
   });
 });

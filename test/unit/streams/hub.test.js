@@ -91,7 +91,7 @@ describe('in real time', () => {
       }
     })();
     await first;
-    // A snapshot is answered after every earlier command, so the window has had its say.
+    // A snapshot is answered after every earlier command, so the window has taken effect.
     for (let turn = 0; turn < 20; turn += 1) await hub.snapshot(handle);
     expect(appended).toBeLessThanOrEqual(2 * 64);
     const plateau = appended;
@@ -104,7 +104,7 @@ describe('in real time', () => {
     await reader.return();
   });
 
-  test('a surrogate pair and any other text come out as they went in', async () => {
+  test('a surrogate pair and any other text are unchanged', async () => {
     const { hub } = createHub();
     const handle = hub.create(job);
     const tokens = ['😀', '\0', '\u2028', '"\\', 'ß\n\r\n', ''];
@@ -115,7 +115,7 @@ describe('in real time', () => {
     expect((await hub.snapshot(handle)).text).toBe(tokens.join(''));
   });
 
-  test('abort ends a waiting reader with the reason, break lets go of it', async () => {
+  test('abort ends a waiting reader with the reason, break releases it', async () => {
     const { hub } = createHub();
     const handle = hub.create(job);
     const abort = new AbortController();
@@ -130,12 +130,12 @@ describe('in real time', () => {
     expect(hub.subscriberCount).toBe(0);
   });
 
-  test('return() ends a pending next(), and lets go of the job', async () => {
+  test('return() ends a pending next(), and releases the job', async () => {
     const { hub } = createHub();
     const handle = hub.create(job);
     const reader = streamEvents(hub, { handle });
     const pending = reader.next();
-    // It is open, and waits for an event that never comes.
+    // It is open, and waits for an event that never happens.
     await hub.snapshot(handle);
     await new Promise(setImmediate);
     expect(await reader.return()).toEqual({ done: true, value: undefined });
@@ -238,7 +238,7 @@ describe('under a manual clock', () => {
     });
   });
 
-  test('a handler has its subscriber before its first batch, and gets every batch it acknowledges', async () => {
+  test('a handler has its subscriber before its first batch, and receives every acknowledged batch', async () => {
     const { hub } = createHub({ reactor: manualReactor(new ManualClock()) });
     const handle = hub.create(job);
     const frames = [];

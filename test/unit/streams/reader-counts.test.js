@@ -47,7 +47,7 @@ test('a fan-in is a reader of each of its logs', () => {
   expect(changes).toEqual(expected);
 });
 
-test('a subscriber that the hub has ended is none', () => {
+test('a subscriber ended by the hub does not count', () => {
   const { hub, changes } = createHub({ countReaders: true });
   const handle = hub.create(job);
   hub.openStream([{ handle, cursor: '' }], handler);
@@ -58,7 +58,7 @@ test('a subscriber that the hub has ended is none', () => {
   ]);
 });
 
-test('nothing is counted unless asked for', () => {
+test('nothing is counted by default', () => {
   const { hub, changes } = createHub();
   const handle = hub.create(job);
   hub.hold(handle)();

@@ -45,7 +45,10 @@ async function answer(oneAnswer, pieces) {
     for (const piece of pieces) fed.bytes(Buffer.from(piece));
     fed.end('whole');
   });
-  const outcome = await call.done;
+  const outcome =
+    await /** @type {Promise<import('../../../lib/internal/native/relay-types.js').RelayOutcome | null>} */ (
+      new Promise((resolve) => call.whenDone(resolve))
+    );
   if (outcome?.failure !== 'none') {
     for (const handle of [first, second]) {
       hub.finish(handle, { type: 'cancelled', reason: 'client_request' });

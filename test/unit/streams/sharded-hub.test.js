@@ -23,7 +23,7 @@ const job = (jobId) => ({
   maxWallMs: 60_000,
 });
 
-/** A handler of frames that acknowledges at once, and what it received. */
+/** A handler of frames that acknowledges at once, and its frames. */
 function reader() {
   const heard = { text: '', finished: undefined };
   heard.closed = new Promise((resolve) => {
@@ -95,7 +95,7 @@ test('a set of purged jobs ends as purged, one at its end has no event', async (
   expect(await gone.closed).toBe('purged');
 });
 
-test('a reader that takes nothing is cut, and delays no other', async () => {
+test('a stalled reader is disconnected, and delays no other', async () => {
   const { hub } = makeHub(2, { stallMs: 50, streamCapacity: 4 });
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
   const heard = reader();

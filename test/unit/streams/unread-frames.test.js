@@ -1,4 +1,4 @@
-/** Short logs that have ended without a reader: their frames come with the ending. */
+/** Short logs that have ended without a reader: their frames arrive with the ending. */
 import { ManualClock } from '../../../lib/internal/time/clock.js';
 import { JobHub } from '../../../lib/streams/hub.js';
 import { hubOptions } from '../../support/streams/hub-options.js';
@@ -30,7 +30,7 @@ function endedJob(hub, texts, { read = false } = {}) {
   return handle;
 }
 
-/** What a reader gets. `at` tells whether it was called before `openStream` returned to another turn. */
+/** The calls of a reader; `at` is whether each was made before `openStream` returned or in a later turn. */
 function reader() {
   const got = { whole: [], opened: 0, ended: [] };
   const handler = {
@@ -42,7 +42,7 @@ function reader() {
   return { got, handler };
 }
 
-/** Opens a stream, and gives what came within the call, and after the reactor's turn. */
+/** Opens a stream; returns the frames from within the call, and after the reactor's turn. */
 async function open(hub, handle, cursor = '') {
   const { got, handler } = reader();
   hub.openStream([{ handle, cursor }], handler);
@@ -51,7 +51,7 @@ async function open(hub, handle, cursor = '') {
   return { atOnce, ...got };
 }
 
-test('are given at once, and are those that the reactor gives', async () => {
+test('are delivered at once, equal to the reactor’s', async () => {
   const hub = createHub();
   const [unread, read] = [endedJob(hub, ['a', 'b']), endedJob(hub, ['a', 'b'], { read: true })];
   const quick = await open(hub, unread);
@@ -60,12 +60,12 @@ test('are given at once, and are those that the reactor gives', async () => {
   expect(slow.atOnce).toHaveLength(0);
   const [frames] = slow.whole;
   expect(frames).toContain('event: job_complete');
-  // The two differ in their times alone, which stand still here.
+  // The two could differ only in their times, which are fixed here.
   expect(quick.whole).toEqual([frames]);
   expect(hub.subscriberCount).toBe(1);
 });
 
-test('are given to the first reader alone: the second gets the same from the reactor', async () => {
+test('are delivered to the first reader alone: the second receives the same from the reactor', async () => {
   const hub = createHub();
   const handle = endedJob(hub, ['a', 'b']);
   const [first, second] = [await open(hub, handle), await open(hub, handle)];
@@ -86,7 +86,7 @@ test.each([
       return { atOnce, ...got };
     },
   ],
-])('a reader %s takes the ordinary way', async (_name, openAs) => {
+])('a reader %s reads from the reactor', async (_name, openAs) => {
   const hub = createHub();
   const { atOnce, whole } = await openAs(hub, endedJob(hub, ['a', 'b']));
   expect(atOnce).toEqual([]);
@@ -112,7 +112,7 @@ test('count among the bytes of the logs until the job is purged or retried', asy
   expect((await open(hub, reopened)).whole).toEqual([]);
 });
 
-test('where readers are counted every reader takes the ordinary way', async () => {
+test('with reader counts every reader reads from the reactor', async () => {
   const hub = createHub({ countReaders: true });
   const { atOnce, whole } = await open(hub, endedJob(hub, ['a']));
   expect([atOnce.length, whole.length]).toEqual([0, 1]);

@@ -42,10 +42,10 @@ function emit(id, events, seq = 1) {
   events.forEach(([type, data], i) => gateway.emit(id, `1-${seq + i}`, type, data));
 }
 
-/** All that the job's listeners get. */
+/** All calls of the job's listeners. */
 function record(job) {
   const seen = [];
-  for (const name of NAMES) job.on(name, (what, about) => seen.push([name, what, about?.id]));
+  for (const name of NAMES) job.on(name, (value, about) => seen.push([name, value, about?.id]));
   return seen;
 }
 

@@ -68,7 +68,7 @@ describe('submit', () => {
     expect([...gateway.jobs.keys()]).toEqual([job.id]);
   });
 
-  test('uses the key it is given', async () => {
+  test('uses the given key', async () => {
     const first = await client.submit({ prompt: 'hi' }, { idempotencyKey: 'k' });
     const second = await client.submit({ prompt: 'hi' }, { idempotencyKey: 'k' });
     expect(second).toBe(first);
@@ -83,7 +83,7 @@ describe('submit', () => {
     expect(gateway.requests).toHaveLength(1);
   });
 
-  test('what is larger than a whole limit is not asked for again', async () => {
+  test('a request beyond a whole limit is not repeated', async () => {
     const error = { code: 'request_exceeds_limit', message: 'too large', param: 'max_tokens' };
     const headers = { 'x-should-retry': 'false' };
     gateway.refusals.push({ path: '/v1/jobs', status: 429, body: { error }, headers });
@@ -142,7 +142,7 @@ describe('resume', () => {
     expect(gateway.cursors).toEqual(['', '1-2']);
   });
 
-  test('events seen before are dropped, whatever the server repeats', async () => {
+  test('repeated events are dropped', async () => {
     const job = client.attach(gateway.addJob('job_x'));
     await until(() => gateway.streams === 1);
     gateway.tokens(job.id, 'a', 'b');
@@ -181,7 +181,7 @@ describe('resume', () => {
   });
 });
 
-describe('answers an EventSource takes as final', () => {
+describe('answers that an EventSource treats as final', () => {
   test('404 is an error named job_not_found, and the job is gone', async () => {
     const job = client.attach('job_never');
     const error = await new Promise((resolve) => job.on('error', resolve));
@@ -352,7 +352,7 @@ describe('many jobs', () => {
     expect(reconnecting).not.toHaveBeenCalled();
   });
 
-  test('one of many can be dropped and taken up again', async () => {
+  test('one of many can be dropped and resumed', async () => {
     client = open({ multiplex: true });
     const [first, second] = ids(2).map((id) => client.attach(gateway.addJob(id)));
     await until(() => second.connection === 'open');

@@ -1,4 +1,4 @@
-/** What the page shows of a conversation's messages. */
+/** The texts that the page shows for a conversation's messages. */
 import { textOfMessage } from '../../../web/app/chat/message-text.js';
 
 test.each([

@@ -9,7 +9,7 @@ test.each([
   ['```js\nlet a = 1;\n```', 'let a = 1;'],
   ['- one\n- two\n1. three\n> four', 'one two three four'],
   ['| a | b |', 'a b'],
-  // What is no Markdown stays.
+  // Text that is not Markdown stays.
   ['2 * 3 * 4 = 24', '2 * 3 * 4 = 24'],
   ['snake_case_name and a*b*c', 'snake_case_name and a*b*c'],
   ['#hashtag, C# and -1', '#hashtag, C# and -1'],

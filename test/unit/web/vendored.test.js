@@ -1,4 +1,4 @@
-/** Vendored files are those that the list names, with the hashes that it has. */
+/** Vendored files match the list and its hashes. */
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 
@@ -8,7 +8,7 @@ const nativeRoot = new URL('../../../native/vendor/', import.meta.url);
 test.each([
   ['web/vendor', root, 4, ['LICENSE']],
   ['native/vendor', nativeRoot, 2, []],
-])('%s: hashes are those of the list, and no other file is there', (_, vendor, count, licences) => {
+])('%s: the hashes match the list, and there is no other file', (_, vendor, count, licences) => {
   const list = readFileSync(new URL('README.md', vendor), 'utf8');
   const rows = [...list.matchAll(/^\| `([^`]+)` \|.*\| `([0-9a-f]{64})` \|$/gm)];
   expect(rows).toHaveLength(count);
@@ -32,7 +32,7 @@ test.each([
 test.each([
   ['marked', 'lib/marked.umd.js', 'marked/marked.umd.js'],
   ['dompurify', 'dist/purify.min.js', 'dompurify/purify.min.js'],
-])('%s is the installed version, whose types the page is checked against', (name, from, file) => {
+])('%s is the installed version, with whose types the page is checked', (name, from, file) => {
   const installed = readFileSync(new URL(`../../../node_modules/${name}/${from}`, import.meta.url));
   expect(readFileSync(new URL(file, root)).equals(installed)).toBe(true);
 });

@@ -1,4 +1,4 @@
-/** What the page of workflows works out without a document: places, states, texts. */
+/** Functions of the page of workflows without a document: positions, states, texts. */
 import { NodeModel } from '../../../web/app/workflow/nodes.js';
 import {
   connect,
@@ -13,7 +13,7 @@ import { lastNode, layOut } from '../../../web/app/workflow/layout.js';
 describe('layOut', () => {
   const places = (nodes) => Object.fromEntries(layOut(nodes).places);
 
-  test('columns go by the longest way, short columns stand in the middle', () => {
+  test('columns follow the longest path, short columns are centred', () => {
     const nodes = [
       { id: 'd', after: ['b', 'c', 'a'] },
       { id: 'a' },
@@ -79,7 +79,7 @@ describe('NodeModel', () => {
     expect(end).toEqual({ state: 'completed', text: 'whole', words: 'done, 1 token', note: '' });
   });
 
-  test('items of a map come in any order, and only missing ones are discarded', () => {
+  test('items of a map arrive in any order, and only missing ones are discarded', () => {
     const node = new NodeModel({ id: 'm', type: 'map' });
     const state = play(
       node,
@@ -128,14 +128,14 @@ describe('changes of the form', () => {
     expect([renameNode(workflow, 'a', 'ab'), renameNode(workflow, 'a', '')]).toEqual([null, null]);
   });
 
-  test('a removed node leaves the dependencies; a dependency is there once', () => {
+  test('a removed node leaves the dependencies; a dependency is listed once', () => {
     expect(removeNode(workflow, 'a').nodes.map(({ after }) => after)).toEqual([[], ['ab']]);
     const twice = connect(connect(workflow, 'a', 'ab', true), 'c', 'ab', true);
     expect(twice.nodes[1].after).toEqual(['a', 'c']);
     expect(connect(twice, 'a', 'ab', false).nodes[1].after).toEqual(['c']);
   });
 
-  test('labels, free names, the last node, and what the form can show', () => {
+  test('labels, free names, the last node, and the fields of the form', () => {
     expect([...labelsOf(workflow).values()]).toEqual(['x', '‹a› ‹a› ‹ab›', '‹a›: ‹item›']);
     expect(freeId([{ id: 'node_2' }])).toBe('node_3');
     expect(lastNode(workflow.nodes)).toBe('c');

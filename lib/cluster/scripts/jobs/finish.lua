@@ -14,7 +14,7 @@ local prefix, process, attempt, last_id, ending_id = ARGV[1], ARGV[2], ARGV[3], 
 local x, f, status, ended_ms, retention_ms, role, settlement, clock = unpack(ARGV, 6, 13)
 local job, log = KEYS[1], KEYS[2]
 
-local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'held', 'kind')
+local known = redis.call('HMGET', job, 'owner', 'status', 'principal', 'held', 'kind', 'settled')
 local owner, kind = known[1], known[5]
 if not owner then return 'GONE' end
 local tail = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
@@ -35,7 +35,7 @@ redis.call('XADD', log, ending_id, 'x', x, 'f', f)
 redis.call('PEXPIRE', log, retention_ms)
 if role == 'job' then
   redis.call('HSET', job, 'status', status, 'ended_ms', ended_ms, 'attempt', attempt, 'final', f)
-  redis.call('HDEL', job, 'cancel', 'held')
+  redis.call('HDEL', job, 'cancel', 'held', 'settled')
   if kind then
     expire_nodes(prefix, log_id, retention_ms)
     keep_index(recent_of(prefix, kind), retention_ms)
@@ -49,7 +49,8 @@ if role == 'job' then
   index_job(prefix, ended_list_of(prefix, kind, known[3]), ended_ms, log_id, retention_ms)
   keep_index(list_of(prefix, kind, known[3]), retention_ms)
 end
-if role == 'job' and (known[4] or settlement ~= '') then
+-- An ended job that is written again was settled before Redis lost it.
+if role == 'job' and not known[6] and (known[4] or settlement ~= '') then
   local context = parts_context(clock, log_id, known[3])
   context.final, context.process = f, owner
   local settled = parts_of(settlement)

@@ -40,6 +40,8 @@ while tonumber(redis.call('GET', total) or 0) > jobs_max and steps < removed_max
   if recount(principal) then
     local id = redis.call('ZRANGE', ended_list_of(prefix, kind, principal), 0, 0)[1]
     delete_job(prefix, id, principal, redis.call('HGET', prefix .. 'job:' .. id, 'choices'))
+    -- Its owner has it in memory; others may have a replica.
+    redis.call('PUBLISH', prefix .. 'all', 'erased ' .. id)
     recount(principal)
     removed = removed + 1
   end

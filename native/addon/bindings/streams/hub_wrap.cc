@@ -26,6 +26,7 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::create>("create"),
                          method<&JobHub::restore>("restore"),
                          method<&JobHub::unrecord>("unrecord"),
+                         method<&JobHub::write_anew>("writeAnew"),
                          method<&JobHub::start>("start"),
                          method<&JobHub::retry>("retry"),
                          method<&JobHub::append_typed>("appendTyped"),

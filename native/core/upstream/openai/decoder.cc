@@ -206,7 +206,7 @@ void OpenAiDecoder::take_output(std::uint32_t index, const OpenAiChoice& choice,
   const bool has_delta = std::ranges::any_of(pieces, is_delta);
   const bool skips_whole = state.has_output || has_delta;
   state.has_output = true;
-  state.calls.begin_delta();
+  if (state.calls != nullptr) state.calls->begin_delta();
   bool has_text = false;
   for (std::size_t i = 0; i < pieces.size() && !ended_; ++i) {
     const OpenAiPiece& piece = pieces[i];
@@ -254,7 +254,11 @@ void OpenAiDecoder::take_call(std::uint32_t index, const OpenAiPiece& piece, Ope
                             .is_whole = piece.is_whole};
   Choice& state = choices_[index];
   state.is_in_text = false;
-  check(state.calls.take(taken, random_, emitter(index, sink)), sink);
+  if (state.calls == nullptr) {
+    state.calls = std::make_unique<ToolCallTable>();
+    state.calls->begin_delta();
+  }
+  check(state.calls->take(taken, random_, emitter(index, sink)), sink);
 }
 
 /// One entry of all extras of a delta: they come last.
@@ -284,10 +288,10 @@ void OpenAiDecoder::emit_text(std::uint32_t index, EntryKind kind, std::string_v
 void OpenAiDecoder::emit(std::uint32_t index, const Entry& entry, OpenAiSink& sink) {
   Choice& state = choices_[index];
   state.is_in_text = entry.kind == EntryKind::kText;
-  if (state.calls.is_closed()) {
+  if (state.is_closed()) {
     sink.on_entry(index, entry);
   } else {
-    check(state.calls.pass(entry, emitter(index, sink)), sink);
+    check(state.calls->pass(entry, emitter(index, sink)), sink);
   }
 }
 
@@ -337,7 +341,7 @@ void OpenAiDecoder::flush(std::uint32_t index, OpenAiSink& sink) {
   emit_text(index, EntryKind::kReasoning, state.reasoning.finish(), sink);
   emit_text(index, EntryKind::kText, state.text.finish(), sink);
   emit_text(index, EntryKind::kRefusal, state.refusal.finish(), sink);
-  if (!state.calls.is_closed()) state.calls.finish(random_, emitter(index, sink));
+  if (!state.is_closed()) state.calls->finish(random_, emitter(index, sink));
 }
 
 }  // namespace sluice

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,12 +91,15 @@ class OpenAiDecoder {
     Utf8Decoder text;
     Utf8Decoder reasoning;
     Utf8Decoder refusal;
-    ToolCallTable calls;
-    bool has_begun = false;   // a delta has come, however empty
-    bool has_output = false;  // a later `message` only repeats it
-    bool is_in_text = true;   // its latest entry is text, or it has none
+    std::unique_ptr<ToolCallTable> calls;  // made for the first call
+    bool has_begun = false;                // a delta has come, however empty
+    bool has_output = false;               // a later `message` only repeats it
+    bool is_in_text = true;                // its latest entry is text, or it has none
     bool finished = false;
     bool ended_by_null = false;
+
+    /// Whether nothing of a tool call is missing or held.
+    [[nodiscard]] bool is_closed() const { return calls == nullptr || calls->is_closed(); }
   };
 
   void take_event(const SseEvent& event, OpenAiSink& sink);

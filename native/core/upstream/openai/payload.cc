@@ -38,77 +38,77 @@ constexpr std::size_t kKeptCapacityBytes = std::size_t{16} << 10;
 
 }  // namespace
 
-class OpenAiPayloadParser::Impl {
+class OpenAiPayloadParser::Buffers {
  public:
-  /// The payload before it is parsed in place, for spans of raw JSON, and for the next payload.
+  /// The payload before it is parsed in place, for spans of raw JSON.
   std::string raw;
   PayloadHandler handler;
   rapidjson::Reader reader;
-
-  /// After a successful parse of `json`.
-  void learn(std::string_view json) {
-    text_bytes_ = 0;
-    if (!is_text_alone(handler.payload)) return;
-    const std::string_view text = handler.payload.pieces.front().text;
-    // Parsed in place, a string begins where it began before.
-    const auto at = static_cast<std::size_t>(text.data() - json.data());
-    const std::string_view before(raw);
-    const bool has_escapes = before.substr(at, text.size()) != text ||
-                             before.substr(at + text.size(), 1) != "\"" ||
-                             !std::ranges::all_of(text, is_plain);
-    if (has_escapes) return;
-    text_at_ = at;
-    text_bytes_ = text.size();
-  }
-
-  /// The payload of `json`, if it differs from the last one in its text alone; else nullptr.
-  const OpenAiPayload* repeat(std::string_view json) {
-    const std::size_t others = raw.size() - text_bytes_;
-    if (text_bytes_ == 0 || json.size() <= others) return nullptr;
-    const std::string_view last(raw);
-    if (!json.starts_with(last.substr(0, text_at_))) return nullptr;
-    if (!json.ends_with(last.substr(text_at_ + text_bytes_))) return nullptr;
-    const std::string_view text = json.substr(text_at_, json.size() - others);
-    if (!std::ranges::all_of(text, is_plain)) return nullptr;
-    OpenAiPayload& payload = handler.payload;
-    payload.pieces.front().text = text;
-    // Their bytes are gone.
-    payload.model = payload.system_fingerprint = payload.service_tier = {};
-    return &payload;
-  }
-
-  void forget() { text_bytes_ = 0; }
-
- private:
-  // Where the text of the last payload is in `raw`; 0 bytes: it has others, too.
-  std::size_t text_at_ = 0;
-  std::size_t text_bytes_ = 0;
 };
 
-OpenAiPayloadParser::OpenAiPayloadParser() : impl_(std::make_unique<Impl>()) {}
-OpenAiPayloadParser::~OpenAiPayloadParser() = default;
+OpenAiPayloadParser::Buffers& OpenAiPayloadParser::buffers() {
+  static thread_local Buffers shared;
+  return shared;
+}
+
+/// After a successful parse of `json`.
+void OpenAiPayloadParser::learn(std::string_view json) {
+  const OpenAiPayload& payload = buffers().handler.payload;
+  if (json.size() > kKeptCapacityBytes || !is_text_alone(payload)) return;
+  const std::string_view text = payload.pieces.front().text;
+  // Parsed in place, a string begins where it began before.
+  const auto at = static_cast<std::size_t>(text.data() - json.data());
+  const std::string_view before(buffers().raw);
+  const bool has_escapes = before.substr(at, text.size()) != text ||
+                           before.substr(at + text.size(), 1) != "\"" ||
+                           !std::ranges::all_of(text, is_plain);
+  if (has_escapes) return;
+  last_ = before;
+  text_at_ = at;
+  text_bytes_ = text.size();
+  choice_index_ = payload.choices.front().index;
+}
+
+/// The payload of `json`, if it differs from the last one in its text alone; else nullptr.
+const OpenAiPayload* OpenAiPayloadParser::repeat(std::string_view json) const {
+  const std::size_t others = last_.size() - text_bytes_;
+  if (text_bytes_ == 0 || json.size() <= others) return nullptr;
+  const std::string_view last(last_);
+  if (!json.starts_with(last.substr(0, text_at_))) return nullptr;
+  if (!json.ends_with(last.substr(text_at_ + text_bytes_))) return nullptr;
+  const std::string_view text = json.substr(text_at_, json.size() - others);
+  if (!std::ranges::all_of(text, is_plain)) return nullptr;
+  PayloadHandler& handler = buffers().handler;
+  handler.clear();
+  OpenAiChoice& choice = handler.payload.choices.emplace_back();
+  choice.index = choice_index_;
+  choice.has_delta = true;
+  handler.payload.pieces.emplace_back().text = text;
+  handler.payload.is_answer = true;
+  return &handler.payload;
+}
 
 const OpenAiPayload* OpenAiPayloadParser::parse(std::string& json, bool is_error_event) {
   if (!is_error_event) {
-    if (const OpenAiPayload* const payload = impl_->repeat(json)) return payload;
+    if (const OpenAiPayload* const payload = repeat(json)) return payload;
   }
+  text_bytes_ = 0;
   const OpenAiPayload* const payload = parse_whole(json, is_error_event);
-  if (payload != nullptr && !is_error_event) impl_->learn(json);
+  if (payload != nullptr && !is_error_event) learn(json);
   return payload;
 }
 
 const OpenAiPayload* OpenAiPayloadParser::parse_whole(std::string& json, bool is_error_event) {
-  impl_->forget();
-  PayloadHandler& handler = impl_->handler;
+  PayloadHandler& handler = buffers().handler;
   const bool has_surrogate_halves = unescape_lone_surrogates(json);
-  std::string& raw = impl_->raw;
+  std::string& raw = buffers().raw;
   if (raw.capacity() > kKeptCapacityBytes && json.size() <= kKeptCapacityBytes) {
     std::string().swap(raw);
   }
   raw.assign(json);
   rapidjson::InsituStringStream stream(json.data());
   handler.begin(json, raw, stream);
-  const rapidjson::ParseResult result = impl_->reader.Parse<kParseFlags>(stream, handler);
+  const rapidjson::ParseResult result = buffers().reader.Parse<kParseFlags>(stream, handler);
   if (result.IsError()) {
     if (handler.too_deep) {
       problem_ = "nested too deeply";

@@ -1,8 +1,8 @@
 // Parses one JSON payload of an OpenAI-style stream into the few fields that the decoder needs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -85,8 +85,10 @@ struct OpenAiPayload {
 /// `error` (an object or text, at the root, in a choice, or in an array of objects), as a flat
 /// object with `message`, as `detail`, and as `errors`. Members of an unexpected type count as
 /// absent; the last of repeated members counts. Unknown members of a delta or message are extras
-/// unless they are null or empty; other unknown members are skipped. One thread at a time; the
-/// parser keeps its buffers between payloads.
+/// unless they are null or empty; other unknown members are skipped. One thread at a time.
+///
+/// Streams wait most of their time, so all parsers of a thread share the buffers of a parse: a
+/// payload is valid until any of them parses the next one.
 ///
 /// A stream consists of payloads that differ in their text alone. Such a payload, with the same
 /// bytes before and after a text without escapes as the last one that was parsed, is not parsed:
@@ -94,11 +96,8 @@ struct OpenAiPayload {
 /// which are the same as well, are absent from it.
 class OpenAiPayloadParser {
  public:
-  OpenAiPayloadParser();
-  ~OpenAiPayloadParser();
-
   /// Parses `json` in place, which destroys its content. Null if it is malformed, see `problem`;
-  /// else the payload, valid until the next call and as long as `json`.
+  /// else the payload, valid until a parser of this thread is called again and as long as `json`.
   /// `is_error_event` says that the event was named `error`: the root is then the error object
   /// itself unless it has an `error` member.
   const OpenAiPayload* parse(std::string& json, bool is_error_event);
@@ -107,9 +106,19 @@ class OpenAiPayloadParser {
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
  private:
-  class Impl;
+  class Buffers;
+
+  static Buffers& buffers();
   const OpenAiPayload* parse_whole(std::string& json, bool is_error_event);
-  std::unique_ptr<Impl> impl_;
+  void learn(std::string_view json);
+  [[nodiscard]] const OpenAiPayload* repeat(std::string_view json) const;
+
+  // The last payload, if its output is the text of one delta, and where that text is in it. 0 bytes
+  // of text: there is none.
+  std::string last_;
+  std::size_t text_at_ = 0;
+  std::size_t text_bytes_ = 0;
+  double choice_index_ = 0;
   std::string problem_;
 };
 

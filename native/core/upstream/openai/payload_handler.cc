@@ -32,9 +32,20 @@ bool is_count(PayloadMember member) {
 
 void PayloadHandler::begin(std::string_view json, std::string_view raw,
                            rapidjson::InsituStringStream& stream) {
+  clear();
   json_ = json.data();
   raw_ = raw;
   stream_ = &stream;
+  too_deep = false;
+  is_array = false;
+  depth_ = 0;
+  member_ = Member::kNone;
+  capture_ = {};
+  root_error_ = {};
+  root_is_error_ = false;
+}
+
+void PayloadHandler::clear() {
   payload.choices.clear();
   payload.pieces.clear();
   payload.calls.clear();
@@ -46,13 +57,6 @@ void PayloadHandler::begin(std::string_view json, std::string_view raw,
   payload.service_tier = {};
   payload.has_surrogate_halves = false;
   payload.is_answer = false;
-  too_deep = false;
-  is_array = false;
-  depth_ = 0;
-  member_ = Member::kNone;
-  capture_ = {};
-  root_error_ = {};
-  root_is_error_ = false;
 }
 
 void PayloadHandler::settle(bool is_error_event) {

@@ -31,6 +31,9 @@ class PayloadHandler {
   /// @param stream reads `json`
   void begin(std::string_view json, std::string_view raw, rapidjson::InsituStringStream& stream);
 
+  /// Empties the payload, and keeps its buffers.
+  void clear();
+
   /// After a successful parse. An error without the member `error` is the root itself, if nothing
   /// of an answer is in it.
   void settle(bool is_error_event);

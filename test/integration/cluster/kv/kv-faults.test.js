@@ -24,7 +24,7 @@ async function open(options) {
   return shared;
 }
 
-/** What a call rejects with, which shows no password. */
+/** The error of a call, which must not contain the password. */
 async function failure(promise) {
   const error = await promise.then(
     () => undefined,
@@ -63,7 +63,7 @@ test('versions that a server has lost with its last second do not return', async
   const kv = (await open()).kv();
   await kv.set('k', 1);
   const lost = await kv.set('k', 'lost');
-  // As it is after a loss: an earlier version, and another run of the server.
+  // The state after a loss: an earlier version, and another run of the server.
   await server.call('HSET', '{sluice}:kv:store:default', 'version', 1, 'run', 'another');
   expect(await kv.set('k', 'other')).toBeGreaterThan(lost);
 });
@@ -74,14 +74,14 @@ test('commands that a frozen server runs at its thaw have no effect', async () =
   server.freeze();
   const error = await failure(kv.set('k', 'late'));
   expect(error).toMatchObject({ code: 'ERR_REDIS_UNREACHABLE', uncertain: true });
-  // No connection waits a second time.
+  // No connection waits again.
   expect(await failure(kv.get('k'))).toMatchObject({ code: 'ERR_REDIS_UNREACHABLE' });
   server.thaw();
   await until(() => kv.get('k').catch(() => false), 'Redis to answer');
   expect((await kv.get('k')).value).toBe('before');
 });
 
-test('a full server refuses growing writes, and takes deletions', async () => {
+test('a full server refuses growing writes, and accepts deletions', async () => {
   const kv = (await open()).kv();
   await kv.set('k', 'x'.repeat(1000));
   await server.call('CONFIG', 'SET', 'maxmemory', 1);
@@ -107,7 +107,7 @@ test('a read-only replica is reported', async () => {
   await until(() => kv.set('k', 3).catch(() => false), 'Redis to take writes');
 });
 
-test('a store that was lost and begun again ends its watches', async () => {
+test('the loss of a store ends its watches', async () => {
   const kv = (await open()).kv();
   const watch = kv.watch();
   await kv.set('k', 1);
@@ -167,7 +167,7 @@ test('a wrong password, an old server and a newer schema are refused at once', a
   old.close();
 });
 
-test('a server that is not there is named', async () => {
+test('an unreachable server is named', async () => {
   const error = await failure(openRedis({ url: `redis://:${PASSWORD}@127.0.0.1:1` }));
   expect(error).toMatchObject({
     code: 'ERR_REDIS_UNREACHABLE',

@@ -1,6 +1,7 @@
 /** `/v1/kv` of several gateways on one Redis. */
 import { bearer, entry } from '../../../support/gateway/keys.js';
-import { startKv, testKv } from '../../../support/gateway/kv-tests.js';
+import { startKv } from '../../../support/gateway/kv.js';
+import { testKv } from '../../../support/gateway/kv-tests.js';
 import { startRedis } from '../../../support/cluster/redis.js';
 import { until } from '../../../support/until.js';
 import { useDeployments } from '../../../support/cluster/gateways.js';
@@ -75,10 +76,10 @@ test('counters, conditions and transactions of two processes at once lose nothin
   expect((await nodes[1].read('n')).body).toBe(35);
 });
 
-test('limits are those of all processes together', async () => {
+test('limits apply to all processes together', async () => {
   const access = { keys: [entry('ann', 'ann'), entry('bob', 'bob')] };
   const [a, b] = await openTwo({ access, kv: { maxKeys: 3, maxKeysPerPrincipal: 2 } });
-  const put = (node, who, key) => node.put(key, 'x', { headers: bearer(who) });
+  const put = (node, principal, key) => node.put(key, 'x', { headers: bearer(principal) });
   expect((await put(a, 'ann', '1')).status).toBe(201);
   expect((await put(b, 'ann', '2')).status).toBe(201);
   const refused = await put(a, 'ann', '3');
@@ -97,28 +98,35 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   };
   const talks = {};
   const [a, b] = await openTwo({ access, provider });
-  for (const [node, who] of [
+  for (const [node, principal] of [
     [a, 'ann'],
     [b, 'ann'],
     [a, 'bob'],
   ]) {
-    await node.put(`of ${who}`, 'x', { headers: bearer(who), query: '?ttl_s=600' });
-    talks[who] ??= (await node.post('/v1/conversations', { ttl_s: 600 }, bearer(who))).body;
+    await node.put(`of ${principal}`, 'x', { headers: bearer(principal), query: '?ttl_s=600' });
+    talks[principal] ??= (
+      await node.post('/v1/conversations', { ttl_s: 600 }, bearer(principal))
+    ).body;
     const { body } = await node.submit(
-      { prompt: `of ${who}`, conversation_id: talks[who].conversation_id },
-      { ...bearer(who), 'idempotency-key': who },
+      { prompt: `of ${principal}`, conversation_id: talks[principal].conversation_id },
+      { ...bearer(principal), 'idempotency-key': principal },
     );
     const path = `/v1/jobs/${body.job_id}`;
     await until(
-      async () => /completed/.test((await node.get(path, { headers: bearer(who) })).body.status),
+      async () =>
+        /completed/.test((await node.get(path, { headers: bearer(principal) })).body.status),
       'the end',
     );
   }
-  for (const who of ['ann', 'bob']) {
-    const said = { id: 'm', role: 'user', parts: [{ type: 'text', text: who }] };
-    const chat = await a.post('/v1/ui/chat', { id: 'c', messages: [said] }, bearer(who));
+  for (const principal of ['ann', 'bob']) {
+    const message = { id: 'm', role: 'user', parts: [{ type: 'text', text: principal }] };
+    const chat = await a.post('/v1/ui/chat', { id: 'c', messages: [message] }, bearer(principal));
     expect(chat.status).toBe(200);
-    const response = await b.post('/v1/responses', { model: 'default', input: who }, bearer(who));
+    const response = await b.post(
+      '/v1/responses',
+      { model: 'default', input: principal },
+      bearer(principal),
+    );
     expect(response.status).toBe(200);
   }
   expect(await keysOf()).toContainEqual(expect.stringContaining(':faces:ann'));
@@ -130,7 +138,7 @@ test('the erasure of a principal leaves nothing of its keys, conversations and j
   );
   expect((await keysOf()).filter((key) => key.includes('ann'))).toEqual([]);
   expect((await keysOf()).filter((key) => /:conv:conv_[^:]*$/.test(key))).toHaveLength(1);
-  // Their names do not tell whose they are.
+  // Their names do not reveal their owners.
   expect((await keysOf()).filter((key) => /:(chat|orphan|resp):/.test(key))).toHaveLength(1);
   for (const node of [a, b]) {
     expect((await node.get('/v1/kv', { headers: bearer('ann') })).body.items).toEqual([]);

@@ -1,4 +1,4 @@
-/** `openRedis().kv()` on a real Redis: the tables of all key-value stores, and what Redis adds. */
+/** `openRedis().kv()` on a real Redis: the tables of all key-value stores, and features of Redis. */
 import { ManualClock, openRedis } from '../../../../lib/index.js';
 import { changesTable } from '../../../support/kv/changes-table.js';
 import { randomFrom } from '../../../support/random.js';
@@ -48,7 +48,7 @@ describe('in Redis', () => {
     const version = await a.set('k', { n: 1 }, { ttlMs: 60_000 });
     expect(await b.get('k')).toEqual(await a.get('k'));
     expect(await b.get('k')).toMatchObject({ value: { n: 1 }, version });
-    // Without a clock of its own it has Unix time.
+    // By default its time is Unix time.
     const { expiresAt } = await b.get('k');
     expect(Math.abs(expiresAt - Date.now() - 60_000)).toBeLessThan(10_000);
     const small = opened[0].kv({ name: `store${stores}`, maxKeys: 1 });
@@ -72,7 +72,7 @@ describe('in Redis', () => {
     };
     await expect(a.transaction(work)).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
     expect(await a.transaction(work)).toBe(2);
-    // What it has not read may change, and what was changed before it has read anything.
+    // Unread keys may change, and any key may change before its first read.
     const sum = await a.transaction(async (tx) => {
       await b.set('second', 3);
       const { value } = await tx.get('second');
@@ -97,7 +97,7 @@ describe('in Redis', () => {
     await expect(a.transaction(work)).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
   });
 
-  test('transfers of two handles at once conserve the sum, and no reader sees another one', async () => {
+  test('concurrent transfers of two handles conserve the sum, as every reader sees', async () => {
     const handles = await openTwo();
     const accounts = Array.from({ length: 5 }, (_, i) => `account${i}`);
     for (const account of accounts) await handles[0].set(account, 100);
@@ -151,7 +151,7 @@ describe('in Redis', () => {
     await b.set('k', 1);
     expect((await watch.next()).value).toMatchObject({ type: 'set', key: 'k', value: 1 });
     await server.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
-    // Nothing has changed meanwhile, or the change is seen or missed: never lost without a word.
+    // A change during the cut is either delivered or reported as missed, never lost silently.
     await b.set('k', 2);
     const outcome = await watch.next().catch((error) => error);
     if (outcome instanceof Error) expect(outcome.code).toBe('ERR_WATCH_OVERFLOW');

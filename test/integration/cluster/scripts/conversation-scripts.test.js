@@ -5,7 +5,7 @@ import { ManualClock } from '../../../../lib/index.js';
 import { ScriptCalls } from '../../../../lib/cluster/client/script-calls.js';
 import { SharedStore } from '../../../../lib/services/conversations/shared-store.js';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
-import { notingProvider } from '../../../support/gateway/conversations.js';
+import { notingProvider, user } from '../../../support/gateway/conversations.js';
 import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
 import { silent } from '../../../support/cluster/silent-log.js';
@@ -15,7 +15,6 @@ const LIMITS = {
   ...{ maxPerPrincipal: 4, maxBytesEach: 2000, maxBytesPerPrincipal: 4000, maxBytes: 6000 },
   ...{ ttlMs: Infinity, maxQueued: 100, queueWaitMs: 120_000 },
 };
-const user = (content) => ({ role: 'user', content });
 const me = { principal: 'me' };
 const ids = ({ data }) => data.map(({ id }) => id);
 
@@ -84,7 +83,7 @@ describe.each(Object.keys(places))('in %s', (place) => {
     });
   });
 
-  test('one with a time to live goes, and leaves room', async () => {
+  test('one with a time to live expires, and makes room', async () => {
     const long = [user('x'.repeat(1500))];
     const { id, expiresAt, createdAt } = await talks.create({ ttl_s: 60, messages: long }, me);
     expect(expiresAt - createdAt).toBe(60);
@@ -156,7 +155,7 @@ describe('turns', () => {
   const answer = JSON.stringify({ role: 'assistant', content: 'B', jobId: 'j' });
   const finish = (id, settlement) => t.finish('a', id, '1-0', { settlement, clock: us() });
 
-  /** What the limits count. */
+  /** The counters of the limits. */
   const counted = async () => [
     Number(await t.admin.hget('{t}:convbytes', 'me')),
     Number(await t.admin.get('{t}:convbytes:total')),
@@ -168,7 +167,7 @@ describe('turns', () => {
     const [before] = await counted();
     expect((await admit('j', ask()))[0]).toBe('OK');
     expect(await counted()).toEqual([before + 60, before + 60]);
-    // It does not expire meanwhile.
+    // It does not expire in the meantime.
     clock.advanceMs(120_000);
     const { head, asked, messages } = await shared.read('me', 'c');
     expect(head).toMatchObject({ jobId: 'j', expiresMs: null, count: 1, updatedMs: 0 });
@@ -225,18 +224,18 @@ describe('turns', () => {
     expect(await shared.history('you', 'c')).toEqual({ refused: 'gone' });
   });
 
-  test('one whose job is gone has ended', async () => {
+  test('one without its job has ended', async () => {
     await create();
     await admit('j', ask());
     expect(await shared.history('me', 'c')).toEqual({ refused: 'busy', job: 'j' });
-    // Its own job still finds what it was asked with.
+    // Its own job still finds its messages.
     expect((await shared.history('me', 'c', 'j')).messages).toHaveLength(1);
     await t.admin.del('{t}:job:j');
     expect((await shared.history('me', 'c')).messages).toHaveLength(1);
     expect((await admit('k', ask()))[0]).toBe('OK');
   });
 
-  test('a takeover keeps it, and its heir ends it', async () => {
+  test('a takeover keeps it, and the new owner ends it', async () => {
     await t.join('b');
     await create();
     await admit('j', ask());

@@ -1,4 +1,4 @@
-/** Credit and usage of jobs, script by script: what is held, settled once, given back, and left by the dead. */
+/** Credit and usage of jobs, script by script: holds, settlements, releases, and the estate of dead processes. */
 import { SharedLedger } from '../../../../lib/cluster/ledger/shared-ledger.js';
 import { fieldsOf } from '../../../../lib/cluster/client/scripts.js';
 import { useScripts } from '../../../support/cluster/scripts.js';
@@ -78,7 +78,7 @@ describe('a job', () => {
       },
     ],
     ['beyond 2^63', holdOf('9223372036854775807'), { posted: '100' }],
-  ])('that would hold %s is refused without a trace', async (_what, hold, refusal) => {
+  ])('that would hold %s is refused without a trace', async (_name, hold, refusal) => {
     const before = await t.dump();
     const [answer, part, json] = await admit('j', hold, { key: 'k' });
     expect([answer, part, JSON.parse(json)]).toEqual([
@@ -95,7 +95,7 @@ describe('a job', () => {
     expect(JSON.parse((await admit('k', holdOf(0)))[2])).toEqual({ closed: '1' });
   });
 
-  test('that is taken back has held nothing', async () => {
+  test('that is withdrawn leaves no hold', async () => {
     await admit('j', holdOf(60));
     expect(await t.run('retract', ['job:j'], ['a', 'j', String(clock)])).toBe('OK');
     expect(await t.run('retract', ['job:j'], ['a', 'j', String(clock)])).toBe('GONE');
@@ -104,7 +104,7 @@ describe('a job', () => {
     expect(await usage()).toBeUndefined();
   });
 
-  test('of a dead process is paid for by its heir', async () => {
+  test('of a dead process is paid for by its new owner', async () => {
     await admit('j', holdOf(60));
     await t.bury('b', 'a', '1');
     const [outcome, ...flat] = await t.take('b', 'j', 'a');
@@ -119,7 +119,7 @@ describe('a job', () => {
     expect(await balance()).toEqual([90, 0]);
   });
 
-  test('that nobody ends holds until its time is over', async () => {
+  test('without an ending keeps its hold until its time is over', async () => {
     await admit('j', holdOf(60));
     clock += 999_999;
     expect(await balance()).toEqual([40, 60]);
@@ -148,7 +148,7 @@ describe('a job', () => {
     },
   );
 
-  test('charges nobody when its hold is not there any more', async () => {
+  test('charges no account once its hold is gone', async () => {
     await admit('j', holdOf(60));
     await ledger.void({ key: 'v', hold: 3 });
     expect(await finish('j', 25, 60)).toBe('OK');
@@ -240,7 +240,7 @@ describe('a job that ends before the answer that it began', () => {
     expect(await usage()).toEqual({ '["me","m"] r': '1', '["me","m"] k': '30' });
   });
 
-  test('pays for what it had used, once, if its process dies before', async () => {
+  test('pays for its usage once if its process dies before', async () => {
     await admit('j', holdOf(60, LONG));
     await endEarly('j', 20, 60);
     await die('a');
@@ -271,7 +271,7 @@ describe('a job that ends before the answer that it began', () => {
     expect(await t.members('dead')).toEqual([]);
   });
 
-  test('owes it under the name that its process has by then, whichever name ends it', async () => {
+  test('owes it under the current name of its process, under every name that ends it', async () => {
     await admit('j', holdOf(60, LONG));
     await t.bury('b', 'a', '1');
     await t.join('c', { was: 'a' });
@@ -287,7 +287,7 @@ describe('a job that ends before the answer that it began', () => {
     expect([await balance(), await owed()]).toEqual([[70, 0], []]);
   });
 
-  test('pays where nothing was held, too, and when its process leaves', async () => {
+  test('pays without a hold, too, and when its process leaves', async () => {
     await admit('j', undefined);
     await endEarly('j', 20, 0);
     expect(await owed()).toEqual(['j']);
@@ -296,7 +296,7 @@ describe('a job that ends before the answer that it began', () => {
   });
 });
 
-/** Beyond today, which is the time of what a process leaves. */
+/** A time beyond today, as the estate of a process has it. */
 const FOR_LONG = '5000000000000000';
 
 describe('a call that is no job', () => {
@@ -337,13 +337,13 @@ describe('a call that is no job', () => {
     expect(await t.run('estate', ['dead'], ['a2', '10'])).toEqual([]);
     expect(await balance()).toEqual([85, 10]);
     expect(await t.admin.keys('{t}:callholds:*')).toEqual(['{t}:callholds:b']);
-    // What it asks for after that has no one to release it.
+    // A later hold has no process to release it.
     const before = await t.dump();
     expect(await hold('late', 1, '', 'a2')).toEqual(['BURIED']);
     expect(await t.dump()).toEqual(before);
   });
 
-  test('of a process that was counted dead is charged for what it has used all the same, once', async () => {
+  test('of a process counted as dead is still charged for its usage, once', async () => {
     const bury = async (name) => {
       expect(await t.bury('b', name, '1')).toBe('OK');
       expect(await t.run('estate', ['dead'], [name, '10'])).toEqual([]);
@@ -362,7 +362,7 @@ describe('a call that is no job', () => {
     expect(await usage()).toEqual({ '["me","m"] r': '1', '["me","m"] k': '15' });
   });
 
-  test('keeps its hold beside those that the new name of its process has', async () => {
+  test('keeps its hold besides those under the new name of its process', async () => {
     await t.admin.hset('{t}:callholds:a2', 'new', '7');
     await hold('old', 20, '', 'a');
     const [, own] = await hold('old', 20, '', 'a');

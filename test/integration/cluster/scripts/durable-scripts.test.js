@@ -79,7 +79,7 @@ test('a script that Redis runs after its deadline changes nothing', async () => 
 });
 
 test.each([
-  // A producer that has come to epoch 2, seq 1.
+  // A producer at epoch 2, seq 1.
   ['an earlier epoch', { epoch: 1, seq: 2 }, { status: 'STALE', detail: '2' }],
   ['the same request', { epoch: 2, seq: 1 }, { status: 'SAME', producerSeq: 1 }],
   ['an earlier request', { epoch: 2, seq: 0 }, { status: 'SAME', producerSeq: 1 }],
@@ -93,7 +93,7 @@ test.each([
     { id: 'q', epoch: 0, seq: 1 },
     { status: 'GAP', detail: '0' },
   ],
-])('%s of a producer', async (_what, producer, expected) => {
+])('%s of a producer', async (_name, producer, expected) => {
   await create('a');
   for (const seq of [0, 1]) await append('a', 'x', { producer: { id: 'p', epoch: 2, seq } });
   const outcome = await append('a', 'y', { producer: { id: 'p', ...producer } });
@@ -128,7 +128,7 @@ test.each([
   ['bad content', 'a', { isBad: true }, 'BAD'],
   ['too much', 'a', { limits: { ...LIMITS, ownBytes: 10 } }, 'FULL'],
   ['too much of all', 'a', { limits: { ...LIMITS, bytes: 10 } }, 'FULL'],
-])('an append is refused: %s', async (_what, path, { text = 'x', ...more }, expected) => {
+])('an append is refused: %s', async (_name, path, { text = 'x', ...more }, expected) => {
   await create('a');
   const before = await t.dump();
   expect(await append(path, text, more)).toMatchObject({ status: expected });
@@ -209,7 +209,7 @@ test('a stream expires when its time is over, unless it is used or waited for', 
   expect(await look(head.id)).toEqual(['-']);
 });
 
-test('expired streams give their room back by themselves, and when it is asked for', async () => {
+test('expired streams free their room by themselves, and on demand', async () => {
   for (const path of ['a', 'b', 'c', 'd', 'e']) await create(path, { ttlMs: 1000 });
   expect(await create('f')).toEqual({ status: 'FULL', detail: 'maxStreamsPerPrincipal' });
   for (let i = 0; i < 5; i += 1) await create(`${i}`, { ttlMs: 2000 }, 'you');
@@ -231,7 +231,7 @@ test('an id never returns, also where Redis has lost its data', async () => {
   expect((await create('a')).head.id).toBeGreaterThan(second);
 });
 
-test('a full server still reads, touches nothing, and deletes', async () => {
+test('a full server still reads and deletes, and changes nothing else', async () => {
   await create('a', { ttlMs: 1000, content: Buffer.from('x') });
   clock.advanceMs(500);
   const [, used] = /used_memory:(\d+)/.exec(await t.admin.info('memory'));

@@ -1,4 +1,4 @@
-/** Operations in Redis, script by script: where they are listed, what is kept of them, how they are tried again. */
+/** Operations in Redis, script by script: lists, stored state, retries. */
 import { useScripts } from '../../../support/cluster/scripts.js';
 
 const t = useScripts('a', 'b');
@@ -47,7 +47,7 @@ const NODES = [
   ['y', '{"s":2}', ''],
 ];
 
-test('one is listed with those of its kind, and not with jobs', async () => {
+test('one is listed with its kind, and not with jobs', async () => {
   await admit();
   await t.admit('a', 'j');
   expect(await listed('workflows:me')).toEqual(['w']);
@@ -66,7 +66,7 @@ describe('the latest ones of all principals', () => {
   const recent = async (limit = 10) =>
     t.run('operations/recent', ['recent_workflows'], [String(limit)]);
 
-  test('are given newest first, as they are', async () => {
+  test('are returned unchanged, newest first', async () => {
     await admit('w', { clock: '1000' });
     await admit('v', { clock: '2000', principal: 'you', parts: undefined });
     await t.admit('a', 'j', { clock: '3000' });
@@ -83,7 +83,7 @@ describe('the latest ones of all principals', () => {
     expect(await t.ttl('recent_workflows')).toBeGreaterThan(60_000);
   });
 
-  test('are without those that are gone, and a hundred at most', async () => {
+  test('omit missing ones, and have a hundred at most', async () => {
     for (let i = 0; i < 101; i += 1) {
       await admit(`w${i}`, { clock: String(1000 + i), parts: undefined });
     }
@@ -109,7 +109,7 @@ describe('progress', () => {
       { x: '{"text":"X"}' },
     ]);
     for (const key of ['nodes:w', 'outputs:w']) expect(await t.ttl(key)).toBeGreaterThan(50_000);
-    // The output of y comes; that of x is as before, then gone; then both are as in a new one.
+    // y gets an output; that of x stays, then is removed; then both are as in a new one.
     await progress('a', {}, [
       ['x', '{"s":3}', ''],
       ['y', '{"s":4}', '{"text":"Y"}'],
@@ -123,7 +123,7 @@ describe('progress', () => {
     ['another process', 'FENCED', () => progress('b', {}, NODES)],
     ['another attempt', 'FENCED', () => progress('a', { attempt: '2' }, NODES)],
     ['an unknown one', 'GONE', () => progress('a', { id: 'v' }, NODES)],
-  ])('has no effect for %s', async (_what, answer, call) => {
+  ])('has no effect for %s', async (_name, answer, call) => {
     const before = await t.dump();
     expect(await call()).toBe(answer);
     expect(await t.dump()).toEqual(before);
@@ -166,9 +166,9 @@ describe('take', () => {
     expect(await t.members('c:principal/me')).toEqual([]);
   });
 
-  test('cancels one whose cancellation was asked for', async () => {
+  test('cancels one with a requested cancellation', async () => {
     await t.run('cancel', ['job:w'], ['', '', 'b', 'w', 'me', 'client_request']);
-    expect((await take({ why: 'cancel' }))[0]).toBe('CANCEL');
+    expect((await take({ reason: 'cancel' }))[0]).toBe('CANCEL');
   });
 });
 
@@ -180,7 +180,7 @@ describe('reopen', () => {
     await finish('a', '1-5');
   });
 
-  test('makes it an operation of the process that asks, with a new attempt alone in its log', async () => {
+  test('transfers it to the calling process, with only a new attempt in its log', async () => {
     const [answer, results] = await reopen('b', { parts: { quota: place() } }, [['x', '', '-']]);
     expect([answer, JSON.parse(results)]).toEqual(['OK', { quota: [['1', '0', '0', '0']] }]);
     const fields = await t.admin.hgetall('{t}:job:w');
@@ -205,7 +205,7 @@ describe('reopen', () => {
     // Another request of the same process.
     expect(await reopen('b', { token: 'other' })).toEqual(['MOVED']);
     expect(await t.dump()).toEqual(before);
-    // The former owner is fenced, and its ending is written no more.
+    // The former owner is fenced, and cannot write its ending.
     expect(await finish('a', '1-5')).toBe('FENCED');
     expect(await finish('b', '2-0')).toBe('OK');
     expect(await t.members('c:principal/me')).toEqual([]);
@@ -215,13 +215,13 @@ describe('reopen', () => {
     ['another attempt', ['MOVED'], () => reopen('b', { attempt: '2' })],
     ['a process that is no member', ['BURIED'], () => reopen('x')],
     ['a deadline that has passed', ['LATE'], () => reopen('b', { deadline: '8999' })],
-  ])('has no effect for %s', async (_what, answer, call) => {
+  ])('has no effect for %s', async (_name, answer, call) => {
     const before = await t.dump();
     expect(await call()).toEqual(answer);
     expect(await t.dump()).toEqual(before);
   });
 
-  test('has no effect on one that is running, or that somebody else has tried again', async () => {
+  test('has no effect on a running one, or on one already tried again', async () => {
     await reopen('a');
     const before = await t.dump();
     expect(await reopen('b')).toEqual(['MOVED']);
@@ -230,7 +230,7 @@ describe('reopen', () => {
     expect(await reopen('b')).toEqual(['GONE']);
   });
 
-  test('is refused by a limit, and nothing is taken', async () => {
+  test('is refused by a limit, and reserves nothing', async () => {
     await t.admin.sadd('{t}:c:principal/me', 'other');
     await t.admin.hset('{t}:job:other', 'owner', 'a');
     const before = await t.dump();
@@ -240,7 +240,7 @@ describe('reopen', () => {
   });
 });
 
-test('erased, taken back, or beyond the bound, nothing of one is left', async () => {
+test('erased, withdrawn, or beyond the bound, one leaves nothing', async () => {
   const before = await t.dump();
   await admit();
   await progress('a', {}, NODES);
@@ -265,7 +265,8 @@ test('erased, taken back, or beyond the bound, nothing of one is left', async ()
 test('lost with all data, one is written again with its kind', async () => {
   await t.admin.flushall();
   await t.join('a');
-  const args = ['a', 'w', 'me', '60000', '5000', JSON.stringify({ quota: place() }), ...FIELDS];
+  const parts = JSON.stringify({ quota: place() });
+  const args = ['a', 'w', 'me', '60000', '5000', parts, '0', '', '', '', ...FIELDS];
   expect(await t.run('rewrite', ['job:w'], [...args, 'attempt', '2'])).toBe('OK');
   expect(await listed('workflows:me')).toEqual(['w']);
   expect(await t.members('c:principal/me')).toEqual(['w']);

@@ -1,4 +1,4 @@
-/** Limits in Redis, script by script: what is taken, settled, given back, and left by a dead process. */
+/** Limits in Redis, script by script: reservations, settlements, returns, and the leases of dead processes. */
 import { useScripts } from '../../../support/cluster/scripts.js';
 
 const t = useScripts('a', 'b');
@@ -25,16 +25,16 @@ const end = (id, used, clock = second(1)) =>
     [`lease:lease_${id}`],
     [clock, `lease_${id}`, used === undefined ? '' : JSON.stringify(used)],
   );
-/** What is left of a bucket, and the wait until it is full. */
+/** The remainder of a bucket, and the wait until it is full. */
 async function left(limit = 60, clock = second(1), more) {
   const asks = [bucket(0, limit, more)];
-  const how = { clock, process: 'b' };
-  const [, [, remaining, , reset]] = await lease(`look${Math.random()}`, asks, how);
+  const options = { clock, process: 'b' };
+  const [, [, remaining, , reset]] = await lease(`look${Math.random()}`, asks, options);
   return [remaining, reset];
 }
 const keys = async (pattern) => (await t.admin.keys(pattern)).sort();
 
-test('a look takes nothing and writes nothing', async () => {
+test('a peek reserves and writes nothing', async () => {
   const look = async (asks, clock = second(1)) => {
     const args = [clock, '', JSON.stringify(asks)];
     const [answer, json] = await t.run('quota/peek', ['procs'], args);
@@ -55,7 +55,7 @@ test('a look takes nothing and writes nothing', async () => {
 });
 
 describe('a bucket', () => {
-  test('grants its limit, says when it refuses, and refills exactly', async () => {
+  test('grants its limit, returns the wait of a refusal, and refills exactly', async () => {
     expect(await lease('1', [bucket(60)])).toEqual(['OK', ['1', '0', '0', second(60)]]);
     expect(await lease('2', [bucket(1)])).toEqual(['REFUSED', ['0', '0', second(1), second(60)]]);
     // A microsecond before a whole one is there; and then.
@@ -98,7 +98,7 @@ describe('a bucket', () => {
     expect(taken).toBe(69);
   });
 
-  test('is charged the usage, also as a debt, and gets the rest back', async () => {
+  test('is charged the usage, also as a debt, and the rest is returned', async () => {
     await lease('1', [bucket(40)]);
     expect(await end('1', ['10'])).toBe('OK');
     expect(await left()).toEqual(['50', second(10)]);
@@ -135,7 +135,7 @@ describe('a bucket', () => {
     expect(await left(120, second(21), { since: second(11) })).toEqual(['100', second(10)]);
   });
 
-  test('settles under the limit that it has, not the one of the reservation', async () => {
+  test('settles under the current limit, not that of the reservation', async () => {
     await lease('1', [bucket(10)]);
     await lease('2', [bucket(10, 100)]);
     await end('1', ['10']);
@@ -144,7 +144,7 @@ describe('a bucket', () => {
 });
 
 describe('places', () => {
-  test('are as many as the limit says, of all holders', async () => {
+  test('are as many as the limit, for all holders together', async () => {
     expect(await lease('1', [place()])).toEqual(['OK', ['1', '1', '0', '0']]);
     expect(await lease('2', [place()], { process: 'b' })).toEqual(['OK', ['1', '0', '0', '0']]);
     expect(await lease('3', [place()])).toEqual(['REFUSED', ['0', '0', '0', '0']]);
@@ -161,7 +161,7 @@ describe('places', () => {
     expect(await t.dump()).toEqual(before);
   });
 
-  test('of a dead process are free, and what it reserved is charged', async () => {
+  test('of a dead process are freed, and its reservations charged', async () => {
     await lease('1', [place(1), bucket(60)]);
     await lease('2', [place(1, 'bob')], { process: 'b' });
     expect(await t.bury('b', 'a', '1')).toBe('OK');
@@ -172,7 +172,7 @@ describe('places', () => {
     expect(await keys('*:a')).toEqual([]);
   });
 
-  test('of a process that was counted dead while it lives: it ends them at what was used, once', async () => {
+  test('of a live process counted as dead are ended by it at their usage, once', async () => {
     await lease('1', [place(1), bucket(40)]);
     await lease('2', [bucket(20)]);
     await t.bury('b', 'a', '1');
@@ -190,7 +190,7 @@ describe('places', () => {
     expect(await keys('{t}:lost:*')).toEqual([]);
   });
 
-  test('go along when a process takes another name', async () => {
+  test('move along when a process changes its name', async () => {
     await lease('1', [place(1)]);
     await t.bury('b', 'a', '1');
     await t.join('a2', { was: 'a' });
@@ -200,7 +200,7 @@ describe('places', () => {
     expect((await lease('2', [place(1)], { process: 'b' }))[0]).toBe('OK');
   });
 
-  test('whose holder has expired are free at the next refusal', async () => {
+  test('of an expired holder are freed at the next refusal', async () => {
     await t.admit('a', 'j', { parts: { quota: [place(1)] } });
     await t.admin.del('{t}:job:j');
     expect((await lease('1', [place(1)]))[0]).toBe('OK');
@@ -213,7 +213,7 @@ describe('a job', () => {
   const admit = (id, options) =>
     t.admit('a', id, { clock: second(1), parts: { quota }, ...options });
 
-  test('takes its parts with it, or is refused and leaves nothing', async () => {
+  test('is admitted with its parts, or refused without a trace', async () => {
     const [answer, , results] = await admit('j');
     expect([answer, JSON.parse(results)]).toEqual([
       'OK',
@@ -233,7 +233,7 @@ describe('a job', () => {
     expect([refused, part]).toEqual(['REFUSED', 'quota']);
     expect(JSON.parse(json).map(([allowed]) => allowed)).toEqual(['1', '0']);
     expect(await t.dump()).toEqual(before);
-    // The same again takes nothing again.
+    // The same call again reserves nothing.
     expect((await admit('j'))[0]).toBe('OK');
     expect(await t.dump()).toEqual(before);
   });
@@ -253,7 +253,7 @@ describe('a job', () => {
     expect(await t.dump()).toEqual(before);
   });
 
-  test('without a settlement is charged what it reserved, and leaves its place', async () => {
+  test('without a settlement is charged its reservation, and frees its place', async () => {
     await admit('j');
     expect(await t.finish('a', 'j', '1-0', { clock: second(1) })).toBe('OK');
     expect(await left()).toEqual(['40', second(20)]);
@@ -270,8 +270,8 @@ describe('a job', () => {
 
   test('of a choice settles nothing', async () => {
     await admit('j', { choices: 2 });
-    const how = { role: 'choice', log: 'j.1', settlement: '' };
-    expect(await t.finish('a', 'j', '1-0', how)).toBe('OK');
+    const options = { role: 'choice', log: 'j.1', settlement: '' };
+    expect(await t.finish('a', 'j', '1-0', options)).toBe('OK');
     expect(await t.members('c:principal/ann')).toEqual(['j']);
   });
 
@@ -285,14 +285,14 @@ describe('a job', () => {
     expect(await t.field('j', 'unsettled')).toMatch(/^quota: .*WRONGTYPE/);
   });
 
-  test('gives all of it back when it is retracted', async () => {
+  test('returns everything when it is retracted', async () => {
     const before = await t.dump();
     await admit('j');
     expect(await t.run('retract', ['job:j'], ['a', 'j', second(1)])).toBe('OK');
     expect(await t.dump()).toEqual(before);
   });
 
-  test('hands what it holds to its heir, who takes nothing again', async () => {
+  test('transfers its leases to its new owner, which reserves nothing again', async () => {
     await admit('j');
     await t.bury('b', 'a', '1');
     const [outcome, ...flat] = await t.take('b', 'j', 'a');
@@ -304,7 +304,7 @@ describe('a job', () => {
     expect((await left())[0]).toBe('40');
   });
 
-  test('takes it again when Redis has lost its data', async () => {
+  test('reserves again after Redis has lost its data', async () => {
     const rewrite = (parts) =>
       t.run('rewrite', ['job:j'], ['a', 'j', 'me', '60000', '5000', parts, 'status', 'running']);
     expect(await rewrite(JSON.stringify({ quota }))).toBe('OK');

@@ -1,6 +1,7 @@
-/** Each script by itself on a real Redis: its answers, its effects, what it refuses, what it leaves. */
+/** Each script by itself on a real Redis: answers, effects, refusals and remains. */
 import { useScripts } from '../../../support/cluster/scripts.js';
 import { scripts } from '../../../../lib/cluster/client/scripts.js';
+import { until } from '../../../support/until.js';
 
 const t = useScripts('a', 'b');
 
@@ -18,15 +19,15 @@ test('each script has its tests here', () => {
   const tested = `
     admit announce beat began bury cancel erase estate finish join known leave list messages note offer placed
     readers retain retract rewrite take`.trim();
-  // Those of faces are shown by the tests of their routes.
+  // The scripts of faces are covered by the tests of their routes.
   const faces = ['chat', 'delivered', 'forget_faces', 'orphan'];
-  // Those of other subjects, `subject/name`, have tests of their own.
+  // The scripts of other subjects, `subject/name`, have separate tests.
   const own = Object.keys(scripts()).filter((name) => !name.includes('/'));
   expect(own.sort()).toEqual([...tested.split(/\s+/), ...faces].sort());
 });
 
 describe('announce', () => {
-  test('leaves the message to all processes but one, and to none that is unknown', async () => {
+  test('sends the message to all processes but one, and to no unknown one', async () => {
     await t.join('c');
     expect(await t.run('announce', ['procs'], ['b', 'forget ann'])).toBe(2);
     for (const [name, messages] of [
@@ -41,7 +42,7 @@ describe('announce', () => {
 });
 
 describe('join', () => {
-  test('gives epoch and secret of the first one, and the lease of those who are there', async () => {
+  test('returns epoch and secret of the first process, and the lease of the members', async () => {
     expect(await t.join('c', { lease: '2000', clock: '77' })).toEqual([
       'OK',
       '77',
@@ -63,13 +64,13 @@ describe('join', () => {
     expect(await t.dump()).toEqual(before);
   });
 
-  test('refuses a name that is counted dead', async () => {
+  test('refuses the name of a process counted as dead', async () => {
     await job();
     await bury('a');
     expect(await t.join('a')).toEqual(['BURIED']);
   });
 
-  test('takes the jobs along that nobody has taken', async () => {
+  test('takes over the jobs of its former name that were not taken', async () => {
     await job('j1');
     await job('j2');
     await bury('a');
@@ -80,7 +81,7 @@ describe('join', () => {
     expect(await t.field('j1', 'owner')).toBe('b');
     expect(await t.members('dead')).toEqual([]);
     expect((await t.admin.keys('*')).filter((key) => key.endsWith(':a'))).toEqual([]);
-    // Its ending may still go out under the old name.
+    // An ending may still arrive under the old name.
     expect(await t.finish('a', 'j2', '1-0')).toBe('OK');
   });
 });
@@ -114,7 +115,7 @@ describe('admit', () => {
     expect(await outcome(t.admit('a', 'j', { clock: '5000', deadline: '5000' }))).toBe('OK');
   });
 
-  test('with an idempotency key is one job, whose answer comes with its place', async () => {
+  test('with an idempotency key is one job, with an answer once it is placed', async () => {
     expect(await outcome(t.admit('a', 'j', { key: 'k' }))).toBe('OK');
     const known = (key, print = 'f') => t.run('known', [`idem:${key}`], [print]);
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['PENDING', 'j']);
@@ -132,7 +133,7 @@ describe('admit', () => {
     expect(await known('k')).toEqual(['KNOWN', 'j', '{"id":"j"}']);
   });
 
-  test('takes a key over whose job is gone before it had a place', async () => {
+  test('reuses a key whose job was gone before it was placed', async () => {
     await t.admit('a', 'j', { key: 'k' });
     await t.run('retract', ['job:j'], ['a', 'j']);
     expect(await outcome(t.admit('b', 'j2', { key: 'k', print: 'g' }))).toBe('OK');
@@ -164,7 +165,7 @@ describe('retract', () => {
   });
 });
 
-test('placed says when there is no job, and notes that one has its place', async () => {
+test('placed reports a missing job, and marks a job as placed', async () => {
   expect(await t.run('placed', ['job:j'], ['90000', '{}'])).toBe('GONE');
   await job();
   const before = await t.dump();
@@ -227,7 +228,7 @@ describe('finish', () => {
     ['another last id', { last: '1-4' }],
     ['a later attempt', { last: '2-0' }],
     ['another ending at its place', { last: '1-4' }],
-  ])('is refused for %s', async (_what, { owner = 'a', last = '1-5' }) => {
+  ])('is refused for %s', async (_name, { owner = 'a', last = '1-5' }) => {
     const before = await t.dump();
     expect(await t.finish(owner, 'j', last)).toBe('FENCED');
     expect(await t.dump()).toEqual(before);
@@ -240,7 +241,7 @@ describe('finish', () => {
     expect(await t.finish('a', 'j', '1-5')).toBe('OK');
   });
 
-  test('says when the job or its log is gone', async () => {
+  test('reports a missing job or log', async () => {
     await t.admin.del('{t}:log:j');
     expect(await t.finish('a', 'j', '1-5')).toBe('GONE');
     expect(await t.finish('a', 'x', '1-5')).toBe('GONE');
@@ -262,7 +263,7 @@ describe('take', () => {
     for (const id of ['j', 'j.1']) expect(await t.log(id)).toEqual(['1-0 r {}', '2-0 r {}']);
     expect(await t.members('open:a')).toEqual([]);
     expect(await t.members('open:b')).toEqual(['j']);
-    // Nothing of the earlier attempt can come any more.
+    // No entry of the earlier attempt can follow.
     await expect(t.token('j', '1-1')).rejects.toThrow(/equal or smaller/);
     expect(await t.finish('a', 'j', '1-0')).toBe('FENCED');
     const before = await t.dump();
@@ -270,7 +271,7 @@ describe('take', () => {
     expect(await t.dump()).toEqual(before);
   });
 
-  test('of a job that shared an answer makes the call its own, unless it ends', async () => {
+  test('of a job with a shared answer makes it call by itself, unless it ends', async () => {
     const parts = { usage: { model: 'm', shares: '1' } };
     const shared = async () => JSON.parse(await t.field('j', 'held')).usage.shares;
     await job('j', { parts });
@@ -309,7 +310,7 @@ describe('take', () => {
     await expect(t.token('j', '1-80')).rejects.toThrow(/equal or smaller/);
   });
 
-  test('reruns a job with tokens where that is asked for', async () => {
+  test('reruns a job with tokens on request', async () => {
     await job();
     await t.token('j', '1-1');
     await bury('a');
@@ -335,7 +336,7 @@ describe('take', () => {
     expect(await t.field('j', 'attempt')).toBe('3');
   });
 
-  test('of a job whose cancellation was asked for cancels it', async () => {
+  test('of a job with a requested cancellation cancels it', async () => {
     await job();
     await t.token('j', '1-1');
     expect(await t.run('cancel', ['job:j'], ['', '', 'b', 'j', 'me', 'client_request'])).toEqual([
@@ -343,13 +344,13 @@ describe('take', () => {
       'a',
     ]);
     // A frozen owner, and a dead one.
-    expect(await outcome(t.take('b', 'j', 'a', { why: 'cancel' }))).toBe('CANCEL');
+    expect(await outcome(t.take('b', 'j', 'a', { reason: 'cancel' }))).toBe('CANCEL');
     await t.join('c');
     expect(await t.bury('a', 'b', '1')).toBe('OK');
     expect(await outcome(t.take('c', 'j', 'b', { onLost: 'rerun' }))).toBe('CANCEL');
   });
 
-  test('leaves a job that is to be run where it is, without room', async () => {
+  test('without room leaves a job to be run in its place', async () => {
     await job();
     await bury('a');
     const before = await t.dump();
@@ -363,8 +364,8 @@ describe('take', () => {
     await job();
     const before = await t.dump();
     expect(await t.take('b', 'j', 'a')).toEqual(['ALIVE']);
-    expect(await t.take('b', 'j', 'a', { why: 'cancel' })).toEqual(['ALIVE']);
-    expect(await t.take('b', 'j', '-', { why: 'offered' })).toEqual(['FENCED']);
+    expect(await t.take('b', 'j', 'a', { reason: 'cancel' })).toEqual(['ALIVE']);
+    expect(await t.take('b', 'j', '-', { reason: 'offered' })).toEqual(['FENCED']);
     expect(await t.take('b', 'j', 'a', { deadline: '4999' })).toEqual(['LATE']);
     expect(await t.take('b', 'x', 'a')).toEqual(['GONE']);
     expect(await t.dump()).toEqual(before);
@@ -374,7 +375,7 @@ describe('take', () => {
     expect(await t.take('b', 'j', 'a')).toEqual(['ENDED']);
   });
 
-  test('answers the idempotency key that the dead process has left pending', async () => {
+  test('answers the idempotency key left pending by the dead process', async () => {
     await job('j', { key: 'k', clock: '7000000' });
     await bury('a');
     expect(await t.admit('b', 'j2', { key: 'k' })).toEqual(['PENDING', 'j']);
@@ -383,7 +384,7 @@ describe('take', () => {
     expect([answer, id, JSON.parse(json)]).toEqual(['KNOWN', 'j', { id: 'j', createdAt: 7 }]);
   });
 
-  test('of two heirs one gets it', async () => {
+  test('by two processes succeeds for one', async () => {
     await job();
     await bury('a');
     await t.join('c');
@@ -402,7 +403,7 @@ describe('offer', () => {
     const before = await t.dump();
     expect(await offer('a', '0')).toBe('OK');
     expect(await t.dump()).toEqual(before);
-    expect(await outcome(t.take('b', 'j', '-', { why: 'offered' }))).toBe('RUN');
+    expect(await outcome(t.take('b', 'j', '-', { reason: 'offered' }))).toBe('RUN');
     expect([await t.log('j'), await t.field('j', 'lost')]).toEqual([['1-0 r {}'], '0']);
   });
 
@@ -411,7 +412,7 @@ describe('offer', () => {
     await t.token('j', '1-1');
     expect(await offer('a', '1')).toBe('OK');
     expect(await t.log('j.1')).toEqual(['1-0 r {}', '2-0 r {}']);
-    expect(await outcome(t.take('b', 'j', '-', { why: 'offered' }))).toBe('RUN');
+    expect(await outcome(t.take('b', 'j', '-', { reason: 'offered' }))).toBe('RUN');
     expect(await t.field('j', 'attempt')).toBe('2');
     expect(await t.log('j')).toEqual(['1-0 r {}', '1-1 t hi', '2-0 r {}']);
   });
@@ -436,7 +437,7 @@ test('bury compares the beat, the observer and the deadline', async () => {
   expect(await t.members('dead')).toEqual(['a']);
 });
 
-test('an estate is there until its last job is taken, then nothing of the process is left', async () => {
+test('an estate lasts until its last job is taken, and then leaves nothing of the process', async () => {
   const before = await t.dump();
   await t.join('c');
   await t.admit('c', 'j1');
@@ -468,11 +469,11 @@ test('beat counts, returns the work to do, and takes the messages', async () => 
   await t.admin.hdel('{t}:procs', 'a');
   await t.admin.sadd('{t}:dead', 'a');
   expect((await beat('a')).slice(2)).toEqual([0, ['b', '1'], 1, 0, []]);
-  // It is not made a member by its beat.
+  // A beat does not make it a member.
   expect(await t.admin.hexists('{t}:procs', 'a')).toBe(0);
 });
 
-test('leave removes a process without jobs; the jobs of any other process are for the others to take', async () => {
+test('leave removes a process without jobs; the jobs of another become its estate', async () => {
   const before = await t.dump();
   await t.join('c');
   expect(await t.run('leave', ['procs'], ['c'])).toBe(0);
@@ -496,7 +497,7 @@ test('cancel notifies the owner once', async () => {
   expect(await t.run('messages', ['ctl:a'])).toEqual(['cancel j superseded']);
   await t.run('offer', ['job:j'], ['a', 'j', '0']);
   expect(await cancel('b')).toEqual(['FREE']);
-  expect(await outcome(t.take('b', 'j', '-', { why: 'cancel' }))).toBe('CANCEL');
+  expect(await outcome(t.take('b', 'j', '-', { reason: 'cancel' }))).toBe('CANCEL');
   await t.finish('b', 'j', '1-0', { status: 'cancelled' });
   expect(await cancel('a')).toEqual(['ENDED']);
 });
@@ -545,14 +546,22 @@ describe('retain', () => {
   const left = async () =>
     (await t.admin.keys('{t}:job:*')).map((key) => key.slice('{t}:job:'.length)).sort();
 
-  test('removes the oldest of the principal that has most', async () => {
+  test('removes the oldest job of the principal with the most jobs', async () => {
     const before = await t.dump();
     for (const id of ['m1', 'm2', 'm3']) await end(id, 'much');
     await end('l1', 'little');
     expect(await retain(4, ['much', 'little'])).toBe(0);
     await end('m4', 'much');
+    const told = [];
+    const messages = t.admin.duplicate();
+    messages.on('message', (_channel, text) => told.push(text));
+    await messages.subscribe('{t}:all');
     expect(await retain(3, ['much'])).toBe(2);
     expect(await left()).toEqual(['l1', 'm3', 'm4']);
+    // The processes that have them in memory forget them as well.
+    await until(() => told.length === 2, 'both messages');
+    expect(told).toEqual(['erased m1', 'erased m2']);
+    messages.disconnect();
     // As after a lost answer.
     expect(await retain(3, ['much'])).toBe(0);
     expect(await retain(0, ['much'], 1)).toBe(1);
@@ -561,7 +570,7 @@ describe('retain', () => {
     expect(await t.dump()).toEqual(before);
   });
 
-  test('counts no job whose retention is over', async () => {
+  test('does not count jobs beyond their retention', async () => {
     for (const id of ['m1', 'm2', 'm3']) await end(id, 'much');
     await end('l1', 'little');
     await retain(4, ['much', 'little']);
@@ -601,38 +610,70 @@ test('the owner is sent the number of readers; an ended job has none', async () 
   expect(await readers('b', '1')).toBe('ENDED');
 });
 
-test('rewrite makes a job again that Redis has lost', async () => {
-  const rewrite = (owner) =>
+describe('rewrite', () => {
+  const NO_KEY = ['', '', ''];
+  const rewrite = (owner, { ended = '0', key, keyFields = NO_KEY, parts = '' } = {}) =>
     t.run(
       'rewrite',
-      ['job:j'],
+      ['job:j', ...(key ? [key] : [])],
       [
-        ...[
-          owner,
-          'j',
-          'me',
-          '60000',
-          '5000',
-          '',
-          'attempt',
-          '2',
-          'status',
-          'running',
-          'choices',
-          '1',
-        ],
+        ...[owner, 'j', 'me', '60000', '5000', parts, ended, ...keyFields],
+        ...['attempt', '2', 'status', 'running', 'choices', '1'],
       ],
     );
-  expect(await rewrite('x')).toBe('BURIED');
-  expect(await rewrite('a')).toBe('OK');
-  expect(await t.members('open:a')).toEqual(['j']);
-  const before = await t.dump();
-  expect(await rewrite('a')).toBe('OK');
-  expect(await t.dump()).toEqual(before);
-  expect(await rewrite('b')).toBe('FENCED');
-  await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
-  await t.finish('a', 'j', '2-0');
-  expect(await rewrite('a')).toBe('ENDED');
+
+  test('makes a job again that Redis has lost', async () => {
+    expect(await rewrite('x')).toBe('BURIED');
+    expect(await rewrite('a')).toBe('OK');
+    expect(await t.members('open:a')).toEqual(['j']);
+    const before = await t.dump();
+    expect(await rewrite('a')).toBe('THERE');
+    expect(await t.dump()).toEqual(before);
+    expect(await rewrite('b')).toBe('FENCED');
+    // What it has ended under its former name is its own.
+    await t.admin.hset('{t}:proc:b', 'was', 'a');
+    expect(await rewrite('b')).toBe('THERE');
+    await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
+    await t.finish('a', 'j', '2-0');
+    expect(await rewrite('a')).toBe('ENDED');
+  });
+
+  test('has the idempotency key point to it, unless another job has the key', async () => {
+    const known = () => t.run('known', ['idem:k'], ['print']);
+    const keyFields = ['print', '90000', '{"id":"j"}'];
+    expect(await rewrite('a', { key: 'idem:k', keyFields })).toBe('OK');
+    expect(await known()).toEqual(['KNOWN', 'j', '{"id":"j"}']);
+    expect(await t.ttl('idem:k')).toBeGreaterThan(80_000);
+    expect(await t.admin.hget('{t}:job:j', 'key')).toBe('idem:k');
+    await t.admin.del('{t}:job:j');
+    await t.admin.hset('{t}:idem:k', 'job', 'other', 'answer', '{"id":"other"}');
+    expect(await rewrite('a', { key: 'idem:k', keyFields })).toBe('OK');
+    expect(await known()).toEqual(['KNOWN', 'other', '{"id":"other"}']);
+    expect(await t.admin.hget('{t}:job:j', 'key')).toBeNull();
+  });
+
+  test('settles an ended job no second time, and no process runs it again', async () => {
+    const parts = JSON.stringify({ quota: [['c:principal/me', '1', '9']] });
+    const settlement = JSON.stringify({
+      hold: { account: 'me', overdraft: '9', cost: '5', amount: '0', rest: '5', nothing: '1' },
+    });
+    expect(await rewrite('a', { ended: '1', parts })).toBe('OK');
+    expect(await t.admin.exists('{t}:c:principal/me')).toBe(0);
+    await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
+    await t.admin.sadd('{t}:dead', 'a');
+    await t.admin.hdel('{t}:procs', 'a');
+    const take = ['', '', 'b', 'j', 'a', 'lost', 'rerun', '1', '2'];
+    const saved = await t.admin.hgetall('{t}:job:j');
+    expect((await t.run('take', ['job:j'], take))[0]).toBe('FAIL');
+    await t.admin.hset('{t}:job:j', saved);
+    await t.finish('a', 'j', '2-0', { settlement });
+    expect(await t.admin.hget('{t}:job:j', 'settled')).toBeNull();
+    expect(await t.admin.exists('{t}:ledger')).toBe(0);
+    // One that Redis still has is settled by what it holds.
+    await t.admit('b', 'k');
+    await t.finish('b', 'k', '1-0', { settlement });
+    expect(await t.admin.exists('{t}:ledger')).toBe(1);
+  });
 });
 
 test('a lowered bound of the audit log is reached by steps, each of a bounded number of entries', async () => {

@@ -1,4 +1,4 @@
-/** Calls that are taken back before Redis runs them, as after the loss of a connection. */
+/** Calls that are undone before Redis runs them, as after the loss of a connection. */
 import { EventEmitter } from 'node:events';
 import { SharedConversations } from '../../../../lib/cluster/shared-conversations.js';
 import { SharedJobs } from '../../../../lib/cluster/jobs/shared-jobs.js';
@@ -17,7 +17,7 @@ const LIMITS = ['100', '100000', '100000'];
 const hold = { account: 'acme', overdraft: '9', amount: '5', timeout: '1000000' };
 const run = (name, key, ...args) => t.run(name, [key], args);
 
-/** By what is called: the call, and what takes it back; both with a deadline. */
+/** By subject: the call, and its undo call; both with a deadline. */
 const CALLS = {
   'an admission': {
     call: (deadline) => t.admit('a', 'j', { clock: '', deadline, key: 'k' }),
@@ -52,7 +52,7 @@ const CALLS = {
 describe.each(Object.keys(CALLS))('%s', (name) => {
   const { prepare, call, undo } = CALLS[name];
 
-  test('that comes after its undoing has no effect', async () => {
+  test('after its undo has no effect', async () => {
     await prepare?.();
     const before = await t.dump();
     const deadline = await deadlineIn(60);
@@ -68,7 +68,7 @@ describe.each(Object.keys(CALLS))('%s', (name) => {
     expect(left).toEqual(before);
   });
 
-  test('that has come before is undone, and leaves no mark that lasts', async () => {
+  test('before its undo is undone, and leaves no lasting mark', async () => {
     await prepare?.();
     const deadline = await deadlineIn(60);
     expect((await call(deadline))[0]).toBe('OK');
@@ -87,7 +87,7 @@ test('after the deadline there is nothing to mark', async () => {
 });
 
 describe('a call whose answer was lost is undone until its deadline', () => {
-  /** A Redis that loses the answer of one script, and shows what follows. */
+  /** A Redis that loses the answer of one script, and records the later calls. */
   function losing(lost) {
     let undone;
     const undoing = new Promise((resolve) => (undone = resolve));
@@ -104,7 +104,10 @@ describe('a call whose answer was lost is undone until its deadline', () => {
 
   test('an admission', async () => {
     const { redis, undoing } = losing('admit');
-    const jobs = new SharedJobs({ redis, identity, clock, keyTtlMs: 1000, log: silent });
+    const jobs = new SharedJobs({
+      ...{ redis, identity, clock, epoch: () => '', join: async () => false, keyTtlMs: 1000 },
+      log: silent,
+    });
     const record = new JobRecord({ principal: 'me', model: 'm', request: {}, createdAtMs: 0 });
     const parts = { asked: {}, taken() {}, refused() {} };
     const admitted = jobs.admit(record, { maxWallMs: 1000, retentionMs: 1000 }, parts);
@@ -124,9 +127,9 @@ describe('a call whose answer was lost is undone until its deadline', () => {
     const conversations = new SharedConversations({
       ...{ cluster: new EventEmitter(), calls: callsOf(redis) },
     });
-    const what = { id: 'c', ttlMs: null, messages: [] };
+    const conversation = { id: 'c', ttlMs: null, messages: [] };
     const limits = { count: 1, ofPrincipal: 1, total: 1 };
-    const made = conversations.create('me', what, limits);
+    const made = conversations.create('me', conversation, limits);
     await expect(made).rejects.toMatchObject({ status: 503 });
     expect(await undoing).toEqual(['conversations/delete', 'c', 'me', '12345']);
   });

@@ -57,7 +57,7 @@ const textOf = (chat) =>
     .map(({ text = '' }) => text)
     .join('');
 
-/** A gateway whose model says a piece for each call of `say()`, and ends with `end()`. */
+/** A gateway whose model yields a piece per call of `say()`, and ends with `end()`. */
 async function serve() {
   const pieces = [];
   const requests = [];

@@ -28,7 +28,7 @@ const send = (exchange, chunks) => exchange.stream(chunks);
 const tools = [{ type: 'function', function: { name: 'weather', parameters: { type: 'object' } } }];
 const messages = [{ role: 'user', content: 'Paris?' }];
 
-test('a stream has text, reasoning, calls and usage, and the upstream gets what it needs', async () => {
+test('a stream has text, reasoning, calls and usage; the upstream gets the settings', async () => {
   const usage = {
     prompt_tokens: 9,
     completion_tokens: 5,
@@ -173,7 +173,7 @@ test.each([
     const events = (await response.text()).trim().split('\n\n');
     expect(events[0]).toContain('"content":"a"');
     expect(events.at(-1)).toContain(message);
-    // A call that would give as few is not made again.
+    // A call with as few answers is not repeated.
     expect(upstream.exchanges).toHaveLength(2);
   },
 );
@@ -333,7 +333,7 @@ test('an unknown conversation is named by its member', async () => {
   expect([status, body.error.param]).toEqual([404, 'sluice.conversation_id']);
 });
 
-test('a job whose client has left is cancelled, and a retry joins it before', async () => {
+test('a job is cancelled after its client has left; an earlier retry joins it', async () => {
   let release;
   const gate = new Promise((resolve) => (release = resolve));
   const { url, job } = await serve(async (exchange) => {

@@ -3,7 +3,7 @@ import { start, stopAll } from '../../../support/gateway/gateway.js';
 import { startBefore } from '../../../support/gateway/upstream.js';
 import { openaiOf } from '../../../support/client/openai.js';
 
-/** A vector that tells its input, exact in float32. @param {string} text */
+/** A vector determined by its input, exact in float32. @param {string} text */
 const vectorOf = (text) => [text.length, 0.5, -2];
 
 /** @param {number[]} vector */
@@ -35,7 +35,7 @@ async function serve(respond = embed, options = {}) {
   return { ...served, openai: openaiOf(served) };
 }
 
-test('requests of a moment make one call; each gets its own vectors and share', async () => {
+test('concurrent requests share one call; each gets its own vectors and its share of the usage', async () => {
   const { openai, post } = await serve(embed, { embeddings: { idleMs: 50, maxWaitMs: 500 } });
   const [one, two, floats] = await Promise.all([
     openai.embeddings.create({ model: 'e', input: ['a', 'bb'] }),
@@ -74,7 +74,7 @@ test('requests that differ in more than their inputs are apart', async () => {
   );
 });
 
-test('a server that refuses base64 is asked for numbers from then on', async () => {
+test('after a refusal of base64 all calls request numbers', async () => {
   const { post } = await serve((exchange) => {
     if (exchange.body.encoding_format !== 'base64') return embed(exchange, { floats: true });
     return answer(exchange, 400, { error: { message: "unknown encoding_format 'base64'" } });
@@ -115,7 +115,7 @@ test('a member `user` is passed where all requests of a call agree in it', async
   expect(upstream.exchanges.map(({ body }) => body.user)).toEqual(['ann', undefined]);
 });
 
-test('a request may follow one that has left before their call', async () => {
+test('a request may follow one that was aborted before their shared call', async () => {
   const { url, post } = await serve(embed, { embeddings: { idleMs: 300, maxWaitMs: 1000 } });
   const departure = new AbortController();
   const left = fetch(`${url}/v1/embeddings`, {
@@ -132,10 +132,10 @@ test('a request may follow one that has left before their call', async () => {
   expect(upstream.exchanges.map(({ body: { input } }) => input)).toEqual([['abc']]);
 });
 
-test('a call made for one of several requests ends when that one leaves', async () => {
+test('a call for one of several requests ends when that request is aborted', async () => {
   const { url } = await serve(
     (exchange) => {
-      // Each alone is left without an answer.
+      // Each of them alone gets no answer.
       if (exchange.body.input.length > 1) {
         answer(exchange, 413, { error: { message: 'too large' } });
       }
@@ -161,7 +161,7 @@ test('a call made for one of several requests ends when that one leaves', async 
   await Promise.all(asked);
 });
 
-test('inputs of many tokens are taken', async () => {
+test('inputs of many tokens are accepted', async () => {
   const { post } = await serve((exchange) => {
     const data = exchange.body.input.map((tokens, index) => ({
       index,
@@ -193,8 +193,8 @@ test.each([
   [{ input: Array.from({ length: 2049 }, () => 'a') }, 'input'],
 ])('a bad request names the member', async (body, param) => {
   const { post } = await serve();
-  const { status, body: said } = await post('/v1/embeddings', { model: 'e', ...body });
-  expect([status, said.error.param]).toEqual([400, param]);
+  const { status, body: refusal } = await post('/v1/embeddings', { model: 'e', ...body });
+  expect([status, refusal.error.param]).toEqual([400, param]);
 });
 
 test('a provider without embeddings refuses', async () => {

@@ -1,4 +1,4 @@
-/** Requests that come again: retries that join an orphan, and keys of several prompts. */
+/** Repeated requests: retries that join an orphaned job, and keys of several prompts. */
 import { stopAll } from '../../../support/gateway/gateway.js';
 import { entry, bearer } from '../../../support/gateway/keys.js';
 import { until } from '../../../support/until.js';
@@ -28,7 +28,7 @@ async function serve(options = {}) {
   return served;
 }
 
-/** Asks, and gives the answer's head and its departure. */
+/** Sends a request; returns the answer's head, and a function that disconnects. */
 async function ask(url, text, headers = {}) {
   const departure = new AbortController();
   const response = await fetch(url + PATH, {
@@ -66,7 +66,7 @@ test('a retry joins by the bytes of the body, not by their meaning', async () =>
   expect(await again.response.text()).toContain('"content":"two"');
 });
 
-test('a job that was read meanwhile by its id is an orphan again', async () => {
+test('a job read by its id in the meantime is orphaned again', async () => {
   const { url, get } = await serve();
   const text = JSON.stringify(body);
   const first = await ask(url, text);
@@ -86,7 +86,7 @@ test('a job that was read meanwhile by its id is an orphan again', async () => {
   expect(await again.response.text()).toContain('[DONE]');
 });
 
-test('a key of 255 characters is good for several prompts, and takes no other key', async () => {
+test('a key of 255 characters works for several prompts, and does not collide with another', async () => {
   const { post } = await serve();
   finishAnswers();
   const key = 'k'.repeat(255);
@@ -118,7 +118,7 @@ test('several prompts are admitted all or none, and their key is free after a re
   expect(again.body.error.code).toBe('rate_limit_exceeded');
 });
 
-test('a client that leaves between its prompts has its time to come back', async () => {
+test('a client that disconnects between its prompts has the usual time to return', async () => {
   const { url, get } = await serve({
     maxConcurrency: 1,
     incomingCapacity: 1,

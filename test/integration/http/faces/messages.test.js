@@ -165,7 +165,7 @@ test.each([
   });
 });
 
-test('an OpenAI upstream gets the format of the output, and no tool that it cannot have', async () => {
+test('an OpenAI upstream gets the output format, and no tool that it does not support', async () => {
   const { post } = await serve();
   const schema = { type: 'object', properties: {} };
   const output_config = { format: { type: 'json_schema', schema }, effort: 'low' };

@@ -4,7 +4,7 @@ import { randomFrom } from '../../../support/random.js';
 
 const ROUNDS = 30;
 
-/** What a careless client may have in any place. */
+/** Values of wrong types, for any member. */
 const VALUES = [
   ...[null, true, 0, -1, 1.5, 1e300, '', 'x', '\ud800', '__proto__', [], [null], [[]], {}, [{}]],
   ...[{ type: 'text' }, { type: 5 }, { toString: 1 }, { function: null }, { source: null }],
@@ -167,7 +167,7 @@ test.each(Object.entries(BODIES))('%s', async (path, whole) => {
   const bodies = [whole, ...Array.from({ length: ROUNDS }, () => changed(whole, random))];
   const statuses = [];
   for (const [i, body] of bodies.entries()) {
-    // Each request is of a chat of its own.
+    // Each request has a separate chat.
     if (body.id === 'c') body.id = `c${i}`;
     const response = await gateway.fetch(
       new Request(`http://localhost${path}`, {

@@ -10,7 +10,7 @@ import { useJobStream, useSubmit } from '../../../../web/react.js';
 globalThis.IS_REACT_ACT_ENVIRONMENT = true;
 afterEach(stopAll);
 
-/** A gateway whose model says `one `, then `two` after `release()`, and a client of it. */
+/** A gateway whose model yields `one `, then `two` after `release()`, and a client of it. */
 async function serve() {
   let release;
   const gate = new Promise((resolve) => (release = resolve));
@@ -46,11 +46,11 @@ async function render(element) {
 }
 
 /** Applies updates until the condition holds. */
-const settled = (condition, what) =>
+const settled = (condition, label) =>
   until(async () => {
     await act(() => new Promise((resolve) => setTimeout(resolve, 5)));
     return condition();
-  }, what);
+  }, label);
 
 test('two components show one job by one stream, also under StrictMode', async () => {
   const { client, release, streams, submit } = await serve();
@@ -90,7 +90,7 @@ test('no job is idle, and a submit shows its job', async () => {
   expect(seen.form.error.param).toBe('prompt');
 });
 
-test('a submit of an effect is one POST under StrictMode, and equal later ones are others', async () => {
+test('a submit in an effect is one POST under StrictMode; an equal later one is another', async () => {
   const { client, calls, release } = await serve();
   const jobs = [];
   let submitAgain;

@@ -1,11 +1,11 @@
-/** What `/v1/responses` keeps: items, conversations, bounds. */
+/** The stored state of `/v1/responses`: items, conversations, bounds. */
 import { start, stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
 import { openaiOf } from '../../../support/client/openai.js';
 
 afterEach(stopAll);
 
-/** A gateway whose model says the last message's text again; `length` ends by the limit of tokens. */
+/** A gateway whose model repeats the last message's text; `length` ends by the limit of tokens. */
 async function serve(options = {}) {
   const seen = [];
   async function* provider(request) {
@@ -127,7 +127,7 @@ test('reading and cancelling name the job', async () => {
   }
 });
 
-test('with unsupportedTools: drop, a choice of such a tool is left out, too', async () => {
+test('with unsupportedTools: drop, a choice of such a tool is dropped, too', async () => {
   const { ask, seen } = await serve({ unsupportedTools: 'drop' });
   const tools = [{ type: 'web_search' }, { type: 'function', name: 'f', parameters: {} }];
   await ask('x', { tools, tool_choice: { type: 'web_search' } });

@@ -61,7 +61,7 @@ test('a deleted job leaves no answer in the file', async () => {
   expect([...exported(data())].filter(({ type }) => type === 'job')).toEqual([]);
 });
 
-test('a job whose retention is over leaves no answer in the file', async () => {
+test('a job beyond its retention leaves no answer in the file', async () => {
   const served = await open({ retentionMs: 1 });
   await served.post('/v1/chat/completions', request(3));
   await served.gateway.close();

@@ -109,7 +109,7 @@ test('a chain of responses', async () => {
   });
 });
 
-test('another upstream that continues the conversation does not get it', async () => {
+test('another upstream that continues the conversation does not receive it', async () => {
   upstream = await startAnthropic(calling);
   const other = await startMockUpstream((exchange) =>
     exchange.stream([

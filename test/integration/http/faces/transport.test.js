@@ -7,7 +7,7 @@ afterEach(stopAll);
 
 const messages = [{ id: 'u', role: 'user', parts: [{ type: 'text', text: 'hi' }] }];
 
-/** A gateway whose model says a word for each call of `next()`. */
+/** A gateway whose model yields a word per call of `next()`. */
 async function serve() {
   const words = [];
   let wake = () => {};
@@ -42,7 +42,7 @@ const textOf = (chunks) =>
     .map(({ delta }) => delta)
     .join('');
 
-/** A fetch whose streams break once they have given `text`, as often as `times`. */
+/** A fetch whose first `times` streams break after `text`. */
 function breakingFetch(text, times) {
   let left = times;
   return async (url, init) => {
@@ -100,7 +100,7 @@ test('after the attempts it fails as a network error', async () => {
   await expect(readAll(stream)).rejects.toThrow(new TypeError('network error'));
 });
 
-test('a request whose answer did not begin is sent again, and joins the job of the first', async () => {
+test('a request without the beginning of an answer is sent again, and joins the first job', async () => {
   const { url, say, get } = await serve();
   const sent = [];
   const transport = new SluiceChatTransport({
@@ -109,7 +109,7 @@ test('a request whose answer did not begin is sent again, and joins the job of t
     fetch: async (address, init) => {
       sent.push(init.headers.get('idempotency-key'));
       if (sent.length > 1) return fetch(address, init);
-      // All of it reaches the page that asked first, so the chat is idle.
+      // The first page receives all of it, so the chat is idle.
       await (await fetch(address, init)).text();
       throw new TypeError('fetch failed');
     },
@@ -163,7 +163,7 @@ test('an answer that broke off before its first frame does not repeat the steps 
   expect(chunks.map(({ type }) => type).slice(0, 3)).toEqual(['start', 'start-step', 'text-start']);
 });
 
-test('an abort ends the job; a reader that leaves does not', async () => {
+test('an abort ends the job; a disconnect of a reader does not', async () => {
   const { url, say, get } = await serve();
   const transport = new SluiceChatTransport({ api: `${url}/v1/ui/chat` });
   say('one ');
@@ -229,16 +229,16 @@ test('an abort after the end of the answer ends nothing', async () => {
 });
 
 test('a failure received on resuming is the failure of the stream', async () => {
-  const said = { error: { message: 'The upstream closed the connection during its answer' } };
+  const failure = { error: { message: 'The upstream closed the connection during its answer' } };
   const answers = [
     new Response('id: 1\ndata: {"type":"start"}\n\n', { status: 200 }),
-    new Response(JSON.stringify(said), { status: 502 }),
+    new Response(JSON.stringify(failure), { status: 502 }),
     new Response(null, { status: 204 }),
   ];
   const fetch = async () => answers.shift();
   const transport = new SluiceChatTransport({ fetch, reconnect: { baseMs: 1 } });
   const stream = await transport.sendMessages({ chatId: 'c', messages });
-  await expect(readAll(stream)).rejects.toThrow(said.error.message);
+  await expect(readAll(stream)).rejects.toThrow(failure.error.message);
 });
 
 test('an unknown option is refused by name', () => {

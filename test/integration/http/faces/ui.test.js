@@ -11,7 +11,7 @@ afterEach(stopAll);
 
 const user = (text, id = 'u1') => ({ id, role: 'user', parts: [{ type: 'text', text }] });
 
-/** A gateway whose model says two words, the second after `release()`. */
+/** A gateway whose model yields two words, the second after `release()`. */
 async function serve(options = {}) {
   let release;
   const gate = new Promise((resolve) => (release = resolve));
@@ -83,7 +83,7 @@ test('stop ends the job, and leaves the chat idle', async () => {
   expect((await post('/v1/ui/chat/none/stop')).body).toEqual({ stopped: false, job_id: null });
 });
 
-test('the same body joins the job that runs; another one takes its place', async () => {
+test('the same body joins the running job; another body replaces it', async () => {
   const { send, release, job } = await serve();
   const body = { id: 'c', messages: [user('hi')] };
   const first = await send(body);
@@ -100,7 +100,7 @@ test('the same body joins the job that runs; another one takes its place', async
   await first.text();
 });
 
-test('another body takes the place of the job, also of the only one that the key may run', async () => {
+test('another body replaces the job, also under a limit of one concurrent job', async () => {
   const access = { keys: [entry('k', 'secret', { limits: { concurrent_jobs: 1 } })] };
   const { url, release } = await serve({ access });
   const send = (text) =>
@@ -117,7 +117,7 @@ test('another body takes the place of the job, also of the only one that the key
   expect(framesOf(await second.text()).at(-2)).toMatchObject({ type: 'finish' });
 });
 
-test('two equal requests at once are one job', async () => {
+test('two equal concurrent requests are one job', async () => {
   const { send, release, seen } = await serve();
   const body = { id: 'c', messages: [user('hi')] };
   const [first, second] = await Promise.all([send(body), send(body)]);
@@ -128,7 +128,7 @@ test('two equal requests at once are one job', async () => {
   expect(seen).toHaveLength(1);
 });
 
-test('a reader that names its last frame gets what follows, although all was sent', async () => {
+test('a reader with the id of its last frame receives the following frames, although all were sent', async () => {
   const { send, release, url } = await serve();
   release();
   const whole = await (await send({ id: 'c', messages: [user('hi')] })).text();
@@ -162,7 +162,7 @@ test('a chat is of one principal', async () => {
   expect(idOf(first)).not.toBe(idOf(second));
 });
 
-test('a late retry of an older request gets its answer, and leaves the chat as it is', async () => {
+test('a late retry of an older request gets its answer, and does not change the chat', async () => {
   const { send, release, url } = await serve();
   const body = { id: 'c', messages: [user('hi')] };
   const headers = { 'content-type': 'application/json', 'idempotency-key': 'k' };
@@ -177,6 +177,7 @@ test('a late retry of an older request gets its answer, and leaves the chat as i
   await first.text();
 });
 
+/** The parts of one step. */
 const earlier = [
   { type: 'step-start' },
   { type: 'reasoning', text: 'hm' },
@@ -190,7 +191,7 @@ const earlier = [
   },
 ];
 
-test('a replay has the earlier steps of the message; the request that continues it has not', async () => {
+test('a replay has the earlier steps of the message; the continuing response does not', async () => {
   const { send, release, url } = await serve();
   const assistant = { id: 'a1', role: 'assistant', parts: earlier };
   const sent = await send({ id: 'c', messages: [user('hi'), assistant] });
@@ -233,7 +234,7 @@ test('a replay has the earlier steps of the message; the request that continues 
   expect(framesOf(await replay('0'))[1]).toMatchObject({ type: 'start-step' });
 });
 
-test('with a data file, a stop is done once it is answered, and a restart keeps what is idle', async () => {
+test('with a data file, a stop is stored before its answer, and an idle chat stays idle over a restart', async () => {
   const data = join(await mkdtemp(join(tmpdir(), 'sluice-')), 'jobs.db');
   cleanUp(() => rm(dirname(data), { recursive: true }));
   const first = await serve({ data });
@@ -273,16 +274,7 @@ test('messages of the page become messages of the model', async () => {
         id: 'a1',
         role: 'assistant',
         parts: [
-          { type: 'step-start' },
-          { type: 'reasoning', text: 'hm' },
-          { type: 'text', text: 'wait' },
-          {
-            type: 'tool-f',
-            toolCallId: 't1',
-            state: 'output-available',
-            input: { a: 1 },
-            output: { b: 2 },
-          },
+          ...earlier,
           { type: 'tool-g', toolCallId: 't2', state: 'input-available', input: {} },
           { type: 'step-start' },
           { type: 'text', text: 'done' },
@@ -311,13 +303,15 @@ test('messages of the page become messages of the model', async () => {
   ]);
 });
 
-test('a page that has left has 30 s to come back, unless its request says otherwise', async () => {
+test('a page has 30 s to return after it left, unless its request sets another time', async () => {
   const clock = new ManualClock();
-  const { send, get, job, url } = await serve({ clock });
-  const streams = async () => /^sluice_open_streams (.*)$/m.exec((await get('/metrics')).body)[1];
+  const { send, get, metric, job, url } = await serve({ clock });
   const leave = async (response) => {
     await readUntil(response, 'one ');
-    await until(async () => (await streams()) === '0', 'the departure of the page');
+    await until(
+      async () => (await metric('sluice_open_streams')) === 0,
+      'the departure of the page',
+    );
     return response.headers.get('x-sluice-job-id');
   };
   const id = await leave(await send({ id: 'c', messages: [user('hi')] }));
@@ -329,7 +323,7 @@ test('a page that has left has 30 s to come back, unless its request says otherw
   expect(await job(id)).toMatchObject({ status: 'running' });
   clock.advanceMs(1);
   expect(await job(id)).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
-  // What the page has not seen of it is replayed.
+  // The frames that the page has not received are replayed.
   expect((await get('/v1/ui/chat/c/stream')).body).toContain('"type":"abort"');
   const sluice = { disconnect_grace_ms: 5 };
   const brief = await leave(await send({ id: 'd', messages: [user('hi')], sluice }));
@@ -343,6 +337,6 @@ test.each([
   [{ id: 'c', messages: [{ id: 'u', role: 'robot', parts: [] }] }, 'messages[0].role'],
 ])('a bad request names the member: %j', async (body, param) => {
   const { post } = await serve();
-  const { status, body: said } = await post('/v1/ui/chat', body);
-  expect([status, said.error.param]).toEqual([400, param]);
+  const { status, body: answer } = await post('/v1/ui/chat', body);
+  expect([status, answer.error.param]).toEqual([400, param]);
 });

@@ -59,7 +59,7 @@ describe('/v1/chat/completions', () => {
     ]);
   });
 
-  test('answers 503 while every upstream is closed, and 404 where none has the model', async () => {
+  test('answers 503 while every upstream is closed, and 404 if no upstream has the model', async () => {
     const a = await upstream('a', fails(429, { 'retry-after': '7' }), { models: ['m'] });
     const { post } = await serve(a);
     const ask = (model) => post('/v1/chat/completions', { model, messages });
@@ -90,7 +90,7 @@ describe('/v1/embeddings', () => {
     expect(a.mock.exchanges).toHaveLength(1);
   });
 
-  test('of an upstream that makes none', async () => {
+  test('of an upstream without them', async () => {
     const { status, body } = await ask(await serve(await claude()));
     expect([status, body.error]).toEqual([
       400,
@@ -139,7 +139,7 @@ describe('/v1/messages over the dialect anthropic', () => {
     expect(a.mock.exchanges[0].body).toEqual({ ...request, model: 'claude-x', stream: true });
   });
 
-  test('blocks and counts of the answer come back as they are, whole and as a stream', async () => {
+  test('blocks and counts of the answer are passed unchanged, whole and as a stream', async () => {
     const signed = anthropic.block(
       1,
       { type: 'thinking', thinking: '', signature: '' },
@@ -206,10 +206,10 @@ test('a turn of a conversation has its earlier messages, and its own instruction
   const marked = [{ type: 'text', text: 'three', cache_control: { type: 'ephemeral' } }];
   expect((await turn(marked, 'brief')).status).toBe(200);
   expect((await turn('five', [{ type: 'text', text: 'long' }])).status).toBe(200);
-  const said = (text) => [{ type: 'text', text }];
+  const textBlocks = (text) => [{ type: 'text', text }];
   const first = [
-    { role: 'user', content: said('one') },
-    { role: 'assistant', content: said('two') },
+    { role: 'user', content: textBlocks('one') },
+    { role: 'assistant', content: textBlocks('two') },
   ];
   const [one, two] = a.mock.exchanges.map(({ body }) => body);
   expect(one).toEqual({
@@ -221,8 +221,8 @@ test('a turn of a conversation has its earlier messages, and its own instruction
     system: 'kept\n\nlong',
     messages: [
       ...first,
-      { role: 'user', content: said('three') },
-      { role: 'assistant', content: said('four') },
+      { role: 'user', content: textBlocks('three') },
+      { role: 'assistant', content: textBlocks('four') },
       { role: 'user', content: 'five' },
     ],
   });
@@ -247,7 +247,7 @@ describe('a stop sequence', () => {
       { stop_reason: 'model_context_window_exceeded', stop_sequence: null },
       'length',
     ],
-  ])('the %s of an Anthropic upstream comes back', async (_name, delta, reason) => {
+  ])('the %s of an Anthropic upstream is passed on', async (_name, delta, reason) => {
     const a = await claude(...stopped(delta));
     const { url, post, get } = await serve(a);
     const client = new Anthropic({ baseURL: url, apiKey: 'k', maxRetries: 0 });
@@ -378,7 +378,7 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
-  test('/v1/messages gives the thinking back with its signature', async () => {
+  test('/v1/messages returns the thinking with its signature', async () => {
     const { post } = await serve(await claude(...events));
     const { body } = await post('/v1/messages', { model: 'm', max_tokens: 50, messages });
     expect(body).toMatchObject({
@@ -392,7 +392,7 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
     });
   });
 
-  test('a request that this dialect cannot express is a 400, or goes to an upstream that takes it', async () => {
+  test('a request that this dialect cannot express is a 400, or goes to an upstream that supports it', async () => {
     const a = await claude(...events);
     const b = await upstream('b');
     a.config.models = ['claude-x', 'both'];
@@ -404,8 +404,8 @@ describe('/v1/chat/completions over the dialect anthropic', () => {
       [{ n: 2 }, 'n'],
       [{ messages: [{ role: 'user', content: [audio] }] }, 'messages[0].content[0]'],
     ]) {
-      const { status, body: said } = await ask('claude-x', body);
-      expect([status, said.error.code, said.error.param]).toEqual([
+      const { status, body: answer } = await ask('claude-x', body);
+      expect([status, answer.error.code, answer.error.param]).toEqual([
         400,
         'unsupported_feature',
         param,

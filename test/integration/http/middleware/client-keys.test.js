@@ -1,4 +1,4 @@
-/** The browser client with a key, in Node: what it sends, what it has signed, when it gives up. */
+/** The browser client with a key, in Node: headers, signed addresses, failures. */
 import { getEventListeners } from 'node:events';
 import { EventSource } from 'eventsource';
 import { SluiceClientError, createClient } from '../../../../web/client.js';
@@ -12,7 +12,7 @@ afterEach(stopAll);
 const key = 'key-of-ann';
 const access = { keys: [entry('ann', key), entry('bob', 'key-of-bob')] };
 
-/** A gateway with keys, and a client; `requests` are those that came, as `METHOD path`. */
+/** A gateway with keys, and a client; `requests` are the received ones, as `METHOD path`. */
 async function connected(options, clientOptions) {
   const server = await start({ provider: echo, access, ...options });
   const requests = [];
@@ -22,7 +22,7 @@ async function connected(options, clientOptions) {
   return { ...server, requests, client };
 }
 
-test('a submission brings the address of its stream: two requests and no more', async () => {
+test('a submission returns the address of its stream: two requests suffice', async () => {
   const { client, requests } = await connected();
   const job = await client.submit({ prompt: 'one two' });
   expect(await job.done).toMatchObject({ status: 'completed', text: 'one two' });
@@ -58,7 +58,7 @@ test("headers of one's own do as well", async () => {
   expect(await job.done).toMatchObject({ status: 'completed', text: 'a' });
 });
 
-test('without keys nothing is signed, whatever the client sends', async () => {
+test('without keys no address is signed, with any headers of the client', async () => {
   const { client } = await connected({ access: undefined });
   const job = await client.submit({ prompt: 'a' });
   expect(await job.done).toMatchObject({ status: 'completed', text: 'a' });

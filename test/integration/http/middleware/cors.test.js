@@ -1,4 +1,4 @@
-/** Pages of other origins: what the Fetch standard's CORS check asks for, on every kind of answer. */
+/** Pages of other origins: the headers of the Fetch standard's CORS check, on every kind of answer. */
 import { everyEgress, start, stopAll, testOwnServer } from '../../../support/gateway/gateway.js';
 import { bearer, entry } from '../../../support/gateway/keys.js';
 import { echo } from '../../../support/providers/providers.js';
@@ -45,7 +45,7 @@ test('a preflight is answered without a key', async () => {
       'patch',
       'delete',
     ]);
-    // The names that were asked for, and those that the gateway reads.
+    // The requested names, and the names that the gateway reads.
     const allowed = 'access-control-allow-headers';
     expect(list(headers.get(allowed)).slice(0, 2)).toEqual(['authorization', 'content-type']);
     const unnamed = from(app, { 'access-control-request-method': 'POST' });
@@ -64,7 +64,7 @@ test('a preflight is answered without a key', async () => {
   }
 });
 
-test('a preflight is answered with the names that it asks for, once each', async () => {
+test('a preflight is answered with its requested names, once each', async () => {
   const server = await start({ provider: echo, access });
   const names = 'Authorization, x-stainless-retry-count,x-own';
   const headers = { ...preflight(app).headers, 'access-control-request-headers': names };
@@ -136,7 +136,7 @@ test.each(everyEgress)('a stream can be read: egress %s, %i reactors', async (eg
   expect([seen.status, seen.headers.get('access-control-allow-origin')]).toEqual([204, app]);
 });
 
-test('"*" is any origin, and still no credentials', async () => {
+test('"*" is any origin, without credentials', async () => {
   const server = await start({ provider: echo, corsOrigins: ['*'] });
   const { headers } = await server.get('/v1/jobs', from('https://anywhere.example'));
   expect(headers.get('access-control-allow-origin')).toBe('*');

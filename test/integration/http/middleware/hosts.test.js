@@ -1,6 +1,6 @@
 /**
  * Pages of elsewhere and a server without keys on loopback: by a name of theirs that resolves to it
- * (DNS rebinding), and by the requests that a browser lets any page send.
+ * (DNS rebinding), and by requests that any page may send.
  */
 import express from 'express';
 import { ask } from '../../../support/gateway/ask.js';
@@ -16,7 +16,7 @@ const evil = 'evil.example';
 const json = { 'content-type': 'application/json' };
 
 describe('without keys', () => {
-  testOwnServer("a page's own name is refused, and says what to do", async () => {
+  testOwnServer("a page's own name is refused, with advice", async () => {
     const { server, get } = await start({ provider: echo });
     const host = `${evil}:${server.port}`;
     const submission = { method: 'POST', headers: json, body: '{"prompt":"a"}' };
@@ -52,14 +52,14 @@ describe('without keys', () => {
   test.each([
     ['allowedHosts', { allowedHosts: ['App.Example', evil] }],
     ['open', { open: true }],
-  ])('%s lets names in', async (_name, options) => {
+  ])('%s allows names', async (_name, options) => {
     const { gateway } = await start({ provider: echo });
     const { port } = await gateway.listen(options);
     expect((await ask(port, evil)).status).toBe(200);
     expect((await ask(port, `app.example:${port}`)).status).toBe(200);
   });
 
-  test('adminToken makes the calls of administrators take it, for that server alone', async () => {
+  test('adminToken is required for the calls of administrators, on that server alone', async () => {
     const { gateway, server } = await start({ provider: echo });
     const { port } = await gateway.listen({ adminToken: 'let-me-in' });
     const status = async (at, headers) =>
@@ -108,7 +108,7 @@ test("an app of the user's own decides for itself", async () => {
   expect((await ask(server.address().port, 'app.example')).status).toBe(200);
 });
 
-// What a page may send anywhere without asking first: Fetch, "CORS-safelisted request-header".
+// Requests without a preflight: Fetch, "CORS-safelisted request-header".
 test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x'])(
   'a body of %s starts nothing',
   async (type) => {

@@ -20,7 +20,7 @@ afterEach(stopAll);
 const ops = bearer('ops');
 const KEYS = [entry('ops', 'ops', { admin: true }), entry('ann', 'ann')];
 
-/** A gateway with a configuration file, in a folder of its own. */
+/** A gateway with a configuration file, in a separate folder. */
 async function startWith(config, options) {
   const file = join(dirname(dataFile()), 'sluice.json');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(config), {
@@ -52,7 +52,7 @@ test('a key is shown once, works at once, and only its hash is written', async (
   const list = (await get('/v1/keys?limit=2&after=ops', { headers: ops })).body;
   expect(list).toMatchObject({ has_more: false, writable: true, required: true });
   expect(list.data[1]).toEqual(shown);
-  // Without an id it gets one.
+  // By default an id is generated.
   expect((await change('')).body.id).toMatch(/^key_[0-9a-f]{8}$/);
 });
 

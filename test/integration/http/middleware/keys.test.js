@@ -1,4 +1,4 @@
-/** Keys over HTTP: who is let in, to what, and what belongs to whom. */
+/** Keys over HTTP: authentication, rights, and the owners of jobs. */
 import http from 'node:http';
 import { createGateway, providers } from '../../../../lib/index.js';
 import { cleanUp, start, stopAll } from '../../../support/gateway/gateway.js';
@@ -91,13 +91,13 @@ describe('authentication', () => {
   });
 });
 
-test('without keys everybody is let in, /metrics included', async () => {
+test('without keys every caller is allowed, /metrics included', async () => {
   const { submit, get } = await start({ provider: echo, access: { limits: {} } });
   expect((await submit({ prompt: 'a' })).status).toBe(201);
   expect((await get('/metrics')).status).toBe(200);
 });
 
-test('an empty list of keys lets nobody in', async () => {
+test('an empty list of keys allows no caller', async () => {
   const { submit } = await start({ provider: echo, access: { keys: [] } });
   expect((await submit({ prompt: 'a' }, ann)).status).toBe(401);
 });
@@ -151,7 +151,7 @@ describe('models', () => {
       .model;
   };
 
-  test('a key may use those on its list that its organisation has too', async () => {
+  test('a key may use the models on both its list and its organisation’s', async () => {
     const server = await start({ provider, access });
     const listed = async (id) => {
       const { body } = await as(server, bearer(`key-of-${id}`)).get('/v1/models');
@@ -174,14 +174,14 @@ describe('models', () => {
     expect(await model(server, 'few')).toBe('small');
   });
 
-  test('where any model may be named, its list is what it may name', async () => {
+  test('a provider of any model serves the models on the list of a key', async () => {
     const server = await start({ provider: echo, access });
     expect(await model(server, 'few', { model: 'small' })).toBe('small');
     expect(await model(server, 'few', { model: 'gpt' })).toEqual([403, 'model_not_allowed']);
     expect(await model(server, 'few')).toBe('tiny');
   });
 
-  test('from JavaScript, the id of a key brings what it may do', async () => {
+  test('from JavaScript, the id of a key grants its rights', async () => {
     const { gateway } = await start({ provider, access });
     const request = { prompt: 'a', model: 'large' };
     await expect(gateway.submit(request, { principal: 'few' })).rejects.toMatchObject({
@@ -195,7 +195,7 @@ describe('models', () => {
 });
 
 describe('authenticate', () => {
-  test('replaces the check of keys; the name of a key brings what that key may do', async () => {
+  test('replaces the check of keys; the name of a key grants its rights', async () => {
     const authenticate = (req) => req.get('x-user');
     const access = { keys: [entry('ann', 'key-of-ann', { models: ['m'], admin: true })] };
     const server = await start({ provider: echo, access, authenticate });
@@ -206,7 +206,7 @@ describe('authenticate', () => {
     expect((await call('eve').get('/metrics')).status).toBe(403);
   });
 
-  test('may say itself what the caller may do', async () => {
+  test('may return the rights of the caller', async () => {
     const authenticate = () => ({ principal: 'ann', models: ['m'] });
     const { submit, gateway } = await start({ provider: echo, authenticate });
     expect((await submit({ prompt: 'a', model: 'n' })).status).toBe(403);
@@ -283,7 +283,7 @@ describe('reload', () => {
     expect((await as(server, ann).get('/v1/jobs')).status).toBe(200);
   });
 
-  test('keys may come later', async () => {
+  test('keys may be added later', async () => {
     const server = await start({ provider: echo });
     expect((await server.get('/v1/jobs')).status).toBe(200);
     server.gateway.reload({ access: { keys } });
@@ -318,7 +318,7 @@ describe('listen', () => {
     ['keys', { access: { keys } }, {}],
     ['authenticate', { authenticate: () => 'ann' }, {}],
     ['open: true', {}, { open: true }],
-  ])('takes any address with %s', async (_name, options, listening) => {
+  ])('allows any address with %s', async (_name, options, listening) => {
     const server = await gatewayWith(options).listen({ host: '0.0.0.0', ...listening });
     expect(server.listening).toBe(true);
   });

@@ -14,7 +14,7 @@ const refused = [403, 'origin_not_allowed'];
 
 describe('allowed origins', () => {
   const here = 'http://127.0.0.1:PORT';
-  // [what, headers, whether it passes]; PORT is the server's.
+  // [name, headers, whether it passes]; PORT is the server's.
   test.each([
     ['no header of a browser', {}, true],
     ['its own page', { origin: here }, true],
@@ -47,7 +47,7 @@ describe('allowed origins', () => {
     ['another kind of page', { host: 'abc', origin: 'chrome-extension://abc' }, false],
     ['a link of another site', crossSite, false],
     ['another site with an origin of here', { origin: here, ...crossSite }, false],
-  ])('%s', async (_what, given, passes) => {
+  ])('%s', async (_name, given, passes) => {
     const { server } = await start({ provider: echo, access: { cors_origins: [app] } });
     const { port } = server;
     const { host = `127.0.0.1:${port}`, ...headers } = Object.fromEntries(
@@ -95,7 +95,7 @@ test('a refusal names the origin and the remedy, and creates nothing', async () 
   expect((await get('/v1/conversations')).body.data).toEqual([]);
 });
 
-testOwnServer('health, the page and its files answer to everybody', async () => {
+testOwnServer('health, the page and its files are public', async () => {
   const { server } = await start({ provider: echo });
   for (const path of ['/healthz', '/readyz', '/', '/client.js']) {
     const { status } = await ask(server.port, 'localhost', {
@@ -106,7 +106,7 @@ testOwnServer('health, the page and its files answer to everybody', async () => 
   }
 });
 
-test('"*" lets all pages call, also without an origin', async () => {
+test('"*" allows all pages, also without an origin', async () => {
   const { server } = await start({ provider: echo, corsOrigins: ['*'] });
   for (const headers of [{ origin: evil }, { origin: 'null', ...crossSite }, crossSite]) {
     expect((await ask(server.port, 'localhost', { headers })).status).toBe(200);

@@ -1,4 +1,4 @@
-/** The client left, or the user cancelled: different things, with a policy each. */
+/** Disconnects and cancellations: each has its own policy. */
 import { start, stopAll } from '../../../support/gateway/gateway.js';
 import { handProvider } from '../../../support/providers/providers.js';
 import { until } from '../../../support/until.js';
@@ -39,7 +39,7 @@ test('a reader who is back within the grace keeps the job', async () => {
   expect((await ended(id)).text).toBe('hello again');
 });
 
-test('on_disconnect continue lets the job finish alone', async () => {
+test('on_disconnect continue finishes the job without a reader', async () => {
   const { open, run, ended, id } = await openJob({
     on_disconnect: 'continue',
     disconnect_grace_ms: 0,
@@ -51,7 +51,7 @@ test('on_disconnect continue lets the job finish alone', async () => {
   expect(await ended(id)).toMatchObject({ status: 'completed', text: 'hello alone' });
 });
 
-test('a job that nobody ever watched runs to its end', async () => {
+test('a job that never had a reader runs to its end', async () => {
   const { provider, call } = handProvider();
   const { submit, ended } = await start({ provider });
   const { body } = await submit({ prompt: 'a', disconnect_grace_ms: 0 });

@@ -16,7 +16,7 @@ afterEach(stopAll);
 
 const words = Array.from({ length: 200 }, (_, i) => `word-${i} `);
 
-/** An app around a gateway, which tells how much Node itself wrote to each stream's socket. */
+/** An app around a gateway, which counts the bytes that Node itself wrote to each stream's socket. */
 async function startApp(options, { middleware, create = (app) => http.createServer(app) } = {}) {
   const gateway = createGateway({ provider: listProvider(words), logger: false, ...options });
   const written = [];
@@ -99,7 +99,7 @@ test('TLS goes through Node, encrypted', async () => {
   expect(text).toContain('job_complete');
 });
 
-test('an HTTP/1.0 client, which knows no chunks, gets plain frames and the end of the connection', async () => {
+test('an HTTP/1.0 client gets unchunked frames and the end of the connection', async () => {
   const { base, gateway } = await startApp({});
   const job = await gateway.submit({ prompt: 'hi' });
   const raw = await new Promise((resolve, reject) => {
@@ -219,7 +219,7 @@ test('every descriptor is closed, however its stream ended', async () => {
   let terminals = 0;
   for (let done = 0; done < stressStreams; done += 200) {
     const streams = await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)));
-    // Those that were left alone, or cancelled, have had their ending, and it was whole.
+    // Every uninterrupted or cancelled stream has received its whole ending.
     terminals += streams.filter(({ ended }) => ended).length;
   }
   expect(terminals).toBeGreaterThanOrEqual(stressStreams / 2);

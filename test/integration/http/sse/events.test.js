@@ -20,7 +20,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
 
   const query = (ids) => ids.map((id) => `job_id=${id}`).join('&');
 
-  /** What each job of a stream said, by job. */
+  /** The text of each job of a stream, by job. */
   function byJob(stream) {
     const jobs = {};
     for (const { type, data } of stream.events) {
@@ -43,7 +43,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     );
   });
 
-  test('gives ids that are cursors over the set, in the form job_a:1-5,job_b:1-2', async () => {
+  test('has ids that are cursors over the set, in the form job_a:1-5,job_b:1-2', async () => {
     const server = await start(listProvider(['a', 'b']));
     const [a, b] = await submit(server, 2);
     const stream = await server.read(`/v1/events?${query([a, b])}`);
@@ -103,7 +103,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     expect(rubbish.events.filter(({ type }) => type === 'gap')).toHaveLength(2);
   });
 
-  test('lets no line break of a cursor into an id', async () => {
+  test('does not copy a line break of a cursor into an id', async () => {
     const server = await start(listProvider(['a']));
     const [a, b] = await submit(server, 2);
     const cursor = encodeURIComponent(`${a}:1-1\nevent: forged,${b}:x\ndata: forged`);
@@ -113,7 +113,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
     expect(byJob(stream)[a].text + byJob(stream)[b].text).toBe('aa');
   });
 
-  test('takes 64 jobs and no more, each once', async () => {
+  test('accepts up to 64 jobs, each once', async () => {
     const server = await start(listProvider(['a']));
     const ids = await submit(server, 65);
     const { status, body } = await server.get(`/v1/events?${query(ids)}`);

@@ -12,7 +12,7 @@ const ORIGIN = 'http://app.example';
 function start(options) {
   const gateway = createGateway({ logger: false, ...options });
   cleanUp(() => gateway.close({ drainMs: 0 }));
-  // Frameworks pass the function along, without its object and with arguments of their own.
+  // Frameworks call the function without its object and with further arguments.
   const { fetch } = gateway;
   const call = (path, init) => fetch(new Request(ORIGIN + path, init), { params: {} });
   const submit = async (body, path = '/v1/jobs') => {
@@ -64,7 +64,7 @@ test('answers below any prefix, and begins the URLs of its answers with it', asy
   expect((await call(`${'/a'.repeat(17)}/v1/jobs`)).status).toBe(404);
 });
 
-test('a body streams in: read as it comes, refused when it is too long or no JSON', async () => {
+test('a body streams in: read as it arrives, refused when it is too long or malformed', async () => {
   const { call } = start({ provider: echo, maxBodyBytes: 100 });
   const post = (chunks) => {
     let pulled = 0;

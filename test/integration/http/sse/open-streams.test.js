@@ -6,7 +6,7 @@ import { until } from '../../../support/until.js';
 
 afterEach(stopAll);
 
-test('one caller has up to half of the streams, and gets its places back', async () => {
+test('one caller has up to half of the streams, and its places are returned', async () => {
   const { provider } = handProvider();
   const { call, stream, read } = await start({
     provider,
@@ -36,24 +36,23 @@ test('one caller has up to half of the streams, and gets its places back', async
 describe.each([
   ['errors of the log', '/v1/logs/errors', 50],
   ['changes of keys', '/v1/kv?watch=true', 500],
-])('streams of %s', (_what, path, ownMax) => {
+])('streams of %s', (_name, path, ownMax) => {
   test('count among all streams, and are shared, too', async () => {
     const keys = ['ann', 'bob'].map((name) => entry(name, `key-of-${name}`, { admin: true }));
-    const { stream, get, read } = await start({ provider: echo, access: { keys } });
+    const { stream, metric, read } = await start({ provider: echo, access: { keys } });
     const headers = (name) => ({ headers: bearer(`key-of-${name}`) });
-    const figure = async () =>
-      Number(/^sluice_open_streams (\d+)$/m.exec((await get('/metrics', headers('ann'))).body)[1]);
+    const count = () => metric('sluice_open_streams', bearer('key-of-ann'));
     const open = await Promise.all(
       Array.from({ length: ownMax }, () => stream(path, headers('ann'))),
     );
-    expect(await figure()).toBe(ownMax);
+    expect(await count()).toBe(ownMax);
     expect((await read(path, headers('ann'))).raw).toBe('retry: 15000\n');
     const ofBob = await stream(path, headers('bob'));
     open.pop().close();
-    await until(async () => (await figure()) === ownMax, 'a place');
+    await until(async () => (await count()) === ownMax, 'a place');
     open.push(ofBob, await stream(path, headers('ann')));
     for (const each of open) each.close();
-    await until(async () => (await figure()) === 0, 'the ends');
+    await until(async () => (await count()) === 0, 'the ends');
   });
 });
 
@@ -68,12 +67,9 @@ const FACES = {
 
 test('a stream of a face has its place while its head is held', async () => {
   const { provider } = handProvider();
-  const { url, get, post } = await start({ provider, maxStreams: 2, headHoldMs: 600_000 });
+  const { url, metric, post } = await start({ provider, maxStreams: 2, headHoldMs: 600_000 });
   const places = (count) =>
-    until(async () => {
-      const { body } = await get('/metrics');
-      return Number(/^sluice_open_streams (\d+)$/m.exec(body)[1]) === count;
-    }, `${count} streams`);
+    until(async () => (await metric('sluice_open_streams')) === count, `${count} streams`);
   for (const [path, body] of Object.entries(FACES)) {
     const leave = [];
     const ask = (i) => {
@@ -96,7 +92,7 @@ test('a stream of a face has its place while its head is held', async () => {
     expect([path, refused.status, refused.headers.has('retry-after')]).toEqual([path, 503, true]);
     leave[0]();
     await places(1);
-    // A refused request takes no place.
+    // A refused request occupies no place.
     expect((await post(path, {})).status).toBe(400);
     held.push(ask(3));
     await places(2);
@@ -106,7 +102,7 @@ test('a stream of a face has its place while its head is held', async () => {
   }
 });
 
-test('a refused request of a face has no place, though nobody reads its answer', async () => {
+test('a refused request of a face has no place, even if its answer is not read', async () => {
   const provider = async function* answer() {
     yield 'a';
   };
@@ -132,7 +128,7 @@ test('a refused request of a face has no place, though nobody reads its answer',
   }
 });
 
-test('streams of errors are no more than all streams may be', async () => {
+test('streams of errors do not exceed the limit of all streams', async () => {
   const { stream, read } = await start({ provider: echo, maxStreams: 2 });
   const open = [await stream('/v1/logs/errors'), await stream('/v1/kv?watch=true')];
   for (const path of ['/v1/logs/errors', '/v1/kv?watch=true']) {

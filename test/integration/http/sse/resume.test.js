@@ -10,12 +10,12 @@ import { listProvider } from '../../../support/providers/providers.js';
 
 const tokens = ['a', 'b\n', 'c\r', 'd"', 'é', '😀', 'g', 'h'];
 
-// Native egress and the way through Node must be the same to a client.
+// Native egress and egress through Node must look the same to a client.
 describe.each(['auto', 'node'])('egress %s', (egress) => {
   afterEach(stopAll);
 
   /**
-   * Reads a stream as an application would: ids and tokens as they come, closed at the terminal event.
+   * Reads a stream as an application would: ids and tokens as they arrive, closed at the terminal event.
    */
   function readWith(Source, url) {
     return new Promise((resolve, reject) => {

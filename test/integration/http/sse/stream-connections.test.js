@@ -1,6 +1,6 @@
 /**
- * The reactor has a stream's connection to itself: what Node knows of it meanwhile, and how it gets
- * it back. What a client sees of that is in stream.test.js, over every egress.
+ * The reactor owns a stream's connection: Node's state of it in the meantime, and its return to
+ * Node. stream.test.js has the view of a client, over every egress.
  */
 import http from 'node:http';
 import net from 'node:net';
@@ -33,7 +33,7 @@ function rawClient(port) {
 
 const get = (path, headers = '') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`;
 
-/** How often a response has come whole, its last chunk included. */
+/** The number of whole responses received, their last chunks included. */
 const endings = (raw) => raw.text.split('\r\n0\r\n\r\n').length - 1;
 
 const connectionsOf = (server) =>
@@ -41,7 +41,7 @@ const connectionsOf = (server) =>
     server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
   });
 
-/** A server with one stream under way, of which one token has been read. */
+/** A server with one open stream, of which one token has been read. */
 async function streaming({ headers = '', ...options } = {}) {
   const { provider, call } = handProvider();
   const app = await start({ provider, ...options });
@@ -73,24 +73,16 @@ test('the reactor sends the head that Node sends', async () => {
   expect(byReactor).toContain('Transfer-Encoding: chunked');
 });
 
-async function openStreams({ get: ask }) {
-  const { body } = await ask('/metrics');
-  return Number(/^sluice_open_streams (\d+)$/m.exec(body)?.[1]);
-}
-
-testOwnServer(
-  'Node has let go of the socket; the server goes on counting the connection',
-  async () => {
-    const app = await streaming();
-    expect(app.nodes.size).toBe(0);
-    expect(await connectionsOf(app.server)).toBe(1);
-    expect(await openStreams(app)).toBe(1);
-    app.run.end();
-    await until(() => endings(app.raw) === 1, 'the end');
-    await until(() => app.nodes.size >= 1, 'the connection to be given back');
-    expect(await openStreams(app)).toBe(0);
-  },
-);
+testOwnServer('Node has released the socket; the server still counts the connection', async () => {
+  const app = await streaming();
+  expect(app.nodes.size).toBe(0);
+  expect(await connectionsOf(app.server)).toBe(1);
+  expect(await app.metric('sluice_open_streams')).toBe(1);
+  app.run.end();
+  await until(() => endings(app.raw) === 1, 'the end');
+  await until(() => app.nodes.size >= 1, 'the connection to be given back');
+  expect(await app.metric('sluice_open_streams')).toBe(0);
+});
 
 test('egress: "shared" leaves it with Node', async () => {
   const app = await streaming({ egress: 'shared' });
@@ -112,7 +104,7 @@ test('the same connection carries one stream after the other, and other requests
   expect(await connectionsOf(server)).toBe(1);
 });
 
-test('a request that comes during the stream is answered after it', async () => {
+test('a request during the stream is answered after it', async () => {
   const { raw, run } = await streaming();
   raw.socket.write(get('/healthz'));
   run.push('world');
@@ -128,7 +120,7 @@ test.each([
   ['whole', 0],
   ['but for its last line end', 2],
   ['but for half of it', 20],
-])('a request that comes in one packet with the first, %s, is not lost', async (_, held) => {
+])('a request in one packet with the first, %s, is not lost', async (_, held) => {
   const { gateway, server } = await start({ provider: listProvider(words) });
   const [first, second] = [
     await gateway.submit({ prompt: 'a' }),
@@ -144,7 +136,7 @@ test.each([
   expect(raw.text.indexOf(second.id)).toBeGreaterThan(raw.text.indexOf('job_complete'));
 });
 
-test('the body of a request for a stream is not taken for the next request', async () => {
+test('the body of a request for a stream is not parsed as the next request', async () => {
   const { gateway, server } = await start({ provider: listProvider(words) });
   const job = await gateway.submit({ prompt: 'a' });
   const raw = rawClient(server.port);
@@ -158,7 +150,7 @@ test('the body of a request for a stream is not taken for the next request', asy
 });
 
 const MESSAGES = [{ role: 'user', content: 'hi' }];
-// With what looks like the end of a head.
+// With a body that contains the end of a head.
 const CHAT = `{"stream":true,\r\n\r\n"model":"gpt","messages":${JSON.stringify(MESSAGES)}\n\n}`;
 const post = (path, body) =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n` +
@@ -176,7 +168,7 @@ async function facing(options) {
   return { call, nodes, raw: rawClient(server.port) };
 }
 
-testOwnServer('the stream of a POST leaves Node, too, and gives its connection back', async () => {
+testOwnServer('the stream of a POST leaves Node, too, and returns its connection', async () => {
   const { call, nodes, raw } = await facing();
   const request = post('/v1/chat/completions', CHAT);
   // Whole, and in two pieces.
@@ -196,7 +188,7 @@ testOwnServer('the stream of a POST leaves Node, too, and gives its connection b
   await until(() => raw.text.includes('"status":"ok"'), 'the next answer');
 });
 
-test('a request behind the body of a POST is answered after its stream', async () => {
+test('a request after the body of a POST is answered after its stream', async () => {
   const { call, raw } = await facing();
   raw.socket.write(post('/v1/chat/completions', CHAT) + get('/healthz'));
   const run = await call(0);
@@ -228,12 +220,12 @@ test.each([
       socket.end();
     },
   ],
-])('a client that leaves by %s is noticed while nothing is sent', async (_, leave) => {
+])('a disconnect by %s is noticed while nothing is sent', async (_, leave) => {
   const { raw, run, ended, id, server, nodes, ...app } = await streaming();
   await leave(raw.socket);
   await run.aborted;
   expect(await ended(id)).toMatchObject({ status: 'cancelled', reason: 'client_disconnected' });
-  expect(await openStreams(app)).toBe(0);
+  expect(await app.metric('sluice_open_streams')).toBe(0);
   expect(await connectionsOf(server)).toBe(nodes.size);
 });
 
@@ -259,7 +251,7 @@ test('server.closeAllConnections() cuts the stream, and the job loses its reader
   expect(await ended(id)).toMatchObject({ reason: 'client_disconnected' });
 });
 
-test('a connection that is given back is closed when it stays idle', async () => {
+test('a returned connection is closed when it stays idle', async () => {
   const { server, raw, run } = await streaming();
   server.keepAliveTimeout = 50;
   run.end();
@@ -271,7 +263,7 @@ test('a connection that is given back is closed when it stays idle', async () =>
 test('its idle time counts no longer once it has a request', async () => {
   const { server, gateway, raw, run } = await streaming();
   const { streamUrl } = await gateway.submit({ prompt: 'b' });
-  // Long enough for the next request, which is sent at once, to come in time on a busy machine.
+  // Long enough for the immediate next request to arrive in time on a busy machine.
   server.keepAliveTimeout = 1500;
   run.end();
   await until(() => endings(raw) === 1, 'the end');
@@ -281,14 +273,14 @@ test('its idle time counts no longer once it has a request', async () => {
   expect(raw.ended).toBe(false);
 });
 
-/** Has Node look every 20 ms for heads that take longer than `ms`. */
+/** Makes Node check every 20 ms for heads that take longer than `ms`. */
 function limitHeads(server, ms) {
   server.headersTimeout = ms;
   server.connectionsCheckingInterval = 20;
   server.emit('listening'); // it sets that interval then
 }
 
-test('a connection that is given back is idle: it is not late with a head', async () => {
+test('a returned connection is idle: it is not late with a head', async () => {
   const { server, raw, run } = await streaming();
   server.keepAliveTimeout = 60_000;
   limitHeads(server, 50);
@@ -300,7 +292,7 @@ test('a connection that is given back is idle: it is not late with a head', asyn
   expect(raw.text).not.toContain('HTTP/1.1 408');
 });
 
-test('the head of its next request has to come in time, as any', async () => {
+test('the head of its next request must arrive in time, as any other', async () => {
   const { server, raw, run } = await streaming();
   server.keepAliveTimeout = 60_000;
   limitHeads(server, 50);
@@ -311,7 +303,7 @@ test('the head of its next request has to come in time, as any', async () => {
   expect(raw.text).toContain('HTTP/1.1 408');
 });
 
-test('server.closeAllConnections() closes idle ones that were given back', async () => {
+test('server.closeAllConnections() closes returned idle connections', async () => {
   const { server, raw, run } = await streaming();
   server.keepAliveTimeout = 60_000;
   run.end();
@@ -321,7 +313,7 @@ test('server.closeAllConnections() closes idle ones that were given back', async
   await until(async () => (await connectionsOf(server)) === 0, 'it to be forgotten');
 });
 
-test('gateway.close() closes idle connections that were given back', async () => {
+test('gateway.close() closes returned idle connections', async () => {
   const { gateway, raw, run } = await streaming();
   run.end();
   await until(() => endings(raw) === 1, 'the end');
@@ -331,7 +323,7 @@ test('gateway.close() closes idle connections that were given back', async () =>
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
-// A mounted gateway shares the connection with Node, and has a descriptor of its own.
+// A mounted gateway shares the connection with Node, and has a separate descriptor.
 const onOwnServer = mountedBy() === 'listen' ? onLinux : test.skip;
 onOwnServer('a stream takes one descriptor of the server', async () => {
   const { gateway, stream } = await start({ provider: handProvider().provider });
@@ -394,7 +386,7 @@ onLinux(
       if (done % 1000 === 800) setTimeout(() => server.closeAllConnections(), 40);
       await round;
     }
-    // Those that were left alone, or cancelled, have had their ending, and it was whole.
+    // Every uninterrupted or cancelled stream has received its whole ending.
     expect(whole).toBeGreaterThanOrEqual(((stressStreams * 3) / 5) * (4 / 5));
     agent.destroy();
     await until(() => openSockets() <= before, 'descriptors to be closed');

@@ -1,4 +1,4 @@
-/** Streams for those who send no headers: signed addresses, their renewal, and their end. */
+/** Streams for clients that cannot send headers: signed addresses, their renewal, and their expiry. */
 import express from 'express';
 import { once } from 'node:events';
 import { ManualClock, createGateway } from '../../../../lib/index.js';
@@ -126,7 +126,7 @@ describe('renewal', () => {
     expect([status, headers.get('allow')]).toEqual([405, 'POST']);
   });
 
-  test('without keys gives a plain address that does not expire', async () => {
+  test('without keys returns an unsigned address that does not expire', async () => {
     const server = await start({ provider: echo });
     const { job_id: id, stream_url: url } = await submitted(server, {});
     expect(url).toBe(`/v1/stream?job_id=${id}`);
@@ -199,7 +199,7 @@ test('lastEventId is another name of last_event_id, which wins', async () => {
   expect(fanIn.text).toBe('two');
 });
 
-test('revoking a key revokes its addresses, and no others', async () => {
+test('revoking a key revokes its addresses alone', async () => {
   const server = await start({ provider: echo, access: { keys } });
   const [ofAnn, ofBob] = [await submitted(server, ann), await submitted(server, bob)];
   server.gateway.reload({ access: { keys: [keys[1]] } });

@@ -1,5 +1,5 @@
 /**
- * `GET /v1/stream`: what goes over the wire, line by line.
+ * `GET /v1/stream`: the bytes on the wire, line by line.
  */
 import http from 'node:http';
 import net from 'node:net';
@@ -75,7 +75,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       const { job, stream } = await finishedJob(server);
       const blocks = stream.raw.split('\n\n');
       const id = job.job_id;
-      // `retry:` is a line of the first block: some clients take a block without data for a message.
+      // `retry:` is a line of the first block: some clients treat a block without data as a message.
       expect(blocks[0]).toBe(
         `retry: 2000\nid: 1-1\nevent: token\ndata: {"job_id":"${id}","token":"Hello"}`,
       );
@@ -120,7 +120,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(body.text).toBe(tokens.join(''));
     });
 
-    test('leave one by one, as the provider gives them', async () => {
+    test('are sent one by one, as the provider yields them', async () => {
       const hand = handProvider();
       const server = await start(hand.provider);
       const { body: job } = await server.submit({ prompt: 'hi' });
@@ -135,7 +135,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(stream.text).toBe('onetwothree');
     });
 
-    test('say how the job failed, in one terminal event', async () => {
+    test('report the failure of the job, in one terminal event', async () => {
       const hand = handProvider();
       const server = await start(hand.provider, { exposeErrors: true });
       const { body: job } = await server.submit({ prompt: 'hi' });
@@ -154,7 +154,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       });
     });
 
-    test('say that the job was cancelled', async () => {
+    test('report the cancellation of the job', async () => {
       const hand = handProvider();
       const server = await start(hand.provider);
       const { body: job } = await server.submit({ prompt: 'hi' });
@@ -259,7 +259,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       let cursor = '';
       const seen = [];
       for (let round = 0; round < 20; round += 1) {
-        // Not awaited: the tokens come while it opens.
+        // Not awaited: the tokens are produced while it opens.
         const stream = openStream(server.url + job.stream_url, {
           headers: { 'Last-Event-ID': cursor },
         });
@@ -275,7 +275,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(seen).toEqual(Array.from({ length: 41 }, (_, i) => `1-${i + 1}`));
     });
 
-    test('that points at trimmed text gets a gap, then the remaining text', async () => {
+    test('for trimmed text gets a gap, then the remaining text', async () => {
       const tokens = Array.from({ length: 50 }, (_, i) => `token-${1000 + i} `);
       const server = await start(listProvider(tokens), { logBytesMax: 200 });
       const { body: job } = await server.submit({ prompt: 'hi' });
@@ -311,7 +311,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(port).toBeDefined();
     });
 
-    test('is closed after the stream, and said to be, when the client asks for that', async () => {
+    test('is closed after the stream, and announced so, on request of the client', async () => {
       const server = await start(listProvider(['a']));
       const { body: job } = await server.submit({ prompt: 'hi' });
       const socket = net.connect(new URL(server.url).port, '127.0.0.1');
@@ -362,7 +362,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
   });
 
   describe('a reader that does not read', () => {
-    /** A raw connection that sends the request and then takes nothing. */
+    /** A raw connection that sends the request and then does not read. */
     function sleeper({ server: { port } }, path) {
       const socket = net.connect(port, '127.0.0.1');
       socket.pause();
@@ -371,7 +371,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       return socket;
     }
 
-    /** Yields large tokens as fast as it is asked, and counts. */
+    /** Yields large tokens without a pause, and counts them. */
     function firehose() {
       const state = { pulled: 0 };
       const token = 'x'.repeat(16 << 10);
@@ -395,7 +395,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       expect(stoppedAt).toBeLessThan(32 + 2048);
     });
 
-    test('is cut, and the others and the provider continue', async () => {
+    test('is cut; other readers and the provider continue', async () => {
       const hose = firehose();
       let server, job, other, isOtherCut;
       // A moment in which nothing runs on a busy machine cuts the others, too: such a moment is

@@ -1,4 +1,4 @@
-/** Where a crawl may connect to. Names are resolved by the tests; no packet leaves the machine. */
+/** Addresses that a crawl may connect to. The tests resolve the names; no packet leaves the machine. */
 import { items, linking, outcomes, redirect, startSite } from '../../../support/upstream/site.js';
 import { createServer } from 'node:https';
 import { certificate, key } from '../../../support/upstream/localhost-certificate.js';
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => site.close());
 beforeEach(() => site.requests.splice(0));
 
-/** Resolves every name to the next of these lists of addresses, and writes down what was asked. */
+/** Resolves every name to the next of these lists of addresses, and records the names. */
 function resolver(...answers) {
   const asked = [];
   const lookup = (hostname, _options, callback) => {
@@ -88,14 +88,14 @@ test('a name that does not resolve has its own error', async () => {
   expect(outcomes(all)).toEqual({ '/': 'dns_failed' });
 });
 
-test('so is a port at which nobody listens', async () => {
+test('a port without a listener fails as well', async () => {
   const gone = await startSite({});
   await gone.close();
   const all = await items(gone.crawl());
   expect(outcomes(all)).toEqual({ '/': 'connect_failed' });
 });
 
-test('and a server whose certificate nobody vouches for', async () => {
+test('and so does a server with an untrusted certificate', async () => {
   const server = createServer({ cert: certificate, key }, (_req, res) => res.end('secret'));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const startUrl = `https://127.0.0.1:${server.address().port}/`;

@@ -1,4 +1,4 @@
-/** What a crawl is asked to look at: sitemaps, patterns of pages, and headers of its requests. */
+/** The choice of pages: sitemaps, patterns of URLs, and headers of requests. */
 import { gzipSync } from 'node:zlib';
 import { ManualClock, crawl } from '../../../../lib/index.js';
 import {
@@ -24,7 +24,7 @@ const urlset = (...urls) =>
 const index = (...urls) =>
   `<sitemapindex>${urls.map((url) => `<sitemap><loc>${url}</loc></sitemap>`).join('')}</sitemapindex>`;
 
-/** A site whose pages may name its origin, which is known once it listens. */
+/** A site whose pages may contain its origin, which is known once it listens. */
 async function siteOf(pages) {
   let answers = {};
   const started = await site((path) => answers[path]);
@@ -59,7 +59,7 @@ describe('sitemaps', () => {
     expect(requests.map(({ path }) => path)).not.toContain('/sitemap.xml');
   });
 
-  test('they are left alone by default', async () => {
+  test('they are not read by default', async () => {
     const { crawl: start, paths } = await site({
       '/robots.txt': { body: 'Sitemap: /a.xml' },
       '/': 'home',
@@ -68,7 +68,7 @@ describe('sitemaps', () => {
     expect(paths()).toEqual(['/robots.txt', '/']);
   });
 
-  test('/sitemap.xml is tried where robots.txt names none, and need not exist', async () => {
+  test('/sitemap.xml is tried if robots.txt names none, and need not exist', async () => {
     const found = await siteOf((origin) => ({
       '/sitemap.xml': xml(urlset(`${origin}/a`)),
       '/': 'home',
@@ -211,7 +211,7 @@ describe('include and exclude', () => {
     const { crawl: start, counts } = await site(pages);
     const all = await items(start(options));
     expect(Object.keys(counts()).sort()).toEqual(fetched.split(' ').sort());
-    // What is left out is passed over in silence, but for what a redirect leads to.
+    // Excluded URLs are not reported, except for targets of redirects.
     expect(all.map(({ url }) => url).sort()).toEqual(fetched.split(' ').sort());
   });
 
@@ -237,7 +237,7 @@ describe('include and exclude', () => {
 });
 
 describe('headers', () => {
-  test('go with every request, and replace those of the crawl', async () => {
+  test('are sent with every request, and replace the crawl’s own', async () => {
     const { crawl: start, requests } = await site({
       '/': linking('/old'),
       '/old': redirect('/new'),

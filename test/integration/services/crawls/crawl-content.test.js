@@ -1,4 +1,4 @@
-/** What a crawl makes of what servers send: types, charsets, codings, sizes, delays. */
+/** Answers of servers: types, charsets, codings, sizes, delays. */
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { items, linking, outcomes, startSite } from '../../../support/upstream/site.js';
 import { until } from '../../../support/until.js';
@@ -98,7 +98,7 @@ describe('charsets', () => {
     expect(item).toMatchObject({ text });
   });
 
-  test('a declaration that breaks off is none', async () => {
+  test('an unfinished declaration is ignored', async () => {
     const body = '<meta http-equiv="content-type" content="text/html; charset">ok';
     expect(await only(typed('text/html', body))).toMatchObject({ text: 'ok' });
   });
@@ -156,7 +156,7 @@ describe('size', () => {
     ['gzip', gzipSync(Buffer.alloc(10_000_000))],
     ['br', brotliCompressSync(Buffer.alloc(10_000_000))],
     ['gzip, gzip', gzipSync(gzipSync(Buffer.alloc(10_000_000)))],
-  ])('what unpacks to more is as well (%s)', async (coding, body) => {
+  ])('and so is a body that unpacks to more (%s)', async (coding, body) => {
     const item = await only(typed('text/html', body, { 'content-encoding': coding }));
     expect(item).toMatchObject({ skipped: 'too_large' });
   });

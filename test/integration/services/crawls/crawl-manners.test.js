@@ -42,7 +42,7 @@ describe('robots.txt', () => {
     expect(counts()).toEqual({ '/': 1, '/private/ok': 1, '/moved': 1 });
   });
 
-  test('another name is under the rules for everybody', async () => {
+  test('another name follows the rules of *', async () => {
     const { crawl: start, requests } = await site({ '/robots.txt': { body: rules }, '/': 'home' });
     expect(outcomes(await items(start({ userAgent: 'Other/1.0' })))).toEqual({ '/': 'robots' });
     expect(requests).toHaveLength(1);
@@ -91,13 +91,13 @@ describe('robots.txt', () => {
     await hurried(clock, crawling);
     expect(outcomes(await crawling)).toEqual({ '/': 200 });
     expect(askedMs).toBeGreaterThanOrEqual(30_000);
-    // Some time passes on the way of each request and answer.
+    // Each request and answer takes some time on its way.
     expect(askedMs).toBeLessThan(60_000);
   });
 });
 
 describe('politeness', () => {
-  test('requests are spaced evenly, however many may be under way', async () => {
+  test('requests are spaced evenly for any number of concurrent ones', async () => {
     const { crawl: start, requests } = await site((path) =>
       path === '/' ? linking(...Array.from({ length: 9 }, (_, i) => `/${i}`)) : 'page',
     );
@@ -105,7 +105,7 @@ describe('politeness', () => {
     await items(start({ perHostPerSecond: 25, concurrency: 8 }));
     expect(requests).toHaveLength(11);
     // Ten gaps of 40 ms; a timer may be early by a millisecond, never by more. From the start, for
-    // the first request may have been long on its way.
+    // the first request may have taken long to arrive.
     expect(requests.at(-1).atMs - startMs).toBeGreaterThanOrEqual(10 * 40 - 20);
   });
 
@@ -127,7 +127,7 @@ describe('politeness', () => {
     const all = await hurried(clock, items(start({ clock, concurrency: 1 })));
     const pauseMs = times[refusal + 1] - times[refusal];
     expect(pauseMs).toBeGreaterThanOrEqual(leastMs);
-    // Some time passes on the way of each request and answer.
+    // Each request and answer takes some time on its way.
     expect(pauseMs).toBeLessThan(mostMs + 9000);
     expect(outcomes(all)).toEqual({
       '/': 200,
@@ -143,7 +143,7 @@ describe('politeness', () => {
     ['answers 503', (_req, res) => res.writeHead(503).end(), 'http_status'],
     ['answers 500', (_req, res) => res.writeHead(500).end(), 'http_status'],
     ['says nothing', () => {}, 'timeout'],
-  ])('a host that %s is left alone soon', async (_name, respond, code) => {
+  ])('a host that %s is abandoned soon', async (_name, respond, code) => {
     const clock = new ManualClock();
     const started = await site((path) => {
       if (path === '/robots.txt') return undefined;
@@ -155,7 +155,7 @@ describe('politeness', () => {
     expect(all).toHaveLength(101);
     const codes = all.slice(1).map(({ error }) => error.code);
     expect(new Set(codes)).toEqual(new Set([code, 'host_unavailable']));
-    // Twenty in a row, and what was under way.
+    // Twenty in a row, and the requests then in flight.
     expect(started.requests.length - 2).toBeLessThanOrEqual(28);
     await started.allClosed();
   });

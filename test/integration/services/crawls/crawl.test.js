@@ -1,4 +1,4 @@
-/** Crawls of real sites on loopback: what is fetched, in what order, and what is handed out. */
+/** Crawls of real sites on loopback: requests, their order, and the items. */
 import { ManualClock, crawl } from '../../../../lib/index.js';
 import {
   closeSites,
@@ -177,7 +177,7 @@ describe('breadth first', () => {
 });
 
 describe('redirects', () => {
-  test('the target is fetched once, by the first of the two ways', async () => {
+  test('the target is fetched once, by the first of the two links', async () => {
     const { crawl: start, counts } = await site({
       '/': linking('/old', '/new', '/other', '/older'),
       '/old': redirect('/new'),
@@ -237,7 +237,7 @@ describe('redirects', () => {
     expect(outcomes(await items(start()))).toEqual({ [path]: 200 });
   });
 
-  test('one that leaves the site is not followed, not even to its robots.txt', async () => {
+  test('one to another site is not followed, not even to its robots.txt', async () => {
     const other = await site(() => 'not this one');
     const { crawl: start } = await site({
       '/robots.txt': redirect(`${other.origin}/robots.txt`),
@@ -289,13 +289,13 @@ describe('the reader sets the pace', () => {
   const wide = (path) =>
     path === '/' ? linking(...Array.from({ length: 40 }, (_, i) => `/${i}`)) : 'page';
 
-  test('nothing is fetched before it begins, and no more than it keeps up with', async () => {
+  test('nothing is fetched before the first read, and only as fast as the reader reads', async () => {
     const { crawl: start, requests } = await site(wide);
     const crawling = start({ concurrency: 3 });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(requests).toHaveLength(0);
     expect(pathOf((await crawling.next()).value.url)).toBe('/');
-    // robots.txt, the page, and one for each that may be under way or unread.
+    // robots.txt, the page, and one for each request in flight or unread item.
     expect(await untilStill(() => requests.length, 'the crawl to stand still')).toBe(5);
     await crawling.next();
     expect(await untilStill(() => requests.length, 'the crawl to stand still')).toBe(6);
@@ -314,7 +314,7 @@ describe('the end', () => {
     '/4': 'four',
   };
 
-  test('of a whole crawl leaves no socket open, and the iterator stays at its end', async () => {
+  test('of a whole crawl closes all sockets, and the iterator stays at its end', async () => {
     const started = await site({ '/': linking('/a'), '/a': 'a' });
     const crawling = started.crawl();
     await items(crawling);

@@ -121,7 +121,7 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
   });
 });
 
-describe('every way out', () => {
+describe('every ending', () => {
   const hanging = { '/': linking('/1'), '/1': () => {} };
 
   test('the readers leave, and their grace is over', async () => {
@@ -167,7 +167,7 @@ describe('every way out', () => {
   });
 });
 
-test('a reader that stands still holds the crawl up', async () => {
+test('a stalled reader stops the crawl', async () => {
   const wide = await site((path) =>
     path === '/'
       ? linking(...Array.from({ length: 60 }, (_, i) => `/${i}`))
@@ -264,7 +264,7 @@ test('a request chooses pages, sitemaps and headers; no answer and no event show
   expect(JSON.stringify(shown)).not.toContain('s3cret');
 });
 
-test('unknown crawls and those of others are not there; the list is each one’s own', async () => {
+test('unknown crawls and crawls of other principals are 404; the list has own crawls only', async () => {
   const { origin } = await site({ '/': 'home' });
   const authenticate = (req) => req.get('x-user') ?? 'anonymous';
   const { get, post, read, stream } = await gateway({ authenticate });

@@ -97,7 +97,7 @@ test('a private address is refused unless it is allowed, and the node fails by t
   expect(prompts).toEqual([]);
 });
 
-test('what its request may say is checked when it is submitted', async () => {
+test('its request is checked on submission', async () => {
   const { post } = await start({ provider: answering(() => 'x').provider });
   for (const [crawl, code, param] of [
     [{}, 'missing_field', 'nodes[0].crawl.start_url'],

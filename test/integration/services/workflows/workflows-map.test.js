@@ -57,7 +57,7 @@ test('fields of items, and texts of other nodes beside them', async () => {
   expect(prompts.slice(2).sort()).toEqual(['//plain/[o]', 'x/1/tx/[o]', 'y//{"name":"y"}/[o]']);
 });
 
-test('a map over a map has its texts; tokens say which item they are of', async () => {
+test('a map over a map has its texts; tokens name their item', async () => {
   const { nodes, events } = await run('a\nb', [
     ...mapped().slice(0, 2),
     { id: 'again', map: { over: 'each', prompt: '{{item}}!' }, after: ['each'] },
@@ -79,7 +79,7 @@ test('too long a list is refused, and not cut', async () => {
   expect(prompts).toHaveLength(1);
 });
 
-test('no more items at once than its `concurrency`, in batches where the provider takes them', async () => {
+test('no more items at once than its `concurrency`, in batches if the provider takes them', async () => {
   const batches = [];
   const provider = {
     name: 'batching',
@@ -102,7 +102,7 @@ test('no more items at once than its `concurrency`, in batches where the provide
   expect(Math.max(...batches)).toBe(8);
 });
 
-test('an item that fails fails the node, and the others are not paid for', async () => {
+test('a failing item fails the node, and the other items are not run', async () => {
   const { provider, call, calls } = handProvider();
   const { post, stream } = await start({ provider });
   const { body } = await post('/v1/workflows', { nodes: mapped({ concurrency: 2 }) });
@@ -144,7 +144,7 @@ test('a retry runs only the missing items', async () => {
   expect(events.at(-1).type).toBe('workflow_complete');
 });
 
-test('a cancelled map leaves nothing running', async () => {
+test('a cancelled map stops all items', async () => {
   const { provider, call, calls } = handProvider();
   const { post, stream } = await start({ provider, maxConcurrency: 2 });
   const { body } = await post('/v1/workflows', { nodes: mapped() });

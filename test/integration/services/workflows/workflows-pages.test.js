@@ -1,4 +1,4 @@
-/** Reading a workflow whose nodes hold more than one answer may have. */
+/** Reading a workflow whose texts exceed the size of an answer. */
 import { answering, byId } from '../../../support/gateway/workflows.js';
 import { start, stopAll } from '../../../support/gateway/gateway.js';
 
@@ -15,7 +15,7 @@ async function ended(nodes, answerOf) {
   return { ...server, path: `/v1/workflows/${body.workflow_id}` };
 }
 
-test('texts beyond 4 MiB are left out of the answer, and are read one by one', async () => {
+test('texts beyond 4 MiB are omitted from the answer, and read one by one', async () => {
   const nodes = Array.from({ length: 8 }, (_, i) => ({ id: `n${i}`, prompt: `${i}` }));
   const { get, url, path } = await ended(nodes, (prompt) => prompt.repeat(MI_B));
   const response = await fetch(url + path);
@@ -56,7 +56,7 @@ test('nodes come in pages', async () => {
   }
 });
 
-test('a text that fits in no answer is sent as it is, and so is one of its items', async () => {
+test('a text beyond the size of any answer is sent whole, and so is a text of an item', async () => {
   // Two UTF-16 units each: a slice may not end within one.
   const face = '\u{1f600}';
   const { get, url, path } = await ended(

@@ -1,11 +1,11 @@
-/** Workflows over HTTP: from the request to the last event, on every way out. */
+/** Workflows over HTTP: from the request to the last event, on every egress. */
 import { answering, byId, passing, tokensOf, words } from '../../../support/gateway/workflows.js';
 import { everyEgress, start, stopAll } from '../../../support/gateway/gateway.js';
 import { until } from '../../../support/until.js';
 
 afterEach(stopAll);
 
-/** Fails for prompts that say so, shouts otherwise. */
+/** Fails for prompts that say so, answers in capitals otherwise. */
 const shout = (prompt) => {
   if (prompt.includes('fail')) throw new Error('internal words of the failure');
   return prompt.toUpperCase();
@@ -147,7 +147,7 @@ test('an error text is never fed to a node that continues without it', async () 
   });
 });
 
-test('a prompt that grows too large as it is filled is refused before it is made', async () => {
+test('a prompt that would be too large once filled is refused before it is built', async () => {
   const { provider, prompts } = answering(() => 'x'.repeat(8192));
   const { post, read } = await start({ provider });
   const { body } = await post('/v1/workflows', {
@@ -209,7 +209,7 @@ test('large prompts of one principal wait for one another, over all its workflow
   expect(most).toBe(2 * 6 * size);
 });
 
-test('a workflow whose nodes keep too much together fails by name', async () => {
+test('a workflow whose texts exceed the bound together fails by name', async () => {
   const { provider } = answering(() => 'x'.repeat(4_000_000));
   const { post, read, get } = await start({ provider });
   // 17 texts of 4 MB are more than 64 Mi characters.
@@ -322,7 +322,7 @@ describe('retries', () => {
     expect(byId(body).a).not.toHaveProperty('error');
   });
 
-  test('come by default for temporary failures, not for permanent ones, never where forbidden', async () => {
+  test('happen by default for transient failures, not for permanent ones, never if forbidden', async () => {
     const { provider } = answering((prompt, { signal: _signal }) => {
       if (prompt === 'passing') throw passing();
       if (prompt === 'forbidden') throw passing({ retryable: false });
@@ -350,7 +350,7 @@ describe('retries', () => {
     expect(attempts).toEqual({ passing: 2, plain: 1, asked: 3, forbidden: 1 });
   });
 
-  test("wait as long as the server's Retry-After says", async () => {
+  test("wait for the server's Retry-After", async () => {
     const provider = flaky(1, () => passing({ retryAfterMs: 300 }));
     const { post, read } = await start({ provider });
     const { body } = await post('/v1/workflows', {

@@ -347,11 +347,11 @@ TEST_F(LedgerTest, AnAccountsEventsComeInPages) {
 
 TEST_F(LedgerTest, AnObserverSeesEveryEventInOrder) {
   std::vector<LedgerId> seen;
-  std::vector<Type> what;
+  std::vector<Type> types;
   ledger.observe([&](auto events) {
     for (const LedgerEvent* event : events) {
       seen.push_back(event->id);
-      what.push_back(event->type);
+      types.push_back(event->type);
     }
   });
   open("alice");
@@ -362,8 +362,8 @@ TEST_F(LedgerTest, AnObserverSeesEveryEventInOrder) {
   now = kSecond;
   ledger.advance(now);
   EXPECT_EQ(seen, (std::vector<LedgerId>{1, 2, 3, 4, 5}));
-  EXPECT_EQ(what, (std::vector{Type::kOpen, Type::kDeposit, Type::kRefused, Type::kHold,
-                               Type::kHoldExpired}));
+  EXPECT_EQ(types, (std::vector{Type::kOpen, Type::kDeposit, Type::kRefused, Type::kHold,
+                                Type::kHoldExpired}));
 }
 
 TEST_F(LedgerTest, TimeInTheJournalDoesNotGoBack) {

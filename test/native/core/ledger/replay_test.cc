@@ -31,19 +31,19 @@ class LedgerReplayTest : public testing::Test, public LedgerFixture {
   }
 
   // What is said of the journal when one of its events is changed.
-  std::string_view said_of(LedgerId id, const std::function<void(LedgerEvent&)>& change) {
+  std::string_view refusal_of(LedgerId id, const std::function<void(LedgerEvent&)>& change) {
     auto events = journal();
     change(events[id - 1]);
     Ledger copy;
-    std::string_view said;
-    for (std::size_t i = 0; i < events.size() && said.empty(); ++i) {
-      said = copy.replay(events[i]);
-      if (!said.empty()) {
+    std::string_view refusal;
+    for (std::size_t i = 0; i < events.size() && refusal.empty(); ++i) {
+      refusal = copy.replay(events[i]);
+      if (!refusal.empty()) {
         EXPECT_EQ(i + 1, id);
         EXPECT_EQ(copy.last_event(), i) << "it was taken in all the same";
       }
     }
-    return said;
+    return refusal;
   }
 
   LedgerId held_ = 0;
@@ -90,42 +90,42 @@ TEST_F(LedgerReplayTest, WhatNoLedgerCanHaveWrittenIsRefused) {
   now += kSecond;
   ledger.advance(now);  // 13: the schedule failed; 14: the hold expired
   ASSERT_EQ(ledger.last_event(), 14u);
-  const auto said = [this](LedgerId id, auto&& change) { return said_of(id, change); };
-  EXPECT_EQ(said(1, [](LedgerEvent&) {}), "");
+  const auto refusal = [this](LedgerId id, auto&& change) { return refusal_of(id, change); };
+  EXPECT_EQ(refusal(1, [](LedgerEvent&) {}), "");
 
-  EXPECT_NE(said(1, [](LedgerEvent& e) { e.due = 0; }), "") << "nothing of it may fall due";
-  EXPECT_NE(said(1, [](LedgerEvent& e) { e.key = "new"; }), "");
-  EXPECT_NE(said(1, [](LedgerEvent& e) { e.code = LedgerCode::kSameAccount; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.id = 4; }), "");
-  EXPECT_NE(said(9, [](LedgerEvent& e) { e.at = 0; }), "");
-  EXPECT_NE(said(2, [](LedgerEvent& e) { e.from = "alice"; }), "") << "open twice";
-  EXPECT_NE(said(2, [](LedgerEvent& e) { e.from = "@mine"; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.amount = -1; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.from = "bob"; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.to = "nobody"; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.key.clear(); }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.due = 5; }), "");
-  EXPECT_NE(said(3, [](LedgerEvent& e) { e.code = LedgerCode::kSameAccount; }), "");
-  EXPECT_NE(said(4, [](LedgerEvent& e) { e.time = e.due + 1; }), "");
-  EXPECT_NE(said(4, [](LedgerEvent& e) { e.amount = 101; }), "") << "more than there is";
-  EXPECT_NE(said(5, [](LedgerEvent& e) { e.code = LedgerCode::kOk; }), "");
-  EXPECT_NE(said(5, [](LedgerEvent& e) { e.key = "in"; }), "") << "a key twice";
-  EXPECT_NE(said(5, [](LedgerEvent& e) { e.refused = Type::kOpen; }), "");
-  EXPECT_NE(said(6, [](LedgerEvent& e) { e.due += 1; }), "");
-  EXPECT_NE(said(7, [](LedgerEvent& e) { e.key = "in"; }), "") << "a key twice";
-  EXPECT_NE(said(7, [](LedgerEvent& e) { e.target = 3; }), "");
-  EXPECT_NE(said(7, [](LedgerEvent& e) { e.to = "@usage"; }), "");
-  EXPECT_NE(said(8, [](LedgerEvent& e) { e.target = 7; }), "") << "no hold";
-  EXPECT_NE(said(8, [](LedgerEvent& e) { e.amount = 31; }), "");
-  EXPECT_NE(said(8, [](LedgerEvent& e) { e.to = "bob"; }), "");
-  EXPECT_NE(said(9, [](LedgerEvent& e) { e.target = 99; }), "");
-  EXPECT_NE(said(10, [](LedgerEvent& e) { e.target = 4; }), "") << "not reversible";
-  EXPECT_NE(said(10, [](LedgerEvent& e) { e.amount = 4; }), "");
-  EXPECT_NE(said(13, [](LedgerEvent& e) { e.code = LedgerCode::kOk; }), "");
-  EXPECT_NE(said(13, [](LedgerEvent& e) { e.target = 6; }), "") << "cancelled before";
-  EXPECT_NE(said(14, [](LedgerEvent& e) { e.target = 4; }), "") << "settled before";
-  EXPECT_NE(said(14, [](LedgerEvent& e) { e.target = 12; }), "") << "no hold";
-  EXPECT_NE(said(14, [](LedgerEvent& e) { e.key = "new"; }), "");
+  EXPECT_NE(refusal(1, [](LedgerEvent& e) { e.due = 0; }), "") << "nothing of it may fall due";
+  EXPECT_NE(refusal(1, [](LedgerEvent& e) { e.key = "new"; }), "");
+  EXPECT_NE(refusal(1, [](LedgerEvent& e) { e.code = LedgerCode::kSameAccount; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.id = 4; }), "");
+  EXPECT_NE(refusal(9, [](LedgerEvent& e) { e.at = 0; }), "");
+  EXPECT_NE(refusal(2, [](LedgerEvent& e) { e.from = "alice"; }), "") << "open twice";
+  EXPECT_NE(refusal(2, [](LedgerEvent& e) { e.from = "@mine"; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.amount = -1; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.from = "bob"; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.to = "nobody"; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.key.clear(); }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.due = 5; }), "");
+  EXPECT_NE(refusal(3, [](LedgerEvent& e) { e.code = LedgerCode::kSameAccount; }), "");
+  EXPECT_NE(refusal(4, [](LedgerEvent& e) { e.time = e.due + 1; }), "");
+  EXPECT_NE(refusal(4, [](LedgerEvent& e) { e.amount = 101; }), "") << "more than there is";
+  EXPECT_NE(refusal(5, [](LedgerEvent& e) { e.code = LedgerCode::kOk; }), "");
+  EXPECT_NE(refusal(5, [](LedgerEvent& e) { e.key = "in"; }), "") << "a key twice";
+  EXPECT_NE(refusal(5, [](LedgerEvent& e) { e.refused = Type::kOpen; }), "");
+  EXPECT_NE(refusal(6, [](LedgerEvent& e) { e.due += 1; }), "");
+  EXPECT_NE(refusal(7, [](LedgerEvent& e) { e.key = "in"; }), "") << "a key twice";
+  EXPECT_NE(refusal(7, [](LedgerEvent& e) { e.target = 3; }), "");
+  EXPECT_NE(refusal(7, [](LedgerEvent& e) { e.to = "@usage"; }), "");
+  EXPECT_NE(refusal(8, [](LedgerEvent& e) { e.target = 7; }), "") << "no hold";
+  EXPECT_NE(refusal(8, [](LedgerEvent& e) { e.amount = 31; }), "");
+  EXPECT_NE(refusal(8, [](LedgerEvent& e) { e.to = "bob"; }), "");
+  EXPECT_NE(refusal(9, [](LedgerEvent& e) { e.target = 99; }), "");
+  EXPECT_NE(refusal(10, [](LedgerEvent& e) { e.target = 4; }), "") << "not reversible";
+  EXPECT_NE(refusal(10, [](LedgerEvent& e) { e.amount = 4; }), "");
+  EXPECT_NE(refusal(13, [](LedgerEvent& e) { e.code = LedgerCode::kOk; }), "");
+  EXPECT_NE(refusal(13, [](LedgerEvent& e) { e.target = 6; }), "") << "cancelled before";
+  EXPECT_NE(refusal(14, [](LedgerEvent& e) { e.target = 4; }), "") << "settled before";
+  EXPECT_NE(refusal(14, [](LedgerEvent& e) { e.target = 12; }), "") << "no hold";
+  EXPECT_NE(refusal(14, [](LedgerEvent& e) { e.key = "new"; }), "");
 }
 
 }  // namespace

@@ -1,153 +1,8 @@
-// The link as a whole, against a scripted Redis: pipelines, scripts, subscriptions, beats, states.
-#include "core/redis/link.h"
-
-#include <gtest/gtest.h>
-
-#include <string>
-#include <utility>
-#include <vector>
-
-#include "core/redis/reply_json.h"
-#include "core/redis/scripted_transport.h"
-#include "milliseconds.h"
+// The link as a whole, against a scripted Redis: pipelines, scripts, beats, states.
+#include "link_fixture.h"
 
 namespace sluice::redis {
 namespace {
-
-using Strings = std::vector<std::string>;
-
-std::string json_of(const Reply& reply) {
-  std::string json;
-  append_json(json, reply);
-  return json;
-}
-
-class Observer final : public LinkObserver {
- public:
-  Strings states;
-  Strings beats;
-  std::vector<std::pair<Nanos, Nanos>> beat_times;
-  std::vector<ServerInfo> servers;
-
-  void on_state(State state, std::string_view detail) override {
-    states.push_back(std::string(name_of(state)) + "|" + std::string(detail));
-  }
-  void on_beat(Nanos sent, Nanos answered, const Reply& answer) override {
-    beat_times.emplace_back(sent, answered);
-    beats.push_back(json_of(answer));
-  }
-  void on_server(const ServerInfo& info) override { servers.push_back(info); }
-};
-
-class Handler final : public ReplyHandler, public Listener {
- public:
-  Strings seen;
-  std::function<void(const std::string&)> then;
-
-  void on_replies(std::uint64_t request, std::vector<Reply> replies) override {
-    std::string text = std::to_string(request);
-    for (const Reply& reply : replies) text += " " + json_of(reply);
-    note(text);
-  }
-  void on_lost(std::uint64_t request) override { note(std::to_string(request) + " lost"); }
-  void on_message(std::string_view channel, std::string_view payload) override {
-    note(std::string(channel) + "=" + std::string(payload));
-  }
-  void on_subscribed(std::string_view channel) override { note("+" + std::string(channel)); }
-  void on_connected() override { note("connected"); }
-  void on_disconnected() override { note("disconnected"); }
-
-  Strings take() { return std::exchange(seen, {}); }
-
- private:
-  void note(const std::string& text) {
-    seen.push_back(text);
-    if (then) then(text);
-  }
-};
-
-class RedisLinkTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!ReplyReader::available()) GTEST_SKIP() << "built without hiredis";
-  }
-
-  static LinkOptions options() {
-    return {.prefix = "{s}:",
-            .process = "p1",
-            .user = "",
-            .password = "secret",
-            .db = 3,
-            .lease = ms(10'000),
-            .scripts = {{"beat", "b5", "return beat"}, {"finish", "f1", "return finish"}}};
-  }
-
-  void pass_to(Nanos time) {
-    while (link_.next_deadline() <= time) {
-      now_ = std::max(now_, link_.next_deadline());
-      link_.advance(now_);
-    }
-    now_ = time;
-  }
-  void pass(Nanos span) { pass_to(now_ + span); }
-
-  static std::string greeting_reply(std::string_view info = kGoodInfo) {
-    return "+OK\r\n+OK\r\n+OK\r\n" + bulk(info);
-  }
-
-  void answer(std::string_view bytes) {
-    writer_.reply(bytes, now_);
-    pass(0);
-  }
-  void publish(const Strings& message) {
-    subscriber_.reply(array_of_texts(message), now_);
-    pass(0);
-  }
-  void confirm(const std::string& kind, const std::string& channel) {
-    subscriber_.reply("*3\r\n" + bulk(kind) + bulk(channel) + ":1\r\n", now_);
-    pass(0);
-  }
-
-  void connect_subscriber() {
-    subscriber_.accept(now_);
-    pass(0);
-    subscriber_.take_commands();
-    subscriber_.reply("+OK\r\n+OK\r\n", now_);
-    pass(0);
-  }
-
-  void connect_writer(std::string_view info = kGoodInfo) {
-    writer_.accept(now_);
-    pass(0);
-    writer_.take_commands();
-    answer(greeting_reply(info));
-  }
-
-  void connect() {
-    link_.set_addresses({{"127.0.0.1", 6379}}, now_);
-    pass(0);
-    connect_subscriber();
-    connect_writer();
-  }
-
-  // Both, with the first beat answered.
-  void connect_and_beat() {
-    connect();
-    writer_.take_commands();
-    answer("*1\r\n:1\r\n");
-  }
-
-  static Command beat_of(const std::string& process) {
-    return {"EVALSHA", "b5", "1", "{s}:procs", "{s}:", process, "1"};
-  }
-
-  Nanos now_ = kSecond;
-  ScriptedTransport writer_;
-  ScriptedTransport subscriber_;
-  Observer observer_;
-  Handler handler_;
-  Link link_{options(), writer_, subscriber_, observer_, [] { return 0.0; }};
-};
 
 TEST_F(RedisLinkTest, LogsInAndSelectsAndChecksTheServer) {
   link_.set_addresses({{"127.0.0.1", 6379}}, now_);
@@ -206,7 +61,7 @@ TEST_F(RedisLinkTest, LosesPipelinesWithTheConnection) {
   link_.detach(handler_);
 }
 
-TEST_F(RedisLinkTest, LetsAHandlerSendAgainAtOnceWithoutHoldingUpTheLoop) {
+TEST_F(RedisLinkTest, AHandlerMaySendAgainAtOnceWithoutBlockingTheLoop) {
   int sent = 0;
   handler_.then = [&](const std::string& text) {
     if (text == "1 lost" && ++sent < 1000) link_.send(1, {{"A"}}, handler_);
@@ -220,7 +75,7 @@ TEST_F(RedisLinkTest, LetsAHandlerSendAgainAtOnceWithoutHoldingUpTheLoop) {
   EXPECT_EQ(sent, 1);
 }
 
-TEST_F(RedisLinkTest, CallsNoHandlerThatWasForgotten) {
+TEST_F(RedisLinkTest, DoesNotCallForgottenHandlers) {
   connect_and_beat();
   Handler other;
   link_.send(1, {{"A"}}, handler_);
@@ -230,7 +85,7 @@ TEST_F(RedisLinkTest, CallsNoHandlerThatWasForgotten) {
   answer("+a\r\n+b\r\n");
   EXPECT_EQ(handler_.take(), Strings{});
   EXPECT_EQ(other.take(), (Strings{"2 \"b\""}));
-  // Nor one that another handler forgets as both are lost.
+  // Also if another handler forgets it while both are lost.
   link_.send(3, {{"A"}}, other);
   link_.send(4, {{"B"}}, handler_);
   other.then = [&](const std::string&) { link_.forget(handler_); };
@@ -240,7 +95,7 @@ TEST_F(RedisLinkTest, CallsNoHandlerThatWasForgotten) {
   EXPECT_EQ(handler_.take(), Strings{});
 }
 
-TEST_F(RedisLinkTest, SendsAScriptWholeThatTheServerHasForgotten) {
+TEST_F(RedisLinkTest, SendsTheWholeScriptWhenTheServerDoesNotKnowIt) {
   connect_and_beat();
   link_.send(1,
              {{"SET", "a"},
@@ -271,7 +126,7 @@ TEST_F(RedisLinkTest, SendsAScriptWholeThatTheServerHasForgotten) {
   EXPECT_EQ(link_.state(), State::kOk);
 }
 
-TEST_F(RedisLinkTest, LosesAPipelineWhoseScriptWasSentWhole) {
+TEST_F(RedisLinkTest, LosesAPipelineWhileItsWholeScriptIsSent) {
   connect_and_beat();
   link_.send(1, {script_call("finish", {}, {})}, handler_);
   pass(0);
@@ -280,7 +135,7 @@ TEST_F(RedisLinkTest, LosesAPipelineWhoseScriptWasSentWhole) {
   EXPECT_EQ(handler_.take(), (Strings{"1 lost"}));
 }
 
-TEST_F(RedisLinkTest, BeatsFirstAfterEachConnection) {
+TEST_F(RedisLinkTest, SendsABeatFirstAfterEachConnection) {
   link_.attach(handler_);
   handler_.then = [&](const std::string& text) {
     if (text == "connected") link_.send(1, {{"LOOKUP"}}, handler_);
@@ -296,7 +151,7 @@ TEST_F(RedisLinkTest, BeatsFirstAfterEachConnection) {
   link_.detach(handler_);
 }
 
-TEST_F(RedisLinkTest, BeatsEveryFifthOfTheLeaseOneAtATime) {
+TEST_F(RedisLinkTest, SendsABeatEveryFifthOfTheLeaseOneAtATime) {
   connect_and_beat();
   const Nanos first = observer_.beat_times[0].first;
   for (int i = 1; i <= 3; ++i) {
@@ -307,7 +162,7 @@ TEST_F(RedisLinkTest, BeatsEveryFifthOfTheLeaseOneAtATime) {
     answer("*0\r\n");
   }
   EXPECT_EQ(link_.figures().beats, 4u);
-  // An answer that takes its time does not move the beats, and none is sent meanwhile.
+  // A late answer does not shift the beats, and no beat is sent before it.
   pass_to(first + ms(8000));
   writer_.take_commands();
   pass(ms(1900));
@@ -317,7 +172,7 @@ TEST_F(RedisLinkTest, BeatsEveryFifthOfTheLeaseOneAtATime) {
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p1")}));
 }
 
-TEST_F(RedisLinkTest, GivesASilentConnectionUpAfterTwoSeconds) {
+TEST_F(RedisLinkTest, ClosesASilentConnectionAfterTwoSeconds) {
   connect_and_beat();
   pass(ms(2000));
   EXPECT_EQ(link_.state(), State::kOk);
@@ -328,7 +183,7 @@ TEST_F(RedisLinkTest, GivesASilentConnectionUpAfterTwoSeconds) {
   EXPECT_FALSE(writer_.is_open);
 }
 
-TEST(RedisLinkWithAShortLease, GivesASilentConnectionUpAfterThreeBeats) {
+TEST(RedisLinkWithAShortLease, ClosesASilentConnectionAfterThreeBeats) {
   if (!ReplyReader::available()) GTEST_SKIP() << "built without hiredis";
   ScriptedTransport writer;
   ScriptedTransport subscriber;
@@ -348,12 +203,16 @@ TEST(RedisLinkWithAShortLease, GivesASilentConnectionUpAfterThreeBeats) {
   EXPECT_EQ(observer.states, (Strings{"unreachable|no connection within 600 ms"}));
 }
 
-TEST_F(RedisLinkTest, TakesNoBeatOfAnOldName) {
+TEST_F(RedisLinkTest, IgnoresTheBeatOfAnOldName) {
   connect_and_beat();
   pass(ms(2000));
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p1")}));
   link_.rename("p2", now_);
   EXPECT_EQ(link_.process(), "p2");
+  link_.rename("p3", now_);
+  link_.rename("p2", now_);
+  for (const char* name : {"p1", "p2", "p3"}) EXPECT_TRUE(link_.is_own(name));
+  EXPECT_FALSE(link_.is_own("p4"));
   pass(0);
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p2")}));
   answer("*1\r\n:1\r\n");
@@ -375,81 +234,7 @@ TEST_F(RedisLinkTest, ProbesWithoutAName) {
   EXPECT_EQ(writer_.take_commands(), (std::vector<Command>{beat_of("p3")}));
 }
 
-TEST_F(RedisLinkTest, SubscribesAgainAfterEachReconnection) {
-  link_.subscribe("j:1", handler_);
-  connect();
-  confirm("subscribe", "j:1");
-  link_.subscribe("j:2", handler_);
-  pass(0);
-  EXPECT_EQ(subscriber_.take_commands(),
-            (std::vector<Command>{{"SUBSCRIBE", "j:1"}, {"SUBSCRIBE", "j:2"}}));
-  confirm("subscribe", "j:2");
-  publish({"message", "j:1", "hello"});
-  EXPECT_EQ(handler_.take(), (Strings{"+j:1", "+j:2", "j:1=hello"}));
-  subscriber_.drop("reset", now_);
-  EXPECT_EQ(link_.state(), State::kOk) << "messages are hints";
-  pass(ms(25));
-  subscriber_.accept(now_);
-  pass(0);
-  subscriber_.take_commands();
-  subscriber_.reply("+OK\r\n+OK\r\n", now_);
-  pass(0);
-  EXPECT_EQ(subscriber_.take_commands(), (std::vector<Command>{{"SUBSCRIBE", "j:1", "j:2"}}));
-  confirm("subscribe", "j:1");
-  confirm("subscribe", "j:2");
-  EXPECT_EQ(handler_.take(), (Strings{"+j:1", "+j:2"}));
-  EXPECT_EQ(link_.figures().channels, 2u);
-}
-
-TEST_F(RedisLinkTest, SubscribesToManyChannelsInPieces) {
-  for (std::size_t i = 0; i < 2 * Subscriber::kChannelsAtOnce + 1; ++i) {
-    link_.subscribe("j:" + std::to_string(i), handler_);
-  }
-  link_.set_addresses({{"127.0.0.1", 6379}}, now_);
-  pass(0);
-  connect_subscriber();
-  const std::vector<Command> commands = subscriber_.take_commands();
-  ASSERT_EQ(commands.size(), 3u);
-  EXPECT_EQ(commands[0].size(), Subscriber::kChannelsAtOnce + 1);
-  EXPECT_EQ(commands[1].size(), Subscriber::kChannelsAtOnce + 1);
-  EXPECT_EQ(commands[2].size(), 2u);
-}
-
-TEST_F(RedisLinkTest, DeliversNothingOfChannelsThatWereLeft) {
-  connect();
-  link_.subscribe("a", handler_);
-  link_.unsubscribe("a");
-  link_.unsubscribe("never");
-  link_.subscribe("a", handler_);
-  pass(0);
-  EXPECT_EQ(subscriber_.take_commands(),
-            (std::vector<Command>{{"SUBSCRIBE", "a"}, {"UNSUBSCRIBE", "a"}, {"SUBSCRIBE", "a"}}));
-  confirm("subscribe", "a");
-  EXPECT_EQ(handler_.take(), Strings{}) << "the confirmation of the first subscription";
-  confirm("unsubscribe", "a");
-  confirm("subscribe", "a");
-  EXPECT_EQ(handler_.take(), (Strings{"+a"}));
-  link_.detach(handler_);
-  pass(0);
-  EXPECT_EQ(subscriber_.take_commands(), (std::vector<Command>{{"UNSUBSCRIBE", "a"}}));
-  publish({"message", "a", "late"});
-  EXPECT_EQ(handler_.take(), Strings{});
-}
-
-TEST_F(RedisLinkTest, GivesAChannelToItsLastListener) {
-  connect();
-  Handler other;
-  link_.subscribe("a", handler_);
-  link_.subscribe("a", other);
-  pass(0);
-  confirm("subscribe", "a");
-  confirm("subscribe", "a");
-  publish({"message", "a", "x"});
-  EXPECT_EQ(handler_.take(), Strings{});
-  EXPECT_EQ(other.take(), (Strings{"+a", "a=x"}));
-}
-
-TEST_F(RedisLinkTest, LetsAListenerLeaveFromWithinItsCall) {
+TEST_F(RedisLinkTest, AListenerMayBeDetachedDuringACall) {
   connect_and_beat();
   Handler other;
   link_.attach(handler_);
@@ -459,45 +244,6 @@ TEST_F(RedisLinkTest, LetsAListenerLeaveFromWithinItsCall) {
   EXPECT_EQ(handler_.take(), (Strings{"disconnected"}));
   EXPECT_EQ(other.take(), Strings{});
   link_.detach(handler_);
-}
-
-TEST_F(RedisLinkTest, ProbesASubscriberOnWhichNothingComes) {
-  connect();
-  pass(ms(900));
-  publish({"message", "a", "x"});
-  pass(ms(999));
-  EXPECT_EQ(subscriber_.take_commands(), std::vector<Command>{});
-  pass(ms(1));
-  EXPECT_EQ(subscriber_.take_commands(), (std::vector<Command>{{"PING"}}));
-  subscriber_.reply(array_of_texts({"pong", ""}), now_);
-  pass(ms(1000));
-  EXPECT_EQ(subscriber_.take_commands(), (std::vector<Command>{{"PING"}}));
-  // Half open.
-  pass(ms(1999));
-  EXPECT_TRUE(subscriber_.is_open);
-  pass(ms(1));
-  EXPECT_FALSE(subscriber_.is_open);
-}
-
-TEST_F(RedisLinkTest, IgnoresMessagesOfAnotherForm) {
-  connect();
-  link_.subscribe("a", handler_);
-  subscriber_.reply(
-      "*2\r\n$7\r\nmessage\r\n$1\r\na\r\n*0\r\n:3\r\n*3\r\n$9\r\nsubscribe\r\n$-1\r\n:1\r\n", now_);
-  EXPECT_EQ(handler_.take(), Strings{});
-  EXPECT_TRUE(subscriber_.is_open);
-}
-
-TEST_F(RedisLinkTest, IsRefusedWhenChannelsAreForbidden) {
-  connect();
-  link_.subscribe("a", handler_);
-  pass(0);
-  subscriber_.reply("-NOPERM this user has no permissions to access one of the channels\r\n", now_);
-  EXPECT_EQ(observer_.states.back(),
-            "refused|NOPERM this user has no permissions to access one of the channels");
-  pass(ms(25));
-  connect_subscriber();
-  EXPECT_EQ(observer_.states.back(), "ok|");
 }
 
 TEST_F(RedisLinkTest, IsFullFromAnOomUntilAWriteSucceeds) {
@@ -510,12 +256,12 @@ TEST_F(RedisLinkTest, IsFullFromAnOomUntilAWriteSucceeds) {
   link_.send(2, {{"XRANGE", "a"}}, handler_);
   pass(0);
   answer("*0\r\n");
-  EXPECT_EQ(link_.state(), State::kFull) << "reading proves nothing";
+  EXPECT_EQ(link_.state(), State::kFull) << "a read does not prove free memory";
   link_.send(3, {{"XADD", "b"}}, handler_);
   pass(0);
   answer("+1-2\r\n");
   EXPECT_EQ(link_.state(), State::kOk);
-  // A beat is a write as well, when no job has anything to write.
+  // A beat is a write, so it ends the state without any write of a job.
   link_.send(4, {{"XADD", "a"}}, handler_);
   pass(0);
   answer("-OOM command not allowed\r\n");
@@ -538,7 +284,8 @@ TEST_F(RedisLinkTest, KeepsAForbiddenCommandInItsStateUntilItSucceeds) {
             "refused|XADD: NOPERM no permissions to run the 'xadd' command");
   pass(ms(2000));
   answer("*0\r\n");
-  EXPECT_EQ(link_.state(), State::kRefused) << "a beat that succeeds says nothing of XADD";
+  EXPECT_EQ(link_.state(), State::kRefused)
+      << "a successful beat does not prove that XADD is allowed";
   link_.send(2, {{"XADD", "a"}}, handler_);
   pass(0);
   answer("+1-1\r\n");
@@ -555,7 +302,7 @@ TEST_F(RedisLinkTest, IsRefusedWhenItsBeatFails) {
   EXPECT_EQ(link_.state(), State::kOk);
 }
 
-TEST_F(RedisLinkTest, LeavesAServerThatBecameAReplicaAfterItsUserHasTheReplies) {
+TEST_F(RedisLinkTest, LeavesAServerThatBecameAReplicaAfterDeliveringItsReplies) {
   connect_and_beat();
   link_.attach(handler_);
   link_.send(1, {{"XADD", "a"}}, handler_);
@@ -566,7 +313,7 @@ TEST_F(RedisLinkTest, LeavesAServerThatBecameAReplicaAfterItsUserHasTheReplies) 
             (Strings{"1 {\"error\":\"READONLY You can't write against a read only replica.\"}",
                      "2 lost", "disconnected"}));
   EXPECT_EQ(link_.state(), State::kReadonly);
-  // As long as it is one, nothing is sent but greetings, and the state does not change.
+  // While the server is a replica, only greetings are sent, and the state does not change.
   const std::size_t changes = observer_.states.size();
   for (int i = 0; i < 5; ++i) {
     pass_to(link_.next_deadline());
@@ -582,7 +329,7 @@ TEST_F(RedisLinkTest, LeavesAServerThatBecameAReplicaAfterItsUserHasTheReplies) 
   link_.detach(handler_);
 }
 
-TEST_F(RedisLinkTest, WaitsForAServerThatIsLoading) {
+TEST_F(RedisLinkTest, WaitsWhileTheServerIsLoading) {
   link_.set_addresses({{"127.0.0.1", 6379}}, now_);
   pass(0);
   connect_writer("redis_version:7.0.15\r\nrole:master\r\nloading:1\r\n");
@@ -592,7 +339,7 @@ TEST_F(RedisLinkTest, WaitsForAServerThatIsLoading) {
   EXPECT_EQ(observer_.states.back(), "ok|");
 }
 
-TEST_F(RedisLinkTest, SaysWhatNoWaitingMends) {
+TEST_F(RedisLinkTest, ReportsRefusalsThatAWaitDoesNotMend) {
   link_.set_addresses({{"127.0.0.1", 6379}}, now_);
   pass(0);
   writer_.accept(now_);
@@ -605,7 +352,7 @@ TEST_F(RedisLinkTest, SaysWhatNoWaitingMends) {
   EXPECT_EQ(link_.state(), State::kRefused);
 }
 
-TEST_F(RedisLinkTest, GivesUpOnAReplyThatNothingHadAskedFor) {
+TEST_F(RedisLinkTest, ClosesTheConnectionOnAnUnexpectedReply) {
   connect_and_beat();
   answer("+surprise\r\n");
   EXPECT_FALSE(link_.connected());

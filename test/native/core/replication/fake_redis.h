@@ -215,6 +215,9 @@ class FakePort final : public redis::Port {
   [[nodiscard]] bool connected() const override { return connected_; }
   [[nodiscard]] std::string_view prefix() const override { return "{t}:"; }
   [[nodiscard]] std::string_view process() const override { return process_; }
+  [[nodiscard]] bool is_own(std::string_view process) const override {
+    return process == process_ || std::ranges::find(former_, process) != former_.end();
+  }
   [[nodiscard]] std::uint32_t wait_replicas() const override { return replicas; }
 
   /// Executes the next pipeline, if there is one, and answers it.
@@ -272,7 +275,9 @@ class FakePort final : public redis::Port {
     for (redis::Listener* listener : copy()) listener->on_connected();
   }
 
-  void rename(std::string process) { process_ = std::move(process); }
+  void rename(std::string process) {
+    former_.push_back(std::exchange(process_, std::move(process)));
+  }
 
   void deliver(const std::string& channel, const std::string& message) {
     if (connected_ && channels_.contains(channel)) messages_.emplace_back(channel, message);
@@ -298,6 +303,7 @@ class FakePort final : public redis::Port {
 
   FakeRedis& redis_;
   std::string process_;
+  std::vector<std::string> former_;  // names
   bool connected_ = true;
   std::vector<redis::Listener*> listeners_;
   std::map<std::string, redis::Listener*> channels_;

@@ -53,6 +53,14 @@ class RedisJournalTest : public ReplicationTest {
     settle();
   }
 
+  // Redis is emptied, and JavaScript writes the hash of the job again.
+  void lose(const std::string& status) {
+    redis_.hashes.clear();
+    redis_.streams.clear();
+    redis_.hashes["{t}:job:j"] = {
+        {"owner", "a"}, {"attempt", "1"}, {"status", status}, {"created_us", "0"}};
+  }
+
   void reconnect() {
     a_.port.disconnect();
     a_.port.connect();

@@ -317,6 +317,18 @@ TEST_F(RedisJournalTest, KeepsTheJobsThatItTakesAlongUnderAnotherName) {
   EXPECT_TRUE(a_.rec.fenced.empty());
 }
 
+TEST_F(RedisJournalTest, KnowsEveryNameThatTheProcessHasHad) {
+  begin();
+  a_.port.rename("a2");
+  a_.port.rename("a3");
+  redis_.field("j", "owner") = "a2";
+  reconnect();
+  append("b");
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b");
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
 TEST_F(RedisJournalTest, WritesALogAnewThatIsGone) {
   create();
   for (const char* token : {"a", "b", "c"}) {
@@ -384,6 +396,103 @@ TEST_F(RedisJournalTest, LeavesAnEndedJobErasedThatWasErasedElsewhere) {
   EXPECT_TRUE(a_.lost.empty());
   EXPECT_TRUE(redis_.streams.empty());
   EXPECT_EQ(redis_.count("HMGET"), 1u);
+}
+
+TEST_F(RedisJournalTest, WritesAnIdleJobAnewThatRedisHasLost) {
+  begin();
+  pass(kSecond);
+  lose("queued");
+  pass(kSecond);
+  EXPECT_TRUE(redis_.streams.empty()) << "nothing tells it of the loss";
+  a_.hub.write_anew(1, clock_.now);
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a");
+  append("b");
+  finish();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
+TEST_F(RedisJournalTest, WritesAnEndedJobAnewForTheRestOfItsRetention) {
+  // The journal looks up ended jobs during a minute; the hub keeps them for five.
+  for (const Nanos age : {Nanos{0}, 200 * kSecond}) {
+    redis_.admit("j", "a");
+    begin();
+    finish();
+    pass(kSecond);
+    ASSERT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+    const auto ending = redis_.log("j").back();
+    pass(age);
+    lose("running");
+    a_.hub.write_anew(1, clock_.now);
+    pass(kSecond);
+    EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+    EXPECT_EQ(redis_.log("j").back(), ending);
+    EXPECT_EQ(redis_.field("j", "status"), "completed");
+    const auto finish =
+        std::find_if(redis_.commands.rbegin(), redis_.commands.rend(),
+                     [](const redis::Command& command) { return command[0] == "EVALSHA"; });
+    EXPECT_EQ(finish->at(4 + 10), std::to_string((299 * kSecond - age) / kMillisecond + 1));
+    a_.hub.purge(1, clock_.now);
+    pass(kSecond);
+  }
+  EXPECT_EQ(a_.rec.ended.size(), 2u) << "once for each";
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
+TEST_F(RedisJournalTest, WritesNothingTwiceThatRedisStillHas) {
+  begin();
+  pass(kSecond);
+  const auto write_anew = [&] {
+    const std::size_t entries = redis_.count("XADD") + redis_.count("EVALSHA");
+    const std::size_t look_ups = redis_.count("XREVRANGE");
+    a_.hub.write_anew(1, clock_.now);
+    pass(kSecond);
+    EXPECT_EQ(redis_.count("XADD") + redis_.count("EVALSHA"), entries);
+    EXPECT_GT(redis_.count("XREVRANGE"), look_ups);
+  };
+  write_anew();
+  finish();
+  pass(kSecond);
+  write_anew();
+  pass(100 * kSecond);
+  write_anew();
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_TRUE(a_.rec.fenced.empty());
+}
+
+TEST_F(RedisJournalTest, WaitsForAnEndedJobThatIsToBeWrittenAgainAndIsGone) {
+  begin();
+  finish();
+  pass(kSecond);
+  const auto job = redis_.hashes["{t}:job:j"];
+  redis_.hashes.clear();
+  redis_.streams.clear();
+  a_.hub.write_anew(1, clock_.now);
+  pass(kSecond);
+  EXPECT_TRUE(redis_.streams.empty());
+  redis_.hashes["{t}:job:j"] = job;
+  redis_.field("j", "status") = "running";
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+}
+
+TEST_F(RedisJournalTest, WritesALostJobAnewWhoseEndingWasToldWithoutRedis) {
+  begin();
+  a_.port.disconnect();
+  a_.finish(1, complete());
+  pass(6 * kSecond);
+  ASSERT_EQ(a_.rec.ended.size(), 1u);
+  redis_.hashes.clear();
+  redis_.streams.clear();
+  a_.port.connect();
+  pass(kSecond);
+  EXPECT_EQ(a_.lost, (std::vector<JobHandle>{1}));
+  redis_.hashes["{t}:job:j"] = {{"owner", "a"}, {"attempt", "1"}, {"status", "running"}};
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=end");
+  EXPECT_EQ(a_.rec.ended.size(), 1u);
 }
 
 TEST_F(RedisJournalTest, TrimsAsTheLogDoes) {

@@ -1,79 +1,8 @@
-// Replicas: how the logs of other processes are followed, and what their readers see.
-#include "core/faces/face_options.h"
-#include "process.h"
+// Replicas: logs of other processes, followed for readers here.
+#include "replicas_fixture.h"
 
 namespace sluice {
 namespace {
-
-constexpr JobHandle kJob = 1;      // at its owner
-constexpr JobHandle kReplica = 9;  // elsewhere
-
-class ReplicasTest : public ReplicationTest {
- protected:
-  void SetUp() override {
-    redis_.admit("j", "a");
-    a_.create(kJob, "j");
-    settle();
-  }
-
-  void append(const std::string& text) {
-    a_.append(kJob, text);
-    settle();
-  }
-
-  // Appends each as an entry of its own.
-  void append_all(const std::string& texts) {
-    for (const char each : texts) {
-      append(std::string(1, each));
-      pass(20 * kMillisecond);
-    }
-  }
-
-  void replicate() {
-    b_.replicate(kReplica, "j");
-    settle();
-  }
-
-  void disconnect() {
-    for (Process* process : processes_) process->port.disconnect();
-    settle();
-  }
-
-  void connect() {
-    for (Process* process : processes_) process->port.connect();
-    settle();
-  }
-
-  [[nodiscard]] std::string text() {
-    const std::string state = b_.state(kReplica);
-    const std::size_t at = state.find("\"text\":\"");
-    if (at == std::string::npos) return "(none)";
-    return state.substr(at + 8, state.find('"', at + 8) - at - 8);
-  }
-
-  // Ids and types of the frames that a reader of the replica has received.
-  [[nodiscard]] std::string read(SubscriberHandle subscriber) {
-    const std::string& frames = b_.rec.frames[subscriber];
-    std::string out;
-    std::size_t at = 0;
-    std::string id;
-    while (at < frames.size()) {
-      const std::size_t end = frames.find('\n', at);
-      const std::string line = frames.substr(at, end - at);
-      if (line.starts_with("id: ")) id = line.substr(4) + " ";
-      if (line.starts_with("event: ")) {
-        out.append(out.empty() ? "" : ", ").append(id).append(line.substr(7));
-        id.clear();
-      }
-      at = end + 1;
-    }
-    return out;
-  }
-
-  [[nodiscard]] std::uint64_t catch_ups(CatchUp why) {
-    return b_.replicas().catch_ups()[static_cast<std::size_t>(why)];
-  }
-};
 
 TEST_F(ReplicasTest, ReadsALogAndFollowsItByMessages) {
   append_all("abcdefghij");  // three pages
@@ -120,7 +49,7 @@ TEST_F(ReplicasTest, KnowsTheFirstTokenOfALogWithoutItsBeginning) {
   EXPECT_NE(head.find("m-1"), std::string::npos) << head;
 }
 
-TEST_F(ReplicasTest, ReadsTheLogAtAHole) {
+TEST_F(ReplicasTest, ReadsTheLogAfterAHole) {
   replicate();
   b_.hub.hold(kReplica);
   append_all("ab");
@@ -185,7 +114,7 @@ TEST_F(ReplicasTest, ALogWithoutItsBeginningIsAGap) {
   EXPECT_EQ(read(7), "1-1 token, 1-2 token, gap, 1-6 token, 1-7 token, 1-8 token");
   EXPECT_NE(b_.rec.frames[7].find(R"("requested":"1-2","earliest":"1-6","latest":"1-8")"),
             std::string::npos);
-  // So it is for a replica that begins now.
+  // A replica that begins now has the same gap.
   b_.replicate(10, "j");
   b_.attach(8, 10);
   EXPECT_EQ(read(8), "gap, 1-6 token, 1-7 token, 1-8 token");
@@ -208,7 +137,7 @@ TEST_F(ReplicasTest, KeepsTheIndexesOfCallsThatItsLogHasLost) {
       << b_.rec.frames[7];
 }
 
-TEST_F(ReplicasTest, UnknownKindsTakeUpTheirIds) {
+TEST_F(ReplicasTest, UnknownKindsOccupyTheirIds) {
   append("a");
   auto& stream = redis_.streams["{t}:log:j"];
   stream.push_back({{1, 3}, {"z", "later"}});
@@ -234,7 +163,7 @@ TEST_F(ReplicasTest, AMalformedEntryEndsItWithACut) {
   EXPECT_EQ(b_.replicas().size(), 0u);
 }
 
-TEST_F(ReplicasTest, AForeignMessageMakesItReadTheLog) {
+TEST_F(ReplicasTest, AMalformedMessageMakesItReadTheLog) {
   append("a");
   replicate();
   b_.hub.hold(kReplica);
@@ -250,7 +179,7 @@ TEST_F(ReplicasTest, AForeignMessageMakesItReadTheLog) {
   EXPECT_EQ(text(), "ab");
 }
 
-TEST_F(ReplicasTest, AJobThatIsNotThereIsMissing) {
+TEST_F(ReplicasTest, AnUnknownJobIsMissing) {
   b_.replicate(kReplica, "unknown");
   b_.attach(7, kReplica);
   EXPECT_EQ(b_.missing, (std::vector<JobHandle>{kReplica}));
@@ -258,7 +187,7 @@ TEST_F(ReplicasTest, AJobThatIsNotThereIsMissing) {
   EXPECT_EQ(b_.rec.closed[7], "purged");
 }
 
-TEST_F(ReplicasTest, AJobThatVanishesIsWaitedForDuringALease) {
+TEST_F(ReplicasTest, WaitsOneLeaseForAJobThatVanishes) {
   append("a");
   replicate();
   b_.attach(7, kReplica);
@@ -296,7 +225,7 @@ TEST_F(ReplicasTest, ReadersOpenOnceTheLogHasBeenRead) {
   b_.port.is_frozen = false;
   settle();
   EXPECT_EQ(b_.rec.opened, (std::map<SubscriberHandle, bool>{{7, false}, {8, true}}))
-      << "nothing follows the second one's cursor";
+      << "the second reader is at the end";
   EXPECT_EQ(read(7), "1-1 token, 1-2 token, 1-3 job_complete");
 }
 
@@ -341,7 +270,7 @@ TEST_F(ReplicasTest, StaysForTheRetentionOnceItHasEnded) {
   EXPECT_EQ(b_.rec.purged, (std::vector<JobHandle>{kReplica}));
 }
 
-TEST_F(ReplicasTest, ASlowReaderHoldsNobodyBack) {
+TEST_F(ReplicasTest, ASlowReaderDoesNotDelayTheReplica) {
   replicate();
   b_.hub.attach(7, Subscriber::Mode::kFrames, false, {{kReplica, ""}}, clock_.now);
   for (int i = 0; i < 1000; ++i) a_.append(kJob, "x");
@@ -355,7 +284,7 @@ TEST_F(ReplicasTest, ASlowReaderHoldsNobodyBack) {
   EXPECT_FALSE(b_.rec.closed.contains(8));
 }
 
-TEST_F(ReplicasTest, IsStartedAsItsOwnerSays) {
+TEST_F(ReplicasTest, TakesItsStartFromTheOwner) {
   redis_.field("j", "created_us") = "5000000";
   replicate();
   b_.hub.hold(kReplica);
@@ -370,7 +299,7 @@ TEST_F(ReplicasTest, IsStartedAsItsOwnerSays) {
   EXPECT_NE(b_.state(kReplica).find("\"queue_ms\":250.000"), std::string::npos);
 }
 
-TEST_F(ReplicasTest, ARefreshReadsWhatNoMessageHasTold) {
+TEST_F(ReplicasTest, ARefreshReadsEntriesWithoutMessages) {
   append("a");
   replicate();
   redis_.drops_messages = true;
@@ -393,7 +322,7 @@ class AheadTest : public ReplicasTest {
     ReplicasTest::SetUp();
     append_all("ab");
     replicate();
-    a_.port.is_frozen = true;  // what comes now is at the owner alone
+    a_.port.is_frozen = true;  // further entries stay with the owner
   }
 
   void thaw() {
@@ -403,7 +332,7 @@ class AheadTest : public ReplicasTest {
   }
 };
 
-TEST_F(AheadTest, WaitsUntilTheLogGetsThere) {
+TEST_F(AheadTest, WaitsUntilTheLogReachesIt) {
   append_all("cde");
   b_.attach(7, kReplica, "1-4");
   pass(3 * kSecond);
@@ -429,7 +358,7 @@ TEST_F(AheadTest, IsOverWhenItWasTheEnding) {
   EXPECT_EQ(b_.rec.closed[7], "finished");
 }
 
-TEST_F(AheadTest, GivesWayToALaterAttempt) {
+TEST_F(AheadTest, ContinuesWithALaterAttempt) {
   append_all("cd");
   b_.attach(7, kReplica, "1-4");
   a_.hub.retry(kJob, {}, clock_.now);
@@ -438,12 +367,12 @@ TEST_F(AheadTest, GivesWayToALaterAttempt) {
   EXPECT_EQ(read(7), "2-0 job_retry, 2-1 token, 2-2 token");
 }
 
-TEST_F(AheadTest, WaitsForTheNextAttemptToo) {
+TEST_F(AheadTest, WaitsForTheNextAttempt) {
   a_.hub.retry(kJob, {}, clock_.now);
   append_all("xy");
   b_.attach(7, kReplica, "2-1");
   b_.attach(8, kReplica, "3-1");
-  EXPECT_EQ(read(8), "gap, 1-1 token, 1-2 token") << "nobody can have seen that";
+  EXPECT_EQ(read(8), "gap, 1-1 token, 1-2 token") << "no reader can have received that id";
   thaw();
   EXPECT_EQ(read(7), "2-2 token");
 }
@@ -456,7 +385,7 @@ TEST_F(AheadTest, IsAGapAfterALeaseInWhichRedisAnswered) {
   EXPECT_EQ(read(7), "gap, 1-1 token, 1-2 token");
 }
 
-TEST_F(AheadTest, TheTimeOfAnOutageDoesNotCount) {
+TEST_F(AheadTest, DoesNotCountTheTimeOfAnOutage) {
   b_.attach(7, kReplica, "1-4");
   pass(5 * kSecond);
   b_.port.disconnect();
@@ -471,172 +400,6 @@ TEST_F(AheadTest, TheTimeOfAnOutageDoesNotCount) {
 TEST_F(AheadTest, OnTheOwnerItIsAGapAtOnce) {
   a_.attach(7, kJob, "1-9");
   EXPECT_NE(a_.rec.frames[7].find("event: gap"), std::string::npos);
-}
-
-// --- adoption
-
-class AdoptionTest : public ReplicasTest {
- protected:
-  void SetUp() override {
-    ReplicasTest::SetUp();
-    append_all("ab");
-    replicate();
-    b_.attach(7, kReplica);
-    redis_.drops_messages = true;
-    append_all("c");
-    processes_ = {&b_};  // the owner is dead
-  }
-
-  void take(std::uint64_t attempt) {
-    redis_.field("j", "owner") = "b";
-    if (attempt == 1) return;
-    redis_.streams["{t}:log:j"].push_back({{attempt, 0}, {"r", "{}"}});
-  }
-
-  static Terminal lost() {
-    Terminal terminal;
-    terminal.kind = Terminal::Kind::kError;
-    terminal.error_code = "producer_lost";
-    return terminal;
-  }
-};
-
-TEST_F(AdoptionTest, EndsTheAttemptWithAnIdThatNobodyElseCanReach) {
-  take(1);
-  b_.adopt(kReplica, "j", 1, std::uint64_t{1} << 32);
-  EXPECT_TRUE(b_.adopted[kReplica]);
-  b_.finish(kReplica, lost());
-  settle();
-  EXPECT_EQ(read(7), "1-1 token, 1-2 token, 1-3 token, 1-4294967300 job_error")
-      << "also what no message has told";
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 4294967300}));
-  EXPECT_EQ(redis_.field("j", "status"), "failed");
-  // The dead one wakes: nothing of it is taken, and it steps down.
-  a_.append(kJob, "late");
-  processes_ = {&a_, &b_};
-  pass(kSecond);
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 4294967300}));
-  EXPECT_TRUE(a_.rec.fenced.contains(kJob));
-}
-
-TEST_F(AdoptionTest, EndsTheAttemptBehindWhatItsOwnerHasWrittenMeanwhile) {
-  take(1);
-  b_.adopt(kReplica, "j", 1, std::uint64_t{1} << 32);
-  // It wakes before the ending is there.
-  a_.append(kJob, "d");
-  a_.settle();
-  ASSERT_EQ(redis_.log("j").back().first, (EventId{1, 4}));
-  b_.finish(kReplica, lost());
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{1, 4294967300}));
-  EXPECT_EQ(redis_.field("j", "status"), "failed");
-  EXPECT_EQ(b_.rec.closed[7], "finished");
-  EXPECT_TRUE(b_.rec.fenced.empty());
-  b_.replicate(10, "j");
-  b_.attach(8, 10);
-  EXPECT_EQ(read(8), "1-1 token, 1-2 token, 1-3 token, 1-4 token, 1-4294967300 job_error");
-}
-
-TEST_F(AdoptionTest, RunsTheJobAgainInTheNextAttempt) {
-  take(2);
-  b_.adopt(kReplica, "j", 2);
-  b_.hub.start(kReplica, {}, clock_.now);
-  b_.append(kReplica, "x");
-  settle();
-  b_.finish(kReplica, complete());
-  pass(kSecond);
-  // The text of an earlier attempt is discarded, so its end need not be read.
-  EXPECT_EQ(read(7), "1-1 token, 1-2 token, 2-0 job_retry, 2-1 token, 2-2 job_complete");
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{2, 2}));
-  EXPECT_EQ(redis_.field("j", "status"), "completed");
-  EXPECT_EQ(b_.rec.ended.size(), 1u);
-}
-
-TEST_F(AdoptionTest, TimesTheAttemptFromItsStartHere) {
-  redis_.field("j", "started_ms") = "0";
-  take(2);
-  b_.adopt(kReplica, "j", 2);
-  EXPECT_NE(b_.state(kReplica).find(R"("status":"queued")"), std::string::npos);
-  const Nanos created = clock_.now;
-  pass(3 * kSecond);
-  b_.hub.start(kReplica, R"({"upstream":"u"})", clock_.now);
-  pass(100 * kMillisecond);
-  b_.append(kReplica, "x");
-  settle();
-  const std::string state = b_.state(kReplica);
-  const auto ms = [&](std::string_view name) {
-    const std::size_t at = state.find(std::string("\"").append(name).append("\":"));
-    return at == std::string::npos ? -1.0 : std::stod(state.substr(at + name.size() + 3));
-  };
-  EXPECT_GE(ms("queue_ms"), 3000.0) << state;
-  EXPECT_EQ(ms("ttft_ms") - ms("queue_ms"), 100.0) << state;
-  EXPECT_GE(clock_.now - created, 3 * kSecond);
-  // Other processes read the beginning that the takeover has written.
-  EXPECT_EQ(b_.rec.frames[7].find("upstream"), std::string::npos) << b_.rec.frames[7];
-}
-
-TEST_F(AdoptionTest, CommandsWaitForIt) {
-  take(2);
-  b_.port.is_frozen = true;
-  b_.adopt(kReplica, "j", 2);
-  b_.append(kReplica, "x");
-  b_.finish(kReplica, complete());
-  settle();
-  EXPECT_TRUE(b_.hub.is_open(kReplica));
-  b_.port.is_frozen = false;
-  settle();
-  pass(kSecond);
-  EXPECT_EQ(read(7), "1-1 token, 1-2 token, 2-0 job_retry, 2-1 token, 2-2 job_complete");
-}
-
-TEST_F(AdoptionTest, BeginsAnAttemptThatTheLogLacks) {
-  take(1);
-  b_.adopt(kReplica, "j", 2);
-  b_.append(kReplica, "x");
-  settle();
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{2, 1}));
-  EXPECT_EQ(read(7), "1-1 token, 1-2 token, 2-0 job_retry, 2-1 token");
-}
-
-TEST_F(AdoptionTest, IsRefusedWhenAnotherWasFaster) {
-  take(3);
-  b_.adopt(kReplica, "j", 2);
-  EXPECT_FALSE(b_.adopted.at(kReplica));
-  b_.append(kReplica, "x");
-  settle();
-  EXPECT_EQ(redis_.log("j").back().first, (EventId{3, 0}));
-  EXPECT_TRUE(b_.hub.is_open_replica(kReplica)) << "it goes on as a replica";
-}
-
-TEST_F(AdoptionTest, IsRefusedWhenTheJobHasEnded) {
-  processes_ = {&a_, &b_};
-  a_.finish(kJob, complete());
-  settle();
-  b_.adopt(kReplica, "j", 1);
-  EXPECT_FALSE(b_.adopted.at(kReplica));
-  pass(2 * kSecond);
-  EXPECT_EQ(read(7), "1-1 token, 1-2 token, 1-3 token, 1-4 job_complete");
-}
-
-TEST_F(AdoptionTest, WaitsForTheNextConnection) {
-  take(2);
-  b_.port.disconnect();
-  b_.adopt(kReplica, "j", 2);
-  EXPECT_TRUE(b_.adopted.empty());
-  b_.port.connect();
-  settle();
-  EXPECT_TRUE(b_.adopted[kReplica]);
-}
-
-TEST_F(AdoptionTest, GrantsTheProducerAWindow) {
-  take(1);
-  b_.adopt(kReplica, "j", 1);
-  EXPECT_TRUE(b_.hub.writable(kReplica));
-  // Less what the reader has not acknowledged.
-  EXPECT_GE(b_.rec.window[kReplica], 255U) << "a producer that waits already is told";
-  for (int i = 0; i < 256; ++i) b_.append(kReplica, "x");
-  EXPECT_FALSE(b_.hub.writable(kReplica)) << "counted from the adoption";
 }
 
 }  // namespace

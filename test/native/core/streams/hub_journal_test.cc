@@ -95,6 +95,37 @@ TEST_F(JobHubRecordTest, WritesOneBatchAtATimeAndThenOnlyWhatIsNew) {
   EXPECT_EQ(journal_.batches.size(), 2u);
 }
 
+TEST_F(JobHubRecordTest, WritesAJobAnewFromItsBeginningOnceTheBatchInFlightIsOver) {
+  create_recorded(1);
+  append(1, 3);
+  pass(50 * kMillisecond);
+  ASSERT_EQ(journal_.batches.size(), 1u);
+  hub_.write_anew(1, now_);
+  pass(kSecond);
+  ASSERT_EQ(journal_.batches.size(), 1u);
+  for (const bool ok : {true, false, true}) {
+    written(ok);
+    pass(kSecond);
+    EXPECT_EQ(last().tokens.first_seq, 1u);
+    EXPECT_EQ(last().tokens.text, "ttt");
+    if (!ok) hub_.write_anew(1, now_);
+  }
+  hub_.finish(1, complete(), now_);
+  written();
+  written();
+  const std::size_t batches = journal_.batches.size();
+  EXPECT_EQ(rec_.ended.size(), 1u);
+  hub_.write_anew(1, now_);
+  pass(kSecond);
+  ASSERT_EQ(journal_.batches.size(), batches + 1);
+  EXPECT_EQ(last().tokens.text, "ttt");
+  EXPECT_TRUE(last().terminal.has_value());
+  written();
+  EXPECT_EQ(rec_.ended.size(), 1u);
+  pass(kSecond);
+  EXPECT_EQ(journal_.batches.size(), batches + 1);
+}
+
 TEST_F(JobHubRecordTest, WritesTypedEventsAndCopiesLikeTokens) {
   create_recorded(1);
   JobOptions options;

@@ -1,16 +1,14 @@
-// What upstreams are known to send, by the table that the HTTP tests read too.
+// Known answers of upstreams, from the table that the HTTP tests read as well.
 #include <gtest/gtest.h>
 #include <rapidjson/document.h>
-#include <rapidjson/istreamwrapper.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 
+#include "answer_table.h"
 #include "core/base/ascii.h"
 #include "core/upstream/relay.h"
 #include "log_reader.h"
@@ -18,22 +16,8 @@
 namespace sluice {
 namespace {
 
-// The estimate that the table has.
+// The estimate in the table.
 constexpr std::uint64_t kPromptTokens = 1000;
-
-rapidjson::Document read_table() {
-  const auto folder = std::filesystem::path(__FILE__).parent_path();
-  std::ifstream file(folder / "../../../support/upstream/answers.json");
-  rapidjson::IStreamWrapper stream(file);
-  rapidjson::Document table;
-  table.ParseStream(stream);
-  return table;
-}
-
-std::string text_of(const rapidjson::Value& row, const char* name, const char* fallback = "") {
-  if (!row.HasMember(name)) return fallback;
-  return {row[name].GetString(), row[name].GetStringLength()};
-}
 
 // One answer on its way through a relay to the log of one job.
 class Answering : public HubObserver {
@@ -174,7 +158,7 @@ bool is_generated_id(std::string_view id) {
                              [](char c) { return is_letter(c) || is_digit(c); });
 }
 
-// Ids that the table has as `call_*` are generated.
+// Replaces generated ids by `call_*`, which stands for them in the table.
 void hide_generated_ids(rapidjson::Document& items, const rapidjson::Value& expected) {
   for (rapidjson::SizeType i = 0; i < std::min(items.Size(), expected.Size()); ++i) {
     const std::string id = text_of(expected[i], "id");
@@ -184,7 +168,7 @@ void hide_generated_ids(rapidjson::Document& items, const rapidjson::Value& expe
   }
 }
 
-// Text alone where a row does not say.
+// The items of a row; by default its text alone.
 rapidjson::Document expected_items(const rapidjson::Value& row) {
   rapidjson::Document items(rapidjson::kArrayType);
   auto& allocator = items.GetAllocator();
@@ -236,7 +220,7 @@ void expect_row(const rapidjson::Value& row, std::size_t piece_bytes) {
   }
 }
 
-TEST(RelayAnswers, EveryRowBecomesWhatTheTableSaysHoweverItIsCut) {
+TEST(RelayAnswers, EveryRowHasTheResultsOfTheTableInPiecesOfAnySize) {
   const rapidjson::Document table = read_table();
   ASSERT_TRUE(table.IsArray());
   ASSERT_GE(table.Size(), 160u);

@@ -1,131 +1,16 @@
-// Relay: from an answer's bytes to the logs of its jobs, time moved by hand.
-#include "core/upstream/relay.h"
-
-#include <gtest/gtest.h>
-
+// Relay: from an answer's bytes to the logs of its jobs.
 #include <ostream>
 #include <string>
 #include <vector>
 
-#include "log_reader.h"
+#include "relay_fixture.h"
 
 namespace sluice {
 namespace {
 
 using Failure = RelayOutcome::Failure;
 
-constexpr Nanos kIdle = 10 * kSecond;
-
-std::string delta(std::string_view text, int index = 0) {
-  return "data: {\"choices\":[{\"index\":" + std::to_string(index) + ",\"text\":\"" +
-         std::string(text) + "\"}]}\n\n";
-}
-
-std::string finish(std::string_view reason, int index = 0) {
-  return "data: {\"choices\":[{\"index\":" + std::to_string(index) +
-         ",\"text\":\"\",\"finish_reason\":\"" + std::string(reason) + "\"}]}\n\n";
-}
-
-const std::string kUsageEvent =
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n";
-const std::string kDoneEvent = "data: [DONE]\n\n";
-
-// A hub with jobs 1..n, a reader that acknowledges when told to, and a relay over all of them.
-class RelayTest : public testing::Test, public HubObserver {
- protected:
-  void begin(std::size_t jobs, std::uint64_t capacity = 256, bool one_answer = false) {
-    HubOptions options;
-    options.stream_capacity = capacity;
-    hub_ = std::make_unique<JobHub>(options, *this);
-    Relay::Options relay{.idle = kIdle, .jobs = {}, .one_answer = one_answer, .stops = stops_};
-    for (JobHandle job = 1; job <= jobs; ++job) {
-      hub_->create(job, {.job_id = "job_" + std::to_string(job), .wall_time_max = kNever}, now_);
-      hub_->start(job, {}, now_);
-      relay.jobs.push_back(job);
-    }
-    relay_ = std::make_unique<Relay>(std::move(relay), *hub_, now_);
-  }
-
-  void head(int status = 200, std::string_view type = "text/event-stream") {
-    relay_->on_head(
-        {.status = status, .content_type = type, .retry_after = "7", .retry_after_ms = ""}, now_);
-  }
-
-  bool bytes(std::string_view text) {
-    const bool taken = relay_->on_bytes(text, now_);
-    turn();
-    return taken;
-  }
-
-  void turn() {
-    if (hub_->next_deadline() <= now_) hub_->advance(now_);
-  }
-
-  void pass(Nanos span) {
-    now_ += span;
-    if (relay_->next_deadline() <= now_) relay_->advance(now_);
-  }
-
-  // A reader of one job; it has one batch at a time, which `acknowledge` takes.
-  void attach(SubscriberHandle subscriber, JobHandle job) {
-    hub_->attach(subscriber, Subscriber::Mode::kEvents, false, {{job, ""}}, now_);
-    turn();
-  }
-
-  void acknowledge(SubscriberHandle subscriber) {
-    hub_->acknowledge(subscriber, now_);
-    turn();
-    relay_->resume(now_);
-    turn();
-  }
-
-  void cancel(JobHandle job) {
-    Terminal terminal;
-    terminal.kind = Terminal::Kind::kCancelled;
-    terminal.reason = "client_request";
-    hub_->finish(job, std::move(terminal), now_);
-  }
-
-  std::string text(JobHandle job) { return field(job, "\"text\":\""); }
-  std::string status(JobHandle job) { return field(job, "\"status\":\""); }
-  std::string reason(JobHandle job) { return field(job, "\"reason\":\""); }
-  std::string stop_sequence(JobHandle job) { return field(job, "\"stop_sequence\":\""); }
-  // An answer of so many choices.
-  void begin_answer(std::size_t choices) { begin(choices, 256, true); }
-
-  LogContent log(JobHandle job) { return read_log(*hub_, job, 100 + job, now_); }
-
-  [[nodiscard]] Failure failure() const { return relay_->outcome().failure; }
-  [[nodiscard]] bool has_usage(JobHandle job) const {
-    return hub_->state(job, false, now_).find("\"usage\":{\"prompt_tokens\":7,") !=
-           std::string::npos;
-  }
-
-  Nanos now_ = kSecond;
-  std::vector<std::string> stops_;
-  std::unique_ptr<JobHub> hub_;
-  std::unique_ptr<Relay> relay_;
-
- private:
-  std::string field(JobHandle job, std::string_view key) {
-    const std::string state = hub_->state(job, true, now_);
-    const std::size_t at = state.find(key);
-    if (at == std::string::npos) return "none";
-    const std::size_t from = at + key.size();
-    return state.substr(from, state.find('"', from) - from);
-  }
-
-  void on_window(JobHandle, std::uint64_t) override {}
-  void on_ended(JobHandle job, std::string) override {
-    if (relay_) relay_->forget(job);
-  }
-  void on_purged(JobHandle) override {}
-  void on_subscriber_open(SubscriberHandle, bool) override {}
-  bool on_batch(SubscriberHandle, Subscriber::Batch&) override { return false; }
-  void on_subscriber_end(SubscriberHandle, std::string_view) override {}
-};
-
-TEST_F(RelayTest, TextGoesToTheLogAndTheEndWaitsForTheCounts) {
+TEST_F(RelayTest, WritesTextAtOnceAndEndsOnceTheUsageIsThere) {
   begin(1);
   head();
   EXPECT_TRUE(bytes(delta("Hel") + delta("lo")));
@@ -140,13 +25,13 @@ TEST_F(RelayTest, TextGoesToTheLogAndTheEndWaitsForTheCounts) {
   EXPECT_TRUE(has_usage(1));
   EXPECT_TRUE(relay_->settled());
   EXPECT_EQ(failure(), Failure::kNone);
-  // The body's end is waited for, so that the connection can be kept.
+  // The relay still reads to the end of the body, so that the connection can be reused.
   EXPECT_FALSE(relay_->over());
   relay_->on_end(now_);
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, TheCountsAreWaitedForTwoSecondsAndNotLonger) {
+TEST_F(RelayTest, WaitsTwoSecondsForTheUsage) {
   begin(1);
   head();
   bytes(delta("all") + finish("stop"));
@@ -159,7 +44,7 @@ TEST_F(RelayTest, TheCountsAreWaitedForTwoSecondsAndNotLonger) {
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, TheRestOfABodyIsReadForASecondAndSixtyFourKilobytes) {
+TEST_F(RelayTest, ReadsTheRestOfABodyForASecondAndSixtyFourKilobytes) {
   begin(1);
   head();
   bytes(finish("stop") + kDoneEvent);
@@ -194,7 +79,7 @@ TEST_F(RelayTest, ChoicesOfOneCallGoToTheirJobsAndEndOneByOne) {
   EXPECT_FALSE(has_usage(1));
 }
 
-TEST_F(RelayTest, AFailureConcernsOnlyWhatHasNotEnded) {
+TEST_F(RelayTest, AFailureConcernsOnlyJobsThatHaveNotEnded) {
   begin(3);
   head();
   bytes(delta("whole", 0) + finish("stop", 0) + delta("part", 1));
@@ -206,7 +91,7 @@ TEST_F(RelayTest, AFailureConcernsOnlyWhatHasNotEnded) {
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, NothingThatGoesWrongAfterTheFinishReasonTakesItBack) {
+TEST_F(RelayTest, AFailureAfterTheFinishReasonIsIgnored) {
   begin(1);
   head();
   bytes(delta("all") + finish("stop"));
@@ -215,7 +100,7 @@ TEST_F(RelayTest, NothingThatGoesWrongAfterTheFinishReasonTakesItBack) {
   EXPECT_EQ(failure(), Failure::kNone);
 }
 
-TEST_F(RelayTest, SilenceCountsFromTheLastByteAndNotWhileNobodyWaits) {
+TEST_F(RelayTest, TheIdleTimeoutCountsFromTheLastByteAndNotWhileBlocked) {
   begin(1, 1);
   attach(1, 1);
   pass(kIdle - 1);
@@ -242,15 +127,15 @@ TEST_F(RelayTest, SilenceCountsFromTheLastByteAndNotWhileNobodyWaits) {
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, AWindowThatClosesIsHeededInTheMiddleOfWhatCame) {
+TEST_F(RelayTest, AClosedWindowStopsTheRelayInTheMiddleOfAChunk) {
   begin(1, 2);
   attach(1, 1);
   head();
-  // What is left of these bytes is the relay's to keep.
+  // The relay keeps the rest of these bytes.
   EXPECT_TRUE(bytes(delta("a") + delta("b") + delta("c") + delta("d") + finish("stop")));
   EXPECT_EQ(text(1), "ab");
   EXPECT_TRUE(relay_->blocked());
-  EXPECT_FALSE(bytes(kDoneEvent)) << "not taken: to be given again";
+  EXPECT_FALSE(bytes(kDoneEvent)) << "refused: the caller passes them again later";
   acknowledge(1);  // "a"
   EXPECT_EQ(text(1), "abc");
   acknowledge(1);  // "b"
@@ -263,7 +148,7 @@ TEST_F(RelayTest, AWindowThatClosesIsHeededInTheMiddleOfWhatCame) {
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, ABreakBehindHeldBytesIsToldAfterThem) {
+TEST_F(RelayTest, ABreakAfterHeldBytesIsReportedAfterThem) {
   begin(1, 1);
   attach(1, 1);
   head();
@@ -307,7 +192,7 @@ TEST_F(RelayTest, TheLastJobThatEndsEndsTheCallAtOnce) {
   EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{-1, -1}));
 }
 
-TEST_F(RelayTest, AJobThatHasEndedBeforeTheCallMakesNone) {
+TEST_F(RelayTest, MakesNoCallForJobsThatHaveEnded) {
   begin(1);
   cancel(1);
   Relay late({.idle = kIdle, .jobs = {1, 99}}, *hub_, now_);
@@ -331,7 +216,7 @@ TEST_F(RelayTest, ARefusalIsReadToItsEndAndReported) {
             "\"body_whole\":true,\"failed\":[0]}");
 }
 
-TEST_F(RelayTest, TheStatusOfARefusalSaysEnough) {
+TEST_F(RelayTest, TheStatusOfARefusalIsEnough) {
   begin(1);
   head(503, "");
   bytes("half");
@@ -351,7 +236,7 @@ TEST_F(RelayTest, TheStatusOfARefusalSaysEnough) {
   EXPECT_TRUE(relay_->over());
 }
 
-TEST_F(RelayTest, AWholeAnswerIsTakenLikeOneChunk) {
+TEST_F(RelayTest, ReadsAnAnswerWithoutStreaming) {
   begin(1);
   head(200, "Application/JSON; charset=utf-8");
   bytes("{\"choices\":[{\"index\":0,\r\n\"message\":{\"content\":\"two\"},");
@@ -364,7 +249,7 @@ TEST_F(RelayTest, AWholeAnswerIsTakenLikeOneChunk) {
   EXPECT_TRUE(has_usage(1));
 }
 
-TEST_F(RelayTest, AnEventOfSixteenMegabytesIsTaken) {
+TEST_F(RelayTest, AcceptsAnEventOfSixteenMegabytes) {
   begin(1);
   head();
   const std::string prefix = R"({"choices":[{"delta":{"images":[")";
@@ -378,12 +263,7 @@ TEST_F(RelayTest, AnEventOfSixteenMegabytesIsTaken) {
   EXPECT_EQ(content.entries[0].text, R"({"images":[")" + image + R"("]})");
 }
 
-std::string call_event(std::string_view members) {
-  return "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0," + std::string(members) +
-         "}]}}]}\n\n";
-}
-
-TEST_F(RelayTest, ACallBehindTheFinishReasonHasArgumentsHoweverTheBodyEnds) {
+TEST_F(RelayTest, AToolCallAfterTheFinishReasonHasArgumentsForEveryEndOfTheBody) {
   const auto begin_call = [this] {
     begin(1);
     head();
@@ -404,119 +284,12 @@ TEST_F(RelayTest, ACallBehindTheFinishReasonHasArgumentsHoweverTheBodyEnds) {
   expect_call();
 }
 
-TEST_F(RelayTest, TheHeadOfAnEmptyAnswerIsKept) {
+TEST_F(RelayTest, KeepsTheHeadOfAnEmptyAnswer) {
   begin(1);
   head();
   bytes("data: {\"model\":\"m\",\"choices\":[{\"delta\":{}}]}\n\n" + kDoneEvent);
   EXPECT_EQ(reason(1), "stop");
   EXPECT_EQ(log(1).head.model, "m");
-}
-
-// --- stop strings that the upstream ignores
-
-TEST_F(RelayTest, TextEndsBeforeAStopStringAndTheTransferIsDropped) {
-  stops_ = {"END", "\xF0\x9F\x98\x80"};
-  begin(1);
-  head();
-  bytes(delta("one E") + delta("Nx two E"));
-  EXPECT_EQ(text(1), "one ENx two ") << "what may be a beginning is held back";
-  bytes(delta("N") + delta("D three"));
-  EXPECT_EQ(text(1), "one ENx two ");
-  EXPECT_EQ(status(1), "completed");
-  EXPECT_EQ(reason(1), "stop");
-  EXPECT_EQ(stop_sequence(1), "END");
-  EXPECT_TRUE(relay_->over());
-  EXPECT_EQ(failure(), Failure::kNone);
-  EXPECT_TRUE(hub_->usage(1).estimated);
-}
-
-TEST_F(RelayTest, WhatIsHeldBackIsNotLost) {
-  const auto begin_text = [this] {
-    stops_ = {"END"};
-    begin(1);
-    head();
-    bytes(delta("a E") + delta("N"));
-    EXPECT_EQ(text(1), "a ");
-  };
-  begin_text();
-  bytes(finish("length") + kUsageEvent + kDoneEvent);
-  EXPECT_EQ(text(1), "a EN");
-  EXPECT_EQ(reason(1), "length");
-  EXPECT_TRUE(has_usage(1));
-
-  begin_text();
-  relay_->on_broken(false, "ECONNRESET", now_);
-  EXPECT_EQ(text(1), "a EN");
-  EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{2}));
-}
-
-TEST_F(RelayTest, OtherOutputDividesTheTextForStopStrings) {
-  stops_ = {"END"};
-  begin(1);
-  head();
-  bytes(delta("E") + call_event(R"("id":"c","function":{"name":"f","arguments":"END"})") +
-        delta("ND") + finish("stop") + kDoneEvent);
-  const LogContent content = log(1);
-  ASSERT_EQ(content.entries.size(), 4u);
-  EXPECT_EQ(content.entries[0].text, "E");
-  EXPECT_EQ(content.entries[1].kind, EntryKind::kToolCall);
-  EXPECT_EQ(content.entries[2].text, "END");
-  EXPECT_EQ(content.entries[3].text, "ND");
-}
-
-TEST_F(RelayTest, LogprobsStayWithTheirWholeText) {
-  const auto scored = [](std::string_view text) {
-    return "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(text) +
-           "\"},\"logprobs\":{\"content\":[{\"token\":\"" + std::string(text) + "\"}]}}]}\n\n";
-  };
-  stops_ = {"END"};
-  begin(1);
-  head();
-  bytes(scored("a E") + scored("x") + scored("b") + scored("cEND"));
-  const LogContent content = log(1);
-  std::vector<std::string> texts;
-  for (const auto& entry : content.entries) texts.push_back(entry.text);
-  EXPECT_EQ(texts, (std::vector<std::string>{"a E", "x", "b", "c"}));
-  for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_NE(content.entries[i].aux.find('"' + texts[i] + '"'), std::string::npos) << i;
-  }
-  EXPECT_EQ(content.entries[3].aux, "") << "those of a text that was cut are not its own";
-}
-
-TEST_F(RelayTest, EachAnswerOfACallStopsByItself) {
-  stops_ = {"."};
-  begin(2);
-  head();
-  bytes(delta("a.", 0) + delta("b", 1) + delta("c", 0));
-  EXPECT_EQ(status(1), "completed");
-  EXPECT_EQ(status(2), "running");
-  EXPECT_FALSE(relay_->over());
-  bytes(delta("d.", 1));
-  EXPECT_EQ(text(1), "a");
-  EXPECT_EQ(text(2), "bd");
-  EXPECT_TRUE(relay_->over());
-}
-
-TEST_F(RelayTest, ChoicesOfOneAnswerStopAndEndTogether) {
-  stops_ = {"."};
-  begin_answer(2);
-  head();
-  bytes(delta("a.", 0) + delta("b", 1) + delta("more", 0) + finish("length", 0));
-  EXPECT_EQ(status(1), "running");
-  bytes(delta("c.", 1));
-  EXPECT_TRUE(relay_->over());
-  EXPECT_EQ(text(1), "a");
-  EXPECT_EQ(text(2), "bc");
-  EXPECT_EQ(reason(1), "stop");
-
-  begin_answer(2);
-  head();
-  bytes(delta("a.", 0) + delta("b", 1) + finish("stop", 1));
-  pass(kSecond);
-  bytes(delta("more", 0));
-  pass(kSecond);
-  EXPECT_EQ(status(1), "completed") << "what a stopped choice goes on with is not waited for";
-  EXPECT_EQ(text(2), "b");
 }
 
 // --- one answer of several choices
@@ -527,7 +300,7 @@ TEST_F(RelayTest, ChoicesOfOneAnswerEndTogetherAndTheFirstHasTheUsage) {
   bytes(delta("a", 0) + finish("length", 0) + delta("b", 1) + finish("stop", 1) + delta("c", 2));
   for (const JobHandle job : {1, 2, 3}) EXPECT_EQ(status(job), "running");
   bytes(finish("stop", 2));
-  EXPECT_EQ(status(1), "running") << "the counts may follow";
+  EXPECT_EQ(status(1), "running") << "the usage may follow";
   bytes(kUsageEvent + kDoneEvent);
   for (const JobHandle job : {1, 2, 3}) EXPECT_EQ(status(job), "completed");
   EXPECT_EQ(reason(1), "length");
@@ -588,11 +361,11 @@ TEST_F(RelayTest, ChoicesOfOneAnswerFailTogether) {
   head();
   bytes(finish("stop", 0) + finish("stop", 1));
   relay_->on_broken(false, "", now_);
-  EXPECT_EQ(failure(), Failure::kNone) << "nothing takes the finish reasons back";
+  EXPECT_EQ(failure(), Failure::kNone) << "the finish reasons stand";
   EXPECT_EQ(status(1), "completed");
 }
 
-TEST_F(RelayTest, AChoiceOfOneAnswerWhoseJobHasEndedIsLeftOut) {
+TEST_F(RelayTest, IgnoresAChoiceWhoseJobHasEnded) {
   begin_answer(2);
   head();
   bytes(delta("a", 0) + delta("b", 1));
@@ -602,13 +375,13 @@ TEST_F(RelayTest, AChoiceOfOneAnswerWhoseJobHasEndedIsLeftOut) {
   EXPECT_EQ(relay_->outcome().failed, (std::vector<std::int64_t>{-1, -1}));
 }
 
-struct Bad {
+struct FailureCase {
   const char* name;
   const char* type;
   std::string body;
   Failure failure;
-  // For a body beyond the limit. It is made by its test: as a parameter it would be made at the
-  // start of every process that runs any test.
+  // For a body beyond the limit, which the test builds: a parameter would be built at the start of
+  // every process that runs any test.
   char filler = 0;
   const char* tail = "";
 
@@ -616,10 +389,12 @@ struct Bad {
     return filler == 0 ? body : body + std::string(1 << 24, filler) + tail;
   }
 
-  friend void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.name; }
+  friend void PrintTo(const FailureCase& failure_case, std::ostream* out) {
+    *out << failure_case.name;
+  }
 };
 
-class RelayFailures : public RelayTest, public testing::WithParamInterface<Bad> {};
+class RelayFailures : public RelayTest, public testing::WithParamInterface<FailureCase> {};
 
 TEST_P(RelayFailures, EndTheCallWithTheirKind) {
   begin(1);
@@ -628,30 +403,31 @@ TEST_P(RelayFailures, EndTheCallWithTheirKind) {
   if (!relay_->settled()) relay_->on_end(now_);
   EXPECT_EQ(failure(), GetParam().failure);
   EXPECT_EQ(relay_->outcome().failed, std::vector<std::int64_t>{0});
-  EXPECT_EQ(status(1), "running") << "to be tried again or not: that is for others to say";
+  EXPECT_EQ(status(1), "running") << "the caller decides on a retry";
   EXPECT_TRUE(relay_->over() || relay_->next_deadline() == now_ + kSecond);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Relay, RelayFailures,
     testing::Values(
-        Bad{"page", "text/html", "<html>", Failure::kContentType},
-        Bad{"other_json", "application/json", "{\"ok\":true}", Failure::kInvalid},
-        Bad{"broken_json", "application/json", "{\"ok\":", Failure::kInvalid},
-        Bad{"error_json", "application/json", "{\"error\":{\"message\":\"no\"}}",
-            Failure::kReported},
-        Bad{"large_json", "application/json", "{", Failure::kInvalid, ' '},
-        Bad{"broken_event", "text/event-stream", "data: {\"choices\":\n\n", Failure::kInvalid},
-        Bad{"large_event", "text/event-stream", "data: ", Failure::kInvalid, 'x', "\n\n"},
-        Bad{"error_event", "text/event-stream", "data: {\"error\":{\"message\":\"no\"}}\n\n",
-            Failure::kReported},
-        Bad{"index", "text/event-stream", delta("x", 2), Failure::kInvalid},
-        Bad{"nothing", "text/event-stream", "", Failure::kIncomplete},
-        Bad{"page_without_type", "", "<html>\n\n", Failure::kIncomplete},
-        Bad{"only_done", "text/event-stream", kDoneEvent, Failure::kIncomplete}),
+        FailureCase{"page", "text/html", "<html>", Failure::kContentType},
+        FailureCase{"other_json", "application/json", "{\"ok\":true}", Failure::kInvalid},
+        FailureCase{"broken_json", "application/json", "{\"ok\":", Failure::kInvalid},
+        FailureCase{"error_json", "application/json", "{\"error\":{\"message\":\"no\"}}",
+                    Failure::kReported},
+        FailureCase{"large_json", "application/json", "{", Failure::kInvalid, ' '},
+        FailureCase{"broken_event", "text/event-stream", "data: {\"choices\":\n\n",
+                    Failure::kInvalid},
+        FailureCase{"large_event", "text/event-stream", "data: ", Failure::kInvalid, 'x', "\n\n"},
+        FailureCase{"error_event", "text/event-stream",
+                    "data: {\"error\":{\"message\":\"no\"}}\n\n", Failure::kReported},
+        FailureCase{"index", "text/event-stream", delta("x", 2), Failure::kInvalid},
+        FailureCase{"nothing", "text/event-stream", "", Failure::kIncomplete},
+        FailureCase{"page_without_type", "", "<html>\n\n", Failure::kIncomplete},
+        FailureCase{"only_done", "text/event-stream", kDoneEvent, Failure::kIncomplete}),
     [](const auto& given) { return std::string(given.param.name); });
 
-TEST_F(RelayTest, ABreakBeforeTheHeadIsAnUpstreamThatCannotBeReached) {
+TEST_F(RelayTest, ABreakBeforeTheHeadIsAnUnreachableUpstream) {
   begin(1);
   relay_->on_broken(false, "ECONNREFUSED", now_);
   EXPECT_EQ(failure(), Failure::kUnreachable);

@@ -1,31 +1,15 @@
-// What upstreams are known to send, by the table that the HTTP tests read too, over real sockets in
-// each framing of a body: both clients give the relay the same bytes.
+// Known answers of upstreams, from the table that the HTTP tests read as well, over real sockets in
+// each framing of a body: both clients pass the same bytes to the relay.
 #include <rapidjson/document.h>
-#include <rapidjson/istreamwrapper.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "core/upstream/answer_table.h"
 #include "runtime/upstream/relays_fixture.h"
 
 namespace sluice {
 namespace {
-
-rapidjson::Document read_table() {
-  const auto folder = std::filesystem::path(__FILE__).parent_path();
-  std::ifstream file(folder / "../../../support/upstream/answers.json");
-  rapidjson::IStreamWrapper stream(file);
-  rapidjson::Document table;
-  table.ParseStream(stream);
-  return table;
-}
-
-std::string text_of(const rapidjson::Value& row, const char* name, const char* fallback = "") {
-  if (!row.HasMember(name)) return fallback;
-  return {row[name].GetString(), row[name].GetStringLength()};
-}
 
 std::string head_of(const rapidjson::Value& row) {
   const int status = row.HasMember("status") ? row["status"].GetInt() : 200;

@@ -1,9 +1,9 @@
-/** The sockets that ioredis gets. */
+/** The sockets for ioredis. */
 import { EventEmitter } from 'node:events';
 import { createServer } from 'node:net';
 import { connectorFor } from '../../../../lib/cluster/connection/connector.js';
 
-test('a stream that reports two errors harms nobody; ioredis reads the first', async () => {
+test('a stream with two errors is harmless; ioredis reads the first', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address();

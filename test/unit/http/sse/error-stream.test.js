@@ -1,4 +1,4 @@
-/** A reader of errors whose socket fills up: it sets the pace, gets the gap, and is cut. */
+/** A reader of errors with a full socket: backpressure, gaps, and a disconnect. */
 import { EventEmitter } from 'node:events';
 import { ErrorRing } from '../../../../lib/services/error-logs/ring-buffer.js';
 import { ErrorStream } from '../../../../lib/http/sse/error-stream.js';
@@ -70,7 +70,7 @@ test('waits for the socket, and counts the dropped errors', () => {
   expect(res.written).toContain('data: {"requested":null,"earliest":"7-3","latest":"7-4"}\n\n');
 });
 
-test('a socket that takes nothing is cut, and the stream is over', async () => {
+test('a stalled socket is disconnected, and the stream ends', async () => {
   const { res, add, closed } = open({ stallMs: 5 });
   res.takes = false;
   add('a');
@@ -81,7 +81,7 @@ test('a socket that takes nothing is cut, and the stream is over', async () => {
   expect(res.written).toBe(written);
 });
 
-test('once it is ended nothing is written, and a reader that does not take the rest is cut', async () => {
+test('after its end nothing is written, and a reader that does not read the rest is disconnected', async () => {
   const { res, add, stream, closed } = open({ heartbeatMs: 1, stallMs: 20 });
   stream.end();
   const { written } = res;

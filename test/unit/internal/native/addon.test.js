@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const lib = new URL('../../../../lib/', import.meta.url);
 const support = new URL('../../../support/', import.meta.url);
 
-/** Runs an ES module in a process of its own. */
+/** Runs an ES module in a separate process. */
 function node(source, env = {}) {
   return run(process.execPath, ['--input-type=module', '-e', source], {
     env: { ...process.env, ...env },
@@ -31,7 +31,7 @@ const busyHub = `
   (async () => { for await (const event of streamEvents(hub, { handle })); })().catch(() => {});
 `;
 
-test('a process with nothing left to do exits by itself', async () => {
+test('an idle process exits by itself', async () => {
   const { stdout } = await node(`
     ${busyHub}
     hub.append(handle, 'a');
@@ -51,7 +51,7 @@ test('a process may exit in the middle of everything', async () => {
   expect(stdout).toBe('leaving\n');
 });
 
-/** What a worker is busy with when it is terminated: each ends in a function `work`. */
+/** Tasks of a worker when it is terminated: each defines a function `work`. */
 const busy = {
   'a hub': `
     ${busyHub}
@@ -183,11 +183,11 @@ const busy = {
   `,
 };
 
-test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (what) => {
+test.each(Object.keys(busy))('a worker busy with %s may be terminated', async (task) => {
   for (let round = 0; round < 10; round += 1) {
     const worker = new Worker(
       `(async () => {
-        ${busy[what]}
+        ${busy[task]}
         const { parentPort } = await import('node:worker_threads');
         parentPort.postMessage('ready');
         for (;;) {
@@ -228,11 +228,11 @@ test('the values of an unreferenced cache are collected, while its loads run', a
     }
     console.log(collected);
   `);
-  // The last one may still lie on the stack.
+  // The last one may still be on the stack.
   expect(Number(stdout)).toBeGreaterThanOrEqual(99);
 });
 
-test('a forgotten snapshot lets go of its memory, a forgotten store of its timer', async () => {
+test('an unreachable snapshot frees its memory, an unreachable store its timer', async () => {
   const { stdout } = await node(`
     const { setFlagsFromString } = await import('node:v8');
     const { runInNewContext } = await import('node:vm');
@@ -259,7 +259,7 @@ test('a forgotten snapshot lets go of its memory, a forgotten store of its timer
     }
     console.log(before.pinnedBytes, before.snapshots, store.stats().snapshots < 2, stores >= 99);
   `);
-  // Nothing waits for the hour that the others' keys have left to live.
+  // No timer waits for the remaining hour of the other keys.
   expect(stdout).toBe('99000 100 true true\n');
 });
 
@@ -296,7 +296,7 @@ test('a file that is not an addon is named with the loader’s reason', async ()
   expect(stdout).toMatch(/^ERR_ADDON_NOT_FOUND .*The first that exists failed: /);
 });
 
-test('an addon of another version is an error that names what is missing and the fix', async () => {
+test('an addon of another version is an error that names the missing part and the fix', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-'));
   try {
     const path = join(folder, 'stale.cjs');

@@ -4,7 +4,7 @@ import { deadlinesOf } from '../../../../lib/internal/time/timers.js';
 import { SCHEDULE } from '../../../../lib/internal/util/symbols.js';
 import { settled } from '../../../support/pipeline.js';
 
-/** A source that fires at fixed times and writes down what the clock said then. */
+/** A source that fires at fixed times and records the time of the clock. */
 function sourceAt(clock, name, times, fired) {
   const due = [...times];
   const source = {

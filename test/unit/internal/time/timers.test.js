@@ -44,7 +44,7 @@ test('a cancelled timer, or one at infinity, does not fire; none fires twice', (
   expect(fired).toEqual([['b', 10]]);
 });
 
-test('one may start and call off others', () => {
+test('a timer may start and cancel others', () => {
   const { clock, fired, start } = make();
   const callOff = start(10, 'b');
   deadlinesOf(clock).start(10, () => {});

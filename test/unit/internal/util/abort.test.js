@@ -4,7 +4,7 @@ import { AbortState, whenAborted } from '../../../../lib/internal/util/abort.js'
 const listeners = (signal) => getEventListeners(signal, 'abort').length;
 
 describe('whenAborted', () => {
-  test('any number of waits take one listener, which goes with the last of them', () => {
+  test('any number of waits share one listener, removed with the last of them', () => {
     const { signal } = new AbortController();
     const releases = Array.from({ length: 30 }, () => whenAborted(signal, () => {}));
     expect(listeners(signal)).toBe(1);
@@ -17,7 +17,7 @@ describe('whenAborted', () => {
     expect(listeners(signal)).toBe(1);
   });
 
-  test('an abort calls each once, the last first, but for those released meanwhile', () => {
+  test('an abort calls each once, the last first, except the released ones', () => {
     const controller = new AbortController();
     const called = [];
     const same = () => called.push('same');
@@ -41,7 +41,7 @@ describe('whenAborted', () => {
 });
 
 describe('AbortState', () => {
-  test('calls each wait once, the last first, but for those released meanwhile', () => {
+  test('calls each wait once, the last first, except the released ones', () => {
     const state = new AbortState();
     const called = [];
     const release = whenAborted(state, () => called.push('released'));

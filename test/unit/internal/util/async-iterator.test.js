@@ -2,7 +2,7 @@ import { END, asyncIterator } from '../../../../lib/internal/util/async-iterator
 
 const OVER = { done: true, value: undefined };
 
-/** A source of numbers that is asked `take` by `take`; a call waits until `give` is called. */
+/** A source of numbers: each `take` waits until `give` is called. */
 function source() {
   const waiting = [];
   let left = 0;
@@ -18,7 +18,7 @@ function source() {
 }
 
 describe('asyncIterator', () => {
-  test('gives values until END, and then stays done', async () => {
+  test('yields values until END, and then stays done', async () => {
     const values = [1, undefined, 2, END, 3];
     const iterator = asyncIterator(() => values.shift());
     expect(await iterator.next()).toEqual({ done: false, value: 1 });
@@ -49,7 +49,7 @@ describe('asyncIterator', () => {
     expect(await iterator.next()).toEqual(OVER);
   });
 
-  test('return() settles pending calls at once, and asks for nothing further', async () => {
+  test('return() settles pending calls at once, and requests nothing further', async () => {
     const { iterator, waiting, left } = source();
     const steps = [iterator.next(), iterator.next()];
     expect(await iterator.return()).toEqual(OVER);
@@ -59,7 +59,7 @@ describe('asyncIterator', () => {
     expect(left()).toBe(1);
   });
 
-  test('a value that came before return() still reaches its caller', async () => {
+  test('a value from before return() still reaches its caller', async () => {
     const { iterator, waiting } = source();
     const step = iterator.next();
     waiting[0].resolve('a');

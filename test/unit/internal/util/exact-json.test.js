@@ -56,7 +56,7 @@ test('members named __proto__ are members', () => {
   expect(stringifyExact(parsed)).toBe('{"__proto__":{"a":9007199254740993}}');
 });
 
-test('any JSON is parsed as by JSON.parse but for these integers, and comes back with all digits', () => {
+test('any JSON is parsed as by JSON.parse except for these integers, and is written with all digits', () => {
   const integers = fc.bigInt({ min: -(10n ** 25n), max: 10n ** 25n });
   fc.assert(
     fc.property(fc.jsonValue(), fc.array(integers), (value, ids) => {

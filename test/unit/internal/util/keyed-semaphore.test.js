@@ -1,4 +1,4 @@
-/** Shares of a capacity per key: order, giving up, and what is left behind. */
+/** Shares of a capacity per key: order, aborts, and idle keys. */
 import { KeyedSemaphore } from '../../../../lib/internal/util/keyed-semaphore.js';
 
 /** Whether a promise has settled by the next turn of the event loop. */
@@ -14,7 +14,7 @@ test('keys have the capacity each, and waiters are served in order', async () =>
   const large = semaphore.acquire('a', 8);
   const small = semaphore.acquire('a', 2);
   expect(await settled(semaphore.acquire('b', 10))).toBe(true);
-  // It would fit, and waits for its turn behind the large one.
+  // It would fit, but waits for its turn after the large one.
   expect(await settled(small)).toBe(false);
   first();
   first();
@@ -23,7 +23,7 @@ test('keys have the capacity each, and waiters are served in order', async () =>
   expect(await settled(semaphore.acquire('a', 1))).toBe(false);
 });
 
-test('a waiter that gives up lets the next ones pass, and idle keys are dropped', async () => {
+test('an aborted waiter does not block the next ones, and idle keys are dropped', async () => {
   const semaphore = new KeyedSemaphore(10);
   const abort = new AbortController();
   const first = await semaphore.acquire('a', 6);

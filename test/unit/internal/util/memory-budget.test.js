@@ -1,4 +1,4 @@
-/** The budget of memory: marks, shares, who is dropped first, and what a refusal says. */
+/** The budget of memory: marks, shares, the order of evictions, and refusals. */
 import { MemoryBudget, defaultMemoryBudget } from '../../../../lib/internal/util/memory-budget.js';
 
 const budgets = [];
@@ -32,7 +32,7 @@ function setUp() {
     budget.retain(principal, bytes);
     budget.relieve();
   };
-  /** What was dropped leaves the gauges. */
+  /** Dropped items no longer count in the gauges. */
   const freed = async (bytes) => {
     logs -= bytes;
     free();
@@ -51,7 +51,7 @@ test('finished work goes above 80 %, oldest first, of the principal that holds m
   // 850 of 1000: down to 750 or less.
   expect(evicted).toEqual(['busy 0']);
   expect(budget.used()).toBe(750);
-  // What is on its way out is not dropped twice.
+  // An item being dropped is not dropped twice.
   budget.relieve();
   expect(evicted).toEqual(['busy 0']);
   await freed(100);
@@ -101,7 +101,7 @@ test('requested bytes count, and returned ones are available again', () => {
   expect(budget.byKind()).toEqual({ prompts: 0, bodies: 0, answers: 0, workflows: 0, logs: 0 });
 });
 
-test('above 80 % a principal that holds half of it gets nothing more while others hold some', () => {
+test('above 80 % a principal with half of it is refused while other principals hold some', () => {
   const { budget } = setUp();
   budget.count('prompts', 'busy', 810);
   budget.check('jobs', 'busy');

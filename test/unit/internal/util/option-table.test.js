@@ -26,12 +26,12 @@ test('fills defaults in, also of objects that are not there', () => {
   expect(check({ retry: undefined, size: undefined, length: undefined })).toEqual(defaults);
 });
 
-test('takes defaults of its caller', () => {
+test('uses defaults of its caller', () => {
   expect(check({}, { size: 9 }).size).toBe(9);
   expect(check({ size: 1 }, { size: 9 }).size).toBe(1);
 });
 
-test('takes values within their ranges', () => {
+test('accepts values within their ranges', () => {
   const given = { size: 10, waitMs: Infinity, mode: 'b', on: true, file: 'f', files: ['f', 'g'] };
   expect(check({ ...given, any: given })).toMatchObject({ ...given, any: given });
 });

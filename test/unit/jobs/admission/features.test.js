@@ -1,4 +1,4 @@
-/** Requests that need what a provider does not have. */
+/** Requests for features that a provider lacks. */
 import { checkFeatures } from '../../../../lib/jobs/admission/features.js';
 
 const tools = [{ type: 'function', function: { name: 'f' } }];
@@ -24,11 +24,11 @@ test.each([
   [{ messages: parts('text') }],
   [{ passed: { tools: [], seed: 1, tool_choice: 'none' } }],
   [{ messages: [{ role: 'assistant', content: 'a', tool_calls: null }] }],
-])('%j needs none', (request) => {
+])('%j needs no feature', (request) => {
   expect(() => checkFeatures(plain, request)).not.toThrow();
 });
 
-test('a provider that declares nothing takes all but token ids', () => {
+test('a provider without declarations supports all except token ids', () => {
   const messages = [...parts('image_url', 'input_audio', 'file'), { role: 'tool', content: '' }];
   expect(() => checkFeatures({ name: 'f' }, { messages, passed: { tools } })).not.toThrow();
   expect(() => checkFeatures({ name: 'f' }, { prompt_ids: [1] })).toThrow();

@@ -16,7 +16,7 @@ function setUp({ maxKeys = 100, ...options } = {}) {
   return { cache, time, ask };
 }
 
-test('an answer is given for a day and then forgotten', async () => {
+test('an answer is repeated for a day and then dropped', async () => {
   const { time, ask } = setUp();
   expect(await ask('k')).toEqual({ answer: 1, replayed: false });
   time.nowMs = DAY_MS - 1;
@@ -29,7 +29,7 @@ test.each([
   ['a short body, in memory', 'a', {}],
   ['a long body', 'a'.repeat(100), {}],
   ['a short body, with a data file', 'a', { file: { takeKeys: () => [], dropKey: () => {} } }],
-])('%s: the order of its members does not count, its values do', async (_what, prompt, options) => {
+])('%s: the order of members does not matter, values do', async (_name, prompt, options) => {
   const { ask } = setUp(options);
   await ask('k', { prompt, n: 1 });
   expect((await ask('k', { n: 1, prompt })).replayed).toBe(true);
@@ -60,7 +60,7 @@ test('an expired key is removed although a living one precedes it', async () => 
   await running;
 });
 
-test('expired keys leave memory without being asked for', async () => {
+test('expired keys are removed from memory without a request', async () => {
   const { cache, time, ask } = setUp();
   for (let i = 0; i < 50; i += 1) await ask(`k${i}`);
   time.nowMs = DAY_MS;
@@ -93,7 +93,7 @@ test('where callers are distinguished, one of them has half of the keys', async 
   await expect(ask('ann', 'c')).rejects.toMatchObject({ status: 507 });
   expect((await ask('ann', 'a')).replayed).toBe(true);
   await ask('bob', 'a');
-  // A failure gives its place back.
+  // A failure returns its place.
   const failing = cache.answer('bob', 'b', {}, async () => Promise.reject(new Error('no')));
   await expect(failing).rejects.toThrow('no');
   await ask('bob', 'c');

@@ -19,7 +19,7 @@ const step = fc.oneof(
   fc.record({ op: fc.constant('pass'), ms: fc.constantFrom(0, 10, 2 * TTL_MS) }),
 );
 
-/** One gateway, and what was done to it. */
+/** One gateway, and the operations on it. */
 class Story {
   jobs = [];
   texts = new Map();
@@ -95,7 +95,7 @@ class Story {
       const { answer } = partsOf(this.gateway).lifecycle.jobs.get(id, 'anonymous');
       const whole = this.texts.get(answer?.id ?? id) ?? '';
       if (job.status === 'completed' && job.reason === 'stop') {
-        // What was pushed behind the end was not said any more.
+        // Text pushed after the end is not in the answer.
         expect(whole.startsWith(job.text)).toBe(true);
         if (answer) expect(answer.final).toMatchObject({ status: 'completed', reason: 'stop' });
       }
@@ -108,7 +108,7 @@ class Story {
   }
 }
 
-test('in any order of events every job ends once, and nothing is left', async () => {
+test('in any order of events every job ends once, and no state remains', async () => {
   const property = fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
     const clock = new ManualClock();
     const story = new Story({ clock });

@@ -1,4 +1,4 @@
-/** What providers yield, as the entries of a log. */
+/** Values of providers as entries of a log. */
 import { AnswerEntries } from '../../../../lib/jobs/execution/answer-entries.js';
 
 /** The entries of these values, in short: `reasoning:hm`, `call:id=name`, `args:{}`, `text`. */
@@ -146,7 +146,7 @@ describe('calls', () => {
     ]);
   });
 
-  test('are written as they come', () => {
+  test('are written on arrival', () => {
     const values = [call(0, { id: 'c', name: 'f', arguments: '{"a' })];
     expect(entriesOf(values, { end: false })).toEqual(['call:c=f', 'args:{"a']);
   });
@@ -184,7 +184,7 @@ describe('a value that is no piece of an answer is named:', () => {
     expect(() => entriesOf([whole, 'a', call(0, { arguments: 'x' })])).toThrow(/call of f after/);
   });
 
-  test('what waits for a call is bounded', () => {
+  test('pieces that wait for a call are bounded', () => {
     const open = call(0, { name: 'f', arguments: '{' });
     const half = 'x'.repeat(2 ** 19);
     expect(() => entriesOf([open, half, half])).not.toThrow();

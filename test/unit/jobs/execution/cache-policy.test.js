@@ -7,7 +7,7 @@ const ask = (request, { cacheControl, access = { principal: 'a' }, model = 'm', 
     { model, access, cacheControl },
     { ...options, ...given },
   );
-const key = (request, how) => ask(request, how).key;
+const key = (request, settings) => ask(request, settings).key;
 
 describe('when an answer may be shared', () => {
   test.each([
@@ -41,7 +41,7 @@ describe('which questions are the same', () => {
     ['metadata', { metadata: { a: 1 } }],
     ['limits of the job', { max_wall_ms: 5, disconnect_grace_ms: 1, on_disconnect: 'continue' }],
     ['what is said of the cache', { cache: { mode: 'refresh', ttl_s: 1 } }],
-  ])('%s is none of it', (_, request) => {
+  ])('%s is not part of it', (_, request) => {
     expect(key(request)).toBe(key({}));
   });
 
@@ -58,7 +58,7 @@ describe('which questions are the same', () => {
     expect(key(request)).not.toBe(key({}));
   });
 
-  test('the model is, as it was resolved', () => {
+  test('the resolved model is part of it', () => {
     expect(key({}, { model: 'n' })).not.toBe(key({}));
     expect(key({ model: 'm' })).toBe(key({}));
   });
@@ -74,7 +74,7 @@ describe('which questions are the same', () => {
     expect(key({ stop: ['x', 'y'] })).not.toBe(key({ stop: ['y', 'x'] }));
   });
 
-  test('principals share by scope, and no name is taken for another', () => {
+  test('principals share by scope, and distinct names never collide', () => {
     const ofScope = (scope) => (principal, organisation) =>
       key({}, { scope, access: { principal, organisation } });
     const [principal, organisation, global] = ['principal', 'organisation', 'global'].map(ofScope);

@@ -1,14 +1,14 @@
-/** The budget of retries: what fills it, and what empties it. */
+/** The budget of retries: refill and use. */
 import { RetryBudget } from '../../../../lib/jobs/execution/retry-budget.js';
 
-/** How many may be taken now. */
+/** The number of retries available now. */
 function drain(budget) {
   let taken = 0;
   while (budget.take()) taken += 1;
   return taken;
 }
 
-test('a hundred at once, ten a second, and a fifth of what succeeds', () => {
+test('a hundred at once, ten a second, and a fifth of the successes', () => {
   let nowMs = 0;
   const budget = new RetryBudget(() => nowMs);
   expect(drain(budget)).toBe(100);

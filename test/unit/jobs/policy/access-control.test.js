@@ -1,4 +1,4 @@
-/** What a caller may use, as the limits' keepers ask for it. */
+/** The rights and limits of a caller. */
 import { AccessControl } from '../../../../lib/jobs/policy/access-control.js';
 import { compileAccess } from '../../../../lib/jobs/policy/config.js';
 import { entry } from '../../../support/gateway/keys.js';

@@ -1,4 +1,4 @@
-/** The access option: what it refuses, in which words, and what it is compiled into. */
+/** The access option: refusals, their messages, and the compiled form. */
 import { createHash } from 'node:crypto';
 import { compileAccess, findAccessProblem } from '../../../../lib/jobs/policy/config.js';
 import { entry, sha256 } from '../../../support/gateway/keys.js';
@@ -102,7 +102,7 @@ test('a key is found by any of its hashes, in either case of their digits', () =
   expect(find(digest('b'))?.principal).toBe('bob');
   expect(find(digest('c'))?.principal).toBe('bob');
   expect(find(digest('d'))).toBeUndefined();
-  // What is configured is no key.
+  // The configuration contains hashes, not keys.
   expect(find(digest(sha256('a')))).toBeUndefined();
 });
 

@@ -1,4 +1,4 @@
-/** Prices and accounts as they are configured, and what they come to. */
+/** Prices and accounts of a configuration, and the resulting costs. */
 import { compileAccess, findAccessProblem } from '../../../../lib/jobs/policy/config.js';
 import { AccessControl } from '../../../../lib/jobs/policy/access-control.js';
 import { accountOf, costOf } from '../../../../lib/jobs/policy/prices.js';
@@ -65,7 +65,7 @@ test.each([
   expect(findAccessProblem(config)).toBeDefined();
 });
 
-test('a model has its own price, or that of all others, or none', () => {
+test('a model has its own price, the default price, or none', () => {
   const access = control({
     prices: { m: { prompt: 3, completion: 4, cached_completion: '0.5' }, '*': price },
   });

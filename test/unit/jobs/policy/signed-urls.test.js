@@ -1,4 +1,4 @@
-/** Signed addresses: what opens them, and what does not. */
+/** Signed addresses: their jobs, times and keys. */
 import { createHmac } from 'node:crypto';
 import { AccessControl } from '../../../../lib/jobs/policy/access-control.js';
 import { StreamUrls } from '../../../../lib/jobs/policy/signed-urls.js';
@@ -46,7 +46,7 @@ test('it expires when the last of its jobs is purged at the latest', () => {
   expect(signer().expiryOf([{ purgeDueMs: 5 }])).toBe(1000);
 });
 
-test('it opens the jobs it was made for, in any order, and no others', () => {
+test('it opens exactly its jobs, in any order', () => {
   const urls = signer();
   const token = tokenOf(urls.make('ann', ['job_a', 'job_b']));
   const ann = { principal: 'ann', revoked: false };
@@ -57,7 +57,7 @@ test('it opens the jobs it was made for, in any order, and no others', () => {
   }
 });
 
-test('its first use has a time limit, and later ones have none', () => {
+test('only its first use has a time limit', () => {
   const wall = { ms: 1_000_000 };
   const urls = signer({ stream_url_ttl_s: 300 }, wall);
   const token = tokenOf(urls.make('ann', ['job_a']));
@@ -67,7 +67,7 @@ test('its first use has a time limit, and later ones have none', () => {
   wall.ms = 1_300_000;
   expect(use(urls, token, used)).toBe(true);
   expect(use(urls, token, unused)).toBe(false);
-  // Another token of the job has a first use of its own.
+  // Another token of the job has a separate first use.
   const later = tokenOf(urls.make('ann', ['job_a']));
   wall.ms = 1_600_000;
   expect(use(urls, later, used)).toBe(false);

@@ -1,5 +1,5 @@
 /**
- * What a caller is told of its limits. The expected texts follow draft-ietf-httpapi-ratelimit-headers-11
+ * Headers about limits. The expected texts follow draft-ietf-httpapi-ratelimit-headers-11
  * (sections 3 and 4) and the examples in OpenAI's guide to rate limits.
  */
 import { formatSpan, rateLimitHeaders } from '../../../../lib/jobs/rate-limits/headers.js';
@@ -44,17 +44,17 @@ test('requests, tokens and jobs at a time', () => {
   });
 });
 
-test('t is when one more may be taken, the reset when all may', () => {
+test('t is the time of the next unit, the reset that of all units', () => {
   // One a second, half of the next one is there: 10 lack 9.5 s.
   const headers = rateLimitHeaders([windowed('requests', 60, 50, { resetAfter: 9.5 })]);
   expect(headers.RateLimit).toBe('"requests";r=50;t=1');
   expect(headers['x-ratelimit-reset-requests']).toBe('9.5s');
-  // Six a minute: the next is 10 s away, less what is there of it.
+  // Six a minute: the next is 10 s away, less the part already refilled.
   const slow = rateLimitHeaders([windowed('requests', 6, 2, { resetAfter: 34 })]);
   expect(slow.RateLimit).toBe('"requests";r=2;t=4');
 });
 
-test('of a debt nothing is left, and it takes its time', () => {
+test('a debt has no remainder, and a longer reset', () => {
   // 100 a minute, 50 owed: 150 lack 90 s, and the first is there after 50 + 1 of them.
   const headers = rateLimitHeaders([windowed('tokens', 100, -50)]);
   expect(headers.RateLimit).toBe('"tokens";r=0;t=31');
@@ -69,7 +69,7 @@ test('a full bucket has no time to wait for', () => {
 test.each([
   ['less is left', [60, 10], [1000, 9], 9],
   ['as much is left of a smaller limit', [60, 10], [20, 10], 10],
-])('the tightest is told: %s', (_name, first, second, left) => {
+])('the tightest is shown: %s', (_name, first, second, left) => {
   const entries = [windowed('requests', ...first), windowed('requests', ...second)];
   for (const each of [entries, [...entries].reverse()]) {
     const headers = rateLimitHeaders(each);

@@ -1,4 +1,4 @@
-/** What a job reserves, of which limits, and what becomes of it when they change. */
+/** Reservations of jobs, their limits, and changes of limits. */
 import { AccessControl } from '../../../../lib/jobs/policy/access-control.js';
 import { ManualClock } from '../../../../lib/index.js';
 import { Reservations } from '../../../../lib/jobs/rate-limits/reservations.js';
@@ -10,25 +10,25 @@ function setUp(config) {
   const access = new AccessControl(compileAccess('access', config));
   const options = { clock, admissionWaitMs: 1000, maxWallMs: 300_000 };
   const reservations = new Reservations({ access, options });
-  const whose = (principal, { model = 'm', endpoint = '/v1/jobs' } = {}) => ({
+  const subject = (principal, { model = 'm', endpoint = '/v1/jobs' } = {}) => ({
     access: typeof principal === 'string' ? access.of(principal) : principal,
     model,
     endpoint,
   });
   const take = (principal, { request = { prompt: '' }, shared = false, ...rest } = {}) =>
-    reservations.forJob(request, whose(principal, rest), { shared });
-  /** What is left, by `dimension key`. */
+    reservations.forJob(request, subject(principal, rest), { shared });
+  /** The remainders, by `dimension key`. */
   const left = (principal, where) =>
     Object.fromEntries(
       reservations
-        .peek(whose(principal, where))
+        .peek(subject(principal, where))
         .map(({ dimension, key, remaining }) => [`${dimension} ${key}`, remaining]),
     );
   const reload = (next) => {
     access.reload(next);
     reservations.reload();
   };
-  return { clock, access, reservations, take, left, reload, whose };
+  return { clock, access, reservations, take, left, reload, subject };
 }
 
 const tokensAsked = (reservation) =>
@@ -52,7 +52,7 @@ describe('reserved amounts', () => {
     expect(tokensAsked(take('ann', { request }))).toBe(cost);
   });
 
-  test('a job that may be of any length takes no more than a quarter of a small limit', () => {
+  test('a job of unlimited length reserves at most a quarter of a small limit', () => {
     const { take } = setUp({ limits: { tokens_per_minute: 100 } });
     expect(tokensAsked(take('ann'))).toBe(25);
     // Its prompt counts on top, up to the whole limit, which it is not impossible for.
@@ -83,21 +83,21 @@ describe('reserved amounts', () => {
     });
   });
 
-  test('a job that shares an answer takes no tokens, and the answer takes them', () => {
-    const { take, left, reservations, whose } = setUp({
+  test('a job that shares an answer reserves no tokens; the answer reserves them', () => {
+    const { take, left, reservations, subject } = setUp({
       limits: { tokens_per_minute: 100, concurrent_jobs: 3 },
     });
     const request = { prompt: '', max_tokens: 60 };
     const job = take('ann', { request, shared: true });
-    const answer = reservations.forAnswer(request, whose('ann'), job);
+    const answer = reservations.forAnswer(request, subject('ann'), job);
     take('ann', { request, shared: true });
     expect(left('ann')).toEqual({
       'tokens principal:ann': 40,
       'concurrent_jobs principal:ann': 1,
     });
-    // What is refused to an answer is given back of its job, too.
+    // A refusal of the answer also returns the reservations of its job.
     const third = take('ann', { request, shared: true });
-    expect(() => reservations.forAnswer(request, whose('ann'), third)).toThrow('40 are left');
+    expect(() => reservations.forAnswer(request, subject('ann'), third)).toThrow('40 are left');
     expect(left('ann')['concurrent_jobs principal:ann']).toBe(1);
     job.settle(0);
     answer.settle(10);
@@ -153,7 +153,7 @@ describe('how it ends', () => {
     expect(reservations.open).toBe(0);
   });
 
-  test('a lease outlives the longest that its job may take', () => {
+  test('a lease outlives the maximum duration of its job', () => {
     const { take, reservations, clock } = setUp(config);
     take('ann', { request: { ...request, max_wall_ms: 7_200_000 } });
     clock.advanceMs(7_200_000 + 1000);
@@ -164,7 +164,7 @@ describe('how it ends', () => {
 });
 
 describe('the fields of a refusal', () => {
-  test('of requests: when the next may come', () => {
+  test('of requests: the time of the next one', () => {
     const { take } = setUp({ limits: { requests_per_minute: 2 } });
     take('ann');
     take('ann');
@@ -191,7 +191,7 @@ describe('the fields of a refusal', () => {
     expect(error.message).toContain('30 s');
   });
 
-  test('the longest wait of those that refuse, and all of them', () => {
+  test('the longest wait of the refusing limits, and all of them', () => {
     const { take } = setUp({
       keys: [entry('ann', 'a', { organisation: 'acme' })],
       limits: { requests_per_minute: 60 },
@@ -209,7 +209,7 @@ describe('the fields of a refusal', () => {
     );
   });
 
-  test('of jobs at a time: a second, since nobody knows', () => {
+  test('of concurrent jobs: a second, since the time is unknown', () => {
     const { take } = setUp({ models: { m: { limits: { concurrent_jobs: 1 } } } });
     take('ann');
     expect(() => take('bob')).toThrow(expect.objectContaining({ retryAfterMs: 1000 }));
@@ -257,7 +257,7 @@ describe('limits that change', () => {
     expect(left('bob')).toEqual({ 'requests principal:bob': 5 });
   });
 
-  test('an own limit comes and goes', () => {
+  test('a limit of a key is added and removed', () => {
     const of = (limits) => ({
       keys: [entry('ann', 'a', { limits })],
       limits: { concurrent_jobs: 3 },
@@ -272,7 +272,7 @@ describe('limits that change', () => {
     expect(left('ann')).toEqual({ 'concurrent_jobs principal:ann': 3 });
   });
 
-  test('a request that was let in before counts against what is in force', () => {
+  test('a request admitted before counts against the current limits', () => {
     const own = (n) => ({ keys: [entry('ann', 'a', { limits: { requests_per_minute: n } })] });
     const { take, left, reload, access } = setUp(own(100));
     const before = access.of('ann');
@@ -284,7 +284,7 @@ describe('limits that change', () => {
     expect(left('ann')).toEqual({ 'requests principal:ann': 0 });
   });
 
-  test('limits of a hook apply as given', () => {
+  test('limits of a hook apply unchanged', () => {
     const { take, left, access } = setUp({ limits: { requests_per_minute: 10 } });
     const given = (n) => access.from({ principal: 'ann', limits: { requests_per_minute: n } });
     take(given(5));

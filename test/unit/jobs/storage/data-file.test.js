@@ -7,7 +7,7 @@ import { cleanUp, stopAll } from '../../../support/gateway/gateway.js';
 
 afterEach(stopAll);
 
-/** A data file as a gateway has it. */
+/** A data file, opened as a gateway does. */
 function storeOf(data, clock) {
   const reactor = clock === undefined ? sharedReactor() : manualReactor(clock);
   const store = new JobStore(data, { reactor, keyTtlMs: 1000, retentionMs: 1000, clock });
@@ -15,9 +15,19 @@ function storeOf(data, clock) {
   return store;
 }
 
+/** The closed store of a ledger with an account `a`, which holds 4 of 10 units for a second. */
+async function closedWithHold(data, clock) {
+  const store = storeOf(data, clock);
+  const { ledger } = store.file;
+  ledger.open({ account: 'a' });
+  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
+  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
+  await store.close();
+}
+
 const day = 24 * 3600 * 1000;
 
-test('every event that was synced is there after a crash, and keys give their answers', async () => {
+test('every synced event survives a crash, and keys repeat their answers', async () => {
   const data = dataFile();
   const first = storeOf(data);
   const ledger = first.file.ledger;
@@ -45,14 +55,9 @@ test('its time continues from that of the last event when the clock was set back
   const data = dataFile();
   const clock = new ManualClock();
   clock.advanceMs(5 * day);
-  const first = storeOf(data, clock);
-  const ledger = first.file.ledger;
-  ledger.open({ account: 'a' });
-  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
-  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
-  await first.close();
+  await closedWithHold(data, clock);
 
-  // A clock that begins at 0: five days behind.
+  // A clock that starts at 0: five days behind.
   const later = new ManualClock();
   const second = storeOf(data, later);
   const again = second.file.ledger;
@@ -68,15 +73,9 @@ test('its time continues from that of the last event when the clock was set back
   expect(third.journal()).toEqual(again.journal());
 });
 
-test('transfers that fell due while no process had the file execute when it is opened, and are written', async () => {
+test('transfers that fell due while the file was closed execute when it is opened, and are written', async () => {
   const data = dataFile();
-  const clock = new ManualClock();
-  const first = storeOf(data, clock);
-  const ledger = first.file.ledger;
-  ledger.open({ account: 'a' });
-  ledger.deposit({ key: 'd', account: 'a', amount: 10n });
-  ledger.hold({ key: 'h', account: 'a', amount: 4n, timeoutMs: 1000 });
-  await first.close();
+  await closedWithHold(data, new ManualClock());
   const later = new ManualClock();
   later.advanceMs(day);
   const second = storeOf(data, later);
@@ -87,7 +86,7 @@ test('transfers that fell due while no process had the file execute when it is o
   expect(storeOf(data).file.ledger.journal()).toEqual(again.journal());
 });
 
-test('an event that cannot be is reported, and the file is left alone', async () => {
+test('an impossible event is reported, and the file is not changed', async () => {
   const data = dataFile();
   const raw = new SqliteStore(data);
   raw.start(sharedReactor());

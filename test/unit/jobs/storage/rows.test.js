@@ -39,7 +39,7 @@ async function storeOf(...ids) {
   return { store, count, end };
 }
 
-test('a job is counted once, one that is gone or never was there as often as it comes', async () => {
+test('a stored job is counted once, a purged or unknown one each time', async () => {
   const { count, end } = await storeOf('a', 'b');
   for (let i = 0; i < 3; i += 1) await count({}, 'a');
   await count({}, 'b');

@@ -1,6 +1,6 @@
 /**
- * Single flight: one load for any number of callers, whoever leaves, and whenever. That no rejection
- * is left unhandled, in any order of events, is seen to by jest, which fails a test for one.
+ * Single flight: one load for any number of callers, despite aborts at any time. jest fails a test
+ * for an unhandled rejection, so none remains in any order of events.
  */
 import { getEventListeners } from 'node:events';
 import { LruTtlCache, ManualClock } from '../../../../lib/index.js';
@@ -17,7 +17,7 @@ function make(options = {}) {
   return { cache, clock, loads, loader };
 }
 
-/** What became of each promise, as of now. */
+/** The current state of each promise. */
 async function outcomes(promises) {
   const settled = promises.map((promise) =>
     promise.then(
@@ -30,7 +30,7 @@ async function outcomes(promises) {
 }
 
 describe('one load', () => {
-  test('for all callers meanwhile, and not for later ones', async () => {
+  test('for all concurrent callers, and not for later ones', async () => {
     const { cache, loads, loader } = make();
     const callers = Array.from({ length: 100 }, () => cache.fetch('k', loader));
     expect(loads.length).toBe(1);
@@ -51,7 +51,7 @@ describe('one load', () => {
     expect(loads.map(({ key }) => key)).toEqual(['a', 'b']);
   });
 
-  test('may be synchronous, and give undefined', async () => {
+  test('may be synchronous, and return undefined', async () => {
     const { cache } = make();
     expect(await cache.fetch('a', () => 1)).toBe(1);
     expect(await cache.fetch('b', () => undefined)).toBeUndefined();
@@ -77,7 +77,7 @@ describe('one load', () => {
     expect(cache.has('key')).toBe(false);
   });
 
-  test('takes the place of an expired value', async () => {
+  test('replaces an expired value', async () => {
     const { cache, clock } = make({ ttlMs: 10 });
     cache.set('k', 'old');
     clock.advanceMs(11);
@@ -85,7 +85,7 @@ describe('one load', () => {
     expect(cache.metrics).toMatchObject({ hits: 0, misses: 1, expirations: 1 });
   });
 
-  test('whose value has no size is a failure that names it', async () => {
+  test('of a value without a size is a failure that names it', async () => {
     const { cache } = make({ maxBytes: 10 });
     const value = () => {};
     await expect(cache.fetch('k', () => value)).rejects.toThrow(/^size takes/);
@@ -93,7 +93,7 @@ describe('one load', () => {
     expect(await cache.fetch('k', () => value, { size: 1 })).toBe(value);
   });
 
-  test('whose value is too large is shared, and not stored', async () => {
+  test('of a value that is too large is shared, and not stored', async () => {
     const { cache, loads, loader } = make({ maxBytes: 3 });
     const callers = [cache.fetch('k', loader), cache.fetch('k', loader)];
     loads[0].resolve('abcd');
@@ -154,7 +154,7 @@ describe('a caller who aborts', () => {
     expect(loads[0].signal.reason).toBe('two');
     const next = cache.fetch('k', loader);
     expect(loads.length).toBe(2);
-    // The aborted load may still answer, with no effect.
+    // The aborted load may still resolve, without effect.
     loads[0].resolve('late');
     expect(await outcomes([...callers, next])).toEqual([
       ['rejected', 'one'],
@@ -168,7 +168,7 @@ describe('a caller who aborts', () => {
     expect(cache.metrics).toMatchObject({ hits: 1, misses: 2, joins: 1 });
   });
 
-  test('gets no error of a load that fails because of it', async () => {
+  test('does not receive the error of a load that it aborted', async () => {
     const { cache } = make();
     const controller = new AbortController();
     const caller = cache.fetch(
@@ -257,7 +257,7 @@ describe('in the middle of a load', () => {
     expect([loads[0].signal.aborted, loads[1].signal.aborted]).toEqual([false, false]);
   });
 
-  test('the first of two may fail, be left or time out without harm to the second', async () => {
+  test('a failure, an abort or a time-out of the first of two does not affect the second', async () => {
     const { cache, clock, loads, loader } = make({ loadTimeoutMs: 100 });
     for (const end of [
       () => loads[0].reject('failed'),
@@ -271,8 +271,8 @@ describe('in the middle of a load', () => {
       cache.delete('k');
       const second = cache.fetch('k', loader);
       end(controller);
-      const [[how], pending] = await outcomes([first, second]);
-      expect([how, pending]).toEqual(['rejected', 'pending']);
+      const [[outcome], pending] = await outcomes([first, second]);
+      expect([outcome, pending]).toEqual(['rejected', 'pending']);
       loads[1].resolve('v');
       expect(await second).toBe('v');
       expect(cache.get('k')).toBe('v');
@@ -280,7 +280,7 @@ describe('in the middle of a load', () => {
     }
   });
 
-  test('a full cache evicts others, and aborts no load', async () => {
+  test('a full cache evicts entries, and aborts no load', async () => {
     const { cache, loads, loader } = make({ maxEntries: 1 });
     const [a, b] = [cache.fetch('a', loader), cache.fetch('b', loader)];
     cache.set('c', 1);
@@ -313,7 +313,7 @@ describe('a loader that hangs', () => {
     expect(loads[1].signal.aborted).toBe(false);
   });
 
-  test('has the time that its call gives it, Infinity included', async () => {
+  test('has the time to live of its call, Infinity included', async () => {
     const { cache, clock, loads, loader } = make({ loadTimeoutMs: 100 });
     const short = cache.fetch('short', loader, { timeoutMs: 1 });
     const never = cache.fetch('never', loader, { timeoutMs: Infinity });
@@ -333,7 +333,7 @@ describe('a loader that hangs', () => {
   });
 });
 
-/** What fetch promises for one key, as plainly as can be said. */
+/** A plain model of fetch for one key. */
 class Model {
   value;
   current;

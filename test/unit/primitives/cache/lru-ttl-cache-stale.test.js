@@ -2,7 +2,7 @@
 import { LruTtlCache, ManualClock } from '../../../../lib/index.js';
 import { deferred, settled } from '../../../support/pipeline.js';
 
-/** A cache under a manual clock, and what became of its values and loads. */
+/** A cache under a manual clock, and records of its values and loads. */
 function manual(options) {
   const clock = new ManualClock();
   const gone = [];
@@ -49,7 +49,7 @@ describe('getRemainingTTL', () => {
 });
 
 describe('staleWhileRevalidateMs', () => {
-  test('gives the old value at once, and loads a new one in the background, once', async () => {
+  test('returns the old value at once, and loads a new one in the background, once', async () => {
     const { cache, clock, gone } = manual({ ttlMs: 100, staleWhileRevalidateMs: 50 });
     const { all, loader } = loads();
     cache.set('k', 'old');
@@ -114,7 +114,7 @@ describe('staleWhileRevalidateMs', () => {
     expect(cache.get('k')).toBe('new');
   });
 
-  test('a refresh is a load: set and delete keep it from being stored, others join it', async () => {
+  test('a refresh is a load: set and delete prevent its storage, other callers join it', async () => {
     const { cache, clock } = manual({ ttlMs: 10, staleWhileRevalidateMs: 50 });
     const { all, loader } = loads();
     cache.set('k', 'old');
@@ -138,7 +138,7 @@ describe('staleWhileRevalidateMs', () => {
     expect(all[1].signal.aborted).toBe(false);
   });
 
-  test('a refresh continues when the last caller that joined it leaves', async () => {
+  test('a refresh continues after the abort of its last caller', async () => {
     const { cache, clock } = manual({ ttlMs: 10, staleWhileRevalidateMs: 50 });
     const { all, loader } = loads();
     cache.set('k', 'old');
@@ -167,7 +167,7 @@ describe('staleWhileRevalidateMs', () => {
 });
 
 describe('staleOnErrorMs', () => {
-  test('gives the old value where the load fails, to all who joined, and reports once', async () => {
+  test('returns the old value to all callers if the load fails, and reports once', async () => {
     const { cache, clock, errors } = manual({ ttlMs: 10, staleOnErrorMs: 100 });
     const { all, loader } = loads();
     cache.set('k', 'old');

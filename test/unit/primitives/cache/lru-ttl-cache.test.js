@@ -49,7 +49,7 @@ describe('recency', () => {
     expect(told).toEqual([['a', 1, 'replaced']]);
   });
 
-  test('is kept over more lookups than are handed in at once', () => {
+  test('is kept over more lookups than one native call takes', () => {
     const { cache } = make({ maxEntries: 5000 });
     for (let i = 0; i < 5000; i += 1) cache.set(i, i);
     for (let i = 0; i < 5000; i += 1) expect(cache.get(i)).toBe(i);
@@ -131,7 +131,9 @@ describe('time', () => {
     expect(cache.size).toBe(100);
     expect(told.length).toBe(100);
     expect(new Set(told.map(([key]) => key))).toEqual(new Set(Array(100).keys()));
-    expect(told.every(([key, value, why]) => value === `v${key}` && why === 'expired')).toBe(true);
+    expect(told.every(([key, value, cause]) => value === `v${key}` && cause === 'expired')).toBe(
+      true,
+    );
     expect(new LruTtlCache({ maxEntries: 1 }).purgeStale()).toBe(0);
   });
 
@@ -288,7 +290,7 @@ describe('removal', () => {
       expect(cache.size).toBeLessThanOrEqual(8);
     }
     const { evictions, expirations } = cache.metrics;
-    const tally = (reason) => told.filter(([, , why]) => why === reason).length;
+    const tally = (reason) => told.filter(([, , cause]) => cause === reason).length;
     expect([tally('evicted'), tally('expired')]).toEqual([evictions, expirations]);
     cache.clear();
     const values = told.map(([, value]) => value);
@@ -313,7 +315,7 @@ describe('removal', () => {
     expect(cache.get('again')).toBe(1);
   });
 
-  test('iteration skips entries that are removed meanwhile', () => {
+  test('iteration skips entries removed during it', () => {
     const { cache, clock } = make({ ttlMs: 100 });
     cache.set('a', 1).set('b', 2, { ttlMs: 10 }).set('c', 3);
     const seen = [];

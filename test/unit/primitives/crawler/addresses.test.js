@@ -1,4 +1,4 @@
-/** Which addresses are public, by the IANA special-purpose registries, and the lookup that asks. */
+/** Public addresses, by the IANA special-purpose registries, and the lookup that checks them. */
 import { isPublicAddress, publicLookup } from '../../../../lib/primitives/crawler/addresses.js';
 
 test.each([
@@ -45,7 +45,7 @@ test.each([
   }
 });
 
-/** The answers of a lookup over a resolver that gives these lists, one after the other. */
+/** The answers of a lookup over a resolver that returns these lists, one after the other. */
 async function ask(options, ...lists) {
   const lookup = publicLookup((_hostname, given, callback) => {
     expect(given).toMatchObject({ all: true });
@@ -66,7 +66,7 @@ const good = { address: '93.184.216.34', family: 4 };
 const bad = { address: '10.0.0.1', family: 4 };
 const refused = 'ERR_CRAWL_ADDRESS_NOT_ALLOWED';
 
-test('the lookup gives the very addresses that it has checked', async () => {
+test('the lookup returns exactly the addresses that it has checked', async () => {
   expect(await ask({ all: true }, [good])).toEqual([[[good]]]);
   expect(await ask({ family: 4 }, [good])).toEqual([[good.address, 4]]);
 });

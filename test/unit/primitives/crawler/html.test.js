@@ -71,7 +71,7 @@ test.each([
   ['index, follow', false],
   ['noindex', false],
   ['', false],
-])('robots %j asks not to follow: %j', async (content, asks) => {
+])('robots %j forbids following: %j', async (content, asks) => {
   expect(forbidsFollowing(content)).toBe(asks);
   expect((await extract(`<meta name=ROBOTS content="${content}">`)).follow).toBe(!asks);
   expect((await extract(`<meta name=other content="${content}">`)).follow).toBe(true);
@@ -89,7 +89,7 @@ test.each([
   ['nothing but tag openings', '<'.repeat(1_500_000), ''],
   ['nested templates', '<template>'.repeat(150_000), '</template>'.repeat(150_000)],
   ['spaces in as many tokens', '<b> '.repeat(300_000), ''],
-])('a hostile page costs no more than a long one: %s', async (_name, before, after) => {
+])('a hostile page takes no longer than a long one: %s', async (_name, before, after) => {
   const cpuMs = await cpuMsOf(async () => {
     const { text } = await extract(`start ${before} middle ${after} end`);
     expect(text).toMatch(/^start/);
@@ -98,7 +98,7 @@ test.each([
   expect(cpuMs).toBeLessThan(20_000);
 });
 
-test('whatever the input: no failure, no tag in the text, and text that collapses to itself', async () => {
+test('for any input: no failure, no tag in the text, and text that collapses to itself', async () => {
   const piece = fc.constantFrom(
     ...[
       '<p>',

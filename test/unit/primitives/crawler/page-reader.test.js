@@ -1,4 +1,4 @@
-/** Pages and sitemaps read on the main thread and in the worker alike; hostile ones in neither long. */
+/** Pages and sitemaps, read on the main thread and in the worker; hostile ones do not block either. */
 import { readPage, readSitemap } from '../../../../lib/primitives/crawler/page-reader.js';
 import { cpuMsOf } from '../../../support/cpu-time.js';
 
@@ -88,7 +88,7 @@ test('pages are read one after another, and each gets its own answer', async () 
 });
 
 test('a page that ends the worker costs no other one', async () => {
-  // A view beyond the end of its buffer, which cannot come from a response.
+  // A view beyond the end of its buffer, which no response has.
   const bytes = { length: 1e6, buffer: new ArrayBuffer(8), byteOffset: 100, byteLength: 5 };
   const bad = readPage(source('', { bytes }));
   const good = readPage(source(`<title>good</title>${LONG}`));

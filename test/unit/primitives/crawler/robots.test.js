@@ -1,6 +1,6 @@
 /**
- * What robots.txt allows. Expected values are those of RFC 9309 (its tables and examples) and of the
- * test table that Google published with its own parser, less what that table marks as Google's.
+ * Rules of robots.txt. The expected values are from RFC 9309 (its tables and examples) and from the
+ * test table that Google published with its parser, without the rows marked as specific to Google.
  */
 import fc from 'fast-check';
 import { parseRobots } from '../../../../lib/primitives/crawler/robots-rules.js';
@@ -186,7 +186,7 @@ test.each([
   expect(await allowed(`User-agent: *\nDisallow: ${rule}`, path)).toBe(!equal);
 });
 
-test('paths are compared octet by octet, whatever the encoding of the file', async () => {
+test('paths are compared octet by octet, for any encoding of the file', async () => {
   const latin1 = Buffer.from('User-agent: *\nDisallow: /caf\u00e9', 'latin1');
   const robots = await parseRobots(latin1, 'FooBot');
   expect(robots.allows(`${SITE}/caf%E9`)).toBe(false);
@@ -218,7 +218,7 @@ test('sitemaps are those of the whole file, a hundred at most', async () => {
   expect((await parseRobots(many, 'FooBot')).sitemaps).toHaveLength(100);
 });
 
-/** As RFC 9309 says it, without a thought for speed. */
+/** The rules of RFC 9309, without regard to speed. */
 function slowAllows(rules, path) {
   const expression = (pattern) =>
     new RegExp(
@@ -293,7 +293,7 @@ test.each([
   ['one line of asterisks', `User-agent: *\nDisallow: /${'*'.repeat(SIZE)}x`],
   ['one long path of escapes', `User-agent: *\nDisallow: /${'%61\u00e9'.repeat(SIZE / 5)}`],
   ['empty lines', '\r\n'.repeat(SIZE / 2)],
-])('a hostile file of 500 KiB costs no more than a long one: %s', async (_name, text) => {
+])('a hostile file of 500 KiB takes no longer than a long one: %s', async (_name, text) => {
   const cpuMs = await cpuMsOf(async () => {
     const robots = await parseRobots(Buffer.from(text).subarray(0, SIZE), 'FooBot');
     for (let i = 0; i < 20; i += 1) robots.allows(`${SITE}/${'a'.repeat(2000)}${i}`);

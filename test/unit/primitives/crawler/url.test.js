@@ -56,7 +56,7 @@ test.each([
   expect(resolveLink(href, `${origin}/dir/page`, origin)).toEqual({ refused });
 });
 
-test('a spelling is its own spelling, and whatever is followed is on the site', () => {
+test('a normalized URL is its own normal form, and every followed URL is on the site', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.webUrl({ withQueryParameters: true, withFragments: true }), fc.string()),

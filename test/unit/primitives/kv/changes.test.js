@@ -29,7 +29,7 @@ test('transactions and snapshots free their memory at once, without a turn of th
     snapshot.get('k');
     snapshot.release();
   };
-  // 100 KB each, were they kept: 200 MB. Promises are jobs: no turn of the event loop comes between.
+  // 100 KB each, 200 MB if they were kept. Promises are microtasks: no turn of the event loop intervenes.
   for (let i = 0; i < 200; i += 1) await once();
   const before = process.memoryUsage().rss;
   for (let i = 0; i < 2000; i += 1) await once();
@@ -38,7 +38,7 @@ test('transactions and snapshots free their memory at once, without a turn of th
   expect(grown).toBeLessThan(60e6);
 });
 
-test('V8 knows the memory of stores, and collects those that are out of reach', async () => {
+test('V8 counts the memory of stores, and collects unreachable ones', async () => {
   const value = 'v'.repeat(1e6);
   const before = process.memoryUsage().rss;
   let peak = 0;

@@ -29,7 +29,7 @@ test('real time, as Unix time', async () => {
   expect(performance.timeOrigin + performance.now()).toBeGreaterThan(expiresAt);
 });
 
-test('snapshots hold on to no more than they may', async () => {
+test('snapshots pin no more memory than pinnedBytes', async () => {
   const { store } = make({ maxPinnedBytes: 5 });
   store.set('a', '12345678');
   const snapshot = store.snapshot();

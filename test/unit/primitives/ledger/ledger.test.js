@@ -49,7 +49,7 @@ test('a bad argument of the class names itself', () => {
 });
 
 describe('Ledger.replay', () => {
-  test('gives the same state, and continues: balances, keys, holds and scheduled transfers', () => {
+  test('restores the same state, and continues: balances, keys, holds and scheduled transfers', () => {
     const clock = new ManualClock();
     clock.advanceMs(1234.5678);
     const ledger = ledgerOf({ alice: 100n, bob: 0n }, clock);

@@ -38,7 +38,7 @@ function recorder() {
 }
 
 describe.each(makers)('%s.acquire', (_name, make) => {
-  test('takes available tokens at once, and else waits, first come first served', async () => {
+  test('takes available tokens at once, otherwise waits, in the order of calls', async () => {
     const clock = new ManualClock();
     const limiter = make({ clock });
     expect(await limiter.acquire('k')).toMatchObject({ allowed: true, remaining: 0, limit: 1 });
@@ -49,7 +49,7 @@ describe.each(makers)('%s.acquire', (_name, make) => {
     expect(log).toEqual(['other']);
     expect(limiter.waiting).toBe(3);
     for (const name of ['a', 'b', 'c']) {
-      // The sliding counter wants two windows, of which the first one's use slides out.
+      // The sliding counter needs two windows, until the use of the first one slides out.
       for (let i = 0; i < 2 && log.at(-1) !== name; i += 1) {
         clock.advanceMs(1000);
         await settled();
@@ -75,7 +75,7 @@ describe.each(makers)('%s.acquire', (_name, make) => {
     expect(log).toEqual(['k']);
   });
 
-  test('an abort takes a caller out of the line, and its cost is not taken', async () => {
+  test('an abort removes a caller from the queue, and its cost is not charged', async () => {
     const clock = new ManualClock();
     const limiter = make({ clock });
     await limiter.acquire('k');
@@ -145,7 +145,7 @@ test('acquire in real time waits for its tokens', async () => {
   expect(performance.now() - before).toBeGreaterThanOrEqual(59);
 });
 
-test('a large cost is not overtaken by small ones behind it', async () => {
+test('a large cost is not overtaken by later small ones', async () => {
   const clock = new ManualClock();
   const limiter = new TokenBucketLimiter({ capacity: 10, refillPerSecond: 1, clock });
   await limiter.acquire('k', { cost: 10 });

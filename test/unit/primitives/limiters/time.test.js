@@ -24,7 +24,7 @@ const makers = {
   },
 };
 
-/** Takes what there is at `now`, and returns the first denial. */
+/** Takes all available units at `now`, and returns the first denial. */
 function exhaust(limiter, now) {
   for (;;) {
     const result = limiter.allow('key', { now });
@@ -64,7 +64,7 @@ describe.each(Object.entries(makers))('%s', (_name, make) => {
       const limiter = make();
       const { start, after } = makeClock();
       const { retryAfter } = exhaust(limiter, start);
-      // 2 us is more than what the rounding of such times comes to.
+      // 2 us is more than the rounding error of such times.
       expect(limiter.allow('key', { now: after(retryAfter - 2e-6) }).allowed).toBe(false);
       expect(limiter.allow('key', { now: after(retryAfter) }).allowed).toBe(true);
     }
@@ -90,7 +90,7 @@ test('times beyond the range are refused', () => {
   for (const now of ['1', null, {}]) expect(() => limiter.allow('key', { now })).toThrow(TypeError);
 });
 
-test('a lease given in seconds since 1970 is over at its expiresAt, and not 1 us before', () => {
+test('a lease in seconds since 1970 ends at its expiresAt, and not 1 us before', () => {
   for (let round = 0; round < 300; round += 1) {
     const leaseMs = 1 + random() * 1000;
     const quota = new Quota({ limits: { jobs: { concurrent: 1 } }, leaseMs });

@@ -90,7 +90,7 @@ describe.each([
   });
 });
 
-test('the sliding window takes one of two variants, and a log that fits memory', () => {
+test('the sliding window has two variants, and a log bounded by memory', () => {
   expect(() => new SlidingWindowLimiter({ ...ten, variant: 'exact' })).toThrow(/variant/);
   expect(() => new SlidingWindowLimiter({ ...ten, limit: 1e6 + 1 })).toThrow(/limit/);
   const counter = new SlidingWindowLimiter({ limit: 1e9, windowMs: 1000, variant: 'counter' });

@@ -18,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 async function textOf(chunks) {
   const pieces = [];
-  // A piece is valid until the next one is asked for.
+  // A piece is valid until the next read.
   for await (const chunk of chunks) pieces.push(Buffer.from(chunk));
   return Buffer.concat(pieces).toString();
 }
@@ -66,7 +66,7 @@ test('gzip is recognized by its first two bytes, also in separate pieces', async
   await expect(textOf(plainChunks(cut))).rejects.toMatchObject({ code: 'Z_BUF_ERROR' });
 });
 
-/** What followFile gives of the end of a file, until it has read all. */
+/** The pieces of the end of a file by followFile, until it has read all. */
 async function tailOf(content, tailBytes) {
   const path = join(folder, 'tail');
   await writeFile(path, content);
@@ -87,7 +87,7 @@ test.each([
   [10, 'two\nthree\n'], // begins with a line
   [9, 'three\n'], // in the midst of one
   [3, ''],
-])('of a tail of %d bytes only whole lines are given', async (tailBytes, expected) => {
+])('of a tail of %d bytes only whole lines are returned', async (tailBytes, expected) => {
   const tail = await tailOf('one\ntwo\nthree\n', tailBytes);
   expect(tail.toString()).toBe(expected);
 });
@@ -105,7 +105,7 @@ test.each([
   expect(tail.swap16().toString('utf16le')).toBe(expected);
 });
 
-test('a file that may not be read is an error, one that is not there is none', async () => {
+test('an unreadable file is an error, a missing one is not', async () => {
   const { signal } = new AbortController();
   await expect(followFile(folder, { signal, onChunk() {} })).rejects.toMatchObject({
     code: 'EISDIR',

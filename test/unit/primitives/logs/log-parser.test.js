@@ -41,7 +41,7 @@ describe('events', () => {
     expect(parser.end()).toEqual([]);
   });
 
-  test('without a date have no timestamp, nor have those with a time of day alone', () => {
+  test('without a date, or with a time of day alone, have no timestamp', () => {
     const parser = new LogParser();
     parser.push('plain\n10:20:30 WARN low\n');
     const [warn] = parser.end();
@@ -141,7 +141,7 @@ describe('sources', () => {
     const parser = new LogParser({ maxSources: 2 });
     parser.push('one\n', { source: 'a' });
     parser.push('two\n', { source: 'b' });
-    // What is refused makes no source known.
+    // A refused call adds no source.
     expect(() => parser.push(5, { source: 'z' })).toThrow('chunk');
     parser.push('  more\n', { source: 'a' });
     expect(parser.push('three\n', { source: 'c' })).toMatchObject([{ source: 'b' }]);
@@ -173,7 +173,7 @@ test('silence ends an event, at the next call of any kind', () => {
 });
 
 describe('patterns', () => {
-  test('say which lines begin an event', () => {
+  test('determine the lines that begin an event', () => {
     const parser = new LogParser({ start: [/^# /, '^> '] });
     parser.push('# a\nb\nError: c\n> d\n');
     expect(parser.stats().events).toBe(1);
@@ -193,7 +193,7 @@ describe('patterns', () => {
   });
 });
 
-test('only the formats that are asked for are looked for', () => {
+test('only the given formats are detected', () => {
   const parser = new LogParser({ formats: ['redis'] });
   const events = [
     ...parser.push('ERROR a\n14:M 21 Nov 2026 03:56:14.123 # b\n{"level":50\n'),
@@ -203,7 +203,7 @@ test('only the formats that are asked for are looked for', () => {
   expect(parser.stats().malformed).toBe(0);
 });
 
-test('times without a zone or a year are completed as asked', () => {
+test('times without a zone or a year are completed by the options', () => {
   const parser = new LogParser({ utcOffsetMinutes: 120, referenceMs: Date.UTC(2020, 0, 1) });
   parser.push('Dec 31 02:00:00 host app: x\n');
   expect(parser.end()[0].timestamp).toBe(Date.UTC(2019, 11, 31));
@@ -226,7 +226,7 @@ describe('topErrors', () => {
   };
   const start = Date.UTC(2026, 10, 21, 10);
 
-  test('the most frequent come first, of equals by template', () => {
+  test('the most frequent come first, equal ones by template', () => {
     const parser = fed();
     expect(parser.topErrors()).toEqual([
       {
@@ -262,7 +262,7 @@ describe('topErrors', () => {
   });
 });
 
-test('errors gives only those', () => {
+test('errors returns only errors', () => {
   const parser = new LogParser();
   const found = parser.errors('INFO a\nERROR b\nWARN c\nFATAL d\nINFO e\n');
   expect(found.map(({ message }) => message)).toEqual(['b', 'd']);
@@ -320,7 +320,7 @@ describe('containers', () => {
     ]);
   });
 
-  test('are left alone where other formats are wanted', () => {
+  test('are ignored if other formats are given', () => {
     const [event] = parse('web-1  | ERROR x\n', { formats: ['levelled'] });
     expect(event).toMatchObject({ level: null, lines: ['web-1  | ERROR x'] });
     expect(event).not.toHaveProperty('container');

@@ -3,7 +3,7 @@ import { Pipeline } from '../../../../lib/primitives/scheduling/pipeline.js';
 import { deferred } from '../../../support/pipeline.js';
 import { until } from '../../../support/until.js';
 
-/** A pipeline whose calls end when the test says so. */
+/** A pipeline whose calls the test ends. */
 function byHand(options) {
   const calls = [];
   const pipeline = new Pipeline({
@@ -24,7 +24,7 @@ function byHand(options) {
   return { pipeline, calls, submit, began: () => calls.map(({ id }) => id) };
 }
 
-test('a request is accepted at once, and processed after the caller has gone on', async () => {
+test('a request is accepted at once, and processed after the caller has continued', async () => {
   const { pipeline, calls, submit } = byHand();
   let accepted = false;
   void pipeline.submit({ request_id: 1 }, { onAccepted: () => (accepted = true) });
@@ -37,7 +37,7 @@ test('a request is accepted at once, and processed after the caller has gone on'
   await pipeline.close();
 });
 
-test('direct calls and those from the queue together keep to maxConcurrency, in order', async () => {
+test('direct and queued calls together keep to maxConcurrency, in order', async () => {
   const { pipeline, calls, submit, began } = byHand({ maxConcurrency: 3 });
   await submit(1, 8);
   await until(() => calls.length === 3, 'three calls');
@@ -57,7 +57,7 @@ test('direct calls and those from the queue together keep to maxConcurrency, in 
   await pipeline.close();
 });
 
-test('close waits for direct calls, and for those that have not begun', async () => {
+test('close waits for direct calls, started or not', async () => {
   const { pipeline, calls, submit } = byHand();
   await submit(1, 1);
   await until(() => calls.length === 1, 'the first call');
@@ -89,7 +89,7 @@ test('a request aborted before its direct call is not processed, and frees its s
   expect(pipeline.stats()).toMatchObject({ completed: 1, failed: 1, inFlight: 0 });
 });
 
-test('a failed direct call returns through the queue, and holds no slot meanwhile', async () => {
+test('a failed direct call is retried through the queue, without a slot in the meantime', async () => {
   const { pipeline, calls, submit, began } = byHand({
     maxConcurrency: 1,
     retry: { attempts: 2, baseMs: 1, capMs: 1 },

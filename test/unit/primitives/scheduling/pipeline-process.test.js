@@ -56,7 +56,7 @@ describe('Pipeline results', () => {
     ]);
   });
 
-  test('an array in another order gives nobody the text of another', async () => {
+  test('an array in another order never swaps texts of requests', async () => {
     const { pipeline } = manual({
       process: (batch) => [batch[0], batch[2], batch[1]].map((r) => ({ ...r, text: r.request_id })),
     });
@@ -169,11 +169,11 @@ describe('Pipeline results', () => {
     await results.next();
     await settled();
     expect(calls).toHaveLength(4);
-    await pipeline.close(); // nobody needs to read for this to end
+    await pipeline.close(); // this ends without a reader
     expect(await collect(pipeline)).toHaveLength(9);
   });
 
-  test('a stream of results is not pulled while nobody reads', async () => {
+  test('a stream of results is not pulled without a reader', async () => {
     let yielded = 0;
     const { pipeline } = manual({
       async *process(batch) {
@@ -241,8 +241,8 @@ describe('Pipeline, when process misbehaves', () => {
 
   test.each(Object.keys(wrong))(
     '%s for batch 2 of 5: its 8 get the error, the rest do not',
-    async (how) => {
-      const [misbehave, expected] = wrong[how];
+    async (fault) => {
+      const [misbehave, expected] = wrong[fault];
       let call = 0;
       const { pipeline } = manual({
         process: (batch, context) => (++call === 2 ? misbehave(batch, context) : echo(batch)),

@@ -45,7 +45,7 @@ describe('Pipeline retry', () => {
     ]);
   });
 
-  test('gives up after its attempts with the last error', async () => {
+  test('fails after its attempts with the last error', async () => {
     const { clock, calls, pipeline } = manual({
       process: flaky(9),
       retry: { attempts: 3, baseMs: 1 },

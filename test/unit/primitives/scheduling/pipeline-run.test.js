@@ -14,7 +14,7 @@ async function outcomeOf(promise) {
 }
 
 describe('Pipeline.run', () => {
-  test('resolves with the result of its own request, which results() does not give', async () => {
+  test('resolves with the result of its own request, which results() does not yield', async () => {
     const { clock, calls, pipeline } = manual({ maxBatchSize: 8 });
     const own = pipeline.run({ request_id: 'a', text: 'A' });
     const unnamed = pipeline.run({ text: 'B' });
@@ -109,7 +109,7 @@ describe('Pipeline.run', () => {
   });
 });
 
-describe('results that nobody reads', () => {
+describe('unread results', () => {
   test('bring the pipeline to a standstill, which stats() shows and reading ends', async () => {
     const { pipeline } = manual({ maxBatchSize: 1, maxConcurrency: 2, resultsCapacity: 4 });
     for (const request of ids(1, 40)) pipeline.submit(request);

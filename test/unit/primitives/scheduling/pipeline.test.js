@@ -32,7 +32,7 @@ describe('Pipeline batching, by a clock moved by hand', () => {
     await pipeline.close();
   });
 
-  test('17 at once give 8, 8, and 1 after 100 ms', async () => {
+  test('17 at once become 8, 8, and 1 after 100 ms', async () => {
     const { clock, calls, pipeline } = manual();
     for (const request of ids(1, 17)) pipeline.submit(request);
     clock.advanceMs(1000);
@@ -127,7 +127,7 @@ describe('Pipeline limits and aborts', () => {
     expect(pipeline.stats().waiting).toBe(5);
   });
 
-  test('one signal for all: the abort accepts nobody who was still waiting', async () => {
+  test('one signal for all: after the abort no waiting request is accepted', async () => {
     const { pipeline } = manual({
       maxBatchSize: 1,
       maxConcurrency: 1,
@@ -192,7 +192,7 @@ describe('Pipeline limits and aborts', () => {
     expect(signal.aborted).toBe(true);
     gate.resolve();
     await pipeline.close();
-    // What is in a call is the call's business: its answers count.
+    // Requests in a call are not aborted: their answers count.
     expect(await collect(pipeline)).toEqual([
       { request_id: 'a', text: 'a' },
       { request_id: 'b', text: 'b' },
@@ -273,7 +273,7 @@ describe('Pipeline in real time', () => {
     expect(calls).toBeLessThan(20);
   });
 
-  test('200 requests never see more than 5 calls at once', async () => {
+  test('200 requests never run more than 5 calls at once', async () => {
     let running = 0;
     let most = 0;
     const pipeline = new Pipeline({
@@ -328,7 +328,7 @@ describe('Pipeline in real time', () => {
 });
 
 describe('Pipeline and its process', () => {
-  test('work under way keeps it alive, an idle pipeline does not', async () => {
+  test('running work keeps the process alive, an idle pipeline does not', async () => {
     const module = new URL('../../../../lib/primitives/scheduling/pipeline.js', import.meta.url)
       .href;
     const script = `

@@ -23,7 +23,7 @@ async function drain(buffer) {
 }
 
 describe('StreamBuffer', () => {
-  test('gives the chunks in the order of writing, and then always the end', async () => {
+  test('returns the chunks in the order of writing, and then always the end', async () => {
     const buffer = new StreamBuffer({ capacity: 4 });
     await buffer.write('a');
     await buffer.write({ text: 'b' });
@@ -40,7 +40,7 @@ describe('StreamBuffer', () => {
     }
   });
 
-  test('text survives as it is: lone surrogates, NUL, characters of any plane', async () => {
+  test('text is unchanged: lone surrogates, NUL, characters of any plane', async () => {
     const buffer = new StreamBuffer({ capacity: 4 });
     for (const text of ['\ud800x', '\udfff', 'a\0b', 'é漢😀']) {
       await buffer.write(text);
@@ -137,7 +137,7 @@ describe('StreamBuffer, aborted', () => {
     await written;
   });
 
-  test('the only chosen reader leaves the chunk first in the buffer', async () => {
+  test('after an abort of the only chosen reader the chunk is first in the buffer', async () => {
     const buffer = new StreamBuffer({ capacity: 2 });
     const leaving = new AbortController();
     const reading = buffer.read({ signal: leaving.signal });
@@ -163,7 +163,7 @@ describe('StreamBuffer, aborted', () => {
     expect(await drain(buffer)).toEqual(['c']);
   });
 
-  test('the chosen writer leaves no chunk behind and passes its place on', async () => {
+  test('an aborted chosen writer stores no chunk and passes its place on', async () => {
     const buffer = new StreamBuffer({ capacity: 1 });
     await buffer.write('a');
     const leaving = new AbortController();
@@ -221,7 +221,7 @@ describe('StreamBuffer, aborted', () => {
 });
 
 describe('StreamBuffer, iterated', () => {
-  test('break leaves the rest to others', async () => {
+  test('break leaves the rest to other readers', async () => {
     const buffer = new StreamBuffer({ capacity: 4 });
     for (const text of ['a', 'b', 'c']) await buffer.write(text);
     for await (const text of buffer) {
@@ -303,7 +303,7 @@ describe('StreamBuffer without waiting', () => {
     );
   });
 
-  test('neither overtakes callers in line', async () => {
+  test('neither overtakes waiting callers', async () => {
     const buffer = new StreamBuffer({ capacity: 1 });
     const reader = buffer.read();
     expect(buffer.tryRead()).toBeUndefined();
@@ -322,7 +322,7 @@ describe('StreamBuffer without waiting', () => {
     expect(buffer.tryRead()).toEqual({ text: 'c', isFinal: false });
   });
 
-  test('wake those who wait', async () => {
+  test('wake waiting callers', async () => {
     const buffer = new StreamBuffer({ capacity: 1 });
     const reads = [buffer.read(), buffer.read()];
     buffer.tryWrite('a');

@@ -110,7 +110,7 @@ describe('thinking by effort', () => {
   ])('%s, %s', (model, effort, expected) => {
     const body = passed({ reasoning_effort: effort, top_k: 5 }, { model, temperature: 0.5 });
     expect(body).toMatchObject(expected);
-    // With thinking the API takes neither.
+    // With thinking the API accepts neither.
     expect(body).not.toHaveProperty('temperature');
     expect(body).not.toHaveProperty('top_k');
     expect(body).not.toHaveProperty('reasoning_effort');
@@ -152,7 +152,7 @@ test('formats of the answer', () => {
   expect(passed({ response_format: { type: 'text' } })).toEqual(bodyOf());
 });
 
-test('members of the chat API alone stay here, others are passed', () => {
+test('members specific to the chat API are not sent, others are', () => {
   const chat = {
     ...{ seed: 1, frequency_penalty: 1, logit_bias: {}, logprobs: true, verbosity: 'low' },
     ...{ stream_options: {}, store: true, service_tier: 'flex', prediction: {}, n: 1 },

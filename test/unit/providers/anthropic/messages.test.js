@@ -5,13 +5,13 @@ import {
 } from '../../../../lib/providers/anthropic/messages.js';
 
 const turns = (...messages) => toAnthropicMessages(messages).messages;
-const said = (text) => ({ type: 'text', text });
+const textBlock = (text) => ({ type: 'text', text });
 const user = (...content) => ({ role: 'user', content });
 const assistant = (...content) => ({ role: 'assistant', content });
-const dot = said('.');
+const dot = textBlock('.');
 
 test.each([
-  ['a question', [{ role: 'user', content: 'hi' }], [user(said('hi'))]],
+  ['a question', [{ role: 'user', content: 'hi' }], [user(textBlock('hi'))]],
   [
     'turns of one role are one',
     [
@@ -21,7 +21,11 @@ test.each([
       { role: 'assistant', content: 'd' },
       { role: 'user', content: 'e' },
     ],
-    [user(said('a'), said('b')), assistant(said('c'), said('d')), user(said('e'))],
+    [
+      user(textBlock('a'), textBlock('b')),
+      assistant(textBlock('c'), textBlock('d')),
+      user(textBlock('e')),
+    ],
   ],
   [
     'the first turn is of the user',
@@ -29,18 +33,18 @@ test.each([
       { role: 'assistant', content: 'a' },
       { role: 'user', content: 'b' },
     ],
-    [user(dot), assistant(said('a')), user(said('b'))],
+    [user(dot), assistant(textBlock('a')), user(textBlock('b'))],
   ],
   ['no message', [], [user(dot)]],
   [
     'empty texts are left out',
     [
       { role: 'user', content: '' },
-      { role: 'user', content: [{ type: 'text', text: '' }, said('a')] },
+      { role: 'user', content: [{ type: 'text', text: '' }, textBlock('a')] },
       { role: 'assistant', content: null },
       { role: 'user', content: 'b' },
     ],
-    [user(said('a'), said('b'))],
+    [user(textBlock('a'), textBlock('b'))],
   ],
   [
     'a beginning of the answer ends without white space',
@@ -48,7 +52,7 @@ test.each([
       { role: 'user', content: 'a' },
       { role: 'assistant', content: 'The answer is \n' },
     ],
-    [user(said('a')), assistant(said('The answer is'))],
+    [user(textBlock('a')), assistant(textBlock('The answer is'))],
   ],
   [
     'a beginning of white space is none',
@@ -56,7 +60,7 @@ test.each([
       { role: 'user', content: 'a' },
       { role: 'assistant', content: ' ' },
     ],
-    [user(said('a'))],
+    [user(textBlock('a'))],
   ],
   [
     'a refusal is text',
@@ -65,7 +69,7 @@ test.each([
       { role: 'assistant', content: null, refusal: 'no' },
       { role: 'user', content: [{ type: 'refusal', refusal: 'x' }] },
     ],
-    [user(said('a')), assistant(said('no')), user(said('x'))],
+    [user(textBlock('a')), assistant(textBlock('no')), user(textBlock('x'))],
   ],
 ])('%s', (_name, messages, expected) => {
   expect(turns(...messages)).toEqual(expected);
@@ -82,10 +86,10 @@ test('system and developer messages are moved out of the list, from any position
     { role: 'user', content: 'b' },
   ]);
   expect(system).toEqual([
-    said('one'),
+    textBlock('one'),
     { type: 'text', text: 'two', cache_control: { type: 'ephemeral' } },
   ]);
-  expect(messages).toEqual([user(said('a'), said('b'))]);
+  expect(messages).toEqual([user(textBlock('a'), textBlock('b'))]);
 });
 
 describe('tools', () => {
@@ -100,20 +104,20 @@ describe('tools', () => {
         tool_calls: [call('call_1', 'weather', '{"city":"Bonn"}'), call('a.b', 'time', '')],
       },
       { role: 'tool', tool_call_id: 'call_1', content: '15 degrees' },
-      { role: 'tool', tool_call_id: 'a.b', content: [said('noon')], is_error: true },
+      { role: 'tool', tool_call_id: 'a.b', content: [textBlock('noon')], is_error: true },
       { role: 'user', content: 'and tomorrow?' },
     );
     expect(messages).toEqual([
-      user(said('weather?')),
+      user(textBlock('weather?')),
       assistant(
-        said('I look.'),
+        textBlock('I look.'),
         { type: 'tool_use', id: 'call_1', name: 'weather', input: { city: 'Bonn' } },
         { type: 'tool_use', id: 'a_b', name: 'time', input: {} },
       ),
       user(
         { type: 'tool_result', tool_use_id: 'call_1', content: '15 degrees' },
-        { type: 'tool_result', tool_use_id: 'a_b', content: [said('noon')], is_error: true },
-        said('and tomorrow?'),
+        { type: 'tool_result', tool_use_id: 'a_b', content: [textBlock('noon')], is_error: true },
+        textBlock('and tomorrow?'),
       ),
     ]);
   });
@@ -124,7 +128,9 @@ describe('tools', () => {
       { role: 'user', content: 'wait' },
       { role: 'tool', tool_call_id: 'c', content: '' },
     );
-    expect(messages.at(-1)).toEqual(user({ type: 'tool_result', tool_use_id: 'c' }, said('wait')));
+    expect(messages.at(-1)).toEqual(
+      user({ type: 'tool_result', tool_use_id: 'c' }, textBlock('wait')),
+    );
   });
 
   test.each(['no JSON', '[1]', '"x"', '{"a":'])('arguments that are no object: %s', (args) => {

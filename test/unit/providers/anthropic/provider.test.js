@@ -135,7 +135,7 @@ test('thinking with its signature, then calls of tools', async () => {
   expect(end.reason).toBe('tool_calls');
 });
 
-test('several blocks of thinking are given whole, too', async () => {
+test('several blocks of thinking are yielded whole, too', async () => {
   const { provider } = await setUp(
     streamEvents(
       start(),
@@ -146,7 +146,7 @@ test('several blocks of thinking are given whole, too', async () => {
       ...stop(),
     ),
   );
-  const thought = (what, signature) => ({ type: 'thinking', thinking: what, signature });
+  const thought = (content, signature) => ({ type: 'thinking', thinking: content, signature });
   expect((await collect(provider)).pieces).toEqual([
     { reasoning: 'a' },
     { extra: { signature: 's0' } },
@@ -160,7 +160,7 @@ test('several blocks of thinking are given whole, too', async () => {
   ]);
 });
 
-test('tools that the API runs, and citations, are members that nobody knows', async () => {
+test('tools run by the API, and citations, are passed as extra members', async () => {
   const search = { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: {} };
   const found = { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] };
   const citation = { type: 'char_location', cited_text: 'x' };
@@ -221,7 +221,7 @@ test.each([
   expect((await collect(provider)).end.reason).toBe(expected);
 });
 
-test('bytes as they may come: CRLF, comments, one at a time, several in one', async () => {
+test('bytes in any form: CRLF, comments, one at a time, several in one', async () => {
   const bytes = Buffer.from(
     `: hello\r\n\r\n${frame(start()).replaceAll('\n', '\r\n')}${[...text(0, 'ä', '€😀'), ...stop()].map(frame).join('')}`,
   );
@@ -361,7 +361,7 @@ describe('failures', () => {
 describe('members that a server refuses', () => {
   const message = '`temperature` is deprecated for this model.';
 
-  test('are left out, and remembered by model', async () => {
+  test('are omitted, and remembered by model', async () => {
     const { upstream, provider } = await setUp([
       refuse(400, 'invalid_request_error', message),
       streamEvents(...hello),

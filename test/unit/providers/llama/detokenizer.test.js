@@ -16,14 +16,14 @@ test('bytes that never become a character are dropped, and hide nothing after th
   expect(texts).toEqual(['', '', '', '\ufffd'.repeat(4), 'A', '', '\ufffdB']);
 });
 
-test('a text that ends inside a character says so', () => {
+test('a text that ends inside a character is reported', () => {
   const speller = new Speller(bytes, []);
   expect(speller.push(0xe2)).toBe('');
   expect(speller.flush()).toBe('\ufffd');
   expect(speller.flush()).toBe('');
 });
 
-test('gives the model the preceding tokens', () => {
+test('passes the preceding tokens to the model', () => {
   const seen = [];
   const model = { detokenize: (tokens, _special, before) => (seen.push([...before]), `${tokens}`) };
   const speller = new Speller(model, [1, 2, 3, 4, 5]);

@@ -44,7 +44,7 @@ test('is named after its file, and takes batches', () => {
   });
 });
 
-test('at temperature 0 gives the engine’s own text, and counts exactly', async () => {
+test('at temperature 0 returns the engine’s own text, with exact counts', async () => {
   const expected = await reference('the river', 12);
   const [result] = await collect(
     batch(request({ prompt: 'the river', maxTokens: 12, temperature: 0 })),
@@ -57,7 +57,7 @@ test('at temperature 0 gives the engine’s own text, and counts exactly', async
   });
 });
 
-test('a seed makes a text again, and top_k 1 takes the most likely token', async () => {
+test('a seed repeats a text, and top_k 1 takes the most likely token', async () => {
   const ask = async (body, temperature = 1.5) => {
     const fields = { prompt: 'the river', maxTokens: 12, temperature, body };
     return (await collect(batch(request(fields)), 1))[0].text;
@@ -80,11 +80,11 @@ test('a batch larger than its sequences is answered whole, and interleaved', asy
     else ends.push([event.index, event.end.reason, event.end.usage.completion_tokens]);
   }
   expect(ends.sort(([a], [b]) => a - b)).toEqual(requests.map((_, n) => [n, 'length', 8]));
-  // The second request's first text comes before the first one's last: they run side by side.
+  // The second request's first text precedes the first one's last: they run concurrently.
   expect(order.indexOf(1)).toBeLessThan(order.lastIndexOf(0));
 });
 
-test('the same prompt gives the same text alone and in company', async () => {
+test('the same prompt has the same text alone and in a batch', async () => {
   const one = request({ prompt: 'good day', maxTokens: 10, temperature: 0 });
   const [alone] = await collect(batch(one), 1);
   const results = await collect(batch(one, one, request({ maxTokens: 10 }), one), 4);
@@ -186,7 +186,7 @@ test.each([
   expect(() => llama(options)).toThrow(name);
 });
 
-test('without node-llama-cpp the error says what to install', async () => {
+test('without node-llama-cpp the error names the package to install', async () => {
   const absent = `export const resolve = (name, context, next) => {
     if (name !== 'node-llama-cpp') return next(name, context);
     throw Object.assign(new Error('absent'), { code: 'ERR_MODULE_NOT_FOUND' });

@@ -26,7 +26,7 @@ test('lends only its sequences; waiting callers are served in order', async () =
   expect(made()).toBe(3);
 });
 
-test('an abort takes the waiter out of the line, and the next one gets the turn', async () => {
+test('an abort removes a waiter from the queue, and the next one has its turn', async () => {
   const { pool } = poolOf(1);
   const held = await pool.acquire(never);
   const controller = new AbortController();

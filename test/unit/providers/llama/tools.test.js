@@ -172,7 +172,7 @@ describe('choices of tools', () => {
   });
 });
 
-/** An engine whose answer is a script: functions of the options that it was given. */
+/** An engine whose answer is a script: functions of its options. */
 function scripted(steps, stopReason) {
   const seen = {};
   class LlamaChat {
@@ -246,7 +246,7 @@ describe('an answer of the engine', () => {
     expect(engine.seen).toMatchObject({ isDisposed: true, options: { maxTokens: 20 } });
   });
 
-  test('ends before a stop string; text that only began one comes before a call', async () => {
+  test('ends before a stop string; an incomplete stop string precedes a call', async () => {
     const met = scripted([say('one S'), say('TOP two'), say('three')], 'eogToken');
     expect(await answerOf(met, { stops: ['STOP'] })).toEqual({
       pieces: ['one '],
@@ -299,7 +299,7 @@ describe('the tiny model behind the chat endpoint', () => {
   });
   afterAll(() => gateway.close({ drainMs: 0 }));
 
-  test('a call that is asked for, streamed, then its result in the next turn', async () => {
+  test('a requested call, streamed, then its result in the next turn', async () => {
     const weather = { type: 'function', function: { name: 'get_weather' } };
     const asked = { model: 'tiny-llama', messages, tools, tool_choice: weather, temperature: 0 };
     const stream = openai.chat.completions.stream({

@@ -56,7 +56,7 @@ test.each([
   expect(JSON.parse(JSON.stringify({ max_tokens, max_completion_tokens }))).toEqual(limits);
 });
 
-test('refused stream options are left out, the caller’s too', () => {
+test('refused stream options are omitted, the caller’s too', () => {
   const body = { stream_options: { a: 1 } };
   expect(chat({ body }, ['stream_options'])).not.toHaveProperty('stream_options');
 });
@@ -71,7 +71,7 @@ test('prompts of one call agree in the whole body', () => {
   expect(group({ prompt: 'a' }, { prompt: undefined, promptIds: [1] })).toEqual([[0], [1]]);
 });
 
-test('a model that continues text gets the text of messages, or token ids', () => {
+test('a completion model receives the text of messages, or token ids', () => {
   const messages = [
     { role: 'system', content: 'be brief' },
     {

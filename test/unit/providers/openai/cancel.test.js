@@ -28,11 +28,11 @@ describe.each(clients)('by %s', (client) => {
     describe.each(Object.entries(stalls))('%s', (_, respond) => {
       test.each(['the call', 'the request'])(
         'by the signal of %s closes the socket',
-        async (whose) => {
+        async (target) => {
           const { upstream, provider } = await setUp(respond);
           const abort = new AbortController();
           const iterator =
-            whose === 'the call'
+            target === 'the call'
               ? provider.generate(request(), { signal: abort.signal })
               : provider.generate(request({ signal: abort.signal }));
           const result = collect(iterator);
@@ -100,7 +100,7 @@ describe.each(clients)('by %s', (client) => {
       await upstream.exchanges[0].closed;
     });
 
-    test('close() of the provider ends the calls under way', async () => {
+    test('close() of the provider ends the running calls', async () => {
       const { upstream, provider } = await setUp(stalls['in the middle']);
       const result = collect(provider.generate(request()));
       const exchange = await upstream.exchange(0);

@@ -44,7 +44,7 @@ describe.each(clients)('by %s', (client) => {
       expect(provider.takesBatches).toBe(true);
     });
 
-    test('one prompt gets its counts; messages become a prompt', async () => {
+    test('one prompt has its counts; messages become a prompt', async () => {
       const { upstream, provider } = await setUp(streamTokens({ tokens: ['a', 'b'] }), completions);
       const messages = [
         { role: 'system', content: 'be brief' },
@@ -86,7 +86,7 @@ describe.each(clients)('by %s', (client) => {
       ]);
     });
 
-    test('a failure concerns only those that have not ended, and its own call', async () => {
+    test('a failure affects only its own call, and only requests that have not ended', async () => {
       const { provider } = await setUp(async (exchange) => {
         if (exchange.body.model === 'fine') return streamTokens({ tokens: ['x'] })(exchange);
         exchange.open();
@@ -110,7 +110,7 @@ describe.each(clients)('by %s', (client) => {
       ]);
     });
 
-    test('an index that was not asked for is an invalid response', async () => {
+    test('an unknown index is an invalid response', async () => {
       const { provider } = await setUp(async (exchange) => {
         exchange.open();
         await exchange.delta('x', 2);

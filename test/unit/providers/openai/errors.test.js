@@ -19,7 +19,7 @@ describe.each(clients)('by %s', (client) => {
 
   const sse = { 'content-type': 'text/event-stream' };
 
-  /** The methods of an exchange, to be mixed with others. */
+  /** The bound methods of an exchange. */
   function bound(exchange) {
     const methods = ['delta', 'finish', 'usage', 'done', 'end'];
     return {
@@ -299,7 +299,7 @@ describe.each(clients)('by %s', (client) => {
       expect((await collect(provider.generate(request()))).text).toBe('x');
     });
 
-    test('time in which nobody asks does not count as silence', async () => {
+    test('time without a read does not count as silence', async () => {
       let onSent;
       const sent = new Promise((resolve) => (onSent = resolve));
       const { provider } = await setUp(

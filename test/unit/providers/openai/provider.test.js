@@ -75,7 +75,7 @@ describe.each(clients)('by %s', (client) => {
       expect(provider.models).toEqual([]);
     });
 
-    test('a job that names no model leaves the choice to a server without a configured one', async () => {
+    test('a job without a model leaves the choice to a server without a configured one', async () => {
       const { upstream, provider } = await setUp(streamTokens({ tokens: ['x'] }));
       const gateway = createGateway({ provider, logger: false });
       cleanups.push(() => gateway.close());
@@ -103,7 +103,7 @@ describe.each(clients)('by %s', (client) => {
       expect(upstream.exchanges[0].path).toBe(path);
     });
 
-    test('a connection whose answer ends after [DONE] is used again', async () => {
+    test('a connection is reused if its answer ends after [DONE]', async () => {
       let onCollected;
       const { upstream, provider } = await setUp(async (exchange) => {
         exchange.open();
@@ -114,7 +114,7 @@ describe.each(clients)('by %s', (client) => {
         await collected;
         exchange.end();
       });
-      // When its end has come is known to the client alone.
+      // Only the client knows when the end has arrived.
       await until(async () => {
         const before = upstream.connections;
         expect((await collect(provider.generate(request()))).text).toBe('x');
@@ -153,7 +153,7 @@ describe.each(clients)('by %s', (client) => {
       expect(got.texts.every((piece) => piece.isWellFormed())).toBe(true);
     });
 
-    test('a server that knows no stream_options is asked again without, and then never more', async () => {
+    test('a server without stream_options is called again without them, and from then on', async () => {
       const { upstream, provider } = await setUp(async (exchange) => {
         if (exchange.body.stream_options === undefined) {
           return streamTokens({ tokens: ['x'] })(exchange);
@@ -174,7 +174,7 @@ describe.each(clients)('by %s', (client) => {
       ]);
     });
 
-    test('takes the whole answer of a server that does not stream', async () => {
+    test('accepts the whole answer of a server that does not stream', async () => {
       const { provider } = await setUp((exchange) => {
         exchange.open(200, { 'content-type': 'application/json; charset=utf-8' });
         const answer = {
@@ -193,7 +193,7 @@ describe.each(clients)('by %s', (client) => {
     });
 
     test('an upstream that was sent max_tokens is not cut by the count of its pieces', async () => {
-      // A piece is no token: `Hello` may come in five.
+      // A piece is not a token: `Hello` may arrive in five.
       const { provider } = await setUp(streamTokens({ tokens: [...'Hello'] }));
       expect(await collect(provider.generate(request({ maxTokens: 2 })))).toMatchObject({
         text: 'Hello',
@@ -203,7 +203,7 @@ describe.each(clients)('by %s', (client) => {
   });
 
   test('a reader that stops reading bounds what the upstream can send', async () => {
-    // Far more than what the kernel's buffers of a loopback connection grow to.
+    // Far more than the kernel's buffers of a loopback connection hold.
     const total = 128 * 2 ** 20;
     const event = `data: {"choices":[{"delta":{"content":"${'x'.repeat(8000)}"}}]}\n\n`;
     let sent = 0;
@@ -222,8 +222,8 @@ describe.each(clients)('by %s', (client) => {
       await sleep(300);
     }
     expect(sent).toBeLessThan(total / 4);
-    // When the reader goes on, so does the upstream, and no faster: what waits in between does not grow
-    // beyond what the kernel's buffers can.
+    // When the reader continues, so does the upstream, at the same pace: the bytes in between do not exceed
+    // the kernel's buffers.
     for (let i = 0; i < 4000; i += 1) expect((await iterator.next()).done).toBe(false);
     expect(sent).toBeGreaterThan(plateau);
     expect(sent - 4000 * event.length).toBeLessThan(plateau + 16 * 2 ** 20);

@@ -1,4 +1,4 @@
-/** When an upstream gets no calls. Times are milliseconds. */
+/** Circuits of upstreams. Times are milliseconds. */
 import { Circuit } from '../../../../lib/providers/route/circuit.js';
 import { ManualClock } from '../../../../lib/index.js';
 
@@ -59,7 +59,7 @@ test('one trial call at a time; its answer closes the circuit', () => {
   expect(circuit.waitMs).toBe(30_000);
 });
 
-test('a trial call whose job was cancelled leaves the next one', () => {
+test('a cancelled trial call permits the next one', () => {
   for (let i = 0; i < 3; i += 1) fail();
   clock.advanceMs(30_000);
   circuit.enter();
@@ -67,7 +67,7 @@ test('a trial call whose job was cancelled leaves the next one', () => {
   expect([circuit.needsTrial, circuit.waitMs]).toEqual([true, 0]);
 });
 
-test('calls that were under way when it opened change nothing', () => {
+test('calls started before it opened change nothing', () => {
   for (let i = 0; i < 3; i += 1) fail();
   for (let i = 0; i < 5; i += 1) circuit.onFailure(false, counted);
   circuit.onSuccess(false);

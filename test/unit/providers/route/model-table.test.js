@@ -34,7 +34,7 @@ test('names are the exact names and the aliases, in order', () => {
   expect(table.names).toEqual(['gpt-5-mini', 'fast', 'a.b']);
 });
 
-test('a model that nobody serves', () => {
+test('a model without an upstream', () => {
   const own = new ModelTable([{ upstream: 'x', models: ['a', 'b-*'] }]);
   expect(['a', 'b-', 'b-1', 'b', 'c', 'A', 'xb-1'].map((model) => own.serves(model))).toEqual([
     ...[true, true, true],

@@ -1,4 +1,4 @@
-/** What `upstreams` and `fallbacks` take. */
+/** The options `upstreams` and `fallbacks`. */
 import { findRouteProblem } from '../../../../lib/providers/route/options.js';
 import { providers } from '../../../../lib/index.js';
 
@@ -91,7 +91,7 @@ test('a key is not shown in an error', () => {
   expect(() => providers.route(options)).not.toThrow(/secret/);
 });
 
-test('the configuration given may change afterwards', () => {
+test('the given object may change afterwards', () => {
   const upstreams = [{ ...a, models: ['m'] }];
   const provider = providers.route({ upstreams });
   upstreams[0].models.push('n');

@@ -13,7 +13,7 @@ function expected(text, stops) {
   return { text, met: false };
 }
 
-test('any division of a text gives the same result, and nothing free is held back', () => {
+test('any division of a text has the same result, and only possible beginnings are held back', () => {
   const random = randomFrom(11);
   const word = (length) =>
     Array.from({ length }, () => (random() < 0.6 ? 'a' : 'b')).join('') +
@@ -51,7 +51,7 @@ test('nothing follows a stop string', () => {
 });
 
 test('long stop strings take linear time', async () => {
-  // Each place of the text is nearly a match: comparing every length in every place takes minutes.
+  // Each position of the text nearly matches: comparing every length at every position takes minutes.
   const stop = `${'a'.repeat(50_000)}b${'a'.repeat(50_000)}c`;
   const filter = new StopFilter([stop, 'b'.repeat(100_000), `${'a'.repeat(99_999)}d`]);
   const chunk = `${'a'.repeat(4999)}b`;

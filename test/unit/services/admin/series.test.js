@@ -34,7 +34,7 @@ test('buckets of ten seconds hold counts and percentiles, by model and upstream'
   expect(series.summary(110_000)[0].point.slice(1, 4)).toEqual([102, 1, 1101]);
 });
 
-test('old buckets and groups are dropped, and there are 20 groups and one for the others', () => {
+test('old buckets and groups are dropped; there are 20 groups and one for the rest', () => {
   const series = new JobSeries();
   for (let i = 0; i < 30; i += 1) series.add(ended({ model: `m${i}` }));
   const groups = series.points();

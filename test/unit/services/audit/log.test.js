@@ -8,7 +8,7 @@ const counter = () => {
   return { counted, inc: (labels) => counted.push(labels) };
 };
 
-/** A journal in memory, as it would be on the disk. */
+/** A journal in memory, in the form of the one on disk. */
 function journalOf(entries = []) {
   const kept = new Map(entries.map((entry) => [entry.id, entry]));
   return {
@@ -144,7 +144,7 @@ test('the erasure of a caller renames actor, targets and details', () => {
   expect(cancelled).toMatchObject({ actor: erasedName('ann'), target: erasedName('job_1') });
   expect(JSON.stringify([...journal.kept.values()])).not.toMatch(/"ann"|job_1/);
   expect(log.list({ actor: 'ann' }).data).toEqual([cancelled]);
-  // A renamed actor still has one entry: the two of the other one go first.
+  // A renamed actor still has one entry: the two of the other actor are dropped first.
   act('bob', 'b');
   expect(log.list().data.map(({ actor }) => actor)).toEqual(['bob', 'ops', erasedName('ann')]);
 });

@@ -1,4 +1,4 @@
-/** Counts by hour, principal and model, and what they are asked for. */
+/** Counts by hour, principal and model, and queries of them. */
 import { UsageTable } from '../../../../lib/services/billing/usage.js';
 
 const HOUR_MS = 3_600_000;

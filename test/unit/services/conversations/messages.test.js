@@ -15,7 +15,7 @@ test.each([
   [{ role: 'assistant', content: null, tool_calls: [call('c', '{}')] }],
   [{ role: 'assistant', tool_calls: [call('c', '{}')] }],
   [{ role: 'tool', tool_call_id: 'c', content: '1', createdAt: 'theirs', jobId: 7 }],
-])('the message %j is stored and sent again as it is', (message) => {
+])('the message %j is stored and sent unchanged', (message) => {
   const kept = JSON.parse(JSON.stringify(stored(message, { createdAt: 5, jobId: 'job_1' })));
   expect(sent(kept)).toEqual(message);
   expect(shown(kept)).toEqual({ ...message, createdAt: 5, jobId: 'job_1' });
@@ -29,7 +29,7 @@ test('members kept for an upstream are sent to it, and not shown', () => {
   expect(shown(kept)).not.toHaveProperty('sluice');
 });
 
-test('a message of earlier versions is read as it was', () => {
+test('a message of earlier versions is read unchanged', () => {
   const old = { role: 'assistant', content: 'a', createdAt: 1, jobId: 'j', finishReason: 'stop' };
   expect(sent(old)).toEqual({ role: 'assistant', content: 'a' });
   expect(shown(old)).toEqual(old);
@@ -50,7 +50,7 @@ describe('the request of a turn', () => {
       added,
     );
 
-  test('begins with instructions, and says which messages are earlier', () => {
+  test('begins with instructions, and marks the earlier messages', () => {
     const { messages, history } = whole([user('a')], [user('b')], { instructions: 'short' });
     expect(messages).toEqual([{ role: 'system', content: 'short' }, user('a'), user('b')]);
     expect(history).toEqual([1, 2]);
@@ -74,7 +74,7 @@ describe('the request of a turn', () => {
     expect(history).toEqual([0, kept.length]);
   });
 
-  test('what is kept for a call goes with it', () => {
+  test('data stored with a call is sent with it', () => {
     const sluice = { thinking_blocks: [{ type: 'redacted_thinking', data: 'x' }] };
     const { messages } = whole([{ ...asks('text', 'c'), sluice }], [user('b')]);
     expect(messages).toEqual([{ role: 'assistant', content: 'text' }, user('b')]);

@@ -5,14 +5,14 @@ import { SharedTurnQueues } from '../../../../lib/services/conversations/shared-
 function open({ maxQueued = 10, queueWaitMs = 60_000 } = {}) {
   const queues = new SharedTurnQueues({ maxQueued, queueWaitMs });
   const wakes = new Map();
-  const join = (name, how = {}) =>
+  const join = (name, options = {}) =>
     queues.join(name, {
       late: () => new Error('too late'),
       watch: (wake) => {
         wakes.set(name, wake);
         return () => wakes.delete(name);
       },
-      ...how,
+      ...options,
     });
   return { queues, wakes, join };
 }
@@ -23,7 +23,7 @@ function note(order, name, place) {
 }
 
 describe('a queue', () => {
-  test('is first come, first served, also around one that gives up', async () => {
+  test('keeps the order of arrival, also around an aborted turn', async () => {
     const { queues, wakes, join } = open();
     const leaving = new AbortController();
     const [a, b, c] = [join('x'), join('x', { signal: leaving.signal }), join('x')];
@@ -59,7 +59,7 @@ describe('a queue', () => {
     queues.leave(place);
   });
 
-  test('is full when as many wait as may, without those that take their turn', () => {
+  test('is full at its number of waiting turns, running ones not included', () => {
     const { queues, join } = open({ maxQueued: 2 });
     const [a, b] = [join('x'), join('x')];
     expect([queues.full('x'), queues.full('y')]).toEqual([true, false]);
@@ -68,7 +68,7 @@ describe('a queue', () => {
     for (const place of [a, b]) queues.leave(place);
   });
 
-  test('lets nobody wait for too long, and ends', async () => {
+  test('bounds each wait, and ends', async () => {
     const { queues, join } = open({ queueWaitMs: 1 });
     const [a, b] = [join('x'), join('x')];
     await expect(a.pause()).rejects.toThrow('too late');

@@ -16,7 +16,7 @@ test.each([
   [' [1, 2] ', '1, 2'],
   ['[[1,2],[3]]', '[1,2],[3]'],
   ['[[[1]]]', '[[1]]'],
-  // A double has neither these digits nor both members.
+  // A double would lose these digits and one of the members.
   ['[12345678901234567890, {"a":1,"a":2}, 1.0]', '12345678901234567890, {"a":1,"a":2}, 1.0'],
   ['\ufeff"x"', '"x"'],
   ['"]"', '"]"'],
@@ -39,7 +39,7 @@ test('an empty array begins a stream and appends nothing', () => {
   expect(() => stored('[]')).toThrow(expect.objectContaining({ status: 400 }));
 });
 
-test('messages come back in one array, in order', () => {
+test('messages are returned in one array, in order', () => {
   fc.assert(
     fc.property(fc.array(fc.array(fc.jsonValue(), { minLength: 1 })), (appends) => {
       const chunks = appends.map((messages) =>

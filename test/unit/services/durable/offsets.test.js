@@ -4,7 +4,7 @@ import { formatOffset, nextCursor, parseOffset } from '../../../../lib/services/
 
 const number = fc.maxSafeNat();
 
-test('offsets come back, and sort as text in the order of their positions', () => {
+test('offsets are parsed back, and sort as text in the order of their positions', () => {
   fc.assert(
     fc.property(number, number, number, (space, first, second) => {
       expect(parseOffset(formatOffset(space, first))).toEqual({ space, position: first });

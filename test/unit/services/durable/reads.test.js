@@ -26,7 +26,7 @@ function create() {
 const textOf = ({ chunks }) => Buffer.concat(chunks).toString();
 const never = new AbortController().signal;
 
-test('an append, a closing and a deletion right after the wait has begun end it', async () => {
+test('an append, a closing and a deletion right after the start of a wait end it', async () => {
   const { streams, put, append } = create();
   await put('a');
   const first = await streams.read('ann', 'a', '-1');
@@ -55,7 +55,7 @@ test('a stream that was deleted and created again ends the wait of a reader', as
   await refused;
 });
 
-test('follow gives each part once, by either way, and ends with the stream', async () => {
+test('follow yields each part once, by both methods, and ends with the stream', async () => {
   const { streams, put, append } = create();
   await put('a');
   const parts = [];
@@ -73,7 +73,7 @@ test('follow gives each part once, by either way, and ends with the stream', asy
   expect(parts.join('')).toBe(`one${numbers}end`);
 });
 
-test('an abort and the end of the gateway give a read without data', async () => {
+test('an abort and the end of the gateway end a read without data', async () => {
   const { streams, put } = create();
   await put('a');
   const first = await streams.read('ann', 'a', '-1');

@@ -1,4 +1,4 @@
-/** The ring of errors: bounded, numbered, and honest about what it has dropped. */
+/** The ring of errors: bounds, numbers, and reports of dropped errors. */
 import { ErrorRing } from '../../../../lib/services/error-logs/ring-buffer.js';
 
 const event = (message) => ({ timestamp: null, level: 'error', source: '', message, lines: [] });
@@ -17,7 +17,7 @@ test('keeps the newest, by number', () => {
   expect(ring.at(6)).toBeUndefined();
 });
 
-test('keeps the newest, by bytes, and the very newest whatever its size', () => {
+test('keeps the newest, by bytes, and always the very newest', () => {
   const size = JSON.stringify(event('m1')).length;
   const ring = filled(5, { bytesMax: 2 * size });
   expect(ring.bounds).toEqual({ earliest: '7-4', latest: '7-5' });
@@ -33,7 +33,7 @@ test.each([
   ['7-6', { next: 3, gap: true }], // not there yet: of another life of the server
   ['8-4', { next: 3, gap: true }],
   ['4', { next: 3, gap: true }],
-])('a reader at %p goes on with %p', (cursor, expected) => {
+])('a reader at %p continues with %p', (cursor, expected) => {
   expect(filled(5, { entriesMax: 3 }).resume(cursor)).toEqual(expected);
 });
 

@@ -1,4 +1,4 @@
-/** Failures of child jobs: what the workflow's retry policy gets to know. */
+/** Failures of child jobs, as passed to the workflow's retry policy. */
 import { EventEmitter } from 'node:events';
 import { ChildJobs } from '../../../../lib/services/operations/child-jobs.js';
 import { JobRecord } from '../../../../lib/jobs/job.js';
@@ -8,7 +8,7 @@ const wire = { code: 'upstream_rate_limited', message: 'Slow down.', type: 'serv
 const newRecord = () =>
   new JobRecord({ principal: 'ann', model: 'm', request: { prompt: 'p' }, createdAtMs: 0 });
 
-/** Runs a child job that fails as `fail(record)` leaves its record. */
+/** Runs a child job that fails with the record that `fail(record)` sets. */
 async function failureAfter(fail) {
   const lifecycle = Object.assign(new EventEmitter(), { forget() {}, cancel() {} });
   const admission = {
@@ -50,7 +50,7 @@ test.each([
       record.answer.ownFailure = passing;
     },
   ],
-])('the hints of a failure come from %s', async (_whose, fail) => {
+])('the hints of a failure are those of %s', async (_source, fail) => {
   expect(await failureAfter(fail)).toEqual({
     ...{ passing: true, retryable: true, retryAfterMs: 7000, cause: logged, code },
   });

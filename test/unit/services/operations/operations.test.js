@@ -81,7 +81,7 @@ test('a next attempt has its own signal and is kept while it runs', () => {
   ]);
 });
 
-test('no more than 1000 of a kind are under way at once', () => {
+test('at most 1000 of a kind run at once', () => {
   const { operations, create } = setUp();
   const all = Array.from({ length: 1000 }, () => create());
   expect(() => create()).toThrow(expect.objectContaining({ code: 'ERR_OVERLOADED', status: 503 }));
@@ -116,11 +116,11 @@ test('idle() waits for the last of them', async () => {
   await waiting;
 });
 
-test('a retry of one whose retention is over is refused', () => {
+test('a retry beyond the retention is refused', () => {
   const { operations, hub, create } = setUp();
   const operation = create();
   operation.finish({ type: 'complete' });
-  // The purge is on its way when the next attempt is asked for.
+  // The purge has been posted when the next attempt is requested.
   const [listener] = hub.events.listeners('purged');
   hub.events.removeAllListeners('purged');
   hub.purge(operation.handle);

@@ -98,7 +98,7 @@ describe('hosts of webhook_url', () => {
   });
 });
 
-test('signatures are those of the reference library, one for each key', () => {
+test('signatures equal those of the reference library, one for each key', () => {
   const other = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
   const body = '{"text":"für alle"}';
   const nowMs = 1_700_000_000_999;

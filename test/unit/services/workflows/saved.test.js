@@ -22,7 +22,7 @@ function complete(state, id, chars, { items = 0, unit = 'x' } = {}) {
   state.touch(node, { output: true });
 }
 
-/** What another process makes of the changes of a state, with the outputs that `load` chooses. */
+/** The view of another process after the changes of a state, with the outputs that `load` chooses. */
 function elsewhere(state, body, load) {
   const changes = state.takeChanges();
   const saved = Object.fromEntries(changes.map(([id, json]) => [id, json]));
@@ -52,7 +52,7 @@ test.each([
   }
 });
 
-test('no more is loaded than a page may hold', () => {
+test('at most a page is loaded', () => {
   const body = request(20);
   const state = new WorkflowState(body);
   for (const { id } of state.nodes) complete(state, id, MIB);
@@ -61,7 +61,7 @@ test('no more is loaded than a page may hold', () => {
   expect(outputsOfPage(state.nodes)).toEqual([]);
 });
 
-test('a node without its output says what it can', () => {
+test('a node without its output has its other fields', () => {
   const body = request(1);
   const state = new WorkflowState(body);
   complete(state, 'n0', 10);
@@ -81,7 +81,7 @@ test('changes are reported once, and again when they were not written', () => {
   const changes = state.takeChanges();
   expect(changes).toEqual([
     ['n0', expect.stringContaining('"completed"'), '{"text":"x"}'],
-    // It has not begun.
+    // It has not started.
     ['n1', '', ''],
   ]);
   expect(state.takeChanges()).toEqual([]);

@@ -38,6 +38,26 @@ TEST(OpenAiPayloadRepeats, HaveTheirOwnTextAndNoHead) {
   EXPECT_TRUE(payload->choices.front().has_delta);
 }
 
+TEST(OpenAiPayloadRepeats, AreThoseOfTheirOwnStream) {
+  const auto choice = [](const std::string& index, const std::string& text) {
+    return R"({"choices":[{"index":)" + index + R"(,"delta":{"content":")" + text + R"("}}]})";
+  };
+  OpenAiPayloadParser first;
+  OpenAiPayloadParser second;
+  EXPECT_EQ(text_of(first, choice("0", "a")), "a");
+  EXPECT_EQ(text_of(second, choice("1", "b")), "b");
+  std::string json = choice("0", "c");
+  EXPECT_EQ(first.parse(json, false)->choices.front().index, 0);
+  json = R"({"error":{"message":"m"}})";
+  EXPECT_TRUE(second.parse(json, false)->error);
+  json = choice("0", "d");
+  const OpenAiPayload* const payload = first.parse(json, false);
+  EXPECT_FALSE(payload->error);
+  EXPECT_EQ(payload->pieces.front().text, "d");
+  json = choice("1", "e");
+  EXPECT_EQ(second.parse(json, false)->choices.front().index, 1);
+}
+
 TEST(OpenAiPayloadRepeats, WhateverTheTextIs) {
   OpenAiPayloadParser parser;
   for (const std::string text : {"a", "\xc3\xa4", "b", "", "c", "null", "]}", "\xff", "d"}) {

@@ -68,23 +68,34 @@ class PayloadComparison {
     std::string first(json);
     std::string second(json);
     OpenAiPayloadParser fresh;
-    const OpenAiPayload* const got = kept_.parse(first, is_error_event);
-    const OpenAiPayload* const expected = fresh.parse(second, is_error_event);
-    if ((got == nullptr) != (expected == nullptr)) return "one of them takes " + std::string(json);
-    if (got == nullptr) {
+    // As text, because a payload is valid until the next parse of any parser.
+    const Shown got = Shown::of(kept_.parse(first, is_error_event));
+    const Shown expected = Shown::of(fresh.parse(second, is_error_event));
+    if (got.is_valid != expected.is_valid) return "one of them takes " + std::string(json);
+    if (!got.is_valid) {
       return kept_.problem() == fresh.problem() ? "" : "other problems of " + std::string(json);
     }
-    const std::string text = payload_text(*got);
-    if (text != payload_text(*expected)) return "other content of " + std::string(json);
-    const std::string head = payload_head(*expected);
+    if (got.text != expected.text) return "other content of " + std::string(json);
+    const std::string& head = expected.head;
     // A payload that is not parsed has the head fields of the one before, and does not repeat them.
-    const bool is_repeated = payload_head(*got) == "\n\n" && head == last_head_;
-    if (payload_head(*got) != head && !is_repeated) return "other head of " + std::string(json);
+    const bool is_repeated = got.head == "\n\n" && head == last_head_;
+    if (got.head != head && !is_repeated) return "other head of " + std::string(json);
     last_head_ = head;
     return {};
   }
 
  private:
+  struct Shown {
+    bool is_valid;
+    std::string text;
+    std::string head;
+
+    static Shown of(const OpenAiPayload* payload) {
+      if (payload == nullptr) return {.is_valid = false, .text = {}, .head = {}};
+      return {.is_valid = true, .text = payload_text(*payload), .head = payload_head(*payload)};
+    }
+  };
+
   OpenAiPayloadParser kept_;
   std::string last_head_;
 };
