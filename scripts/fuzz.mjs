@@ -17,13 +17,16 @@ import { isMain, root, run } from './lib/run.mjs';
 const TREE = 'build-fuzz';
 const folder = join(root, TREE);
 const sources = join(root, 'test/fuzz');
-const SECONDS = 5;
+/** Seconds for each target in CI, and by default. */
+export const SECONDS = 5;
 /** An input that takes longer counts as a hang. */
 const TIMEOUT_SECONDS = 10;
 const MEMORY_MB = 2048;
 
+/** @typedef {import('./lib/run.mjs').RunOptions} RunOptions */
+
 /** @returns {string[]} the names of all targets */
-function fuzzTargets() {
+export function fuzzTargets() {
   return readdirSync(sources)
     .filter((name) => name.endsWith('_fuzz.cc'))
     .map((name) => name.slice(0, -'.cc'.length));
@@ -32,9 +35,10 @@ function fuzzTargets() {
 /**
  * Builds targets. The core is compiled once for all of them.
  * @param {string[]} targets
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<boolean>} whether the build succeeded
  */
-async function build(targets) {
+async function build(targets, runOptions) {
   const clang = findClang();
   if (clang === undefined) {
     console.error('sluice: fuzzing takes clang, which is not installed');
@@ -46,15 +50,18 @@ async function build(targets) {
     `-DCMAKE_CXX_COMPILER=${clang}`,
     '-DCMAKE_BUILD_TYPE=Release',
   ];
-  return (await configureTree(TREE, options)) && (await buildTree(TREE, targets));
+  return (
+    (await configureTree(TREE, options, runOptions)) && (await buildTree(TREE, targets, runOptions))
+  );
 }
 
 /**
  * @param {string} target
  * @param {number} seconds
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<boolean>} whether there were no findings
  */
-async function fuzz(target, seconds) {
+async function fuzz(target, seconds, runOptions) {
   const corpus = join(folder, 'corpus', target);
   const findings = join(folder, 'findings', target);
   for (const path of [corpus, findings]) mkdirSync(path, { recursive: true });
@@ -71,7 +78,7 @@ async function fuzz(target, seconds) {
     '-print_funcs=0',
     `-artifact_prefix=${findings}/`,
   ];
-  const { status } = await run(join(folder, target), args);
+  const { status } = await run(join(folder, target), args, runOptions);
   return status === 0;
 }
 
@@ -79,15 +86,16 @@ async function fuzz(target, seconds) {
  * Runs targets, one per core at a time.
  * @param {number} seconds for each target
  * @param {string[]} [targets] default: all
+ * @param {RunOptions} [runOptions]
  * @returns {Promise<number>} number of targets with findings; 1 if the build fails
  */
-export async function fuzzAll(seconds, targets = fuzzTargets()) {
-  if (!(await build(targets))) return 1;
+export async function fuzzAll(seconds, targets = fuzzTargets(), runOptions) {
+  if (!(await build(targets, runOptions))) return 1;
   const queue = [...targets];
   let failed = 0;
   const work = async () => {
     for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
-      if (!(await fuzz(target, seconds))) failed += 1;
+      if (!(await fuzz(target, seconds, runOptions))) failed += 1;
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));

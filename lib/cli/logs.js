@@ -59,7 +59,7 @@ function parseSpan(span) {
  * @param {string} text
  */
 function printable(text) {
-  // eslint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, ' ');
 }
 

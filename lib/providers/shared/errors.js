@@ -115,7 +115,7 @@ export function quoteUpstream(text, secrets, charsMax = QUOTED_CHARS_MAX) {
   if (KEYS.test(text) || secrets.some((secret) => text.includes(secret))) return '';
   const line = withoutTrace(text.slice(0, 8 * charsMax))
     .replace(CREDENTIALS, '[redacted]')
-    // eslint-disable-next-line no-control-regex -- it removes control characters
+    // oxlint-disable-next-line no-control-regex -- it removes control characters
     .replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ')
     .trim();
   if (line.length <= charsMax) return line;

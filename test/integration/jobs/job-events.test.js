@@ -47,7 +47,7 @@ test('a job is queued, started, ended and purged', async () => {
 test('further attempts are retries, and the ending has the error', async () => {
   const { gateway, events, types } = observed({
     retry: { attempts: 3, baseMs: 1, capMs: 1 },
-    // eslint-disable-next-line require-yield
+    // oxlint-disable-next-line require-yield
     provider: async function* failing() {
       throw new ProviderError('upstream_error', 'busy', { retryable: true });
     },

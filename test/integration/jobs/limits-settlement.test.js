@@ -126,7 +126,7 @@ describe('the cost of an ending', () => {
 
   test('retries exhausted: one charge for all attempts', async () => {
     let calls = 0;
-    // eslint-disable-next-line require-yield -- that is the point of it
+    // oxlint-disable-next-line require-yield -- that is the point of it
     async function* fails() {
       calls += 1;
       throw passing();

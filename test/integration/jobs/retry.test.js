@@ -9,7 +9,7 @@ const fast = { attempts: 3, baseMs: 1, capMs: 5 };
 
 /** A generator that throws before its first token. */
 function failing(error) {
-  // eslint-disable-next-line require-yield -- that is the point of it
+  // oxlint-disable-next-line require-yield -- that is the point of it
   return async function* failsWith() {
     throw error;
   };

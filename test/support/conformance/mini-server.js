@@ -133,7 +133,7 @@ class Job {
   #token(text) {
     if (this.has('strip-bom')) return text.replaceAll('\ufeff', '');
     if (this.has('normalize-newlines')) return text.replaceAll(/\r\n?/g, '\n');
-    // eslint-disable-next-line no-control-regex
+    // oxlint-disable-next-line no-control-regex
     if (this.has('strip-controls')) return text.replaceAll(/[\0-\x08]/g, '');
     if (this.has('truncate')) return text.slice(0, 64 * 1024);
     return text;

@@ -223,7 +223,7 @@ describe.each([
 
   test('a failure is the error of the chat', async () => {
     const { url } = await start({
-      // eslint-disable-next-line require-yield -- it fails before its first word
+      // oxlint-disable-next-line require-yield -- it fails before its first word
       async *provider() {
         throw new Error('no model');
       },

@@ -114,7 +114,7 @@ describe.each(everyEgress)('egress %s, reactors: %d', (egress, reactors) => {
       const server = await start(listProvider(tokens));
       const { job, stream } = await finishedJob(server);
       expect(stream.text).toBe(tokens.join(''));
-      // eslint-disable-next-line no-control-regex
+      // oxlint-disable-next-line no-control-regex
       expect(stream.raw).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
       const { body } = await server.get(`/v1/jobs/${job.job_id}`);
       expect(body.text).toBe(tokens.join(''));

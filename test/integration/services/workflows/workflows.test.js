@@ -263,7 +263,7 @@ test('no more nodes at once than `concurrency`, each with its own model and limi
 
 test('retries have a ceiling, a floor and a budget, for any policy of a node', async () => {
   let calls = 0;
-  // eslint-disable-next-line require-yield -- that is the point of it
+  // oxlint-disable-next-line require-yield -- that is the point of it
   async function* provider() {
     calls += 1;
     throw passing();

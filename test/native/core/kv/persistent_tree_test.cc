@@ -11,9 +11,9 @@
 namespace sluice {
 namespace {
 
-using Model = std::map<std::string, KvVersion>;
+using TreeModel = std::map<std::string, KvVersion>;
 
-KvUsage usage(const Model& model) {
+KvUsage usage(const TreeModel& model) {
   KvUsage sum;
   for (const auto& [key, version] : model) {
     sum.keys += 1;
@@ -22,8 +22,8 @@ KvUsage usage(const Model& model) {
   return sum;
 }
 
-Model content(const KvTree& tree, std::string_view from = {}) {
-  Model found;
+TreeModel content(const KvTree& tree, std::string_view from = {}) {
+  TreeModel found;
   std::string last;
   tree.walk(from, [&](const KvEntryRef& entry) {
     EXPECT_TRUE(found.empty() || entry->key > last) << "out of order";
@@ -39,8 +39,8 @@ TEST(KvTree, CopiesKeepTheirContentOverRandomHistories) {
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937 random(seed);
     KvTree tree;
-    Model model;
-    std::deque<std::pair<KvTree, Model>> copies;
+    TreeModel model;
+    std::deque<std::pair<KvTree, TreeModel>> copies;
     const unsigned spread = 1 + seed * 20;
     for (KvVersion step = 1; step < 3000; ++step) {
       const std::string key = std::to_string(random() % spread);
@@ -59,8 +59,8 @@ TEST(KvTree, CopiesKeepTheirContentOverRandomHistories) {
       if (step % 100 != 0) continue;
       ASSERT_EQ(content(tree), model);
       ASSERT_EQ(tree.usage(), usage(model));
-      ASSERT_EQ(tree.usage_before(key), usage(Model(model.begin(), model.lower_bound(key))));
-      ASSERT_EQ(content(tree, key), Model(model.lower_bound(key), model.end()));
+      ASSERT_EQ(tree.usage_before(key), usage(TreeModel(model.begin(), model.lower_bound(key))));
+      ASSERT_EQ(content(tree, key), TreeModel(model.lower_bound(key), model.end()));
       for (const auto& [copy, then] : copies) ASSERT_EQ(content(copy), then);
     }
   }

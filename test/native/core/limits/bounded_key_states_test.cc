@@ -81,11 +81,12 @@ class PlainBuckets {
   std::map<std::string, std::pair<std::int64_t, Nanos>> buckets_;
 };
 
-constexpr std::int64_t kCapacity = 5;
-constexpr std::int64_t kPerSecond = 3;
+constexpr std::int64_t kSmallCapacity = 5;
+constexpr std::int64_t kSmallPerSecond = 3;
 
 TokenBucketLimiter small_limiter(std::size_t max_keys) {
-  return TokenBucketLimiter(TokenBucketRule({kCapacity, rate_per_second(kPerSecond)}), max_keys);
+  return TokenBucketLimiter(TokenBucketRule({kSmallCapacity, rate_per_second(kSmallPerSecond)}),
+                            max_keys);
 }
 
 struct Ask {
@@ -112,15 +113,15 @@ void random_history(unsigned seed, const Check& check) {
 TEST(KeyedStates, WithRoomForAllTheAnswersAreThoseOfPlainBuckets) {
   for (unsigned seed = 0; seed < 50; ++seed) {
     TokenBucketLimiter limiter = small_limiter(1000);
-    PlainBuckets plain(kCapacity, kPerSecond);
+    PlainBuckets plain(kSmallCapacity, kSmallPerSecond);
     random_history(seed, [&](const Ask& ask) {
       const LimitDecision decision = limiter.allow(ask.key, ask.cost, ask.now);
       std::int64_t& level = plain.level(ask.key, ask.now);
       ASSERT_EQ(decision.allowed, level >= ask.cost * kSecond);
       if (decision.allowed) level -= ask.cost * kSecond;
       ASSERT_EQ(decision.remaining, level / kSecond);
-      const std::int64_t missing = kCapacity * kSecond - level;
-      ASSERT_EQ(decision.reset_after, (missing + kPerSecond - 1) / kPerSecond);
+      const std::int64_t missing = kSmallCapacity * kSecond - level;
+      ASSERT_EQ(decision.reset_after, (missing + kSmallPerSecond - 1) / kSmallPerSecond);
     });
   }
 }
@@ -130,7 +131,7 @@ TEST(KeyedStates, WithRoomForAFewNoKeyIsGrantedMoreThanItsOwnBucketHad) {
   for (unsigned seed = 0; seed < 200; ++seed) {
     const std::size_t max_keys = 1 + seed % 12;
     TokenBucketLimiter limiter = small_limiter(max_keys);
-    PlainBuckets plain(kCapacity, kPerSecond);
+    PlainBuckets plain(kSmallCapacity, kSmallPerSecond);
     random_history(seed, [&](const Ask& ask) {
       const LimitDecision decision = limiter.allow(ask.key, ask.cost, ask.now);
       std::int64_t& level = plain.level(ask.key, ask.now);
@@ -180,10 +181,10 @@ TEST(KeyedStates, InAFloodNewKeysAreGrantedAboutTheCapacityOfTheTable) {
 TEST(KeyedStates, AKeyWithoutRoomIsServedAfterItsWait) {
   TokenBucketLimiter limiter = small_limiter(2);
   for (const char* const key : {"a", "b", "c"}) {
-    const LimitDecision first = limiter.allow(key, kCapacity, 0);
+    const LimitDecision first = limiter.allow(key, kSmallCapacity, 0);
     if (first.allowed) continue;
-    EXPECT_FALSE(limiter.allow(key, kCapacity, first.retry_after - 1).allowed);
-    EXPECT_TRUE(limiter.allow(key, kCapacity, first.retry_after).allowed);
+    EXPECT_FALSE(limiter.allow(key, kSmallCapacity, first.retry_after - 1).allowed);
+    EXPECT_TRUE(limiter.allow(key, kSmallCapacity, first.retry_after).allowed);
   }
   EXPECT_EQ(limiter.size(), 2u);
 }
@@ -191,12 +192,12 @@ TEST(KeyedStates, AKeyWithoutRoomIsServedAfterItsWait) {
 // A forgotten key must not wait longer after the clock was set back.
 TEST(KeyedStates, AClockThatIsSetBackDoesNotBarNewKeys) {
   TokenBucketLimiter limiter = small_limiter(1);
-  EXPECT_TRUE(limiter.allow("a", kCapacity, 3600 * kSecond).allowed);
+  EXPECT_TRUE(limiter.allow("a", kSmallCapacity, 3600 * kSecond).allowed);
   EXPECT_TRUE(limiter.allow("b", 1, 3600 * kSecond + kSecond).allowed);
-  const LimitDecision denied = limiter.allow("c", kCapacity, 0);
+  const LimitDecision denied = limiter.allow("c", kSmallCapacity, 0);
   EXPECT_FALSE(denied.allowed);
   EXPECT_LE(denied.retry_after, 2 * kSecond);
-  EXPECT_TRUE(limiter.allow("c", kCapacity, denied.retry_after).allowed);
+  EXPECT_TRUE(limiter.allow("c", kSmallCapacity, denied.retry_after).allowed);
 }
 
 }  // namespace

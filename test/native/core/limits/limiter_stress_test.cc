@@ -12,11 +12,11 @@
 namespace sluice {
 namespace {
 
-constexpr int kThreads = 8;
+constexpr int kAskingThreads = 8;
 constexpr int kAsksPerThread = 25'000;
-constexpr Nanos kStep = 40;
+constexpr Nanos kAskStep = 40;
 // Less than a step back that counts as a changed clock: no thread is ever that late.
-constexpr Nanos kSpan = kThreads * kAsksPerThread * kStep;
+constexpr Nanos kSpan = kAskingThreads * kAsksPerThread * kAskStep;
 static_assert(kSpan < kSetBackMin);
 
 // Each call has its own time, and reaches the limiter in the order of the threads.
@@ -24,9 +24,9 @@ template <typename Ask>
 void from_all_threads(const Ask& ask) {
   std::atomic<Nanos> clock{0};
   std::vector<std::thread> threads;
-  for (int thread = 0; thread < kThreads; ++thread) {
+  for (int thread = 0; thread < kAskingThreads; ++thread) {
     threads.emplace_back([&, thread] {
-      for (int i = 0; i < kAsksPerThread; ++i) ask(thread, i, clock.fetch_add(kStep));
+      for (int i = 0; i < kAsksPerThread; ++i) ask(thread, i, clock.fetch_add(kAskStep));
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -15,10 +15,10 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t kManyKeys = 1000;
+constexpr std::size_t kManyBuckets = 1000;
 
 TokenBucketLimiter limiter_of(std::int64_t capacity, double per_second) {
-  return TokenBucketLimiter(TokenBucketRule({capacity, rate_per_second(per_second)}), kManyKeys);
+  return TokenBucketLimiter(TokenBucketRule({capacity, rate_per_second(per_second)}), kManyBuckets);
 }
 
 struct Step {

@@ -16,12 +16,12 @@
 namespace sluice {
 namespace {
 
-constexpr std::size_t kManyKeys = 1000;
+constexpr std::size_t kManyWindows = 1000;
 
 // Ten of ten a minute are taken at 59.9 s.
 template <typename Limiter, typename Rule>
 LimitDecision at_60_1_seconds() {
-  Limiter limiter(Rule({10, 60 * kSecond}), kManyKeys);
+  Limiter limiter(Rule({10, 60 * kSecond}), kManyWindows);
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(limiter.allow("k", 1, ms(59'900)).allowed);
   EXPECT_FALSE(limiter.allow("k", 1, ms(59'900)).allowed);
   return limiter.allow("k", 1, ms(60'100));
@@ -39,7 +39,7 @@ TEST(Windows, AroundABoundaryTheFixedOneAllowsAndTheSlidingOnesDeny) {
 }
 
 TEST(Windows, TheFixedOneCountsWithinItsWindow) {
-  FixedWindowLimiter limiter(FixedWindowRule({3, kSecond}), kManyKeys);
+  FixedWindowLimiter limiter(FixedWindowRule({3, kSecond}), kManyWindows);
   EXPECT_EQ(limiter.allow("k", 2, ms(300)).remaining, 1);
   const LimitDecision denied = limiter.allow("k", 2, ms(400));
   EXPECT_FALSE(denied.allowed);
@@ -53,7 +53,7 @@ TEST(Windows, TheFixedOneCountsWithinItsWindow) {
 }
 
 TEST(Windows, TheLogKeepsOnlyEntriesThatCount) {
-  SlidingLogLimiter limiter(SlidingLogRule({5, kSecond}), kManyKeys);
+  SlidingLogLimiter limiter(SlidingLogRule({5, kSecond}), kManyWindows);
   EXPECT_TRUE(limiter.allow("k", 2, ms(0)).allowed);
   EXPECT_TRUE(limiter.allow("k", 1, ms(100)).allowed);
   EXPECT_TRUE(limiter.allow("k", 2, ms(200)).allowed);
@@ -167,7 +167,7 @@ TYPED_TEST(WindowRules, WithRoomForAFewNoKeyIsGrantedMoreThanItsLimit) {
 }
 
 TYPED_TEST(WindowRules, ADenialCostsNothingAndAPeekChangesNothing) {
-  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyKeys);
+  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyWindows);
   EXPECT_TRUE(limiter.allow("k", 3, 0).allowed);
   for (int i = 0; i < 50; ++i) EXPECT_FALSE(limiter.allow("k", 2, 0).allowed);
   // A peek at a later time is no step forward.
@@ -180,7 +180,7 @@ TYPED_TEST(WindowRules, ADenialCostsNothingAndAPeekChangesNothing) {
 }
 
 TYPED_TEST(WindowRules, AClockThatIsSetBackGivesNothingBackAndBarsNobodyForLong) {
-  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyKeys);
+  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyWindows);
   EXPECT_TRUE(limiter.allow("k", 4, 3600 * kSecond).allowed);
   const LimitDecision peek = limiter.allow("k", 0, 0);
   EXPECT_EQ(peek.remaining, 0);
@@ -193,7 +193,7 @@ TYPED_TEST(WindowRules, AClockThatIsSetBackGivesNothingBackAndBarsNobodyForLong)
 }
 
 TYPED_TEST(WindowRules, DisorderOfThreadsLosesNothing) {
-  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyKeys);
+  KeyedLimiter<TypeParam> limiter(TypeParam({4, kSecond}), kManyWindows);
   EXPECT_TRUE(limiter.allow("k", 2, 5 * kSecond + 1000).allowed);
   EXPECT_TRUE(limiter.allow("k", 1, 5 * kSecond - 1000).allowed);
   EXPECT_EQ(limiter.allow("k", 0, 5 * kSecond + 500).remaining, 1);
@@ -208,7 +208,7 @@ TYPED_TEST(WindowRules, DisorderOfThreadsLosesNothing) {
 TYPED_TEST(WindowRules, TheLargestNumbersDoNotOverflow) {
   constexpr std::int64_t kMost = std::int64_t{1} << 53;
   constexpr Nanos kYear = std::int64_t{1} << 55;
-  KeyedLimiter<TypeParam> limiter(TypeParam({kMost, kYear}), kManyKeys);
+  KeyedLimiter<TypeParam> limiter(TypeParam({kMost, kYear}), kManyWindows);
   constexpr Nanos kLatest = (std::int64_t{1} << 62) - 1;
   for (const Nanos now : {-kLatest, Nanos{0}, kLatest}) {
     EXPECT_TRUE(limiter.allow("k", kMost, now).allowed);

@@ -78,12 +78,12 @@ constexpr std::string_view kNode =
     "plain one\n"
     "plain two\n";
 
-struct Case {
+struct ParserCase {
   std::string_view input;
   Seen expected;
 };
 
-std::vector<Case> cases() {
+std::vector<ParserCase> cases() {
   return {
       {kJava,
        {"e6 [main] Bar - failed|java.lang.IllegalStateException: outer|"
@@ -133,7 +133,7 @@ std::vector<Case> cases() {
 }
 
 TEST(LogParser, GroupsLinesToTheSameEventsForAnyCuts) {
-  for (const Case& each : cases()) {
+  for (const ParserCase& each : cases()) {
     ASSERT_EQ(parse({each.input}), each.expected);
     for (std::size_t at = 0; at <= each.input.size(); ++at) {
       ASSERT_EQ(parse({each.input.substr(0, at), each.input.substr(at)}), each.expected) << at;
@@ -149,7 +149,7 @@ TEST(LogParser, GroupsLinesToTheSameEventsForAnyCuts) {
 TEST(LogParser, RandomMixesOfLinesParseAlikeForAnyCuts) {
   std::mt19937 random(5);
   std::vector<std::string> lines;
-  for (const Case& each : cases()) {
+  for (const ParserCase& each : cases()) {
     std::string_view rest = each.input;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;

@@ -11,7 +11,7 @@ namespace {
 
 using Dialect = FaceOptions::Dialect;
 
-constexpr JobHandle kJob = 1;
+constexpr JobHandle kSourceJob = 1;
 constexpr std::array<Dialect, 5> kDialects = {
     Dialect::kChat, Dialect::kCompletions, Dialect::kResponses, Dialect::kUi, Dialect::kMessages};
 
@@ -45,7 +45,7 @@ class ReplicationProperty : public ReplicationTest {
     const std::string_view text = kTexts[below(kTexts.size())];
     switch (below(9)) {
       case 8:
-        a_.hub.append_typed(kJob, below(2) == 0 ? "page" : "node_started", R"({"node":"a"})",
+        a_.hub.append_typed(kSourceJob, below(2) == 0 ? "page" : "node_started", R"({"node":"a"})",
                             clock_.now);
         break;
       case 0:
@@ -72,7 +72,7 @@ class ReplicationProperty : public ReplicationTest {
     }
   }
 
-  void add(const Entry& entry) { a_.hub.append(kJob, entry, clock_.now); }
+  void add(const Entry& entry) { a_.hub.append(kSourceJob, entry, clock_.now); }
 
   Terminal some_ending() {
     Terminal terminal;
@@ -104,8 +104,8 @@ class ReplicationProperty : public ReplicationTest {
   // One random step of the producer.
   void step() {
     if (below(14) == 0) {
-      a_.hub.retry(kJob, below(2) == 0 ? R"({"upstream":"b"})" : "", clock_.now);
-      if (below(2) == 0) a_.hub.set_head(kJob, {.model = "later"}, clock_.now);
+      a_.hub.retry(kSourceJob, below(2) == 0 ? R"({"upstream":"b"})" : "", clock_.now);
+      if (below(2) == 0) a_.hub.set_head(kSourceJob, {.model = "later"}, clock_.now);
     } else {
       for (std::size_t i = below(4) + 1; i > 0; --i) append_something();
     }
@@ -114,11 +114,11 @@ class ReplicationProperty : public ReplicationTest {
   void compare_faces(JobHandle replica) {
     for (std::size_t i = 0; i < kDialects.size(); ++i) {
       const SubscriberHandle reader = 9000 + i;
-      a_.attach(reader, kJob, "", face_of(kDialects[i]));
+      a_.attach(reader, kSourceJob, "", face_of(kDialects[i]));
       b_.attach(reader, replica, "", face_of(kDialects[i]));
       EXPECT_EQ(b_.rec.frames[reader], a_.rec.frames[reader]) << i;
       EXPECT_EQ(b_.hub.answer(replica, *face_of(kDialects[i])),
-                a_.hub.answer(kJob, *face_of(kDialects[i])));
+                a_.hub.answer(kSourceJob, *face_of(kDialects[i])));
     }
   }
 
@@ -136,13 +136,13 @@ TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
       random_.seed(1000 + seed);
       redis_.streams.clear();
       redis_.admit("j", "a");
-      a_.create(kJob, "j");
-      if (seed % 2 == 0) a_.hub.set_head(kJob, {.model = "m-1"}, clock_.now);
+      a_.create(kSourceJob, "j");
+      if (seed % 2 == 0) a_.hub.set_head(kSourceJob, {.model = "m-1"}, clock_.now);
       SubscriberHandle readers = 100;
       const auto attach_readers = [&] {
-        b_.replicate(kJob, "j");
+        b_.replicate(kSourceJob, "j");
         // Also ids that the owner has and Redis has not yet.
-        const EventId latest = a_.hub.latest(kJob);
+        const EventId latest = a_.hub.latest(kSourceJob);
         std::vector<std::string> cursors{""};
         for (std::uint64_t seq = 0; seq <= latest.seq; ++seq) {
           cursors.push_back(to_string({latest.attempt, seq}));
@@ -150,8 +150,8 @@ TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
         if (latest.attempt > 1) cursors.push_back("1-1");
         for (const std::string& cursor : cursors) {
           ++readers;
-          a_.attach(readers, kJob, cursor);
-          b_.attach(readers, kJob, cursor);
+          a_.attach(readers, kSourceJob, cursor);
+          b_.attach(readers, kSourceJob, cursor);
         }
         a_.port.is_frozen = false;
       };
@@ -163,7 +163,7 @@ TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
       }
       if (cut == steps) attach_readers();
       a_.port.is_frozen = false;
-      a_.finish(kJob, some_ending());
+      a_.finish(kSourceJob, some_ending());
       pass(50 * kMillisecond);
       if (cut > steps) attach_readers();
       pass(kSecond);
@@ -172,10 +172,10 @@ TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
         ASSERT_EQ(b_.rec.frames[reader].find("event: gap"), std::string::npos);
         ASSERT_EQ(b_.rec.closed[reader], a_.rec.closed[reader]);
       }
-      ASSERT_EQ(b_.state(kJob), a_.state(kJob));
-      compare_faces(kJob);
-      a_.hub.purge(kJob, clock_.now);
-      b_.hub.purge(kJob, clock_.now);
+      ASSERT_EQ(b_.state(kSourceJob), a_.state(kSourceJob));
+      compare_faces(kSourceJob);
+      a_.hub.purge(kSourceJob, clock_.now);
+      b_.hub.purge(kSourceJob, clock_.now);
       pass(kSecond);
       a_.rec = Recorder{};
       const auto when_purged = b_.rec.when_purged;
@@ -192,10 +192,10 @@ TEST_F(ReplicationProperty, FailuresLoseDoubleAndReorderNothing) {
     random_.seed(seed);
     redis_.streams.clear();
     redis_.admit("j", "a");
-    a_.create(kJob, "j");
-    b_.replicate(kJob, "j");
-    a_.attach(1, kJob);
-    b_.attach(1, kJob);
+    a_.create(kSourceJob, "j");
+    b_.replicate(kSourceJob, "j");
+    a_.attach(1, kSourceJob);
+    b_.attach(1, kSourceJob);
     for (int i = 0; i < 40; ++i) {
       step();
       switch (below(12)) {
@@ -240,18 +240,18 @@ TEST_F(ReplicationProperty, FailuresLoseDoubleAndReorderNothing) {
       pass(below(40) * kMillisecond);
     }
     redis_.drops_messages = false;
-    a_.finish(kJob, some_ending());
+    a_.finish(kSourceJob, some_ending());
     pass(10 * kSecond);
     ASSERT_EQ(a_.rec.closed[1], "finished");
     ASSERT_EQ(b_.rec.closed[1], "finished");
     ASSERT_EQ(last_attempt(b_.rec.frames[1]), last_attempt(a_.rec.frames[1]));
-    ASSERT_EQ(b_.state(kJob), a_.state(kJob));
+    ASSERT_EQ(b_.state(kSourceJob), a_.state(kSourceJob));
     // A replica that begins now reads the same from the log.
     b_.replicate(2, "j");
-    ASSERT_EQ(b_.state(2), a_.state(kJob));
+    ASSERT_EQ(b_.state(2), a_.state(kSourceJob));
     ASSERT_TRUE(a_.rec.fenced.empty());
-    a_.hub.purge(kJob, clock_.now);
-    b_.hub.purge(kJob, clock_.now);
+    a_.hub.purge(kSourceJob, clock_.now);
+    b_.hub.purge(kSourceJob, clock_.now);
     b_.hub.purge(2, clock_.now);
     pass(kSecond);
     a_.rec = Recorder{};

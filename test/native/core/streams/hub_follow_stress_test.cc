@@ -17,7 +17,7 @@ namespace sluice {
 namespace {
 
 constexpr JobHandle kSource = 1;
-constexpr std::uint64_t kTokens = 600;
+constexpr std::uint64_t kSourceTokens = 600;
 constexpr std::uint64_t kRetryAt = 100;
 
 struct Seen {
@@ -57,7 +57,7 @@ void read_all(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, JobHan
 }
 
 void produce(Reactor& reactor, const std::shared_ptr<SharedHub>& shared) {
-  for (std::uint64_t n = 0; n < kTokens + kRetryAt; ++n) {
+  for (std::uint64_t n = 0; n < kSourceTokens + kRetryAt; ++n) {
     while (n >= shared->window) std::this_thread::yield();
     if (n == kRetryAt) reactor.post([shared](Nanos now) { shared->hub.retry(kSource, {}, now); });
     reactor.post([shared](Nanos now) { shared->hub.append(kSource, "t", now); });
@@ -116,7 +116,7 @@ TEST(JobHubFollowStress, JoinAgainstAppendRetryCancelAndEnd) {
     for (const auto& joiner : seen) {
       for (const Seen& one : joiner) {
         if (one.terminal == "job_complete") {
-          EXPECT_EQ(one.tokens, kTokens);
+          EXPECT_EQ(one.tokens, kSourceTokens);
         } else {
           EXPECT_EQ(one.terminal, "job_cancelled");
         }

@@ -12,7 +12,7 @@
 namespace sluice {
 namespace {
 
-using Buffer = StreamBuffer<std::uint64_t>;
+using NumberBuffer = StreamBuffer<std::uint64_t>;
 
 // A chunk names its writer and its place in that writer's sequence.
 std::uint64_t chunk_of(std::uint64_t writer, std::uint64_t sequence) {
@@ -23,7 +23,7 @@ struct Received {
   std::vector<std::vector<std::uint64_t>> by_writer;  // sequences in the order received
 };
 
-Received read_all(Buffer& buffer, std::size_t writers) {
+Received read_all(NumberBuffer& buffer, std::size_t writers) {
   Received received{std::vector<std::vector<std::uint64_t>>(writers)};
   while (const auto chunk = read_blocking(buffer)) {
     received.by_writer[*chunk >> 32].push_back(*chunk & 0xffffffffu);
@@ -57,7 +57,7 @@ void expect_exactly(const std::vector<Received>& readers,
 TEST(StreamBufferStress, EightWritersEightReadersTakeEachChunkOnce) {
   constexpr std::size_t kThreads = 8;
   constexpr std::uint64_t kPerWriter = 25'000;
-  Buffer buffer(64);
+  NumberBuffer buffer(64);
   std::vector<Received> received(kThreads);
   std::vector<std::thread> readers;
   std::vector<std::thread> writers;
@@ -83,7 +83,7 @@ TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyTheAcknowledgedChunks) {
   constexpr std::size_t kThreads = 4;
   constexpr std::uint64_t kPerWriter = 500;
   for (std::uint64_t round = 0; round < 50; ++round) {
-    Buffer buffer(3);
+    NumberBuffer buffer(3);
     std::vector<std::vector<char>> stored(kThreads, std::vector<char>(kPerWriter, 0));
     std::vector<Received> received(kThreads);
     std::atomic<std::uint64_t> written{0};
@@ -111,7 +111,7 @@ TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyTheAcknowledgedChunks) {
 TEST(StreamBufferStress, AbortAgainstHandOverLosesAndDoublesNothing) {
   constexpr std::size_t kThreads = 4;
   constexpr std::uint64_t kPerWriter = 5'000;
-  Buffer buffer(2);
+  NumberBuffer buffer(2);
   std::vector<std::vector<char>> stored(kThreads, std::vector<char>(kPerWriter, 0));
   std::vector<Received> received(kThreads);
   std::atomic<std::uint64_t> aborted{0};

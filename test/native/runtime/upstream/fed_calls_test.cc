@@ -13,11 +13,11 @@ namespace {
 
 constexpr Nanos kIdle = 5 * kSecond;
 
-std::string delta(const std::string& text) {
+std::string text_event(const std::string& text) {
   return "data: {\"choices\":[{\"delta\":{\"content\":\"" + text + "\"}}]}\n\n";
 }
 
-const std::string kEnding =
+const std::string kLastEvents =
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 class FedCallTest : public testing::Test, public HubObserver, public RelayHub::Observer {
@@ -94,9 +94,9 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
 TEST_F(FedCallTest, FedBytesAreTheAnswer) {
   begin();
   head();
-  bytes(delta("Hel"));
+  bytes(text_event("Hel"));
   EXPECT_TRUE(took_all());
-  bytes(delta("lo") + kEnding);
+  bytes(text_event("lo") + kLastEvents);
   EXPECT_EQ(failure_, RelayOutcome::Failure::kNone);
   EXPECT_TRUE(completed());
   EXPECT_EQ(overs_, 0) << "the rest of the body is read, for the connection to be kept";
@@ -108,9 +108,9 @@ TEST_F(FedCallTest, FedBytesAreTheAnswer) {
 TEST_F(FedCallTest, BytesBeyondAFullWindowWaitForTheReader) {
   begin(1);
   head();
-  bytes(delta("a") + delta("b"));
+  bytes(text_event("a") + text_event("b"));
   EXPECT_FALSE(took_all());
-  bytes(delta("c") + kEnding);
+  bytes(text_event("c") + kLastEvents);
   end(UpstreamEnd::Kind::kWhole);
   EXPECT_FALSE(failure_);
   for (int i = 0; i < 8 && !failure_; ++i) {
@@ -139,7 +139,7 @@ TEST_F(FedCallTest, AJobThatEndsEndsItsCallAndLateBytesAreIgnored) {
   hub_->finish(1, std::move(terminal), now_);
   turn();
   EXPECT_EQ(overs_, 1);
-  bytes(delta("late"));
+  bytes(text_event("late"));
   end(UpstreamEnd::Kind::kWhole);
   EXPECT_EQ(overs_, 1);
 }

@@ -15,7 +15,7 @@ SocketAddress address_from(const std::string& text) {
   return address;
 }
 
-std::string text_of(const SocketAddress& address) {
+std::string address_text(const SocketAddress& address) {
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET6) {
     uv_ip6_name(reinterpret_cast<const sockaddr_in6*>(&address), text, sizeof text);
@@ -42,7 +42,7 @@ TEST_F(ResolverTest, AnAddressNeedsNoLookUp) {
     const auto* const known = resolver.known(text, 0);
     ASSERT_NE(known, nullptr);
     ASSERT_EQ(known->size(), 1u);
-    EXPECT_EQ(text_of(known->front()), text);
+    EXPECT_EQ(address_text(known->front()), text);
   }
   EXPECT_EQ(resolver.known("localhost", 0), nullptr);
   EXPECT_EQ(resolver.known("127.0.0.1.example", 0), nullptr);
@@ -93,7 +93,7 @@ TEST(Interleave, AlternatesBetweenFamilies) {
     addresses.push_back(address_from(text));
   }
   std::vector<std::string> order;
-  for (const SocketAddress& address : interleave(addresses)) order.push_back(text_of(address));
+  for (const SocketAddress& address : interleave(addresses)) order.push_back(address_text(address));
   EXPECT_EQ(order, (std::vector<std::string>{"::1", "10.0.0.1", "::2", "10.0.0.2", "::3"}));
   EXPECT_TRUE(interleave({}).empty());
 }

@@ -27,7 +27,7 @@ test.each([
   ['done'],
   [null],
 ])('a malformed return value %j is ignored', async (value) => {
-  // eslint-disable-next-line require-yield -- only its return value matters
+  // oxlint-disable-next-line require-yield -- only its return value matters
   const log = await logOf(async function* odd() {
     return value;
   });
@@ -133,7 +133,7 @@ test('a failure may be retried only before the first token', async () => {
   const retryChecks = [];
   const mayRetry = (...args) => retryChecks.push(args);
   const early = single(
-    // eslint-disable-next-line require-yield -- it fails before its first token
+    // oxlint-disable-next-line require-yield -- it fails before its first token
     async function* fails() {
       throw error;
     },

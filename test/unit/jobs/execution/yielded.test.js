@@ -183,7 +183,7 @@ async function* raise(value) {
 async function* hand(value) {
   yield value;
 }
-// eslint-disable-next-line require-yield -- its return value matters
+// oxlint-disable-next-line require-yield -- its return value matters
 async function* finish(value) {
   return value;
 }

@@ -22,13 +22,13 @@ Lines split(const Pieces& pieces, std::size_t line_bytes_max) {
   return lines;
 }
 
-struct Case {
+struct SplitCase {
   std::string_view input;
   Lines expected;
 };
 
 TEST(LogLineSplitter, FindsTheSameLinesForAnyCuts) {
-  const std::vector<Case> cases = {
+  const std::vector<SplitCase> cases = {
       {"", {}},
       {"a\nbc\n", {{"a", false}, {"bc", false}}},
       {"a\r\nb\r\n", {{"a", false}, {"b", false}}},
@@ -52,7 +52,7 @@ TEST(LogLineSplitter, FindsTheSameLinesForAnyCuts) {
        "12345678\n",
        {{"12345678", false}}},
   };
-  for (const Case& each : cases) {
+  for (const SplitCase& each : cases) {
     for (const Pieces& pieces : every_split(each.input)) {
       ASSERT_EQ(split(pieces, 8), each.expected) << each.input;
     }

@@ -12,7 +12,7 @@ namespace sluice {
 namespace {
 
 // 2026-11-21 03:56:14 UTC.
-constexpr std::int64_t kThen = 1'795'233'374'000;
+constexpr std::int64_t kLineTimeMs = 1'795'233'374'000;
 
 std::vector<std::int64_t> times_of(const LogRecorder& recorder) {
   std::vector<std::int64_t> times;
@@ -33,7 +33,8 @@ TEST(LogEnvelope, CriLinesAreJoinedFromTheirPartsForEachStream) {
   EXPECT_EQ(recorder.seen,
             (Seen{"?1 1a. some multiline log", "?1 1b. other", "e1 boom", "?1 unfinished"}));
   EXPECT_EQ(times_of(recorder),
-            (std::vector<std::int64_t>{kThen, kThen + 1000, kThen + 4500, kThen + 5000}));
+            (std::vector<std::int64_t>{kLineTimeMs, kLineTimeMs + 1000, kLineTimeMs + 4500,
+                                       kLineTimeMs + 5000}));
 }
 
 TEST(LogEnvelope, TracesOfContainersThatInterleaveAreGroupedByWriter) {
@@ -54,7 +55,7 @@ TEST(LogEnvelope, TracesOfContainersThatInterleaveAreGroupedByWriter) {
                   "?1 db-1 exited with code 1",
                   "e3 Traceback (most recent call last):|  File \"a.py\", line 1|ValueError: no",
                   "?1 plain"}));
-  EXPECT_EQ(compose.events[0].time_ms, kThen + 123);
+  EXPECT_EQ(compose.events[0].time_ms, kLineTimeMs + 123);
   const LogRecorder kubectl = record(
       "[pod/web-0/nginx] panic: boom\n"
       "[pod/web-1/nginx] plain\n"
@@ -107,8 +108,9 @@ TEST(LogEnvelope, DockersFilesAreDecoded) {
             (Seen{"e1 b\xC3\xB6se", "?1 part one, part two", "e1 inner",
                   "?1m {\"log\":\"broken\",\"stream\"",
                   "e3 Traceback (most recent call last):|  File \"a\", line 1|KeyError: 'a'"}));
-  EXPECT_EQ(times_of(recorder), (std::vector<std::int64_t>{kThen + 500, kThen + 2000, kThen + 123,
-                                                           kNoTime, kThen + 1000}));
+  EXPECT_EQ(times_of(recorder),
+            (std::vector<std::int64_t>{kLineTimeMs + 500, kLineTimeMs + 2000, kLineTimeMs + 123,
+                                       kNoTime, kLineTimeMs + 1000}));
 }
 
 TEST(LogEnvelope, JournaldsEntriesAreGroupedByUnitAndProcess) {
@@ -124,7 +126,7 @@ TEST(LogEnvelope, JournaldsEntriesAreGroupedByUnitAndProcess) {
              entry("\"two\\nlines\"", "8", "4"));
   EXPECT_EQ(recorder.seen, (Seen{"i1 plain", "e2 java.lang.Error: a|\tat x.y(Z.java:1)",
                                  "w2 two|lines", "e1m b\xEF\xBF\xBDse"}));
-  EXPECT_EQ(times_of(recorder), std::vector<std::int64_t>(4, kThen + 123));
+  EXPECT_EQ(times_of(recorder), std::vector<std::int64_t>(4, kLineTimeMs + 123));
 }
 
 TEST(LogEnvelope, TimestampsOfTheRuntimeDoNotBreakTraces) {
@@ -139,7 +141,7 @@ TEST(LogEnvelope, TimestampsOfTheRuntimeDoNotBreakTraces) {
                   "f|ValueError: no",
                   "?1 plain", "i1 app: x"}));
   EXPECT_EQ(times_of(recorder),
-            (std::vector<std::int64_t>{kThen + 123, kThen + 1123, kThen + 2123}));
+            (std::vector<std::int64_t>{kLineTimeMs + 123, kLineTimeMs + 1123, kLineTimeMs + 2123}));
 }
 
 TEST(LogEnvelope, WritersOfOneSourceAreBounded) {

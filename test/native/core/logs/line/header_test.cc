@@ -16,7 +16,7 @@ LogHeaderReader reader(std::uint32_t formats = kLogAllFormats) {
   return {formats, {.utc_offset_minutes = 0, .reference_ms = kThen}};
 }
 
-struct Case {
+struct HeaderCase {
   std::string_view line;
   LogFormat format;
   std::int64_t time_ms;
@@ -24,9 +24,9 @@ struct Case {
   std::string_view message;
 };
 
-void expect(const std::vector<Case>& cases) {
+void expect(const std::vector<HeaderCase>& cases) {
   LogHeaderReader headers = reader();
-  for (const Case& each : cases) {
+  for (const HeaderCase& each : cases) {
     const LogHeader header = headers.read(each.line);
     EXPECT_EQ(header.format, each.format) << each.line;
     EXPECT_EQ(header.time_ms, each.time_ms) << each.line;

@@ -9,14 +9,14 @@
 namespace sluice {
 namespace {
 
-struct Case {
+struct PatternCase {
   std::string_view pattern;
   std::vector<std::string_view> matching;
   std::vector<std::string_view> other;
 };
 
 // Expected as JavaScript's RegExp.prototype.test answers.
-const std::vector<Case> kCases = {
+const std::vector<PatternCase> kCases = {
     {"", {"", "a"}, {}},
     {"abc", {"abc", "xabcx"}, {"", "ab", "acb"}},
     {"^\\d{4}-\\d\\d-\\d\\d", {"2026-11-21 x"}, {" 2026-11-21", "2026-1-21", "202-11-21"}},
@@ -46,7 +46,7 @@ const std::vector<Case> kCases = {
 };
 
 TEST(LogPattern, MatchesAsJavaScriptDoes) {
-  for (const Case& each : kCases) {
+  for (const PatternCase& each : kCases) {
     std::string problem;
     auto pattern = LogPattern::compile(each.pattern, false, problem);
     ASSERT_TRUE(pattern.has_value()) << each.pattern << ": " << problem;

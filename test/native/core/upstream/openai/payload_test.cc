@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-std::string text_of(OpenAiPayloadParser& parser, std::string json) {
+std::string parsed_text(OpenAiPayloadParser& parser, std::string json) {
   const OpenAiPayload* const payload = parser.parse(json, false);
   if (payload == nullptr || payload->pieces.size() != 1) return "none";
   return std::string(payload->pieces.front().text);
@@ -44,8 +44,8 @@ TEST(OpenAiPayloadRepeats, AreThoseOfTheirOwnStream) {
   };
   OpenAiPayloadParser first;
   OpenAiPayloadParser second;
-  EXPECT_EQ(text_of(first, choice("0", "a")), "a");
-  EXPECT_EQ(text_of(second, choice("1", "b")), "b");
+  EXPECT_EQ(parsed_text(first, choice("0", "a")), "a");
+  EXPECT_EQ(parsed_text(second, choice("1", "b")), "b");
   std::string json = choice("0", "c");
   EXPECT_EQ(first.parse(json, false)->choices.front().index, 0);
   json = R"({"error":{"message":"m"}})";
@@ -61,14 +61,14 @@ TEST(OpenAiPayloadRepeats, AreThoseOfTheirOwnStream) {
 TEST(OpenAiPayloadRepeats, WhateverTheTextIs) {
   OpenAiPayloadParser parser;
   for (const std::string text : {"a", "\xc3\xa4", "b", "", "c", "null", "]}", "\xff", "d"}) {
-    EXPECT_EQ(text_of(parser, chunk(text)), text.empty() ? "none" : text);
+    EXPECT_EQ(parsed_text(parser, chunk(text)), text.empty() ? "none" : text);
   }
-  EXPECT_EQ(text_of(parser, chunk(R"(a\"b)")), "a\"b");
-  EXPECT_EQ(text_of(parser, chunk("x")), "x");
-  EXPECT_EQ(text_of(parser, chunk(R"(\n)")), "\n");
-  EXPECT_EQ(text_of(parser, chunk(R"(x","role":"user)")), "x");
-  EXPECT_EQ(text_of(parser, chunk(R"(x","content":"y)")), "y");
-  EXPECT_EQ(text_of(parser, chunk("z")), "z");
+  EXPECT_EQ(parsed_text(parser, chunk(R"(a\"b)")), "a\"b");
+  EXPECT_EQ(parsed_text(parser, chunk("x")), "x");
+  EXPECT_EQ(parsed_text(parser, chunk(R"(\n)")), "\n");
+  EXPECT_EQ(parsed_text(parser, chunk(R"(x","role":"user)")), "x");
+  EXPECT_EQ(parsed_text(parser, chunk(R"(x","content":"y)")), "y");
+  EXPECT_EQ(parsed_text(parser, chunk("z")), "z");
 }
 
 TEST(OpenAiPayloadRepeats, ATextThatIsThereTwiceIsTheLastOne) {
@@ -76,10 +76,10 @@ TEST(OpenAiPayloadRepeats, ATextThatIsThereTwiceIsTheLastOne) {
   const auto twice = [](const std::string& text) {
     return R"({"choices":[{"delta":{"content":"a","content":")" + text + R"("}}]})";
   };
-  EXPECT_EQ(text_of(parser, twice("b")), "b");
-  EXPECT_EQ(text_of(parser, twice("c")), "c");
-  EXPECT_EQ(text_of(parser, twice("")), "a");
-  EXPECT_EQ(text_of(parser, R"({"choices":[{"delta":{"content":"x","content":"c"}}]})"), "c");
+  EXPECT_EQ(parsed_text(parser, twice("b")), "b");
+  EXPECT_EQ(parsed_text(parser, twice("c")), "c");
+  EXPECT_EQ(parsed_text(parser, twice("")), "a");
+  EXPECT_EQ(parsed_text(parser, R"({"choices":[{"delta":{"content":"x","content":"c"}}]})"), "c");
 }
 
 // Texts, and their possible surroundings.
