@@ -1,5 +1,4 @@
 /** The HTTP contract as one function of node:http's request and response. Main thread. */
-import { parse as parseQuery } from 'node:querystring';
 import { badRequest } from '../internal/util/http-error.js';
 import { Router, endpointOf } from './router.js';
 import { Exchange } from './exchange.js';
@@ -11,6 +10,7 @@ import { discardBody, guardBody } from './middleware/body-guard.js';
 import { handleCors } from './middleware/cors.js';
 import { mountPrefix } from './mount-prefix.js';
 import { ANONYMOUS } from '../jobs/policy/config.js';
+import { parseQuery } from './query.js';
 import { UNREADABLE, methodNotAllowed, routeNotFound, sendError } from './error-handler.js';
 import { digestOf, readBytes, readJson } from './middleware/body.js';
 import { COME_BACK_MS, sendRetry } from './sse/head.js';

@@ -53,5 +53,6 @@ function appPrefix({ baseUrl, originalUrl, url = '' }) {
  * @returns {string} without a trailing slash
  */
 export function mountPrefix(req, found, trusted) {
-  return forwardedPrefix(req, trusted) + appPrefix(req).replace(/\/$/, '') + found;
+  const own = appPrefix(req);
+  return forwardedPrefix(req, trusted) + (own.endsWith('/') ? own.slice(0, -1) : own) + found;
 }

@@ -6,6 +6,7 @@ import { AddressLimit, defaultMaxConnections, descriptorLimit } from './connecti
 import { HttpError } from '../internal/util/http-error.js';
 import { LISTEN_OPTIONS } from './listen-options.js';
 import { checkTable } from '../internal/util/option-table.js';
+import { ListedHeadersResponse } from './listed-headers.js';
 import { discardBody } from './middleware/body-guard.js';
 import { demandAdminToken, digestOf } from './middleware/require-admin.js';
 import { handleCors } from './middleware/cors.js';
@@ -72,17 +73,33 @@ const HEALTH_PATHS = new Set(['/healthz', '/readyz']);
  */
 
 /**
+ * @param {readonly string[]} allowed
+ * @returns {(host: string | undefined) => boolean} `isOwnHost` for these names; the last good header, which a client
+ *   sends with each request, is not read again
+ */
+function createHostCheck(allowed) {
+  /** @type {string | undefined} */
+  let last;
+  return (host) => {
+    if (host !== undefined && host === last) return true;
+    const isOwn = isOwnHost(host, allowed);
+    if (isOwn) last = host;
+    return isOwn;
+  };
+}
+
+/**
  * Without keys only the listening address protects the gateway. A page of another origin could
  * bypass it by a name that resolves to this machine (DNS rebinding): see isOwnHost.
  * @param {ServerDeps} deps
- * @param {readonly string[]} allowed
+ * @param {(host: string | undefined) => boolean} isOwn
  * @param {http.IncomingMessage} req
  * @throws {HttpError} 403
  */
-function checkHost({ access, authenticate }, allowed, { headers: { host }, url = '' }) {
+function checkHost({ access, authenticate }, isOwn, { headers: { host }, url = '' }) {
   // A reload may add keys.
   if (access.keyed || authenticate !== undefined) return;
-  if (isOwnHost(host, allowed) || HEALTH_PATHS.has(url.split('?', 1)[0])) return;
+  if (isOwn(host) || HEALTH_PATHS.has(url.split('?', 1)[0])) return;
   throw new HttpError(403, {
     code: 'host_not_allowed',
     message:
@@ -135,6 +152,7 @@ function createListener(deps, allowedHosts, adminToken) {
     if (req.method !== 'GET' && req.method !== 'HEAD') notFound();
     else if (!redirectSlash(req, res)) files(req, res, notFound);
   };
+  const isOwn = allowedHosts && createHostCheck(allowedHosts);
   return (req, res) => {
     if (digest !== undefined) demandAdminToken(req, digest);
     setRequestId(req, res);
@@ -144,7 +162,7 @@ function createListener(deps, allowedHosts, adminToken) {
       return;
     }
     try {
-      if (allowedHosts !== undefined) checkHost(deps, allowedHosts, req);
+      if (isOwn !== undefined) checkHost(deps, isOwn, req);
       handler(req, res, () => sendFile(req, res));
     } catch (error) {
       sendError(error, req, res, log);
@@ -254,7 +272,10 @@ export async function listen(deps, options) {
   const names = checkNames(allowedHosts);
   checkReach(deps, host, open);
   const allowed = open ? undefined : [host.toLowerCase(), ...names];
-  const server = http.createServer(createListener(deps, allowed, adminToken));
+  const server = http.createServer(
+    { ServerResponse: /** @type {any} */ (ListedHeadersResponse) },
+    createListener(deps, allowed, adminToken),
+  );
   setTimeouts(server, checked);
   const addresses = limitConnections(server, deps, checked);
   const streams = new StreamConnections(server, addresses);

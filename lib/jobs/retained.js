@@ -1,11 +1,74 @@
 /**
+ * New records after which an iterator that was not needed is dropped: it would keep each table that its Set has had
+ * since its last step.
+ */
+const IDLE_MAX = 64;
+
+/**
+ * The records of one principal, in the order of their endings.
+ * @template T
+ */
+class Queue {
+  /** @type {Set<T>} */
+  #records = new Set();
+  /**
+   * Goes from the oldest record to the latest. A Set finds its first member by way of the places of those that were
+   * removed before it, many in a set of constant size.
+   * @type {Iterator<T> | undefined}
+   */
+  #ahead;
+  /** Records added since its last step. */
+  #idle = 0;
+  /** @type {T | undefined} */
+  #oldest;
+
+  get size() {
+    return this.#records.size;
+  }
+
+  /** @param {T} record */
+  has(record) {
+    return this.#records.has(record);
+  }
+
+  /** @param {T} record new */
+  add(record) {
+    this.#records.add(record);
+    this.#idle += 1;
+    // The next one begins at the oldest record anyway.
+    if (this.#idle > IDLE_MAX) this.#ahead = undefined;
+  }
+
+  /** @param {T} record @returns {boolean} whether it was there */
+  delete(record) {
+    if (record === this.#oldest) this.#oldest = undefined;
+    return this.#records.delete(record);
+  }
+
+  /** Undefined if empty. */
+  get oldest() {
+    if (this.#oldest !== undefined || this.size === 0) return this.#oldest;
+    this.#idle = 0;
+    this.#ahead ??= this.#records.values();
+    let next = this.#ahead.next();
+    if (next.done) {
+      // An iterator that has come to the end once stays there.
+      this.#ahead = this.#records.values();
+      next = this.#ahead.next();
+    }
+    this.#oldest = next.value;
+    return this.#oldest;
+  }
+}
+
+/**
  * Ended records kept for a while, by principal. Finds the oldest record of the principal that holds
  * most. Each operation takes constant time, independent of the number of principals. Main thread
  * only.
  * @template {{principal: string}} T
  */
 export class Retained {
-  /** @type {Map<string, Set<T>>} by principal, each in the order of endings */
+  /** @type {Map<string, Queue<T>>} by principal */
   #byPrincipal = new Map();
   /**
    * Principals by how many they hold: an array, because counts change by one, and a Map makes a new table every few
@@ -23,9 +86,13 @@ export class Retained {
   /** @param {T} record that has just ended */
   add(record) {
     const { principal } = record;
-    const held = this.#byPrincipal.get(principal) ?? new Set();
+    let held = this.#byPrincipal.get(principal);
+    if (held === undefined) {
+      held = new Queue();
+      this.#byPrincipal.set(principal, held);
+    }
     if (held.has(record)) return;
-    this.#byPrincipal.set(principal, held.add(record));
+    held.add(record);
     this.#size += 1;
     this.#move(principal, held.size - 1, held.size);
   }
@@ -45,7 +112,7 @@ export class Retained {
    * @returns {T | undefined}
    */
   oldestOf(principal) {
-    return this.#byPrincipal.get(principal)?.values().next().value;
+    return this.#byPrincipal.get(principal)?.oldest;
   }
 
   /** @returns {T | undefined} the oldest of the principal that holds most; undefined if empty */

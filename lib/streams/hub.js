@@ -4,6 +4,7 @@ import { EventKind } from '../internal/native/reactor.js';
 import { EntryQueue } from './entry-queue.js';
 import { FanIn } from './fan-in.js';
 import { FlowControl } from './flow-control.js';
+import { NewJobs } from './new-jobs.js';
 import { nativeOptions } from './job-options.js';
 import { ReaderCounts } from './reader-counts.js';
 import { PendingResults } from './pending-results.js';
@@ -80,6 +81,9 @@ export class JobHub {
   #replies;
   #relays;
   #entries;
+  #newJobs;
+  /** Ended jobs to be purged, up to the end of the turn. @type {number[]} */
+  #purges = [];
   #unread = new UnreadFrames();
   /** @type {ReaderCounts | undefined} */
   #readers;
@@ -132,6 +136,7 @@ export class JobHub {
       flushMs,
     );
     this.#entries = new EntryQueue(this.#native, this.#reactor);
+    this.#newJobs = new NewJobs(this.#native, this.#reactor);
     if (countReaders) {
       this.#readers = new ReaderCounts((handle, present) =>
         this.events.emit('readers', handle, present),
@@ -185,6 +190,9 @@ export class JobHub {
   create(options) {
     const { near } = options;
     const handle = this.#begin(near === undefined ? this.#shards.next() : this.#shards.of(near));
+    if (this.#newJobs.add(handle, options)) return handle;
+    // It may copy to a new job, or follow it later.
+    this.#newJobs.sendAll();
     this.#native.create(handle, nativeOptions(options));
     this.#reactor.settle();
     return handle;
@@ -271,11 +279,12 @@ export class JobHub {
 
   /** @param {number} handle of a job; stops writing it to the store */
   unrecord(handle) {
+    this.#newJobs.send(handle);
     this.#native.unrecord(handle);
     this.#reactor.settle();
   }
 
-  /** @param {number} handle of a log that Redis may have lost; writes what is missing there, its ending included */
+  /** @param {number} handle of a log that Redis may have lost; writes the missing part, with its ending */
   writeAnew(handle) {
     this.#native.writeAnew(handle);
     this.#reactor.settle();
@@ -304,6 +313,8 @@ export class JobHub {
    * @param {object} [members] stored with the attempt in the data file
    */
   start(handle, members) {
+    if (members === undefined && this.#newJobs.start(handle)) return;
+    this.#newJobs.send(handle);
     this.#native.start(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
@@ -314,7 +325,7 @@ export class JobHub {
    * @param {object} [members] of `job_retry`, in addition to the attempt; stored like those of `start`
    */
   retry(handle, members) {
-    this.#entries.send();
+    this.#sendAll();
     this.#native.retry(handle, members === undefined ? '' : JSON.stringify(members));
     this.#reactor.settle();
   }
@@ -328,7 +339,9 @@ export class JobHub {
   append(handle, text) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#entries.addText(handle, text);
+    if (!this.#newJobs.append(handle, text)) this.#entries.addText(handle, text);
+    // Only its reactor moves the window.
+    else if (!open) this.#newJobs.send(handle);
     return open;
   }
 
@@ -342,6 +355,7 @@ export class JobHub {
    */
   appendEntry(handle, entry) {
     if (!this.#flows.has(handle)) return false;
+    this.#newJobs.send(handle);
     this.#entries.add(handle, entry);
     return this.#flows.count(handle);
   }
@@ -357,7 +371,7 @@ export class JobHub {
   appendEvent(handle, type, data) {
     if (!this.#flows.has(handle)) return false;
     const open = this.#flows.count(handle);
-    this.#entries.send();
+    this.#sendAll();
     this.#native.appendTyped(handle, type, JSON.stringify(data));
     this.#reactor.settle();
     return open;
@@ -370,6 +384,7 @@ export class JobHub {
    */
   reopen(handle) {
     if (this.#flows.has(handle) || this.#closed) return;
+    this.#sendPurges();
     this.#unread.drop(handle);
     this.#flows.add(handle);
     this.#reactor.ref();
@@ -399,8 +414,14 @@ export class JobHub {
    * @param {TerminalInput} terminal
    */
   finish(handle, terminal) {
+    const native_ = nativeTerminal(terminal);
+    const ending = this.#newJobs.finish(handle, native_);
+    if (ending !== undefined) {
+      this.#onEndedAtOnce(handle, ending);
+      return;
+    }
     this.#entries.send();
-    this.#native.finish(handle, nativeTerminal(terminal));
+    this.#native.finish(handle, native_);
     this.#reactor.settle();
   }
 
@@ -436,6 +457,7 @@ export class JobHub {
    * @returns {() => void} call it once, when the reader has left
    */
   hold(handle) {
+    this.#newJobs.send(handle);
     this.#native.hold(handle);
     this.#readers?.add(handle);
     this.#reactor.settle();
@@ -450,10 +472,21 @@ export class JobHub {
   /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
-    this.#entries.send();
-    this.#native.purge(handle);
-    this.#reactor.settle();
+    const waits = !this.#flows.has(handle) && !this.#reactor.manual;
+    const count = this.#purges.push(handle);
+    if (!waits) {
+      this.#sendAll();
+      this.#reactor.settle();
+    } else if (count === 1) setImmediate(this.#sendPurges);
   }
+
+  #sendPurges = () => {
+    if (this.#purges.length === 0) return;
+    const handles = this.#purges;
+    this.#purges = [];
+    this.#native.purge(handles);
+    this.#reactor.settleLater();
+  };
 
   /**
    * Removes a job that another process owns or will own: its upstream call ends, its subscribers end as
@@ -462,9 +495,16 @@ export class JobHub {
    */
   fence(handle) {
     this.#unread.drop(handle);
-    this.#entries.send();
+    this.#sendAll();
     this.#native.fence(handle);
     this.#reactor.settle();
+  }
+
+  /** Sends the commands that wait for the end of the turn, before one whose effect depends on the order. */
+  #sendAll() {
+    this.#newJobs.sendAll();
+    this.#entries.send();
+    this.#sendPurges();
   }
 
   /**
@@ -474,7 +514,7 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relay(request) {
-    this.#entries.send();
+    this.#sendAll();
     return this.#relays.start(request);
   }
 
@@ -486,7 +526,7 @@ export class JobHub {
    * @returns {RelayedCall}
    */
   relayFed(target, feed) {
-    this.#entries.send();
+    this.#sendAll();
     return this.#relays.startFed(target, feed);
   }
 
@@ -541,7 +581,7 @@ export class JobHub {
     if (this.#closed) return Promise.resolve(null);
     const request = this.#shards.number(this.#shards.of(handle));
     const reply = this.#replies.add(request);
-    this.#entries.send();
+    this.#sendAll();
     send(request);
     this.#reactor.settle();
     return reply;
@@ -568,7 +608,7 @@ export class JobHub {
     ) {
       return ENDED;
     }
-    this.#entries.send();
+    this.#sendAll();
     const handles = members.map(({ handle }) => handle);
     if (!this.#shards.shared(handles)) {
       if (face !== undefined) throw new TypeError('the members of a face must be on one shard');
@@ -599,9 +639,24 @@ export class JobHub {
    */
   #onEnded(handle, ending) {
     this.#dropFlow(handle);
-    const [state, frames] = typeof ending === 'string' ? [ending] : ending;
-    if (frames !== undefined) this.#unread.keep(handle, frames);
+    const [state, frames = ''] = typeof ending === 'string' ? [ending] : ending;
+    if (frames !== '') this.#unread.keep(handle, frames);
     this.events.emit('ended', handle, JSON.parse(state));
+  }
+
+  /**
+   * @param {number} handle of a job that has ended in this call
+   * @param {[state: string, frames: string]} ending
+   */
+  #onEndedAtOnce(handle, ending) {
+    try {
+      this.#onEnded(handle, ending);
+    } catch (error) {
+      // As in the dispatch of other events: an error of a listener is not one of the producer.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   /** Drops all jobs; subscribers end as `closed`, waiting producers and requests are released. */

@@ -1,7 +1,8 @@
-// Fuzzes the decoder of chunked bodies: cuts make no difference, and what is encoded comes back.
+// Fuzzes the decoder of chunked bodies: the result does not depend on cuts, and an encoded body is
+// decoded to itself.
 //
-// The first byte of the input chooses the cuts, the rest is the body: once as chunked already, once
-// to be put into chunks.
+// The first byte of the input chooses the cuts, the rest is the body: once as a chunked body, once
+// as a body to encode.
 #include <charconv>
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
-// Fuzzes the faces: whatever entries a log has, each frame is a block with one line of data, the
-// data are JSON, and a reader that joins later gets the same bytes.
+// Fuzzes the faces: for any entries of a log each frame is a block with one line of data, the
+// data are JSON, and a later reader receives the same bytes.
 //
 // The first byte of the input chooses the dialect, the rest the entries of the log.
 #include <cstdint>
@@ -61,7 +61,7 @@ void fill(FuzzInput& input, EventLog& log) {
         if (in_call) log.append(Entry{kind, text});
         continue;
       case EntryKind::kExtra:
-        // A producer gives valid JSON.
+        // A producer writes valid JSON.
         if (text.starts_with('{') && is_json(text)) log.append(Entry{kind, text});
         break;
       default:
@@ -72,7 +72,7 @@ void fill(FuzzInput& input, EventLog& log) {
   }
 }
 
-// Arguments that follow arguments belong to the same call.
+// Consecutive arguments belong to the same call.
 std::string frames_of(std::size_t choice, std::uint64_t after, const Job& job) {
   const std::unique_ptr<Face> face = make_face(options_of(choice, after));
   std::string out;

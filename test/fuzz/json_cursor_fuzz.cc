@@ -1,5 +1,5 @@
-// Fuzzes the JSON readers of the faces: on any text they stay inside it and end; on JSON every
-// value that they give is JSON.
+// Fuzzes the JSON readers of the faces: on any text they stay inside it and terminate; on JSON
+// every returned value is JSON.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,4 +1,5 @@
-// Fuzzes the writer of JSON strings: any valid text comes back, and has no raw control character.
+// Fuzzes the writer of JSON strings: any valid text is read back unchanged, without a raw control
+// character.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-// Fuzzes the replay of a ledger's journal: what is taken in keeps the sum of all balances at zero,
+// Fuzzes the replay of a ledger's journal: accepted events keep the sum of all balances at zero,
 // and can be replayed again to the same balances.
 //
 // The input is a list of events, a dozen bytes each.
@@ -41,7 +41,7 @@ LedgerEvent event_from(FuzzInput& input, LedgerId next) {
   return event;
 }
 
-// On its way to zero a sum of balances may leave 64 bits.
+// Partial sums of balances may exceed 64 bits.
 __extension__ using Sum = __int128;
 using Balances = std::vector<std::pair<std::string, LedgerBalance>>;
 

@@ -1,7 +1,7 @@
-// Fuzzes the decoder of log files in UTF-16: cuts make no difference, and other input stays as it
-// is.
+// Fuzzes the decoder of log files in UTF-16: the result does not depend on cuts, and other input is
+// unchanged.
 //
-// The first byte of the input chooses the cuts, the second an order of bytes, the rest is the file.
+// The first byte of the input chooses the cuts, the second the byte order, the rest is the file.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   require(decode(bytes, piece) == text, "cuts make no difference");
   const bool is_utf16 = bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF");
   if (!is_utf16) require(text == bytes, "other input stays as it is");
-  // Two bytes are at most three in UTF-8.
+  // Two bytes become at most three in UTF-8.
   require(text.size() <= bytes.size() + bytes.size() / 2 + 3, "text grows by half at most");
   return 0;
 }

@@ -1,8 +1,8 @@
-// Fuzzes the reader of log entries: on any bytes it stays inside them and ends; what it accepts can
-// be appended to a log and sent to a client, and is the same once written and read again.
+// Fuzzes the reader of log entries: on any bytes it stays inside them and terminates; an accepted
+// entry can be appended to a log and sent to a client, and is the same once written and read again.
 //
-// Input: a message as it comes on a channel. One that is none is read as fields, each with its
-// length in front of it.
+// Input: a message of a channel. Other input is read as fields, each with its
+// length before it.
 #include <cstdint>
 #include <string>
 #include <string_view>

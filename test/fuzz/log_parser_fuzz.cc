@@ -1,4 +1,4 @@
-// Fuzzes the log parser: however a log is cut into pieces, the events are the same, every view of
+// Fuzzes the log parser: for any cuts of a log the events are the same, every view of
 // them is valid UTF-8, and they keep to their limits.
 //
 // The first byte of the input chooses options, the second the cuts, the rest is the log.

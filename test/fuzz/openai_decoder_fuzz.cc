@@ -1,4 +1,4 @@
-// Fuzzes the decoder of OpenAI-style streams: however a body is cut into pieces, the events are the
+// Fuzzes the decoder of OpenAI-style streams: for any cuts of a body the events are the
 // same; every view is valid UTF-8, raw JSON is valid, and tool calls keep to their rules.
 //
 // The first byte of the input chooses options, the second the cuts, the rest is the body.

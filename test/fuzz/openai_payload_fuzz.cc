@@ -1,9 +1,9 @@
-// Fuzzes the parser of OpenAI-style payloads: a parser that has read other payloads gives what a
-// new one gives, although it does not parse those that differ from the one before in their text
-// alone.
+// Fuzzes the parser of OpenAI-style payloads: a parser that has read other payloads returns the
+// results of a new one, although it does not parse payloads that differ from the previous one in
+// their text alone.
 //
 // Each line of the input is a payload. One that begins with an E is an error event; of one that
-// begins with a T, the rest takes the place of the text in the last payload that had one.
+// begins with a T, the rest replaces the text in the last payload that had one.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
-// Fuzzes the reader of Redis's replies: however the bytes are cut, the replies are the same, and
-// those that are written again as the protocol has them are read as the same replies.
+// Fuzzes the reader of Redis's replies: for any cuts of the bytes the replies are the same, and
+// replies encoded again by the protocol are read as the same replies.
 //
 // The first byte of the input chooses the cuts, the rest is the stream.
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Fuzzes the relay of an upstream's response into the logs of jobs: however the body is cut, the
+// Fuzzes the relay of an upstream's response into the logs of jobs: for any cuts of the body the
 // logs are the same; every job that is not failed has ended; the call ends.
 //
 // The first bytes of the input choose the options, the head and the cuts, the rest is the body.

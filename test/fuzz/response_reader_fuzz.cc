@@ -1,4 +1,5 @@
-// Fuzzes the reader of HTTP responses: cuts make no difference, and what is written comes back.
+// Fuzzes the reader of HTTP responses: the result does not depend on cuts, and a written response
+// is read back.
 //
 // The first byte of the input chooses the cuts, the rest is the response; it is also the body of a
 // valid response.

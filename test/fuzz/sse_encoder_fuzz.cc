@@ -1,5 +1,5 @@
 // Fuzzes the encoder of server-sent events: the parser reads back what it has written, one event
-// for each call, whatever the data holds.
+// for each call, for any data.
 #include <cstdint>
 #include <string>
 #include <string_view>

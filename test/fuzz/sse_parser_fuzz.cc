@@ -1,5 +1,5 @@
-// Fuzzes the parser of server-sent events: the events are those of the HTML standard, however the
-// stream is cut.
+// Fuzzes the parser of server-sent events: the events are those of the HTML standard, for any cuts
+// of the stream.
 //
 // The first byte of the input chooses the cuts, the rest is the stream.
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Fuzzes the incremental UTF-8 decoder: its text is that of the Unicode standard, however the bytes
-// are cut.
+// Fuzzes the incremental UTF-8 decoder: its text is that of the Unicode standard, for any cuts of
+// the bytes.
 //
 // The first byte of the input chooses the cuts, the rest are the bytes.
 #include <array>

@@ -1,4 +1,4 @@
-// What ThreadSanitizer is not to report in these tests.
+// Suppressions of ThreadSanitizer in these tests.
 
 #if defined(__SANITIZE_THREAD__)
 

@@ -82,8 +82,8 @@ async function check(server, id, clients) {
   const turns = new Map(clients.flatMap((each) => each.turns.map((turn) => [turn.name, turn])));
   for (const [i, name] of kept.entries()) {
     const turn = turns.get(name);
-    const [asked, reply] = messages.slice(2 * i, 2 * i + 2);
-    expect(reply.job_id).toBe(asked.job_id);
+    const [question, reply] = messages.slice(2 * i, 2 * i + 2);
+    expect(reply.job_id).toBe(question.job_id);
     if (turn.ending !== undefined) expect(reply.content).toBe(turn.text);
   }
   for (const each of clients) {

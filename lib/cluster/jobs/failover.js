@@ -36,7 +36,7 @@ const operationLost = (kind) => ({
 });
 
 /** @typedef {'failed' | 'rerun' | 'handed_over'} FailoverOutcome */
-/** @typedef {'lost' | 'offered' | 'cancel'} Why a job is taken */
+/** @typedef {'lost' | 'offered' | 'cancel' | 'again'} Why a job is taken; `again`: this process no longer has it */
 
 /**
  * The replicas of jobs of other processes.
@@ -75,7 +75,7 @@ export class Failover {
   #isClosed = false;
   /** Ids of jobs that are being taken over. @type {Set<string>} */
   #taking = new Set();
-  /** How jobs that this process has taken were taken. @type {Map<string, {from: string, why: Why}>} */
+  /** The former owners of jobs that this process has taken. @type {Map<string, string>} */
   #taken = new Map();
   #sweeping = false;
   #again = false;
@@ -202,7 +202,7 @@ export class Failover {
    * Takes over one job, unless another process is faster.
    * @param {string} id
    * @param {string} from its owner; `-` for an offered job
-   * @param {'lost' | 'offered' | 'cancel'} why
+   * @param {Why} why
    * @returns {Promise<string>} the outcome, see `take.lua`
    * @throws {import('../../internal/util/http-error.js').HttpError} when Redis does not answer
    */
@@ -219,7 +219,7 @@ export class Failover {
       if (operation !== undefined && !operation.ended) return outcome;
       // An earlier attempt of the job has ended here.
       if (operation !== undefined) this.#operations.release(operation);
-      this.#taken.set(id, { from, why });
+      this.#taken.set(id, from);
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
       if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
       else this.#adopt(id, fields, outcome, why);
@@ -234,12 +234,12 @@ export class Failover {
    * @param {string} id of a job that was dropped; the script says whether it still belongs to this process
    */
   async #takeAgain(id) {
-    const taken = this.#taken.get(id);
+    const from = this.#taken.get(id);
     this.#taken.delete(id);
-    while (taken !== undefined && !this.#isClosed) {
+    while (from !== undefined && !this.#isClosed) {
       await sleep(AGAIN_MS, undefined, { ref: false });
       if (!this.#takes) continue;
-      const answer = await this.take(id, taken.from, taken.why).catch(() => undefined);
+      const answer = await this.take(id, from, 'again').catch(() => undefined);
       if (answer !== undefined) return;
     }
   }
@@ -270,7 +270,7 @@ export class Failover {
    * @param {string} id
    * @param {JobFields} fields
    * @param {string} outcome
-   * @param {'lost' | 'offered' | 'cancel'} why
+   * @param {Why} why
    */
   #adopt(id, fields, outcome, why) {
     const record = this.#recordOf(id, fields);
@@ -285,7 +285,7 @@ export class Failover {
     const what = isToRun ? 'run' : 'ended';
     this.#log.info({ job_id: id, from: fields.taken, why, what }, 'job taken over');
     if (isToRun) {
-      this.outcomes[why === 'lost' ? 'rerun' : 'handed_over'] += 1;
+      if (why !== 'again') this.outcomes[why === 'lost' ? 'rerun' : 'handed_over'] += 1;
       void this.#queue.enqueue(record);
       return;
     }
@@ -302,7 +302,7 @@ export class Failover {
    * @param {string} id
    * @param {JobFields} fields
    * @param {string} outcome
-   * @param {'lost' | 'offered' | 'cancel'} why
+   * @param {Why} why
    */
   #adoptOperation(id, fields, outcome, why) {
     const kind = /** @type {import('./job-fields.js').OperationKind} */ (fields.kind);

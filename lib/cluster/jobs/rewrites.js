@@ -14,7 +14,7 @@ export class Rewrites {
   #lifecycle;
   #operations;
   #writes;
-  /** Counts the losses: what was begun before a loss is not continued. */
+  /** Counts the losses: writes begun before a loss are not continued. */
   #losses = 0;
   /** Jobs and operations of this process that another one may have taken. @type {Set<JobRecord | OwnOperation>} */
   #doubted = new Set();

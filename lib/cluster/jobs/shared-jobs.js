@@ -37,7 +37,7 @@ export const asText = (asked) => (Object.keys(asked).length === 0 ? '' : JSON.st
 
 /**
  * @param {import('../../jobs/execution/failure.js').Failure} failure of a job's call
- * @returns {string} JSON: what other processes need for their answers
+ * @returns {string} JSON: the part that other processes need for their answers
  */
 const refusalOf = ({ upstream, retryAfterMs }) => JSON.stringify({ upstream, retryAfterMs });
 

@@ -92,11 +92,24 @@ export const SMALL_BYTES = 64 * 1024;
  * @returns {boolean} whether a small, unencoded, unread body has arrived completely
  */
 export function hasCome(req) {
-  if (!req.complete || req.readableFlowing !== null || req.readableEncoding !== null) return false;
+  if (req.readableFlowing !== null || req.readableEncoding !== null) return false;
   const { 'content-length': length, 'content-encoding': encoding } = req.headers;
-  // A chunked body has no declared length.
+  // Not by `req.complete`: Node sets it after the microtasks that follow the last byte. A chunked body has no
+  // declared length.
   const isSmall = Number(length) <= SMALL_BYTES && Number(length) === req.readableLength;
   return isSmall && encoding === undefined && parsedBodyOf(req) === undefined;
+}
+
+/**
+ * @param {IncomingMessage} req whose body has arrived
+ * @returns {Buffer | null} null: an empty body
+ */
+function takeCome(req) {
+  const bytes = req.read();
+  // Node has yet to note the end of the body: without a reader it would emit neither `end` nor `close`, and keep the
+  // request until the next one of its connection.
+  if (bytes !== null) req.resume();
+  return bytes;
 }
 
 /**
@@ -113,7 +126,7 @@ export function readBytes(req, bytesMax) {
   }
   const declared = Number(req.headers['content-length']);
   if (declared > bytesMax) throw tooLarge(bytesMax);
-  return (hasCome(req) ? req.read() : undefined) ?? gather(req, bytesMax);
+  return (hasCome(req) ? takeCome(req) : undefined) ?? gather(req, bytesMax);
 }
 
 /**

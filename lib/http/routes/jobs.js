@@ -1,6 +1,7 @@
 /** `/v1/jobs`: submit, read, list, cancel. */
 import { jobNotFound } from '../../jobs/errors.js';
-import { departureOf } from '../departure.js';
+import { AbortState } from '../../internal/util/abort.js';
+import { abortOnDeparture } from '../departure.js';
 import { checkListQuery } from '../../jobs/request.js';
 import { rateLimitHeaders } from '../../jobs/rate-limits/headers.js';
 import { sendJson, sendNoContent, setHeaders, setUpstream } from '../respond.js';
@@ -64,7 +65,7 @@ export function idempotencyKeyOf({ headers }) {
 export function jobRoutes({ jobs, admission, streamUrls }) {
   /** @type {import('../router.js').Handle} */
   function create(req, res, context) {
-    const signal = departureOf(res);
+    const signal = new AbortState();
     const submission = {
       access: context.access,
       idempotencyKey: idempotencyKeyOf(req),
@@ -76,6 +77,8 @@ export function jobRoutes({ jobs, admission, streamUrls }) {
       sendCreated(res, context, submitted);
       return undefined;
     }
+    // Until here nothing could happen to the connection.
+    abortOnDeparture(res, signal);
     return submitted.then(
       (made) => sendCreated(res, context, made),
       (error) => {

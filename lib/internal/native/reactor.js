@@ -122,6 +122,15 @@ export class Reactor {
     }
   }
 
+  /**
+   * Like `settle`, for a command whose effect nothing waits for: in real time it may stay in the queue of its reactor
+   * until one that is waited for follows, or many of its kind have come, or for `LATER_MS`.
+   */
+  settleLater() {
+    if (this.manual) this.settle();
+    else wakeLater();
+  }
+
   /** Wakes the real-time reactors now, for the calls of the last callback of a turn. */
   wake() {
     if (!this.manual) wakeAll();
@@ -158,7 +167,24 @@ export class Reactor {
 const shared = [];
 let wakesLater = false;
 
+/** Longest wait of commands that nothing waits for, and how many may wait. */
+const LATER_MS = 20;
+const LATER_MAX = 64;
+let laterCount = 0;
+/** @type {NodeJS.Timeout | undefined} */
+let laterTimer;
+
+function wakeLater() {
+  laterCount += 1;
+  if (laterCount === LATER_MAX) wakeAtEndOfTurn();
+  laterTimer ??= setTimeout(() => {
+    laterTimer = undefined;
+    if (laterCount > 0) wakeAll();
+  }, LATER_MS).unref();
+}
+
 function wakeAll() {
+  laterCount = 0;
   for (const reactor of shared) reactor.native.wake();
 }
 

@@ -1,3 +1,4 @@
+import { RelayedRuns } from './relayed-runs.js';
 import { Run } from './attempt.js';
 import { RoutedRuns } from './routed-runs.js';
 import { providerError } from './failure.js';
@@ -87,35 +88,6 @@ function start(iterable) {
  */
 function failAll(runs, error) {
   for (const run of runs) run.fail(error);
-}
-
-/** The jobs of a relayed call, as its provider gets them. It lasts as long as the call. */
-class RelayTarget {
-  #runs;
-
-  /**
-   * @param {import('../../streams/hub.js').JobHub} hub
-   * @param {Run[]} runs
-   * @param {import('../../providers/shared/types.js').OnCall} [onCall]
-   */
-  constructor(hub, runs, onCall) {
-    this.hub = hub;
-    this.onCall = onCall;
-    this.#runs = runs;
-  }
-
-  get handles() {
-    return this.#runs.map(({ record }) => record.handle);
-  }
-
-  get siblings() {
-    return this.#runs.map(({ record }) => record.siblings);
-  }
-
-  get onError() {
-    return (/** @type {number} */ index, /** @type {Error} */ error) =>
-      this.#runs[index].fail(error);
-  }
 }
 
 /**
@@ -251,7 +223,7 @@ export class JobRunner {
   #relay(runs, provider, requests, onCall) {
     // No async function: its frame would last as long as the stream.
     try {
-      const to = new RelayTarget(this.#hub, runs, onCall);
+      const to = new RelayedRuns(this.#hub, runs, onCall);
       return Promise.resolve(provider.relay?.(requests, to));
     } catch (error) {
       return Promise.reject(error);

@@ -84,6 +84,8 @@ const nameOf = ({ hour, principal, model }) => JSON.stringify([hour, principal, 
 export class UsageTable {
   /** @type {Map<string, UsageRow>} roughly in the order of time */
   #rows = new Map();
+  /** The row that was counted last, which most jobs have in common. @type {UsageRow | undefined} */
+  #last;
   #nowMs;
   #rowsMax;
   #file;
@@ -119,6 +121,7 @@ export class UsageTable {
   rename(principal, name) {
     const rows = [...this.#rows.values()].filter((row) => row.principal === principal);
     const renamed = rows.map((row) => ({ ...row, principal: name }));
+    this.#last = undefined;
     for (const row of rows) this.#rows.delete(nameOf(row));
     for (const row of renamed) this.#add(row);
     return renamed;
@@ -126,18 +129,26 @@ export class UsageTable {
 
   /** @param {UsageRow} row */
   #add(row) {
+    const last = this.#last;
+    const { hour, principal, model } = row;
+    if (last?.hour === hour && last.principal === principal && last.model === model) {
+      add(last, row);
+      return;
+    }
     const name = nameOf(row);
     const known = this.#rows.get(name);
+    this.#last = known ?? { ...row };
     if (known !== undefined) {
       add(known, row);
       return;
     }
-    this.#rows.set(name, { ...row });
+    this.#rows.set(name, this.#last);
     if (this.#rows.size > this.#rowsMax) this.#dropOldest();
   }
 
   /** Drops whole hours, so that the remaining hours are complete. */
   #dropOldest() {
+    this.#last = undefined;
     const [{ hour }] = this.#rows.values();
     for (const [name, row] of this.#rows) {
       if (row.hour > hour) break;

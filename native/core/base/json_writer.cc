@@ -2,6 +2,8 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <limits>
 
 namespace sluice {
 
@@ -59,7 +61,21 @@ void append_json_number(std::string& out, std::uint64_t value) {
 }
 
 void append_json_decimal(std::string& out, double value) {
-  std::array<char, 340> digits{};  // the longest double in fixed notation, with three decimals
+  // With 64 bits the product is exact below, so that it is rounded as the general way rounds.
+  constexpr bool kIsExact = std::numeric_limits<long double>::digits >= 64;
+  constexpr double kProductMax = 1e15;
+  if (kIsExact && !std::signbit(value) && value < kProductMax) {
+    const auto thousandths =
+        static_cast<std::uint64_t>(std::llrintl(static_cast<long double>(value) * 1000));
+    append_json_number(out, thousandths / 1000);
+    const auto rest = static_cast<unsigned>(thousandths % 1000);
+    out.push_back('.');
+    for (const unsigned unit : {100U, 10U, 1U}) {
+      out.push_back(static_cast<char>('0' + rest / unit % 10));
+    }
+    return;
+  }
+  std::array<char, 340> digits;  // the longest double in fixed notation, with three decimals
   const auto result = std::to_chars(digits.data(), digits.data() + digits.size(), value,
                                     std::chars_format::fixed, 3);
   out.append(digits.data(), result.ptr);

@@ -98,7 +98,7 @@ void RedisJournal::begin_work(JobChange change) {
   writer.skips_ids = change.terminal && change.skipped_ids > 0;
   work_index_.emplace(record, works_.size());
   if (change.written == kNothingWritten && (is_new || writer.last != EventId{0, 0})) {
-    // The log may be lost: only what Redis lacks is written.
+    // The log may be lost: only the part that Redis lacks is written.
     writer.verified = false;
     writer.last = {0, 0};
   }
@@ -313,7 +313,10 @@ void RedisJournal::judge(std::uint64_t record, const Reply& hash, const Reply& t
   }
   writer.verified = true;
   const bool lost_ending = std::exchange(writer.ended_at, kNever) != kNever;
-  const bool moved = *last != writer.last || lost_ending;
+  // The change has to continue the log without a gap.
+  const Work* const work = work_of(record);
+  const bool fits = work == nullptr || work->is_decided || work->change.written == behind(*last);
+  const bool moved = *last != writer.last || lost_ending || !fits;
   writer.last = *last;
   if (moved) decide(record, Kind::kMoved, behind(*last));
 }

@@ -45,7 +45,8 @@ class RedisJournalOwner {
 /// and
 ///   looked up until it exists again; one whose ending was written is neither, since it may have
 ///   been erased.
-/// - A change that begins with kNothingWritten makes it look up the log, and write what is missing.
+/// - A change that begins with kNothingWritten makes it look up the log, and write the missing
+/// part.
 ///
 /// Where the port waits for replicas, an ending counts as written when they have it.
 ///

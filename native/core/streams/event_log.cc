@@ -48,108 +48,7 @@ void append_one_line(std::string& out, std::string_view json) {
 
 }  // namespace
 
-// --- the arena
-
-EventLog::Arena::Arena(const Arena& other)
-    : total(other.total),
-      text(other.text),
-      ends(other.ends),
-      marks(other.marks),
-      names(other.names),
-      aux(other.aux),
-      aux_ends(other.aux_ends),
-      calls(other.calls),
-      head(other.head),
-      aux_head(other.aux_head),
-      calls_head(other.calls_head),
-      calls_before(other.calls_before),
-      trimmed(other.trimmed) {
-  count();
-}
-
-EventLog::Arena::~Arena() {
-  if (total != nullptr) {
-    total->fetch_sub(static_cast<std::int64_t>(counted), std::memory_order_relaxed);
-  }
-}
-
-std::size_t EventLog::Arena::bytes() const {
-  return text.capacity() + ends.capacity() * sizeof(ends[0]) + marks.capacity() + aux.capacity() +
-         aux_ends.capacity() * sizeof(aux_ends[0]) + calls.capacity() * sizeof(calls[0]);
-}
-
-std::size_t EventLog::Arena::retained() const {
-  const std::size_t entries = ends.size() - head;
-  return text.size() - head_offset() + entries * sizeof(ends[0]) + (marks.empty() ? 0 : entries) +
-         aux.size() - aux_offset() + (aux_ends.size() - aux_head) * sizeof(aux_ends[0]) +
-         (calls.size() - calls_head) * sizeof(calls[0]);
-}
-
-std::string_view EventLog::Arena::text_at(std::size_t index) const {
-  const std::size_t from = index == 0 ? 0 : ends[index - 1];
-  return std::string_view(text).substr(from, ends[index] - from);
-}
-
-std::string_view EventLog::Arena::aux_at(std::size_t index) const {
-  const auto at = std::lower_bound(aux_ends.begin(), aux_ends.end(), index,
-                                   [](const AuxEnd& end, std::size_t i) { return end.index < i; });
-  if (at == aux_ends.end() || at->index != index) return {};
-  const std::size_t from = at == aux_ends.begin() ? 0 : std::prev(at)->offset;
-  return std::string_view(aux).substr(from, at->offset - from);
-}
-
-std::uint32_t EventLog::Arena::call_at(std::size_t index) const {
-  const auto after = std::upper_bound(calls.begin(), calls.end(), index);
-  const auto opened = calls_before + static_cast<std::uint32_t>(after - calls.begin());
-  return opened == 0 ? 0 : opened - 1;
-}
-
-void EventLog::Arena::trim(std::size_t bytes_max) {
-  constexpr std::size_t kWorthCompacting = 4096;
-  while (retained() > bytes_max && ends.size() - head > 1) {
-    if (aux_head < aux_ends.size() && aux_ends[aux_head].index == head) ++aux_head;
-    if (calls_head < calls.size() && calls[calls_head] == head) ++calls_head;
-    ++head;
-    ++trimmed;
-  }
-  // The trimmed front is erased once it is as large as the retained part: amortized constant time,
-  // and the arena stays below twice the cap.
-  const std::size_t dead =
-      head_offset() + head * sizeof(ends[0]) + aux_offset() + aux_head * sizeof(aux_ends[0]);
-  if (dead >= std::max(retained(), kWorthCompacting)) erase_front();
-}
-
-void EventLog::Arena::erase_front() {
-  const auto erase = [](auto& values, std::size_t count) {
-    values.erase(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count));
-  };
-  const auto dead_text = static_cast<std::uint32_t>(head_offset());
-  const auto dead_aux = static_cast<std::uint32_t>(aux_offset());
-  const auto dead_entries = static_cast<std::uint32_t>(head);
-  text.erase(0, dead_text);
-  aux.erase(0, dead_aux);
-  erase(ends, head);
-  if (!marks.empty()) erase(marks, head);
-  erase(aux_ends, aux_head);
-  erase(calls, calls_head);
-  for (std::uint32_t& end : ends) end -= dead_text;
-  for (AuxEnd& end : aux_ends) end = {end.index - dead_entries, end.offset - dead_aux};
-  for (std::uint32_t& call : calls) call -= dead_entries;
-  calls_before += static_cast<std::uint32_t>(calls_head);
-  head = aux_head = calls_head = 0;
-}
-
 // --- writing
-
-// Makes room for `bytes` more. Containers double, and most logs are short: a quarter is spare here.
-void EventLog::Arena::reserve_text(std::size_t bytes) {
-  if (text.capacity() - text.size() >= bytes) return;
-  constexpr std::size_t kSpareMin = 48;
-  std::string grown;  // `text.reserve` would double
-  grown.reserve(text.size() + bytes + std::max(text.size() / 4, kSpareMin));
-  grown.append(text);
-  text.swap(grown);
-}
 
 // Makes the end of the arena's text an entry.
 void EventLog::close_entry(std::uint8_t mark) {
@@ -158,9 +57,10 @@ void EventLog::close_entry(std::uint8_t mark) {
   if (arena.ends.size() == arena.ends.capacity()) {
     arena.ends.reserve(arena.ends.size() + std::max(arena.ends.size() / 4, kSpareMin));
   }
-  if (mark != 0 || !arena.marks.empty()) {
-    arena.marks.resize(arena.ends.size(), 0);  // all before the first mark are plain text
-    arena.marks.push_back(mark);
+  if (mark != 0 || !arena.is_plain()) {
+    std::vector<std::uint8_t>& marks = arena.own_extras().marks;
+    marks.resize(arena.ends.size(), 0);  // all before the first mark are plain text
+    marks.push_back(mark);
   }
   arena.ends.push_back(static_cast<std::uint32_t>(arena.text.size()));
   arena.trim(bytes_max_);
@@ -173,11 +73,12 @@ bool EventLog::append(const Entry& entry) {
   Arena& arena = *arena_;
   const auto index = static_cast<std::uint32_t>(arena.ends.size());
   std::uint8_t mark = number_of(entry.kind);
-  if (entry.kind == EntryKind::kToolCall) arena.calls.push_back(index);
+  if (entry.kind == EntryKind::kToolCall) arena.own_extras().calls.push_back(index);
   if (!entry.aux.empty()) {
     mark |= kHasAux;
-    append_one_line(arena.aux, entry.aux);
-    arena.aux_ends.push_back({index, static_cast<std::uint32_t>(arena.aux.size())});
+    Extras& extras = arena.own_extras();
+    append_one_line(extras.aux, entry.aux);
+    extras.aux_ends.push_back({index, static_cast<std::uint32_t>(extras.aux.size())});
   }
   arena.reserve_text(entry.text.size());
   if (entry.kind == EntryKind::kExtra) {
@@ -191,6 +92,7 @@ bool EventLog::append(const Entry& entry) {
 
 // The mark of typed events of this type; nullopt when there are too many types.
 std::optional<std::uint8_t> EventLog::Arena::mark_of(std::string_view type) {
+  std::vector<std::string>& names = own_extras().names;
   auto name = std::find(names.begin(), names.end(), type);
   if (name == names.end()) {
     if (names.size() == kTypesMax) return std::nullopt;
@@ -245,9 +147,10 @@ bool EventLog::skip_to(std::uint64_t seq) {
 }
 
 void EventLog::set_calls_before(std::uint32_t calls) {
-  if (trimmed() == 0 || !arena_->calls.empty() || arena_->calls_before == calls) return;
+  const Extras& extras = arena_->extras();
+  if (trimmed() == 0 || !extras.calls.empty() || extras.calls_before == calls) return;
   own_arena();
-  arena_->calls_before = calls;
+  arena_->own_extras().calls_before = calls;
 }
 
 bool EventLog::reopen() {
@@ -264,10 +167,7 @@ bool EventLog::end(Terminal terminal, bool held) {
     // An ended log may be kept for long, and does not grow.
     arena_->text.shrink_to_fit();
     arena_->ends.shrink_to_fit();
-    arena_->marks.shrink_to_fit();
-    arena_->aux.shrink_to_fit();
-    arena_->aux_ends.shrink_to_fit();
-    arena_->calls.shrink_to_fit();
+    arena_->shrink_extras();
     arena_->count();
   }
   return true;
@@ -285,13 +185,16 @@ TokenRun EventLog::copy_from(std::uint64_t seq) const {
   run.text.assign(arena.text, offset);
   run.ends.reserve(arena.ends.size() - from);
   for (std::size_t i = from; i < arena.ends.size(); ++i) run.ends.push_back(arena.ends[i] - offset);
-  const auto marks_from = arena.marks.begin() + static_cast<std::ptrdiff_t>(is_plain() ? 0 : from);
+  if (is_plain()) return run;
+  const auto& [marks, names, aux, aux_ends, calls, aux_head, calls_head, calls_before] =
+      arena.extras();
+  const auto marks_from = marks.begin() + static_cast<std::ptrdiff_t>(from);
   const auto is_marked = [](std::uint8_t mark) { return mark != 0; };
-  if (std::none_of(marks_from, arena.marks.end(), is_marked)) return run;
+  if (std::none_of(marks_from, marks.end(), is_marked)) return run;
   for (std::size_t i = from; i < arena.ends.size(); ++i) {
-    const std::uint8_t mark = arena.marks[i];
+    const std::uint8_t mark = marks[i];
     const bool typed = (mark & kTypedBit) != 0;
-    const std::string_view type = typed ? std::string_view(arena.names[mark & ~kTypedBit]) : "";
+    const std::string_view type = typed ? std::string_view(names[mark & ~kTypedBit]) : "";
     if (typed && type.empty()) {
       run.kinds.push_back(static_cast<char>(number_of(EntryKind::kExtra)));
       continue;
@@ -301,9 +204,8 @@ TokenRun EventLog::copy_from(std::uint64_t seq) const {
     run.aux.append(typed ? type : arena.aux_at(i));
     run.aux_ends.push_back(static_cast<std::uint32_t>(run.aux.size()));
   }
-  const auto first_call = std::lower_bound(arena.calls.begin(), arena.calls.end(), from);
-  run.calls_before =
-      arena.calls_before + static_cast<std::uint32_t>(first_call - arena.calls.begin());
+  const auto first_call = std::lower_bound(calls.begin(), calls.end(), from);
+  run.calls_before = calls_before + static_cast<std::uint32_t>(first_call - calls.begin());
   return run;
 }
 
@@ -315,14 +217,25 @@ void EventLog::restore(std::uint64_t attempt, TokenRun run, AnswerHead head) {
   arena.text = std::move(run.text);
   arena.ends = std::move(run.ends);
   arena.trimmed = run.first_seq - 1;
-  arena.calls_before = run.calls_before;
-  arena.marks.assign(run.kinds.begin(), run.kinds.end());
+  if (run.calls_before > 0 || !run.kinds.empty()) {
+    arena.own_extras().calls_before = run.calls_before;
+    restore_extras(run);
+  }
+  arena.trim(bytes_max_);
+  arena.count();
+}
+
+// The marks of the entries, and what they announce.
+void EventLog::restore_extras(const TokenRun& run) {
+  Arena& arena = *arena_;
+  Extras& extras = arena.own_extras();
+  extras.marks.assign(run.kinds.begin(), run.kinds.end());
   std::size_t auxes = 0;
   std::size_t aux_from = 0;
-  for (std::size_t i = 0; i < arena.marks.size(); ++i) {
+  for (std::size_t i = 0; i < extras.marks.size(); ++i) {
     const auto index = static_cast<std::uint32_t>(i);
-    std::uint8_t& mark = arena.marks[i];
-    if (kind_of(mark) == EntryKind::kToolCall) arena.calls.push_back(index);
+    std::uint8_t& mark = extras.marks[i];
+    if (kind_of(mark) == EntryKind::kToolCall) extras.calls.push_back(index);
     if ((mark & kHasAux) == 0) continue;
     const std::size_t aux_to = run.aux_ends[auxes++];
     const auto aux = std::string_view(run.aux).substr(aux_from, aux_to - aux_from);
@@ -331,11 +244,9 @@ void EventLog::restore(std::uint64_t attempt, TokenRun run, AnswerHead head) {
       mark = arena.mark_of(aux).value_or(number_of(EntryKind::kExtra));
       continue;
     }
-    arena.aux.append(aux);
-    arena.aux_ends.push_back({index, static_cast<std::uint32_t>(arena.aux.size())});
+    extras.aux.append(aux);
+    extras.aux_ends.push_back({index, static_cast<std::uint32_t>(extras.aux.size())});
   }
-  arena.trim(bytes_max_);
-  arena.count();
 }
 
 // --- reading
@@ -346,8 +257,9 @@ void EventLog::append_text(std::string& out, EntryKind kind) const {
     if (kind == EntryKind::kText) out.append(arena.text, arena.head_offset());
     return;
   }
+  const std::vector<std::uint8_t>& marks = arena.extras().marks;
   for (std::size_t i = arena.head; i < arena.ends.size(); ++i) {
-    if ((arena.marks[i] & kTypedBit) == 0 && kind_of(arena.marks[i]) == kind) {
+    if ((marks[i] & kTypedBit) == 0 && kind_of(marks[i]) == kind) {
       out.append(arena.text_at(i));
     }
   }
@@ -358,7 +270,7 @@ std::size_t EventLog::text_bytes() const {
   if (is_plain()) return arena.text.size() - arena.head_offset();
   std::size_t bytes = 0;
   for (std::size_t i = arena.head; i < arena.ends.size(); ++i) {
-    const bool is_text = (arena.marks[i] & (kTypedBit | kKindBits)) == 0;
+    const bool is_text = (arena.extras().marks[i] & (kTypedBit | kKindBits)) == 0;
     if (is_text) bytes += arena.text_at(i).size();
   }
   return bytes;
@@ -410,11 +322,11 @@ EventLog::Event EventLog::read(Position position) const {
   const std::uint64_t offset = position.next_seq - trimmed() - 1 + arena.head;
   if (offset < arena.ends.size()) {
     const auto index = static_cast<std::size_t>(offset);
-    const std::uint8_t mark = arena.marks.empty() ? std::uint8_t{0} : arena.marks[index];
+    const std::uint8_t mark = arena.is_plain() ? std::uint8_t{0} : arena.extras().marks[index];
     Event event{.kind = EventKind::kEntry, .id = id, .text = arena.text_at(index)};
     if ((mark & kTypedBit) != 0) {
       event.kind = EventKind::kTyped;
-      event.type = arena.names[mark & ~kTypedBit];
+      event.type = arena.extras().names[mark & ~kTypedBit];
     } else if (mark != 0) {
       event.entry = kind_of(mark);
       if ((mark & kHasAux) != 0) event.aux = arena.aux_at(index);

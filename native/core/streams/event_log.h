@@ -209,7 +209,7 @@ class EventLog {
   /// Entries of this attempt that the byte cap has dropped.
   [[nodiscard]] std::uint64_t trimmed() const { return arena_->trimmed; }
   /// Whether all retained entries are plain text: none has another kind or aux data.
-  [[nodiscard]] bool is_plain() const { return arena_->marks.empty(); }
+  [[nodiscard]] bool is_plain() const { return arena_->is_plain(); }
   /// Appends the retained text of this attempt's entries of a kind.
   void append_text(std::string& out, EntryKind kind = EntryKind::kText) const;
   /// Size of the retained text of the entries of kind kText.
@@ -267,6 +267,21 @@ class EventLog {
     std::uint32_t offset;
   };
 
+  /// What the entries of an attempt have beside plain text.
+  struct Extras {
+    std::vector<std::uint8_t> marks;   // of each entry, see event_log.cc; empty: all are plain text
+    std::vector<std::string> names;    // types of typed events
+    std::string aux;                   // aux data of entries, end to end
+    std::vector<AuxEnd> aux_ends;      // of the entries with aux data
+    std::vector<std::uint32_t> calls;  // index in Arena::ends of each kToolCall
+    std::size_t aux_head = 0;          // the first retained entry's index in aux_ends
+    std::size_t calls_head = 0;        // the first retained call's index in calls
+    std::uint32_t calls_before = 0;    // calls that `calls` no longer has
+
+    void pass(std::uint32_t entry);
+    void erase_front(std::uint32_t dead_entries, std::uint32_t dead_aux);
+  };
+
   /// The entries of one attempt.
   struct Arena {
     explicit Arena(LogBytes* sum) : total(sum) {}
@@ -296,29 +311,31 @@ class EventLog {
     LogBytes* total;
     std::size_t counted = 0;  // what `total` has of it
     std::string text;
-    std::vector<std::uint32_t> ends;   // offset in text after each entry
-    std::vector<std::uint8_t> marks;   // of each entry, see event_log.cc; empty: all are plain text
-    std::vector<std::string> names;    // types of typed events
-    std::string aux;                   // aux data of entries, end to end
-    std::vector<AuxEnd> aux_ends;      // of the entries with aux data
-    std::vector<std::uint32_t> calls;  // index in ends of each kToolCall
-    std::size_t head = 0;              // the first retained entry's index in ends
-    std::size_t aux_head = 0;          // the first retained entry's index in aux_ends
-    std::size_t calls_head = 0;        // the first retained call's index in calls
-    std::uint32_t calls_before = 0;    // calls that `calls` no longer has
-    std::uint64_t trimmed = 0;         // entries dropped by the byte cap
+    std::vector<std::uint32_t> ends;  // offset in text after each entry
+    std::size_t head = 0;             // the first retained entry's index in ends
+    std::uint64_t trimmed = 0;        // entries dropped by the byte cap
     [[nodiscard]] std::size_t head_offset() const { return head == 0 ? 0 : ends[head - 1]; }
     [[nodiscard]] std::size_t aux_offset() const {
-      return aux_head == 0 ? 0 : aux_ends[aux_head - 1].offset;
+      const Extras& all = extras();
+      return all.aux_head == 0 ? 0 : all.aux_ends[all.aux_head - 1].offset;
     }
+    /// Whether all entries are plain text.
+    [[nodiscard]] bool is_plain() const { return extras_ == nullptr || extras_->marks.empty(); }
+    /// Empty for a log of plain text.
+    [[nodiscard]] const Extras& extras() const;
+    [[nodiscard]] Extras& own_extras();
+    void shrink_extras();
 
    private:
     void erase_front();
+
+    std::unique_ptr<Extras> extras_;
   };
 
   [[nodiscard]] Position start() const;
   void own_arena();
   void close_entry(std::uint8_t mark);
+  void restore_extras(const TokenRun& run);
   [[nodiscard]] std::uint64_t terminal_seq() const { return entry_count() + 1 + skipped_; }
 
   std::size_t bytes_max_;

@@ -118,7 +118,8 @@ void JobHub::append_entry(Job& job, const Entry& entry, Nanos now) {
   if (!job.log.append(entry)) return;
   // One thread writes it: no atomic addition.
   if (job.source == nullptr) {
-    entries_appended_.store(entries_appended() + 1, std::memory_order_relaxed);
+    entries_appended_.store(entries_appended_.load(std::memory_order_relaxed) + 1,
+                            std::memory_order_relaxed);
   }
   note_begun(job, now);
   touch(job);
@@ -197,10 +198,7 @@ void JobHub::finish(JobHandle handle, Terminal terminal, Nanos now) {
 
 void JobHub::finish_job(Job& job, Terminal terminal, Nanos now) {
   const bool held = journal_.records(job);
-  if (!job.log.end(std::move(terminal), held)) return;
-  job.ended_at = now;
-  job.wall_deadline = kNever;
-  job.grace_deadline = kNever;
+  if (!end_log(job, std::move(terminal), held, now)) return;
   observer_.on_sealed(job.handle);
   if (held) {
     job.hold_deadline = deadline_after(now, options_.hold_max);
@@ -213,6 +211,15 @@ void JobHub::finish_job(Job& job, Terminal terminal, Nanos now) {
   unlink_copies(job);
   if (job.source != nullptr) leave_source(job);
   finish_followers(job, job.log.terminal(), now);
+}
+
+// Returns false, and does nothing, where the log has ended already.
+bool JobHub::end_log(Job& job, Terminal terminal, bool held, Nanos now) {
+  if (!job.log.end(std::move(terminal), held)) return false;
+  job.ended_at = now;
+  job.wall_deadline = kNever;
+  job.grace_deadline = kNever;
+  return true;
 }
 
 void JobHub::begin_settling(Job& job, Nanos now) {
@@ -243,13 +250,42 @@ void JobHub::settle(JobHandle handle, std::string settlement, Nanos now) {
 
 // From here on subscribers receive the terminal event.
 void JobHub::publish_end(Job& job, Nanos now) {
-  job.status = Job::Status::kEnded;
-  job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
+  std::string state = end_state(job, now);
   arm(job);
-  std::string state;
-  job.append_state(state, {}, now);
   observer_.on_ended(job.handle, std::move(state));
   touch(job);
+}
+
+// The state of a job whose end is published now.
+std::string JobHub::end_state(Job& job, Nanos now) const {
+  job.status = Job::Status::kEnded;
+  job.purge_deadline = deadline_after(now, job.options.retention.value_or(options_.retention));
+  std::string state;
+  job.append_state(state, {}, now);
+  return state;
+}
+
+JobHub::Made JobHub::make_ended(EndedJob ended, Nanos now) {
+  EventLog log = new_log(ended.options);
+  Made made{.job = std::make_unique<Job>(ended.handle, std::move(ended.options), std::move(log),
+                                         ended.created_at)};
+  Job& job = *made.job;
+  job.window_granted = options_.stream_capacity;
+  job.started_at = ended.started_at;
+  job.first_token_at = ended.first_token_at;
+  job.begun = !ended.tokens.empty();
+  for (const std::string& token : ended.tokens) job.log.append(token);
+  entries_of_ended_.fetch_add(ended.tokens.size(), std::memory_order_relaxed);
+  end_log(job, std::move(ended.terminal), false, now);
+  made.state = end_state(job, now);
+  made.frames = unread_frames(job);
+  return made;
+}
+
+void JobHub::add_ended(std::unique_ptr<Job> job) {
+  arm(*job);
+  const JobHandle handle = job->handle;
+  jobs_.emplace(handle, std::move(job));
 }
 
 void JobHub::release_end(Job& job, Nanos now) {

@@ -44,6 +44,17 @@ struct ReplicaEntry {
   bool is_unknown = false;
 };
 
+/// A job that its producer has begun and ended before the hub gets it.
+struct EndedJob {
+  JobHandle handle = 0;
+  JobOptions options = {};  // without a record, copies or `whole`
+  Nanos created_at = 0;
+  Nanos started_at = 0;
+  Nanos first_token_at = kNever;  // kNever: no token
+  std::vector<std::string> tokens = {};
+  Terminal terminal = {};
+};
+
 /// Receives the events of a hub, on the executor's thread. Must not call the hub.
 class HubObserver {
  public:
@@ -118,6 +129,18 @@ class JobHub final : public Machine {
 
   /// A new job, queued. `handle` must be new.
   void create(JobHandle handle, JobOptions options, Nanos now);
+  /// What `make_ended` makes: the arguments of `HubObserver::on_ended`, and `unread_frames`.
+  struct Made {
+    std::unique_ptr<Job> job = {};
+    std::string state = {};
+    std::string frames = {};
+  };
+  /// Makes a job of this hub that has ended at `now`, as `create`, `start`, `append` and `finish`
+  /// would, but without its observer. `add_ended` follows. The job must not outlive the hub. Any
+  /// thread.
+  [[nodiscard]] Made make_ended(EndedJob ended, Nanos now);
+  /// Adds a job from `make_ended`; its end is known and not reported.
+  void add_ended(std::unique_ptr<Job> job);
   /// The job was dispatched; later calls do nothing.
   /// @param members a JSON object or empty; the journal keeps it with the attempt
   void start(JobHandle handle, std::string_view members, Nanos now);
@@ -279,7 +302,8 @@ class JobHub final : public Machine {
   [[nodiscard]] std::string readers(JobHandle handle) const;
   /// Entries that producers have appended to jobs of this hub, over all time. Any thread.
   [[nodiscard]] std::uint64_t entries_appended() const {
-    return entries_appended_.load(std::memory_order_relaxed);
+    return entries_appended_.load(std::memory_order_relaxed) +
+           entries_of_ended_.load(std::memory_order_relaxed);
   }
   /// Bytes that the logs of all jobs hold, shared ones once. Any thread.
   [[nodiscard]] std::int64_t log_bytes() const {
@@ -299,6 +323,8 @@ class JobHub final : public Machine {
   void finish_job(Job& job, Terminal terminal, Nanos now);
   void begin_settling(Job& job, Nanos now);
   bool end_settling(Job& job);
+  static bool end_log(Job& job, Terminal terminal, bool held, Nanos now);
+  [[nodiscard]] std::string end_state(Job& job, Nanos now) const;
   void publish_end(Job& job, Nanos now);
   void release_end(Job& job, Nanos now);
   void erase(Job& job, std::string_view reason, Nanos now);
@@ -347,6 +373,14 @@ class JobHub final : public Machine {
                   Nanos now);
   std::string whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
                            std::size_t log_bytes_max, Nanos now);
+  /// A job and the client's cursor for it.
+  struct Reading {
+    Job* job;
+    std::string_view last_event_id;
+  };
+  [[nodiscard]] std::string whole_frames(bool fan_in, const std::vector<Reading>& readings,
+                                         std::size_t log_bytes_max, Nanos now) const;
+  [[nodiscard]] std::string unread_frames(Job& job) const;
   void close(SubscriberHandle handle, std::string_view reason, Nanos now);
   void forget(SubscriberHandle handle, Nanos now);
   void look_for_readers(Job& job, Nanos now);
@@ -365,6 +399,7 @@ class JobHub final : public Machine {
   HubObserver& observer_;
   LogBytes log_bytes_ = 0;                           // before the jobs, whose logs count in it
   std::atomic<std::uint64_t> entries_appended_ = 0;  // changed by one thread
+  std::atomic<std::uint64_t> entries_of_ended_ = 0;  // of `make_ended`
   JobTable jobs_;
   HubJournal journal_;
   std::size_t settling_ = 0;  // jobs that await `settle`

@@ -102,7 +102,7 @@ class HubJournal {
   /// with this job is in flight.
   void rewind(Job& job, EventLog::Position next, Nanos now);
   /// Writes the log of a job again from its beginning, with its ending: the journal may have lost
-  /// it. What the journal still has is not written twice.
+  /// it. Entries that the journal still has are not written twice.
   void write_anew(Job& job, Nanos now);
 
   [[nodiscard]] Nanos next_deadline() const {

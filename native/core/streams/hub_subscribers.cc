@@ -76,26 +76,34 @@ void JobHub::attach(SubscriberHandle handle, Subscriber::Mode mode, bool fan_in,
 }
 
 // All frames of ended jobs, if their logs are short and the frames one batch; else nothing.
-std::string JobHub::whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
-                                 std::size_t log_bytes_max, Nanos now) {
+std::string JobHub::whole_frames(bool fan_in, const std::vector<Reading>& readings,
+                                 std::size_t log_bytes_max, Nanos now) const {
   const Subscriber::Limits limits{.batch_bytes_max = kWholeFramesMax,
                                   .batch_events_max = 1,  // frames are no events
                                   .heartbeat = options_.heartbeat,
                                   .stall = options_.stall};
   Subscriber subscriber(0, Subscriber::Mode::kFrames, fan_in, options_.retry_ms, limits, now);
   std::size_t log_bytes = 0;
-  for (const Cursor& cursor : cursors) {
-    Job* const job = find(cursor.job);
-    if (job == nullptr) continue;
-    log_bytes += job->log.retained_bytes();
-    if (!job->log.end_published() || log_bytes > log_bytes_max) return {};
-    subscriber.add(*job, cursor.last_event_id);
+  for (const Reading& reading : readings) {
+    log_bytes += reading.job->log.retained_bytes();
+    if (!reading.job->log.end_published() || log_bytes > log_bytes_max) return {};
+    subscriber.add(*reading.job, reading.last_event_id);
   }
   if (!subscriber.has_jobs() || subscriber.finished()) return {};
   subscriber.acknowledge(now);
   Subscriber::Batch batch;
   subscriber.take(batch, now);
   return batch.last ? std::move(batch.frames) : std::string();
+}
+
+// Cursors of unknown jobs are ignored.
+std::string JobHub::whole_frames(bool fan_in, const std::vector<Cursor>& cursors,
+                                 std::size_t log_bytes_max, Nanos now) {
+  std::vector<Reading> readings;
+  for (const Cursor& cursor : cursors) {
+    if (Job* const job = find(cursor.job)) readings.push_back({job, cursor.last_event_id});
+  }
+  return whole_frames(fan_in, readings, log_bytes_max, now);
 }
 
 bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<Cursor>& cursors,
@@ -107,10 +115,14 @@ bool JobHub::send_whole(SubscriberHandle handle, bool fan_in, const std::vector<
 }
 
 std::string JobHub::unread_frames(JobHandle handle) {
-  const Job* const job = find(handle);
+  Job* const job = find(handle);
   if (job == nullptr || job->replica != nullptr || !job->subscribers.empty()) return {};
+  return unread_frames(*job);
+}
+
+std::string JobHub::unread_frames(Job& job) const {
   constexpr Nanos kAnyTime = 0;  // its reader waits for nothing
-  return whole_frames(false, {{handle, {}}}, kUnreadLogMax, kAnyTime);
+  return whole_frames(false, std::vector<Reading>{{&job, {}}}, kUnreadLogMax, kAnyTime);
 }
 
 void JobHub::acknowledge(SubscriberHandle handle, Nanos now) {

@@ -14,7 +14,9 @@ CallAnswers::CallAnswers(Options options, JobHub& hub)
     : hub_(hub), one_answer_(options.one_answer), unsettled_(options.jobs.size()) {
   shares_.reserve(options.jobs.size());
   for (const JobHandle job : options.jobs) {
-    shares_.push_back({.job = job, .matcher = StopMatcher(options.stops)});
+    Share& share = shares_.emplace_back(Share{.job = job});
+    StopMatcher matcher(options.stops);
+    if (matcher.active()) share.stops = std::make_unique<Stops>(Stops{std::move(matcher)});
   }
   for (Share& share : shares_) {
     if (!hub_.is_open(share.job)) settle(share);
@@ -54,7 +56,7 @@ void CallAnswers::append(std::size_t index, const Entry& entry, Nanos now) {
   share.entries += 1;
   if (head_ != nullptr && !needs_head()) head_.reset();
   share.has_calls = share.has_calls || entry.kind == EntryKind::kToolCall;
-  if (!share.matcher.active()) {
+  if (share.stops == nullptr) {
     write(share, entry, now);
   } else if (entry.kind == EntryKind::kText) {
     append_text(share, entry, now);
@@ -71,19 +73,20 @@ void CallAnswers::write(Share& share, const Entry& entry, Nanos now) {
 }
 
 void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {
-  const std::size_t end = share.matcher.push(entry.text);
-  const std::size_t pending = share.matcher.pending();
-  if (end == std::string_view::npos && pending == 0 && share.held.empty()) {
+  Stops& stops = *share.stops;
+  const std::size_t end = stops.matcher.push(entry.text);
+  const std::size_t pending = stops.matcher.pending();
+  if (end == std::string_view::npos && pending == 0 && stops.held.empty()) {
     write(share, entry, now);
     return;
   }
   std::size_t bytes = end == std::string_view::npos ? entry.text.size() : end;
-  for (const HeldText& held : share.held) bytes += held.text.size();
-  share.held.push_back({std::string(entry.text), std::string(entry.aux)});
+  for (const HeldText& held : stops.held) bytes += held.text.size();
+  stops.held.push_back({std::string(entry.text), std::string(entry.aux)});
   release(share, bytes - pending, end != std::string_view::npos, now);
   if (end == std::string_view::npos || share.settled) return;
-  for (const HeldText& held : std::exchange(share.held, {})) share.stop_sequence.append(held.text);
-  share.stop_sequence.resize(pending);
+  for (const HeldText& held : std::exchange(stops.held, {})) stops.sequence.append(held.text);
+  stops.sequence.resize(pending);
   share.stopped = true;
   share.reason = FinishReason::kStop;
   share.raw_reason = name_of(FinishReason::kStop);
@@ -98,8 +101,9 @@ void CallAnswers::append_text(Share& share, const Entry& entry, Nanos now) {
 /// Writes the first `bytes` of the held text. An entry with aux data is not divided unless `cut`,
 /// and then loses them: they are those of its whole text.
 void CallAnswers::release(Share& share, std::size_t bytes, bool cut, Nanos now) {
+  std::vector<HeldText>& held_texts = share.stops->held;
   std::size_t written = 0;
-  for (HeldText& held : share.held) {
+  for (HeldText& held : held_texts) {
     if (bytes < held.text.size()) {
       if (bytes == 0 || (!held.aux.empty() && !cut)) break;
       write(share, {.text = std::string_view(held.text).substr(0, bytes)}, now);
@@ -110,15 +114,16 @@ void CallAnswers::release(Share& share, std::size_t bytes, bool cut, Nanos now) 
     write(share, {.text = held.text, .aux = held.aux}, now);
     ++written;
   }
-  share.held.erase(share.held.begin(), share.held.begin() + static_cast<std::ptrdiff_t>(written));
+  held_texts.erase(held_texts.begin(), held_texts.begin() + static_cast<std::ptrdiff_t>(written));
 }
 
 /// The text continues differently, or ends: none of it is a stop string.
 void CallAnswers::flush(Share& share, Nanos now) {
-  for (const HeldText& held : std::exchange(share.held, {})) {
+  if (share.stops == nullptr) return;
+  for (const HeldText& held : std::exchange(share.stops->held, {})) {
     write(share, {.text = held.text, .aux = held.aux}, now);
   }
-  share.matcher.reset();
+  share.stops->matcher.reset();
 }
 
 // A log's head holds the facts known at its first entry, or at its end if it has none.
@@ -260,7 +265,7 @@ void CallAnswers::end(Share& share, Nanos now) {
   terminal.raw_reason = share.raw_reason;
   if (share.stopped) {
     terminal.details = "{\"stop_sequence\":";
-    append_json_string(terminal.details, share.stop_sequence);
+    append_json_string(terminal.details, share.stops->sequence);
     terminal.details.push_back('}');
   }
   terminal.usage = usage_of(share);

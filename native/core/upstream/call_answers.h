@@ -71,12 +71,17 @@ class CallAnswers {
     std::string aux;
   };
 
+  /// The search for stop strings in the text of one answer.
+  struct Stops {
+    StopMatcher matcher;
+    std::vector<HeldText> held = {};  // text that may begin a stop string, from its entry on
+    std::string sequence = {};        // the one that was found
+  };
+
   struct Share {
     JobHandle job;
-    StopMatcher matcher = {};
-    std::vector<HeldText> held = {};  // text that may begin a stop string, from its entry on
-    bool stopped = false;             // at a stop string: what follows does not count
-    std::string stop_sequence = {};   // that string
+    std::unique_ptr<Stops> stops = {};  // nullptr: no text ends the answer
+    bool stopped = false;               // at a stop string: what follows does not count
     std::uint64_t entries = 0;
     bool has_calls = false;
     std::optional<FinishReason> reason = {};

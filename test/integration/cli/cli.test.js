@@ -42,8 +42,8 @@ describe('sluice serve', () => {
     expect((await open.done).at(-1)).toMatchObject({ type: 'job_complete' });
     const { code, stderr } = await exited;
     expect(code).toBe(0);
-    const told = 'sluice: draining for up to 10 s; press Ctrl-C again to quit at once\n';
-    expect(stderr.split(told)).toHaveLength(2);
+    const hint = 'sluice: draining for up to 10 s; press Ctrl-C again to quit at once\n';
+    expect(stderr.split(hint)).toHaveLength(2);
   });
 
   test('a second signal does not wait', async () => {

@@ -53,8 +53,8 @@ test('lines beyond 1 MiB that wait are dropped and counted', async () => {
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line));
-  const told = lines.filter((line) => line.dropped !== undefined);
-  expect(told.map((line) => line.dropped)).toEqual([+dropped]);
+  const reports = lines.filter((line) => line.dropped !== undefined);
+  expect(reports.map((line) => line.dropped)).toEqual([+dropped]);
   expect(lines.filter(({ msg }) => msg === 'line')).toHaveLength(20_000 - dropped);
   expect(lines.some(({ msg }) => msg === 'last')).toBe(true);
 });

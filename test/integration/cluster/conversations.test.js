@@ -81,10 +81,10 @@ describe('seen from another process', () => {
     );
     await Promise.all(jobs.map((job, i) => nodes[(i + 1) % 2].ended(job)));
     const contents = await nodes[1].contents(id);
-    const asked = contents.filter(([role]) => role === 'user').map(([, content]) => content);
-    expect([...asked].sort()).toEqual([...names].sort());
+    const questions = contents.filter(([role]) => role === 'user').map(([, content]) => content);
+    expect([...questions].sort()).toEqual([...names].sort());
     expect(contents).toEqual(
-      asked.flatMap((name) => [
+      questions.flatMap((name) => [
         ['user', name],
         ['assistant', `you said ${name}`],
       ]),

@@ -1,11 +1,9 @@
 /** Two processes whose Redis loses its data: afterwards both give the same answers, of all jobs that one of them has. */
 import { createHash } from 'node:crypto';
-import { metric } from '../../support/cluster/deployment.js';
 import { fieldsOf } from '../../../lib/cluster/client/scripts.js';
 import { handProvider } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { useRedis } from '../../support/cluster/redis.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 import { until } from '../../support/until.js';
 
 const server = useRedis();
@@ -16,7 +14,7 @@ async function openTwo(options = {}) {
   const [a, b] = await Promise.all(
     ['a', 'b'].map(() => start({ ...all, redis: { url: server.url, leaseMs: 1000 } })),
   );
-  for (const node of [a, b]) await whenReady(node);
+  for (const node of [a, b]) await node.ready();
   return { a, b, hand };
 }
 
@@ -117,7 +115,7 @@ describe('after a loss', () => {
     expect((await b.job(idle.id)).text).toBe('one two');
     (await two.hand.call(4)).end();
     await b.ended(queued.body.job_id);
-    // What is left behind has a time to live.
+    // The keys left behind have a time to live.
     expect(await server.keys('{sluice}:open:*')).toEqual([]);
     expect(await server.call('PTTL', `{sluice}:job:${done.id}`)).toBeLessThanOrEqual(300_001);
     expect(await server.call('PTTL', `{sluice}:log:${done.id}`)).toBeGreaterThan(0);
@@ -216,7 +214,7 @@ test('a server with older data: jobs that it has not got are written again, no o
   await b.ended(running.id);
   await expectSame(two, `/v1/jobs/${running.id}`, running.path);
   expect((await a.job(running.id)).text).toBe('one two');
-  expect(await metric(a, 'sluice_redis_fenced_total')).toBe(0);
+  expect(await a.metric('sluice_redis_fenced_total')).toBe(0);
 });
 
 test('a job that the bound of the deployment removes is gone at its owner, too', async () => {
@@ -237,7 +235,7 @@ test('restarted with older data: endings that it has not got are written again',
   const one = await job(two, { tokens: ['one'], ends: true });
   await server.kill();
   await server.start();
-  for (const node of [two.a, two.b]) await whenReady(node);
+  for (const node of [two.a, two.b]) await node.ready();
   await expectSame(two, `/v1/jobs/${one.id}`, one.path);
 });
 
@@ -246,7 +244,7 @@ test.each(['its owner', 'the other process'])(
   async (by) => {
     const two = await openTwo();
     const one = await job(two, { tokens: ['one'] });
-    // What a snapshot has of it.
+    // The data of a snapshot.
     const copy = (kind) =>
       server.call('COPY', `{sluice}:${kind}:${one.id}`, `{sluice}:old:${kind}`);
     await copy('job');

@@ -26,7 +26,7 @@ test('every process answers the same', async () => {
   const [a, b] = await openTwo();
   const { offset } = await a.put('dir/a', '[1,2]', { ...JSON_TYPE, 'stream-ttl': '600' });
   await b.append('dir/a', '3', { ...JSON_TYPE, 'stream-seq': '5' });
-  const told = async ({ read, head }) => {
+  const stateAt = async ({ read, head }) => {
     const answers = [];
     for (const answer of [
       await read('dir/a'),
@@ -40,9 +40,9 @@ test('every process answers the same', async () => {
     }
     return answers;
   };
-  const here = await told(a);
+  const here = await stateAt(a);
   expect(here.map(([, text]) => text)).toEqual(['[1,2,3]', '[3]', '[]', '']);
-  expect(await told(b)).toEqual(here);
+  expect(await stateAt(b)).toEqual(here);
   const lower = await a.append('dir/a', '4', { ...JSON_TYPE, 'stream-seq': '4' });
   expect(lower.error.code).toBe('stream_seq_conflict');
   expect((await b.put('dir/a', '[1,2]', { ...JSON_TYPE, 'stream-ttl': '600' })).status).toBe(200);
@@ -60,10 +60,10 @@ test('readers at one process get the data appended at another, up to the end', a
   await b.readers(2);
   await a.append('s', 'three', { 'stream-closed': 'true' });
   expect(await last).toMatchObject({ status: 200, text: 'three', closed: true });
-  const told = eventsOf(await events);
-  const data = told.filter(({ type }) => type === 'data').map((event) => event.data);
+  const received = eventsOf(await events);
+  const data = received.filter(({ type }) => type === 'data').map((event) => event.data);
   expect(data.join('')).toBe('one two three');
-  expect(JSON.parse(told.at(-1).data)).toMatchObject({ streamClosed: true });
+  expect(JSON.parse(received.at(-1).data)).toMatchObject({ streamClosed: true });
   expect((await b.append('s', 'more')).error.code).toBe('stream_closed');
 });
 
@@ -106,8 +106,10 @@ test('producers are fenced at every process, and may repeat safely', async () =>
   // The same requests at both processes at once: each takes effect once.
   const nodes = [a, b];
   for (let seq = 0; seq < 10; seq += 1) {
-    const asked = [...nodes, ...nodes].map(({ append }) => append('s', `${seq}`, as(0, seq, 'q')));
-    const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
+    const answers = [...nodes, ...nodes].map(({ append }) =>
+      append('s', `${seq}`, as(0, seq, 'q')),
+    );
+    const statuses = (await Promise.all(answers)).map(({ status }) => status).sort();
     expect(statuses).toEqual([200, 204, 204, 204]);
   }
   const closing = { ...as(0, 10, 'q'), 'stream-closed': 'true' };

@@ -138,7 +138,7 @@ test('every face states the remainder', async () => {
   const [a, b] = await startTwo({ access: requests(60) });
   const messages = [{ role: 'user', content: 'x' }];
   const ui = [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'x' }] }];
-  const asked = [
+  const faces = [
     ['/v1/jobs', { prompt: 'x' }],
     ['/v1/chat/completions', { model: 'm', messages }],
     ['/v1/completions', { model: 'm', prompt: 'x' }],
@@ -146,7 +146,7 @@ test('every face states the remainder', async () => {
     ['/v1/messages', { model: 'm', messages, max_tokens: 5 }],
     ['/v1/ui/chat', { id: 'chat1', messages: ui }],
   ];
-  for (const [i, [path, body]] of asked.entries()) {
+  for (const [i, [path, body]] of faces.entries()) {
     const answer = await (i % 2 ? a : b).post(path, body);
     const { requests: left } = leftOf(answer);
     expect([path, answer.status < 300, left >= 60 - i - 1 && left < 60]).toEqual([

@@ -3,7 +3,6 @@ import { handProvider } from '../../support/providers/providers.js';
 import { partsOf } from '../../support/gateway/parts.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
 import { useRedis } from '../../support/cluster/redis.js';
-import { whenReady } from '../../support/cluster/gateways.js';
 import { until } from '../../support/until.js';
 
 const server = useRedis();
@@ -17,7 +16,7 @@ test('a job whose log could not be read at its takeover is taken again, and runs
       redis: { url: server.url, leaseMs: 1000 },
     });
   const [a, b] = [await open(), await open()];
-  for (const node of [a, b]) await whenReady(node);
+  for (const node of [a, b]) await node.ready();
   const submit = async (node, prompt) => {
     const { status, body } = await node.submit({ prompt, on_disconnect: 'continue' });
     expect(status).toBe(201);

@@ -21,8 +21,8 @@ let url;
 /** @param {any} request */
 async function* parrot(request) {
   requests.push(request);
-  const asked = request.prompt ?? request.messages.at(-1).content;
-  const prompt = typeof asked === 'string' ? asked : asked.map(({ text }) => text).join('');
+  const content = request.prompt ?? request.messages.at(-1).content;
+  const prompt = typeof content === 'string' ? content : content.map(({ text }) => text).join('');
   for (const word of ['You', ' said: ', prompt]) yield word;
 }
 

@@ -274,8 +274,8 @@ describe('a full queue', () => {
   test('answers 503 overloaded with Retry-After, and creates no job', async () => {
     const { provider, calls, call } = handProvider();
     const { submit, get, ended } = await start({ provider, ...narrow });
-    const asked = Array.from({ length: 8 }, (_, i) => submit({ prompt: `p${i}` }));
-    const answers = await Promise.all(asked);
+    const submissions = Array.from({ length: 8 }, (_, i) => submit({ prompt: `p${i}` }));
+    const answers = await Promise.all(submissions);
     const taken = answers.filter(({ status }) => status === 201);
     const refused = answers.filter(({ status }) => status === 503);
     expect(taken.length + refused.length).toBe(8);

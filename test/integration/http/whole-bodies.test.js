@@ -2,7 +2,9 @@
  * A body that arrives whole with its head is read at once, any other one in pieces: the answers are the same. Each
  * request is sent in one write, and byte by byte at its critical places.
  */
+import { createServer } from 'node:http';
 import { connect } from 'node:net';
+import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { echo } from '../../support/providers/providers.js';
 import { start, stopAll } from '../../support/gateway/gateway.js';
@@ -30,9 +32,9 @@ function request(body, headers = [JSON_TYPE], path = '/v1/jobs', method = 'POST'
 }
 
 /** Sends the parts one after the other, each once the previous one is sent; resolves with the answer. */
-function send(parts) {
+function send(parts, port = server.port) {
   return new Promise((resolve, reject) => {
-    const socket = connect(server.port, '127.0.0.1').setNoDelay(true);
+    const socket = connect(port, '127.0.0.1').setNoDelay(true);
     let text = '';
     socket.setEncoding('latin1').on('data', (piece) => (text += piece));
     socket.on('error', reject);
@@ -85,4 +87,31 @@ test.each([
   const split = await send([head.subarray(0, -1), Buffer.concat([head.subarray(-1), body])]);
   expect(seen(inPieces)).toBe(seen(whole));
   expect(seen(split)).toBe(seen(whole));
+});
+
+test('a body that has come with its head is read without a listener for its pieces', async () => {
+  const { gateway } = await start({ provider: echo, logger: false });
+  const handle = gateway.handler();
+  const counts = [];
+  const ends = [];
+  const app = createServer((req, res) => {
+    const at = counts.push(0) - 1;
+    ends.push(once(req, 'end'), once(req, 'close'));
+    req.on('newListener', (name) => (counts[at] += Number(name === 'data')));
+    handle(req, res);
+  });
+  app.listen(0, '127.0.0.1');
+  await once(app, 'listening');
+  const plain = request('{"prompt":"a"}');
+  const inChunks = request(chunked('{"prompt":"a"}'), [JSON_TYPE, 'transfer-encoding: chunked']);
+  for (const { head, body } of [plain, inChunks]) {
+    expect(await send([Buffer.concat([head, body])], app.address().port)).toMatch(
+      /^HTTP\/1\.1 201 /,
+    );
+  }
+  // Other listeners of the application, and Node, wait for the end of the body.
+  await Promise.all(ends);
+  app.close();
+  expect(counts[0]).toBe(0);
+  expect(counts[1]).toBeGreaterThan(0);
 });

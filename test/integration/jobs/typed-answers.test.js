@@ -67,7 +67,7 @@ test('a conversation keeps the calls, and continues with their results', async (
     expect(status).toBe(201);
     await read(body.stream_url);
   };
-  const asked = { role: 'user', content: 'weather?' };
+  const question = { role: 'user', content: 'weather?' };
   const results = calls.map(({ id: tool_call_id }, index) => ({
     role: 'tool',
     tool_call_id,
@@ -76,10 +76,10 @@ test('a conversation keeps the calls, and continues with their results', async (
   await say({ prompt: 'weather?', tools });
   await say({ messages: results, tools });
   const assistant = { role: 'assistant', content: null, tool_calls: calls };
-  expect(seen[1]).toEqual([asked, assistant, ...results]);
+  expect(seen[1]).toEqual([question, assistant, ...results]);
   const { body } = await get(`/v1/conversations/${id}`);
   expect(body.messages).toMatchObject([
-    asked,
+    question,
     { ...assistant, finish_reason: 'tool_calls', reasoning: 'The user wants weather.' },
     ...results,
     { role: 'assistant', content: 'It is 1 degrees.', finish_reason: 'stop' },
@@ -87,10 +87,10 @@ test('a conversation keeps the calls, and continues with their results', async (
 });
 
 test('a shared answer has all kinds; an empty one is not shared', async () => {
-  let asked = 0;
+  let callCount = 0;
   const { submit, read } = await start({
     async *provider({ prompt }) {
-      asked += 1;
+      callCount += 1;
       if (prompt !== 'empty') {
         yield { reasoning: 'hm' };
         yield { text: 'a', logprobs: { content: [{ token: 'a' }] } };
@@ -118,10 +118,10 @@ test('a shared answer has all kinds; an empty one is not shared', async () => {
   expect(first[1][2]).toEqual({ token: 'a', logprobs: { content: [{ token: 'a' }] } });
   expect(first[4][2]).toEqual({ delta: { images: ['x'] } });
   expect(second).toEqual(first);
-  expect(asked).toBe(1);
+  expect(callCount).toBe(1);
   expect((await ask('empty'))[0]).toBe('MISS');
   expect((await ask('empty'))[0]).toBe('MISS');
-  expect(asked).toBe(3);
+  expect(callCount).toBe(3);
 });
 
 test('entries of every kind count for the size of the cache', async () => {

@@ -22,8 +22,8 @@ test('cancellations, deletions, transfers and refusals, with caller, object, req
   const [ann, ops] = [bearer('ann'), bearer('ops')];
   const { job_id: id } = (await gateway.submit({ prompt: 'x' }, ann)).body;
   await call(0);
-  const asked = { ...ann, 'x-request-id': 'my-request' };
-  expect((await gateway.post(`/v1/jobs/${id}/cancel`, undefined, asked)).status).toBe(200);
+  const traced = { ...ann, 'x-request-id': 'my-request' };
+  expect((await gateway.post(`/v1/jobs/${id}/cancel`, undefined, traced)).status).toBe(200);
   const remove = (path, ownHeaders) => gateway.call('DELETE', path, { headers: ownHeaders });
   expect((await remove(`/v1/jobs/${id}`, ann)).status).toBe(204);
   expect((await remove(`/v1/jobs/${id}`, ann)).status).toBe(404);

@@ -91,9 +91,9 @@ describe('turns', () => {
       const { worker, provider } = await upstreamThread();
       const { begin, say, url } = await startConversations({ provider });
       const id = await begin();
-      const asked = once(worker, 'message');
+      const called = once(worker, 'message');
       const { body } = await say(id, 'q');
-      await asked;
+      await called;
       const woken = new Int32Array(new SharedArrayBuffer(4));
       const reading = once(worker, 'message');
       const read = { base: url, stream: body.stream_url, then: then(id), woken };

@@ -121,9 +121,9 @@ async function crashedInBetween() {
   const data = dataFile();
   const { begin, say, job } = await startConversations({ provider, data });
   const id = await begin();
-  const asked = once(worker, 'message');
+  const called = once(worker, 'message');
   const { job_id: jobId } = (await say(id, 'q')).body;
-  await asked;
+  await called;
   await until(async () => (await job(jobId)).text === 'half');
   worker.postMessage({ finish: true });
   // From here on this thread is blocked until the copy is made.

@@ -37,15 +37,15 @@ test('acknowledged writes are there after a crash, versions included', async () 
   ]);
   expect(answer.status).toBe(200);
   const keys = ['text', 'json', 'in%20txn', 'dir/%C3%A4'];
-  const told = async ({ read }) => {
+  const stateOf = async ({ read }) => {
     const all = await Promise.all(keys.map(read));
     return all.map(({ status, body, headers }) => [status, body, headers.get('etag')]);
   };
-  const before = await told(first);
+  const before = await stateOf(first);
   expect(before.map(([status]) => status)).toEqual([200, 200, 200, 200]);
 
   const second = await startKv(afterCrash(data));
-  expect(await told(second)).toEqual(before);
+  expect(await stateOf(second)).toEqual(before);
   expect((await second.read('bytes')).status).toBe(404);
   // The last change was a deletion or a set with version 7: the next change has a higher one.
   const { body } = await second.put('bytes', 'again');

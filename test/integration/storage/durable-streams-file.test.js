@@ -31,7 +31,7 @@ test('streams, forks, producers and offsets survive a crash', async () => {
   await first.put('json', '[1,2]', { type: 'application/json', 'stream-closed': 'true' });
   await first.put('gone', 'x');
   await first.remove('gone');
-  const told = async ({ read, head }) => {
+  const stateOf = async ({ read, head }) => {
     const answers = [];
     for (const path of ['bytes', 'fork', 'json', 'gone']) {
       const { status, text, offset, closed, headers } = await read(path);
@@ -41,11 +41,11 @@ test('streams, forks, producers and offsets survive a crash', async () => {
     }
     return answers;
   };
-  const before = await told(first);
+  const before = await stateOf(first);
   expect(before.map(([, status]) => status)).toEqual([200, 200, 200, 404]);
 
   const second = await startDurable({ data: afterCrash(data) });
-  expect(await told(second)).toEqual(before);
+  expect(await stateOf(second)).toEqual(before);
   expect(partsOf(second.gateway).durable.size).toBe(3);
   const again = await second.append('bytes', all, { ...bytes, ...producer(0) });
   expect([again.status, again.headers.get('producer-seq')]).toEqual([204, '0']);

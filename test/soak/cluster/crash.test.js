@@ -108,9 +108,9 @@ async function expectTurns(deployment, turn, jobs) {
   for (let i = 0; i < messages.length; i += 2) {
     const { prompt, text } = added.get(messages[i].job_id);
     added.delete(messages[i].job_id);
-    const [asked, answer] = messages.slice(i, i + 2);
-    expect([asked.content, answer.content]).toEqual([prompt, text]);
-    expect(answer.job_id).toBe(asked.job_id);
+    const [question, answer] = messages.slice(i, i + 2);
+    expect([question.content, answer.content]).toEqual([prompt, text]);
+    expect(answer.job_id).toBe(question.job_id);
   }
 }
 

@@ -4,7 +4,7 @@
  * SLUICE_CRASH_SEED says which moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deploy, metric, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
+import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';
 import { expectDense } from '../../support/cluster/reader.js';
 import { plan, textOf } from '../../support/cluster/upstream.js';
 import { randomFrom } from '../../support/random.js';
@@ -79,7 +79,7 @@ const EVENTS = {
 /** The same answer of all processes; a job that was not told to stop has ended. */
 async function expectSame(deployment, job) {
   const { id, path } = job;
-  const of = (what) => Promise.all(deployment.urls().map((url) => GET(url + what)));
+  const of = (target) => Promise.all(deployment.urls().map((url) => GET(url + target)));
   const texts = await until(async () => {
     const [states, streams] = [await of(`/v1/jobs/${id}`), await of(path)];
     const isSame = new Set(states).size === 1 && new Set(streams).size === 1;
@@ -125,8 +125,8 @@ test(`seed ${seed}`, async () => {
     }
   }
   for (const node of nodes) {
-    expect(await metric(node, 'sluice_redis_conflicting_endings_total')).toBe(0);
-    expect(await metric(node, 'sluice_redis_unsent_tokens')).toBe(0);
+    expect(await node.metric('sluice_redis_conflicting_endings_total')).toBe(0);
+    expect(await node.metric('sluice_redis_unsent_tokens')).toBe(0);
   }
   const left = () => deployment.redis.keys('{sluice}:open:*');
   await until(async () => (await left()).length === 0, 'no job to be open');

@@ -188,8 +188,8 @@ test('while Redis is away, new ones and those of other processes get 503, and ru
   await refused(b.get('/v1/workflows'));
   await refused(b.post(`${flow.path}/cancel`));
   expect((await a.get(flow.path)).body.status).toBe('running');
-  const told = await fetch(b.url + flow.url);
-  expect([told.status, await told.text()]).toEqual([200, 'retry: 1000\n']);
+  const answer = await fetch(b.url + flow.url);
+  expect([answer.status, await answer.text()]).toEqual([200, 'retry: 1000\n']);
   deployment.upstream.go(flow.two.name);
   expect((await flow.reading.done).events.at(-1).type).toBe('workflow_complete');
   await deployment.redis.start();

@@ -112,8 +112,8 @@ test('a server that has become a replica: no new work, live streams continue to 
   await job.reader.done;
   expect((await b.job(job.id)).status).toBe('completed');
   // One line per change of state, however often the server was tried.
-  const told = lines.filter(({ state }) => state === 'readonly');
-  expect(told.length).toBeLessThanOrEqual(nodes.length);
+  const notices = lines.filter(({ state }) => state === 'readonly');
+  expect(notices.length).toBeLessThanOrEqual(nodes.length);
 });
 
 test('a policy that evicts is warned of once', async () => {

@@ -79,7 +79,7 @@ test('an admission that finds this process buried is tried again once it has joi
 test.each([
   ['is no member in time', [['BURIED']], false, 1],
   ['is buried again', [['BURIED'], ['BURIED']], true, 2],
-])('an admission of a process that %s gets 503', async (_what, answers, isMember, count) => {
+])('an admission of a process that %s gets 503', async (_name, answers, isMember, count) => {
   const { jobs, record, names, state } = open(answers);
   state.isMember = isMember;
   await expect(jobs.admit(record, LIMITS, PARTS)).rejects.toMatchObject({ status: 503 });

@@ -25,22 +25,22 @@ const job = (jobId) => ({
 
 /** A handler of frames that acknowledges at once, and its frames. */
 function reader() {
-  const heard = { text: '', finished: undefined };
-  heard.closed = new Promise((resolve) => {
-    heard.handler = {
+  const received = { text: '', finished: undefined };
+  received.closed = new Promise((resolve) => {
+    received.handler = {
       onOpen: (finished) => {
-        heard.finished = finished;
+        received.finished = finished;
         if (finished) resolve('at the end');
-        else queueMicrotask(() => heard.subscriber.acknowledge());
+        else queueMicrotask(() => received.subscriber.acknowledge());
       },
       onFrames: (frames) => {
-        heard.text += frames.toString();
-        heard.subscriber.acknowledge();
+        received.text += frames.toString();
+        received.subscriber.acknowledge();
       },
       onEnd: resolve,
     };
   });
-  return heard;
+  return received;
 }
 
 test('jobs are dealt out in turn, and handles lead back to them', async () => {
@@ -66,19 +66,19 @@ test('jobs are dealt out in turn, and handles lead back to them', async () => {
 test('a set that spans reactors continues without a purged job', async () => {
   const { hub, purged } = makeHub(2);
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
-  const heard = reader();
+  const received = reader();
   const members = ['job_a', 'job_b'].map((jobId, i) => ({ handle: [a, b][i], jobId, cursor: '' }));
-  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
+  received.subscriber = hub.openStream(members, received.handler, { fanIn: true });
   hub.append(a, 'x');
   await hub.snapshot(a);
   hub.purge(a);
   await hub.snapshot(a);
   hub.append(b, 'y');
   hub.finish(b, { type: 'complete', reason: 'stop' });
-  expect(await heard.closed).toBe('finished');
+  expect(await received.closed).toBe('finished');
   expect(purged).toEqual([a]);
-  expect(heard.text).toContain('"token":"y"');
-  expect(heard.text).toContain('event: job_complete');
+  expect(received.text).toContain('"token":"y"');
+  expect(received.text).toContain('event: job_complete');
 });
 
 test('a set of purged jobs ends as purged, one at its end has no event', async () => {
@@ -98,26 +98,26 @@ test('a set of purged jobs ends as purged, one at its end has no event', async (
 test('a stalled reader is disconnected, and delays no other', async () => {
   const { hub } = makeHub(2, { stallMs: 50, streamCapacity: 4 });
   const [a, b] = [hub.create(job('job_a')), hub.create(job('job_b'))];
-  const heard = reader();
-  heard.handler.onFrames = () => {};
+  const received = reader();
+  received.handler.onFrames = () => {};
   const members = ['job_a', 'job_b'].map((jobId, i) => ({ handle: [a, b][i], jobId, cursor: '' }));
-  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
+  received.subscriber = hub.openStream(members, received.handler, { fanIn: true });
   for (let i = 0; i < 20; i += 1) {
     hub.append(a, 't');
     if (i % 4 === 3) await hub.snapshot(a);
   }
-  expect(await heard.closed).toBe('stalled');
+  expect(await received.closed).toBe('stalled');
   await hub.writable(a);
 });
 
 test('silence is broken by a comment across reactors too', async () => {
   const { hub } = makeHub(2, { heartbeatMs: 20 });
   const members = ['job_a', 'job_b'].map((id) => ({ handle: hub.create(job(id)), cursor: '' }));
-  const heard = reader();
-  heard.subscriber = hub.openStream(members, heard.handler, { fanIn: true });
-  while (heard.text.split(': keep-alive').length < 3) await hub.snapshot(members[0].handle);
-  expect(heard.text).toMatch(/^retry: 2000\n(: keep-alive\n){2,}$/);
-  heard.subscriber.detach();
+  const received = reader();
+  received.subscriber = hub.openStream(members, received.handler, { fanIn: true });
+  while (received.text.split(': keep-alive').length < 3) await hub.snapshot(members[0].handle);
+  expect(received.text).toMatch(/^retry: 2000\n(: keep-alive\n){2,}$/);
+  received.subscriber.detach();
   expect(hub.subscriberCount).toBe(0);
 });
 

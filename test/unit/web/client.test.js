@@ -292,15 +292,15 @@ describe('endings', () => {
 
   test('an unsubscribed listener is not called', async () => {
     const job = client.attach(gateway.addJob('job_x'));
-    const heard = jest.fn();
-    const off = job.on('token', heard);
+    const listener = jest.fn();
+    const off = job.on('token', listener);
     await until(() => gateway.streams === 1);
     gateway.tokens(job.id, 'a');
     await until(() => job.tokens === 1);
     off();
     gateway.tokens(job.id, 'b');
     await until(() => job.tokens === 2);
-    expect(heard.mock.calls).toEqual([['a', { id: '1-1' }]]);
+    expect(listener.mock.calls).toEqual([['a', { id: '1-1' }]]);
   });
 });
 

@@ -17,7 +17,7 @@ local LOSSES_OF_ENDED = '1000'
 
 if redis.call('HEXISTS', prefix .. 'procs', process) == 0 then return 'BURIED' end
 local owner, status = unpack(redis.call('HMGET', job, 'owner', 'status'))
--- It keeps what it has ended under its former name.
+-- It keeps the jobs that it has ended under its former name.
 local same = owner == process or redis.call('HGET', prefix .. 'proc:' .. process, 'was') == owner
 if owner and not same then return 'FENCED' end
 if owner then return ENDED[status] and 'ENDED' or 'THERE' end

@@ -1,9 +1,10 @@
 -- Moves a job of a dead process, an offered job, or a job whose owner does not answer a cancellation, to
--- another process, and decides its outcome. A repeated call by the same process returns the same answer.
+-- another process, and decides its outcome. A repeated call by the same process returns the same answer, unless it
+-- no longer has the job (`again`): one that has a token by now is lost once more.
 --
 -- KEYS  job:<id>
 -- ARGV  prefix, clock, deadline, heir, id, from (a process, `-` for an offered job), why (`lost`,
---       `offered`, `cancel`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
+--       `offered`, `cancel`, `again`), on_lost (`fail`, `rerun`), room (`1`, `0`), losses_max
 -- Returns {outcome, fields of the job and their values}:
 --   'RUN'     to be run, in the attempt that the fields name, which has no token in the log yet
 --   'FAIL'    to be ended as `producer_lost`, as every lost operation is
@@ -37,11 +38,17 @@ if ENDED[status] then
   redis.call('SREM', open .. from, id)
   return { 'ENDED' }
 end
+local is_again = why == 'again'
+local reached, has_token = progress_of(prefix, id, choices)
 if owner == heir and taken then
   local outcome, before = string.match(taken, '^(%u+) (.*)$')
-  if before == from then return answer(outcome) end
+  local has_changed = is_again and outcome == 'RUN' and (has_token or cancel)
+  if before == from and not has_changed then return answer(outcome) end
+  is_again = is_again and before == from
+elseif is_again then
+  return { 'FENCED' }
 end
-if owner ~= from then
+if owner ~= from and not is_again then
   redis.call('SREM', open .. from, id)
   return { 'FENCED' }
 end
@@ -49,9 +56,9 @@ if redis.call('HEXISTS', prefix .. 'procs', heir) == 0 then return { 'BURIED' } 
 if why == 'lost' and redis.call('SISMEMBER', prefix .. 'dead', from) == 0 then return { 'ALIVE' } end
 if why == 'cancel' and not cancel then return { 'ALIVE' } end
 
-local reached, has_token = progress_of(prefix, id, choices)
 attempt = math.max(tonumber(attempt), reached)
-if why == 'lost' then lost = tonumber(lost) + 1 end
+local is_lost = why == 'lost' or is_again
+if is_lost then lost = tonumber(lost) + 1 end
 
 -- A job that shared the answer of another one runs with its own call, and is counted as such.
 local function own_call()
@@ -65,11 +72,11 @@ end
 local outcome = 'RUN'
 if cancel then
   outcome = 'CANCEL'
-elseif kind or why == 'lost' and (lost > losses_max or (has_token and on_lost == 'fail')) then
+elseif kind or is_lost and (lost > losses_max or (has_token and on_lost == 'fail')) then
   outcome = 'FAIL'
-elseif not has_room then
+elseif not has_room and not is_again then
   return { 'ROOM' }
-elseif why == 'lost' then
+elseif is_lost then
   attempt = attempt + 1
   begin_attempt(prefix, id, choices, attempt)
   redis.call('HSET', job, 'status', 'queued')

@@ -54,6 +54,22 @@ UpstreamEnd::Kind end_kind_from(std::string_view name) {
 
 }  // namespace
 
+JobOptions plain_options(std::string job_id, const PlainNumbers& numbers) {
+  JobOptions options;
+  options.job_id = std::move(job_id);
+  const auto flags = static_cast<std::uint64_t>(numbers.flags);
+  options.cancel_on_disconnect = (flags & kCancel) != 0;
+  options.whole = (flags & kWhole) != 0;
+  options.announce = (flags & kAnnounce) != 0;
+  options.settles = (flags & kSettles) != 0;
+  options.settles_answer = (flags & kSettlesAnswer) != 0;
+  options.disconnect_grace = nanos_from_ms(numbers.disconnect_grace_ms);
+  options.wall_time_max = nanos_from_ms(numbers.max_wall_ms);
+  options.prompt_tokens = static_cast<std::uint64_t>(numbers.prompt_tokens);
+  if (numbers.retention_ms >= 0) options.retention = nanos_from_ms(numbers.retention_ms);
+  return options;
+}
+
 HubOptions FromJs<HubOptions>::read(napi_env env, napi_value value) {
   const Members given(env, value);
   HubOptions options;
@@ -68,20 +84,10 @@ HubOptions FromJs<HubOptions>::read(napi_env env, napi_value value) {
 
 JobOptions FromJs<JobOptions>::read(napi_env env, napi_value value) {
   const Places given(env, value);
-  JobOptions options;
-  options.job_id = given.get<std::string>(0);
+  JobOptions options = plain_options(
+      given.get<std::string>(0), {given.get<double>(2), given.get<double>(3), given.get<double>(4),
+                                  given.get<double>(5), given.get<double>(6)});
   options.kind = kind_from(given.get<std::string>(1));
-  const auto flags = given.get<std::uint64_t>(2);
-  options.cancel_on_disconnect = (flags & kCancel) != 0;
-  options.whole = (flags & kWhole) != 0;
-  options.announce = (flags & kAnnounce) != 0;
-  options.settles = (flags & kSettles) != 0;
-  options.settles_answer = (flags & kSettlesAnswer) != 0;
-  options.disconnect_grace = given.get<Nanos>(3);
-  options.wall_time_max = given.get<Nanos>(4);
-  options.prompt_tokens = given.get<std::uint64_t>(5);
-  const double retention_ms = given.get<double>(6);
-  if (retention_ms >= 0) options.retention = nanos_from_ms(retention_ms);
   options.record = given.get<std::uint64_t>(7);
   options.copy_to = given.get<JobHandle>(8);
   options.copy_members = given.get<std::string>(9);
@@ -98,22 +104,25 @@ Usage FromJs<Usage>::read(napi_env env, napi_value value) {
 
 Terminal FromJs<Terminal>::read(napi_env env, napi_value value) {
   const Places given(env, value);
+  return terminal_from(env, {given.value(0), given.value(1), given.value(2), given.value(3),
+                             given.value(4), given.value(5)});
+}
+
+Terminal terminal_from(napi_env env, const std::array<napi_value, kTerminalPlaces>& given) {
   Terminal terminal;
-  const auto type = given.get<std::string>(0);
+  const std::string type = text_from(env, given[0]);
   if (type == "error") {
     terminal.kind = Terminal::Kind::kError;
-    terminal.error_code = given.get<std::string>(1);
-    terminal.error_message = given.get<std::string>(2);
-    terminal.error_type = given.get<std::string>(3);
+    terminal.error_code = text_from(env, given[1]);
+    terminal.error_message = text_from(env, given[2]);
+    terminal.error_type = text_from(env, given[3]);
   } else {
     terminal.kind = type == "complete" ? Terminal::Kind::kComplete : Terminal::Kind::kCancelled;
-    terminal.reason = given.get<std::string>(1);
-    terminal.raw_reason = given.get<std::string>(2);
+    terminal.reason = text_from(env, given[1]);
+    terminal.raw_reason = text_from(env, given[2]);
   }
-  terminal.details = given.get<std::string>(4);
-  if (napi_value usage = given.value(5); is_object(env, usage)) {
-    terminal.usage = FromJs<Usage>::read(env, usage);
-  }
+  terminal.details = text_from(env, given[4]);
+  if (is_object(env, given[5])) terminal.usage = FromJs<Usage>::read(env, given[5]);
   return terminal;
 }
 

@@ -1,6 +1,10 @@
 // The structures of a hub's commands, as lib/streams/hub.js passes them.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <string>
+
 #include "addon/napi/method.h"
 #include "core/streams/hub.h"
 #include "core/upstream/relay.h"
@@ -13,6 +17,17 @@ template <>
 struct FromJs<HubOptions> {
   static HubOptions read(napi_env env, napi_value value);
 };
+
+/// The numbers of a job that only has these options besides its id.
+struct PlainNumbers {
+  double flags;
+  double disconnect_grace_ms;
+  double max_wall_ms;
+  double prompt_tokens;
+  double retention_ms;  ///< negative: the hub's
+};
+
+JobOptions plain_options(std::string job_id, const PlainNumbers& numbers);
 
 /// `[jobId, kind, flags, disconnectGraceMs, maxWallMs, promptTokens, retentionMs, record, copyTo,
 /// copyMembers]`; a negative `retentionMs` means the hub's. An array, because each look-up of a
@@ -34,6 +49,11 @@ template <>
 struct FromJs<Terminal> {
   static Terminal read(napi_env env, napi_value value);
 };
+
+constexpr std::size_t kTerminalPlaces = 6;
+
+/// A Terminal from these elements, each an argument of its own.
+Terminal terminal_from(napi_env env, const std::array<napi_value, kTerminalPlaces>& given);
 
 /// `{attempt, skippedIds, ageMs, retentionLeftMs, startedNs, firstTokenNs, endedNs, tokens, head,
 /// retryMembers, terminal}`; `retryMembers` is JSON, `head` is `{model, system_fingerprint,

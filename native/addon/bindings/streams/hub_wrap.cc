@@ -33,7 +33,6 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&JobHub::reopen>("reopen"),
                          method<&JobHub::finish>("finish"),
                          method<&JobHub::settle>("settle"),
-                         method<&JobHub::purge>("purge"),
                          method<&JobHub::fence>("fence"),
                          method<&JobHub::hold>("hold"),
                          method<&JobHub::release>("release"),
@@ -55,6 +54,8 @@ Napi::Function JobHubWrap::define(Napi::Env env) {
                          method<&HubBridge::abort_relay>("abortRelay"),
                          InstanceMethod<&JobHubWrap::append>("append"),
                          InstanceMethod<&JobHubWrap::append>("appendTo"),
+                         InstanceMethod<&JobHubWrap::complete>("complete"),
+                         InstanceMethod<&JobHubWrap::purge>("purge"),
                          InstanceMethod<&JobHubWrap::acknowledge>("acknowledge"),
                          InstanceMethod<&JobHubWrap::attach_socket>("attachSocket"),
                          InstanceMethod<&JobHubWrap::detach_socket>("detachSocket"),
@@ -120,6 +121,23 @@ void JobHubWrap::shut() {
   hubs_.clear();
 }
 
+// One command for each reactor with the numbers of its jobs or subscribers, from the first
+// argument; it calls `each(bridge, number, now)`.
+template <typename Each>
+void JobHubWrap::post_groups(const Napi::CallbackInfo& info, Each each) {
+  std::vector<std::vector<std::uint64_t>> groups(hubs_.size());
+  for (napi_value value : elements_of(info.Env(), info[0])) {
+    const std::uint64_t number = count_from(info.Env(), value);
+    if (!hubs_.empty()) groups[number % hubs_.size()].push_back(number);
+  }
+  for (std::size_t i = 0; i < hubs_.size(); ++i) {
+    if (groups[i].empty()) continue;
+    hubs_[i].post([numbers = std::move(groups[i]), each](HubBridge& bridge, Nanos now) {
+      for (const std::uint64_t number : numbers) each(bridge, number, now);
+    });
+  }
+}
+
 // append([job...], [text...], [kind...], [aux...]): the entries of all jobs in one turn of the
 // event loop, with one command for each reactor. Without `kind` and `aux` all are plain text.
 // appendTo(job, [text...], [kind...], [aux...]): the same for entries of one job.
@@ -161,6 +179,56 @@ void JobHubWrap::append(const Napi::CallbackInfo& info) {
   }
 }
 
+// complete(job, numbers, jobId, ...terminal, ...texts): a job that has begun and ended before its
+// reactor gets it. `numbers` is a Float64Array: flags, disconnectGraceMs, maxWallMs, promptTokens,
+// retentionMs as in its options, then the milliseconds since its creation, its start and its first
+// token, which are negative without one. Arguments, because each look-up of an element takes as
+// long as a small command. Gives [state, frames] as the event of the end of a job has them; nothing
+// once the hub is closed.
+Napi::Value JobHubWrap::complete(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kTerminal = 3;
+  constexpr std::size_t kTexts = kTerminal + kTerminalPlaces;
+  constexpr std::size_t kNumbers = 8;
+  /// The log of the job counts in its hub.
+  struct Transfer {
+    std::shared_ptr<HubBridge> bridge;
+    std::unique_ptr<Job> job;
+  };
+  const napi_env env = info.Env();
+  const JobHandle handle = count_from(env, info[0]);
+  const CommandTarget<HubBridge> hub = target(handle);
+  const auto numbers = span_from<double>(env, info[1], napi_float64_array);
+  if (!hub.machine || numbers.size() < kNumbers) return info.Env().Undefined();
+  const Nanos now = Reactor::now();
+  const auto ago = [&](double ms) { return ms < 0 ? kNever : now - nanos_from_ms(ms); };
+  std::array<napi_value, kTerminalPlaces> terminal{};
+  for (std::size_t i = 0; i < kTerminalPlaces; ++i) terminal[i] = info[kTerminal + i];
+  EndedJob ended{
+      .handle = handle,
+      .options = plain_options(text_from(env, info[2]),
+                               {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]}),
+      .created_at = ago(numbers[5]),
+      .started_at = ago(numbers[6]),
+      .first_token_at = ago(numbers[7]),
+      .terminal = terminal_from(env, terminal)};
+  ended.tokens.reserve(info.Length() - std::min(info.Length(), kTexts));
+  for (std::size_t i = kTexts; i < info.Length(); ++i) {
+    ended.tokens.push_back(text_from(env, info[i]));
+  }
+  JobHub::Made made = hub.machine->hub.make_ended(std::move(ended), now);
+  // Commands are copyable, jobs are not.
+  auto transfer = std::make_shared<Transfer>(hub.machine, std::move(made.job));
+  hub.post(
+      [transfer](HubBridge& bridge, Nanos) { bridge.hub.add_ended(std::move(transfer->job)); });
+  return {env, tuple_of(env, made.state, made.frames)};
+}
+
+// purge([job...])
+void JobHubWrap::purge(const Napi::CallbackInfo& info) {
+  post_groups(info,
+              [](HubBridge& bridge, JobHandle job, Nanos now) { bridge.hub.purge(job, now); });
+}
+
 // logBytes() gives the bytes that the logs of all hubs hold.
 Napi::Value JobHubWrap::log_bytes(const Napi::CallbackInfo& info) {
   std::int64_t bytes = 0;
@@ -177,17 +245,9 @@ Napi::Value JobHubWrap::entries_appended(const Napi::CallbackInfo& info) {
 
 // acknowledge([subscriber...])
 void JobHubWrap::acknowledge(const Napi::CallbackInfo& info) {
-  std::vector<std::vector<SubscriberHandle>> subscribers(hubs_.size());
-  for (napi_value value : elements_of(info.Env(), info[0])) {
-    const SubscriberHandle subscriber = count_from(info.Env(), value);
-    if (!hubs_.empty()) subscribers[subscriber % hubs_.size()].push_back(subscriber);
-  }
-  for (std::size_t i = 0; i < hubs_.size(); ++i) {
-    if (subscribers[i].empty()) continue;
-    hubs_[i].post([subscribers = std::move(subscribers[i])](HubBridge& bridge, Nanos now) {
-      for (const SubscriberHandle subscriber : subscribers) bridge.hub.acknowledge(subscriber, now);
-    });
-  }
+  post_groups(info, [](HubBridge& bridge, SubscriberHandle subscriber, Nanos now) {
+    bridge.hub.acknowledge(subscriber, now);
+  });
 }
 
 // attachSocket(subscriber, fd, sole, head) gives false where the reactor cannot write to sockets.

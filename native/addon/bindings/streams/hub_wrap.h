@@ -48,6 +48,8 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMet
 
  private:
   void append(const Napi::CallbackInfo& info);
+  Napi::Value complete(const Napi::CallbackInfo& info);
+  void purge(const Napi::CallbackInfo& info);
   void acknowledge(const Napi::CallbackInfo& info);
   Napi::Value attach_socket(const Napi::CallbackInfo& info);
   Napi::Value detach_socket(const Napi::CallbackInfo& info);
@@ -55,6 +57,8 @@ class JobHubWrap final : public Napi::ObjectWrap<JobHubWrap>, private CommandMet
   Napi::Value entries_appended(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
+  template <typename Each>
+  void post_groups(const Napi::CallbackInfo& info, Each each);
   void use_link(Nanos pace);
   void shut();
 

@@ -163,10 +163,11 @@ void OpenAiDecoder::take_head(OpenAiSink& sink) {
 
 void OpenAiDecoder::take_usage(OpenAiSink& sink) {
   const TokenUsage& usage = *payload_->usage;
-  if (usage.prompt_tokens) usage_.prompt_tokens = usage.prompt_tokens;
-  if (usage.completion_tokens) usage_.completion_tokens = usage.completion_tokens;
-  if (usage.total_tokens) usage_.total_tokens = usage.total_tokens;
-  usage_.is_estimated = usage.is_estimated;
+  if (usage_ == nullptr) usage_ = std::make_unique<TokenUsage>();
+  if (usage.prompt_tokens) usage_->prompt_tokens = usage.prompt_tokens;
+  if (usage.completion_tokens) usage_->completion_tokens = usage.completion_tokens;
+  if (usage.total_tokens) usage_->total_tokens = usage.total_tokens;
+  usage_->is_estimated = usage.is_estimated;
   std::string members;
   for (const std::string_view member : payload_->usage_members) {
     if (!members.empty()) members.push_back(',');
@@ -175,7 +176,7 @@ void OpenAiDecoder::take_usage(OpenAiSink& sink) {
   // Within strings they are escaped.
   std::ranges::replace_if(
       members, [](char c) { return c == '\r' || c == '\n'; }, ' ');
-  sink.on_usage(usage_, members);
+  sink.on_usage(*usage_, members);
 }
 
 void OpenAiDecoder::take_error(const OpenAiError& error, OpenAiSink& sink) {

@@ -132,7 +132,7 @@ class OpenAiDecoder {
   RandomBits random_;
   std::vector<Choice> choices_;
   AnswerHead head_;
-  TokenUsage usage_;  // The latest value of each count.
+  std::unique_ptr<TokenUsage> usage_;  // The latest value of each count.
   // Of the payload under way.
   const OpenAiPayload* payload_ = nullptr;
   Utf8Decoder::Surrogates surrogates_ = Utf8Decoder::Surrogates::kReplace;

@@ -103,7 +103,7 @@ class OpenAiPayloadParser {
   const OpenAiPayload* parse(std::string& json, bool is_error_event);
 
   /// Why the last `parse` failed: a short phrase without any of the payload's content.
-  [[nodiscard]] const std::string& problem() const { return problem_; }
+  [[nodiscard]] std::string_view problem() const { return problem_; }
 
  private:
   class Buffers;
@@ -119,7 +119,7 @@ class OpenAiPayloadParser {
   std::size_t text_at_ = 0;
   std::size_t text_bytes_ = 0;
   double choice_index_ = 0;
-  std::string problem_;
+  std::string_view problem_;  // of static text
 };
 
 }  // namespace sluice

@@ -252,6 +252,30 @@ describe('take', () => {
   const fieldsOf = (flat) =>
     Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]]] : [])));
 
+  test('of a job that the heir no longer has is the same, or one more loss', async () => {
+    const again = (onLost = 'fail') =>
+      t.take('b', 'j', 'a', { reason: 'again', onLost, room: '0' });
+    await job();
+    expect(await again()).toEqual(['FENCED']);
+    await bury('a');
+    const [first, ...flat] = await t.take('b', 'j', 'a');
+    expect(first).toBe('RUN');
+    const before = await t.dump();
+    expect(await again()).toEqual(['RUN', ...flat]);
+    expect(await t.dump()).toEqual(before);
+    await t.token('j', '2-1');
+    const [next, ...fields] = await again('rerun');
+    expect(next).toBe('RUN');
+    expect(fieldsOf(fields)).toMatchObject({ owner: 'b', attempt: '3', lost: '2' });
+    expect(await t.log('j')).toContain('3-0 r {}');
+    await t.token('j', '3-1');
+    expect(await outcome(again())).toBe('FAIL');
+    expect(await outcome(again())).toBe('FAIL');
+    expect(await t.members('open:b')).toEqual(['j']);
+    await t.admit('b', 'k');
+    expect(await t.take('b', 'k', 'a', { reason: 'again' })).toEqual(['FENCED']);
+  });
+
   test('of a job without a token is its next attempt', async () => {
     await job('j', { choices: 2 });
     await bury('a');
@@ -552,15 +576,15 @@ describe('retain', () => {
     await end('l1', 'little');
     expect(await retain(4, ['much', 'little'])).toBe(0);
     await end('m4', 'much');
-    const told = [];
+    const published = [];
     const messages = t.admin.duplicate();
-    messages.on('message', (_channel, text) => told.push(text));
+    messages.on('message', (_channel, text) => published.push(text));
     await messages.subscribe('{t}:all');
     expect(await retain(3, ['much'])).toBe(2);
     expect(await left()).toEqual(['l1', 'm3', 'm4']);
     // The processes that have them in memory forget them as well.
-    await until(() => told.length === 2, 'both messages');
-    expect(told).toEqual(['erased m1', 'erased m2']);
+    await until(() => published.length === 2, 'both messages');
+    expect(published).toEqual(['erased m1', 'erased m2']);
     messages.disconnect();
     // As after a lost answer.
     expect(await retain(3, ['much'])).toBe(0);
@@ -630,7 +654,7 @@ describe('rewrite', () => {
     expect(await rewrite('a')).toBe('THERE');
     expect(await t.dump()).toEqual(before);
     expect(await rewrite('b')).toBe('FENCED');
-    // What it has ended under its former name is its own.
+    // It keeps the jobs of its former name.
     await t.admin.hset('{t}:proc:b', 'was', 'a');
     expect(await rewrite('b')).toBe('THERE');
     await t.admin.xadd('{t}:log:j', '2-0', 'r', '{}');
@@ -669,7 +693,7 @@ describe('rewrite', () => {
     await t.finish('a', 'j', '2-0', { settlement });
     expect(await t.admin.hget('{t}:job:j', 'settled')).toBeNull();
     expect(await t.admin.exists('{t}:ledger')).toBe(0);
-    // One that Redis still has is settled by what it holds.
+    // A job that is still in Redis is settled.
     await t.admit('b', 'k');
     await t.finish('b', 'k', '1-0', { settlement });
     expect(await t.admin.exists('{t}:ledger')).toBe(1);

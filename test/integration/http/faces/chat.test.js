@@ -159,16 +159,16 @@ test.each([
       await end(exchange);
       exchange.end();
     });
-    const asked = { model: 'm', messages, n: 3 };
+    const request = { model: 'm', messages, n: 3 };
     const message = 'The upstream returned 1 of 3 choices: it does not support n for this model';
-    const error = await openai.chat.completions.create(asked).catch((each) => each);
+    const error = await openai.chat.completions.create(request).catch((each) => each);
     expect(error).toMatchObject({ status: 502, code: 'upstream_incomplete' });
     expect(error.message).toContain(message);
     expect(error.headers.get('x-should-retry')).toBe('false');
     const response = await fetch(`${url}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ ...asked, stream: true }),
+      body: JSON.stringify({ ...request, stream: true }),
     });
     const events = (await response.text()).trim().split('\n\n');
     expect(events[0]).toContain('"content":"a"');

@@ -150,7 +150,7 @@ test('a call for one of several requests ends when that request is aborted', asy
       signal,
     }).catch(() => {});
   const [one, two] = [new AbortController(), new AbortController()];
-  const asked = [ask('one', one), ask('two', two)];
+  const requests = [ask('one', one), ask('two', two)];
   await upstream.exchange(2);
   const alone = (input) => upstream.exchanges.find(({ body }) => body.input.join() === input);
   one.abort();
@@ -158,7 +158,7 @@ test('a call for one of several requests ends when that request is aborted', asy
   expect(alone('two').closedAtMs).toBeUndefined();
   two.abort();
   await alone('two').closed;
-  await Promise.all(asked);
+  await Promise.all(requests);
 });
 
 test('inputs of many tokens are accepted', async () => {

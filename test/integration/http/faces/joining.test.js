@@ -127,7 +127,7 @@ test('a client that disconnects between its prompts has the usual time to return
   });
   const departure = new AbortController();
   const prompt = ['a', 'b', 'c', 'd', 'e'];
-  const asked = fetch(`${url}/v1/completions`, {
+  const response = fetch(`${url}/v1/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'm', prompt, sluice: { disconnect_grace_ms: 50 } }),
@@ -135,7 +135,7 @@ test('a client that disconnects between its prompts has the usual time to return
   }).catch(() => {});
   await until(async () => (await get('/v1/jobs')).body.data.length >= 2, 'the first prompts');
   departure.abort();
-  await asked;
+  await response;
   const ended = await until(async () => {
     const { data } = (await get('/v1/jobs')).body;
     return data.every(({ status }) => status === 'cancelled') && data;

@@ -54,8 +54,8 @@ afterEach(async () => {
 
 /** The last two messages of the upstream's second call, and whether it thinks. */
 const second = () => {
-  const { messages, thinking: asked } = upstream.exchanges[1].body;
-  return { messages: messages.slice(-2), thinks: asked?.type === 'enabled' };
+  const { messages, thinking: settings } = upstream.exchanges[1].body;
+  return { messages: messages.slice(-2), thinks: settings?.type === 'enabled' };
 };
 
 test.each([
@@ -64,9 +64,9 @@ test.each([
 ])('a conversation: %s', async (_name, first, content) => {
   const { post, get, ended } = await begin(first);
   const id = (await post('/v1/conversations', {})).body.conversation_id;
-  const asked = { model: 'claude-x', conversation_id: id, tools, reasoning_effort: 'low' };
+  const request = { model: 'claude-x', conversation_id: id, tools, reasoning_effort: 'low' };
   const turn = async (messages) => {
-    const { body } = await post('/v1/jobs', { ...asked, messages });
+    const { body } = await post('/v1/jobs', { ...request, messages });
     return ended(body.job_id);
   };
   await turn([{ role: 'user', content: 'how many?' }]);
@@ -87,15 +87,15 @@ test('a chain of responses', async () => {
   const { url } = await begin(calling);
   const openai = openaiOf({ url });
   const [{ function: f }] = tools;
-  const asked = {
+  const request = {
     model: 'claude-x',
     tools: [{ type: 'function', ...f }],
     reasoning: { effort: 'low' },
   };
-  const first = await openai.responses.create({ ...asked, input: 'how many?' });
+  const first = await openai.responses.create({ ...request, input: 'how many?' });
   const output = [{ type: 'function_call_output', call_id: 'toolu_1', output: '5' }];
   const next = await openai.responses.create({
-    ...asked,
+    ...request,
     previous_response_id: first.id,
     input: output,
   });
@@ -124,8 +124,8 @@ test('another upstream that continues the conversation does not receive it', asy
   const { post, ended } = await serve({ provider: providers.route({ upstreams }) });
   const id = (await post('/v1/conversations', {})).body.conversation_id;
   const turn = async (model, messages) => {
-    const asked = { model, conversation_id: id, tools, messages };
-    return ended((await post('/v1/jobs', asked)).body.job_id);
+    const request = { model, conversation_id: id, tools, messages };
+    return ended((await post('/v1/jobs', request)).body.job_id);
   };
   await turn('claude-x', [{ role: 'user', content: 'how many?' }]);
   await turn('gpt-x', [{ role: 'tool', tool_call_id: 'toolu_1', content: '5' }]);

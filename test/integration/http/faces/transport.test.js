@@ -134,8 +134,8 @@ test('a request that never reaches the server fails as a network error', async (
       throw new TypeError('fetch failed');
     },
   });
-  const asked = transport.sendMessages({ chatId: 'c', messages });
-  await expect(asked).rejects.toThrow(new TypeError('network error'));
+  const sending = transport.sendMessages({ chatId: 'c', messages });
+  await expect(sending).rejects.toThrow(new TypeError('network error'));
   expect(calls).toBe(3);
 });
 

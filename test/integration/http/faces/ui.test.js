@@ -141,19 +141,19 @@ test('a reader with the id of its last frame receives the following frames, alth
 test('a chat is of one principal', async () => {
   const keys = [entry('a', 'secret-a'), entry('b', 'secret-b')];
   const { url, call, release } = await serve({ access: { keys } });
-  const asked = (key, text) =>
+  const send = (key, text) =>
     fetch(`${url}/v1/ui/chat`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...bearer(key) },
       body: JSON.stringify({ id: 'c', messages: [user(text)] }),
     });
-  const first = await asked('secret-a', 'hi');
+  const first = await send('secret-a', 'hi');
   const other = { headers: bearer('secret-b') };
   expect((await call('GET', '/v1/ui/chat/c/stream', other)).status).toBe(204);
   const stopped = await call('POST', '/v1/ui/chat/c/stop', other);
   expect(stopped.body).toEqual({ stopped: false, job_id: null });
   // The same id and another body end no chat of the other principal.
-  const second = await asked('secret-b', 'ho');
+  const second = await send('secret-b', 'ho');
   release();
   for (const response of [first, second]) {
     expect(framesOf(await response.text()).at(-2)).toMatchObject({ type: 'finish' });

@@ -68,8 +68,8 @@ test('a preflight is answered with its requested names, once each', async () => 
   const server = await start({ provider: echo, access });
   const names = 'Authorization, x-stainless-retry-count,x-own';
   const headers = { ...preflight(app).headers, 'access-control-request-headers': names };
-  const asked = await server.call('OPTIONS', '/v1/chat/completions', { headers });
-  const allowed = list(asked.headers.get('access-control-allow-headers'));
+  const answer = await server.call('OPTIONS', '/v1/chat/completions', { headers });
+  const allowed = list(answer.headers.get('access-control-allow-headers'));
   expect(allowed).toEqual(expect.arrayContaining(list(names)));
   expect(new Set(allowed).size).toBe(allowed.length);
 });
@@ -78,9 +78,9 @@ test.each(['https://app.example.evil', 'https://app.example:444', 'http://app.ex
   'the origin %s is not on the list',
   async (origin) => {
     const server = await start({ provider: echo, access });
-    const asked = await server.call('OPTIONS', '/v1/jobs', preflight(origin));
-    expect(asked.status).toBe(405);
-    expect(corsOf(asked.headers)).toEqual({});
+    const answer = await server.call('OPTIONS', '/v1/jobs', preflight(origin));
+    expect(answer.status).toBe(405);
+    expect(corsOf(answer.headers)).toEqual({});
     const got = await server.get('/v1/jobs', from(origin, bearer('key-of-ann')));
     expect(got.status).toBe(403);
     expect(got.body.error.code).toBe('origin_not_allowed');

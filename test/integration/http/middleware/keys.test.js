@@ -261,9 +261,17 @@ describe('reload', () => {
         });
         request.on('error', reject);
       });
-    const asked = [ann, ann, bearer('key-of-nobody'), {}, { 'x-api-key': 'key-of-ann' }, bob, ann];
+    const callers = [
+      ann,
+      ann,
+      bearer('key-of-nobody'),
+      {},
+      { 'x-api-key': 'key-of-ann' },
+      bob,
+      ann,
+    ];
     const statuses = [];
-    for (const headers of asked) statuses.push(await statusWith(headers));
+    for (const headers of callers) statuses.push(await statusWith(headers));
     expect(statuses).toEqual([200, 200, 401, 401, 200, 200, 200]);
     server.gateway.reload({ access: { keys: [keys[1]] } });
     expect([await statusWith(ann), await statusWith(bob)]).toEqual([401, 200]);

@@ -108,7 +108,12 @@ test('a refused request of a face has no place, even if its answer is not read',
   };
   const { gateway } = await start({ provider, maxStreams: 1 });
   for (const [path, body] of Object.entries(FACES)) {
-    const asked = { ...body, id: 'c', messages: body.messages && [{ role: 'user' }], stream: true };
+    const fields = {
+      ...body,
+      id: 'c',
+      messages: body.messages && [{ role: 'user' }],
+      stream: true,
+    };
     const request = (json) =>
       gateway.fetch(
         new Request(`http://localhost${path}`, {
@@ -117,7 +122,7 @@ test('a refused request of a face has no place, even if its answer is not read',
           body: JSON.stringify(json),
         }),
       );
-    const refused = await request({ ...asked, temperature: 'hot', input: 5, prompt: 5 });
+    const refused = await request({ ...fields, temperature: 'hot', input: 5, prompt: 5 });
     const other = await request({
       ...body,
       ...(path === '/v1/ui/chat' && { id: 'c' }),

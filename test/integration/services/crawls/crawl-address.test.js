@@ -18,14 +18,14 @@ beforeEach(() => site.requests.splice(0));
 
 /** Resolves every name to the next of these lists of addresses, and records the names. */
 function resolver(...answers) {
-  const asked = [];
+  const hostnames = [];
   const lookup = (hostname, _options, callback) => {
-    asked.push(hostname);
-    const addresses = answers[Math.min(asked.length, answers.length) - 1];
+    hostnames.push(hostname);
+    const addresses = answers[Math.min(hostnames.length, answers.length) - 1];
     const list = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     setImmediate(callback, null, list);
   };
-  return { asked, lookup };
+  return { asked: hostnames, lookup };
 }
 
 test.each([
@@ -52,17 +52,17 @@ test.each([
   ['a public and a private one', [['93.184.216.34', '127.0.0.1']]],
   ['the private one first', [['::1', '93.184.216.34']]],
 ])('a name with %s is refused', async (_name, answers) => {
-  const { asked, lookup } = resolver(...answers);
+  const { asked: hostnames, lookup } = resolver(...answers);
   const startUrl = `http://site.test:${site.port}/`;
   const all = await items(crawl({ startUrl, lookup }));
   expect(outcomes(all)).toEqual({ '/': 'address_not_allowed' });
   expect(all[0].error.message).not.toMatch(/127|::1/);
-  expect(asked).toEqual(['site.test']);
+  expect(hostnames).toEqual(['site.test']);
   expect(site.requests).toEqual([]);
 });
 
 test('allowed, a name is resolved for each connection, which goes where it resolved to', async () => {
-  const { asked, lookup } = resolver(['127.0.0.1']);
+  const { asked: hostnames, lookup } = resolver(['127.0.0.1']);
   const before = site.connections;
   const all = await items(
     crawl({
@@ -74,10 +74,10 @@ test('allowed, a name is resolved for each connection, which goes where it resol
     }),
   );
   expect(outcomes(all)).toEqual({ '/': 200, '/a': 200, '/c': 200 });
-  expect(new Set(asked)).toEqual(new Set(['site.test']));
+  expect(new Set(hostnames)).toEqual(new Set(['site.test']));
   // The page in between closes its connection.
-  expect(asked.length).toBeGreaterThan(1);
-  expect(asked).toHaveLength(site.connections - before);
+  expect(hostnames.length).toBeGreaterThan(1);
+  expect(hostnames).toHaveLength(site.connections - before);
   expect(site.requests[0].headers.host).toBe(`site.test:${site.port}`);
 });
 
@@ -106,11 +106,11 @@ test('and so does a server with an untrusted certificate', async () => {
 });
 
 test('an IPv6 address is a host like any other', async () => {
-  const { lookup, asked } = resolver(['127.0.0.1']);
+  const { lookup, asked: hostnames } = resolver(['127.0.0.1']);
   const own = await startSite({ '/': linking('/a', 'http://127.0.0.1/'), '/a': 'a' }, '::1');
   const startUrl = `http://[0:0::1]:${own.port}/`;
   const all = await items(crawl({ startUrl, allowPrivateAddresses: true, lookup }));
   expect(outcomes(all)).toEqual({ '/': 200, '/a': 200 });
-  expect(asked).toEqual([]);
+  expect(hostnames).toEqual([]);
   await own.close();
 });

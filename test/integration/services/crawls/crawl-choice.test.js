@@ -146,12 +146,12 @@ describe('sitemaps', () => {
 
   test('a file that fails for a while is read with the further ones that it names', async () => {
     const clock = new ManualClock();
-    let asked = 0;
+    let count = 0;
     const { crawl: start, counts } = await site({
       '/robots.txt': { body: 'Sitemap: /late.xml' },
       '/late.xml': (_req, res) => {
-        asked += 1;
-        res.writeHead(asked === 1 ? 500 : 200).end(index('/next.xml'));
+        count += 1;
+        res.writeHead(count === 1 ? 500 : 200).end(index('/next.xml'));
       },
       '/next.xml': xml(urlset('/a')),
       '/': 'home',

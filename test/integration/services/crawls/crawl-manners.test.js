@@ -56,12 +56,12 @@ describe('robots.txt', () => {
     ['redirected for ever', redirect('/robots.txt'), 200, 6],
     ['failing', { status: 500 }, 'robots', 3],
     ['overloaded', { status: 503 }, 'robots', 3],
-  ])('%s', async (_name, answer, outcome, asked) => {
+  ])('%s', async (_name, answer, outcome, requestCount) => {
     const clock = new ManualClock();
     const { crawl: start, requests } = await site({ '/robots.txt': answer, '/': 'home' });
     const all = await hurried(clock, items(start({ clock })));
     expect(outcomes(all)).toEqual({ '/': outcome });
-    expect(requests.filter(({ path }) => path === '/robots.txt')).toHaveLength(asked);
+    expect(requests.filter(({ path }) => path === '/robots.txt')).toHaveLength(requestCount);
   });
 
   test('only its first 500 KiB are read', async () => {

@@ -69,7 +69,7 @@ describe('fetched pages', () => {
 
   test('only the site: no other host, port or scheme, no credentials', async () => {
     const other = await site(() => 'not this one');
-    const asked = [];
+    const hostnames = [];
     const started = await site((path) =>
       path === '/'
         ? linking(
@@ -91,14 +91,14 @@ describe('fetched pages', () => {
         : 'unexpected',
     );
     const lookup = (hostname, options, callback) => {
-      asked.push(hostname);
+      hostnames.push(hostname);
       callback(new Error('no such host'));
     };
     const all = await items(started.crawl({ lookup }));
     expect(outcomes(all)).toEqual({ '/': 200 });
     expect(started.paths()).toEqual(['/robots.txt', '/']);
     expect(other.requests).toEqual([]);
-    expect(asked).toEqual([]);
+    expect(hostnames).toEqual([]);
   });
 
   test('an endless calendar ends at the limit', async () => {

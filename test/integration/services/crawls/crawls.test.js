@@ -53,11 +53,11 @@ describe.each(everyEgress)('egress %s, %i reactors', (egress, reactors) => {
     expect(headers['content-type']).toBe('text/event-stream');
     expect(events.map((event) => event.id)).toEqual(events.map((_, i) => `1-${i + 1}`));
     for (const { data } of events) expect(data.crawl_id).toBe(id);
-    const told = events.slice(0, -1).map(({ type, data }) => {
+    const summaries = events.slice(0, -1).map(({ type, data }) => {
       const { crawl_id: _, url: at, ...rest } = data;
       return [type, pathOf(at), rest];
     });
-    expect(told).toEqual([
+    expect(summaries).toEqual([
       ['page', '/', { status: 200, title: 'page', text: expect.any(String), depth: 0 }],
       ['page', '/a', { status: 200, title: 'A', text: 'text of a', depth: 1 }],
       [

@@ -123,11 +123,11 @@ test('a failing item fails the node, and the other items are not run', async () 
 });
 
 test('a retry runs only the missing items', async () => {
-  const asked = [];
+  const prompts = [];
   const provider = async function* provider({ prompt }) {
-    asked.push(prompt);
+    prompts.push(prompt);
     if (prompt === 'list') yield 'a\nb\nc';
-    else if (prompt === 'do b' && asked.filter((p) => p === prompt).length < 3) {
+    else if (prompt === 'do b' && prompts.filter((p) => p === prompt).length < 3) {
       throw new Error('no');
     } else yield prompt;
   };
@@ -135,7 +135,7 @@ test('a retry runs only the missing items', async () => {
   const retry = { attempts: 3, base_ms: 1, cap_ms: 1 };
   const { body } = await post('/v1/workflows', { nodes: mapped({ concurrency: 1 }, { retry }) });
   const { events } = await read(body.stream_url);
-  expect(asked.slice(0, -1)).toEqual(['list', 'do a', 'do b', 'do b', 'do b', 'do c']);
+  expect(prompts.slice(0, -1)).toEqual(['list', 'do a', 'do b', 'do b', 'do b', 'do c']);
   const retries = events.filter(({ type }) => type === 'node_retry');
   expect(retries.map(({ data }) => data.items)).toEqual([
     [1, 2],

@@ -40,7 +40,7 @@ TEST(FullJitter, ACapBelowTheBaseCounts) {
   EXPECT_EQ(full_jitter(ms(500), 0, 40, 0.5), 0);
 }
 
-TEST(FullJitter, ARandomNumberThatIsNoneDoesNoHarm) {
+TEST(FullJitter, ANonFiniteRandomNumberIsHarmless) {
   EXPECT_EQ(full_jitter(ms(100), ms(1000), 0, -1.0), 0);
   EXPECT_EQ(full_jitter(ms(100), ms(1000), 0, 7.0), ms(100));
   EXPECT_EQ(full_jitter(ms(100), ms(1000), 0, std::numeric_limits<double>::quiet_NaN()), 0);

@@ -8,7 +8,7 @@
 namespace sluice {
 namespace {
 
-// Where a text that comes byte by byte is whole, as one character for each byte.
+// The positions at which a text read byte by byte is complete, as one character per byte.
 std::string progress_of(std::string_view text) {
   JsonProgress progress;
   std::string whole;
@@ -35,7 +35,7 @@ TEST(JsonProgress, DoesNotKnowTheEndOfOtherText) {
   }
 }
 
-TEST(JsonProgress, GoesOnBehindAWholeValue) {
+TEST(JsonProgress, ContinuesAfterAWholeValue) {
   JsonProgress progress;
   progress.take("{}");
   EXPECT_TRUE(progress.is_whole());

@@ -10,8 +10,8 @@
 namespace sluice {
 namespace {
 
-TEST(RandomText, TakesSixBitsACharacterAndSkipsWhatHasNone) {
-  // 10 characters of the bits 0, 1, ... 9; then 62 and 63, which stand for none, and 61.
+TEST(RandomText, UsesSixBitsACharacterAndSkipsUnmappedValues) {
+  // 10 characters of the bits 0, 1, ... 9; then 62 and 63, which map to no character, and 61.
   std::uint64_t call = 0;
   const auto random = [&call]() -> std::uint64_t {
     std::uint64_t bits = 0;

@@ -73,7 +73,7 @@ std::vector<Case> cases() {
   };
 }
 
-TEST(Utf8Decoder, DecodesTheTablesOfTheStandardHoweverTheyAreCut) {
+TEST(Utf8Decoder, DecodesTheTablesOfTheStandardForAnyCuts) {
   for (const Case& each : cases()) {
     for (const Pieces& pieces : every_split(each.input)) {
       EXPECT_EQ(decode_pieces(pieces), each.expected);
@@ -116,7 +116,7 @@ TEST(Utf8Decoder, JoinsSurrogateHalvesOnRequest) {
   }
 }
 
-TEST(Utf8Decoder, RandomBytesDecodeAlikeHoweverTheyAreCut) {
+TEST(Utf8Decoder, RandomBytesDecodeAlikeForAnyCuts) {
   std::mt19937 random(20260101);  // A fixed seed, so that a failure repeats.
   // Bytes at the edges of the decoder's table, so that many sequences come close to valid.
   const std::string alphabet =

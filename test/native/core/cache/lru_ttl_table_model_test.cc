@@ -13,7 +13,7 @@
 namespace sluice {
 namespace {
 
-// What the table promises, as plainly as can be said.
+// A plain model of the table.
 class Model {
  public:
   struct Entry {
@@ -39,7 +39,7 @@ class Model {
                         [id](const Entry& entry) { return entry.id == id; });
   }
 
-  // Whether each of `removed` had to go in its turn, to make room for `size`; drops them.
+  // Whether each of `removed` had to be evicted in this order to make room for `size`; drops them.
   void expect_justified(const LruTtlTable::Removed& removed, std::uint64_t size, Nanos now) {
     for (const RemovedEntry& each : removed) {
       ASSERT_TRUE(lacks_room(size)) << "there was room";
@@ -103,7 +103,7 @@ class History {
     }
   }
 
-  // Of an entry that there is or was.
+  // Of a present or a former entry.
   EntryId some_id() { return ids_.empty() ? kNoEntry : ids_[below(ids_.size())]; }
 
   void act(LruTtlTable& table, Model& model) {
@@ -200,8 +200,8 @@ TEST(LruTtlTableModel, AgreesOverRandomHistories) {
   }
 }
 
-// Times of every magnitude: from neighbours to the two ends of the range.
-TEST(ExpiryQueueModel, GivesExactlyWhatIsDue) {
+// Times of every magnitude, up to both ends of the range.
+TEST(ExpiryQueueModel, ReturnsExactlyTheDueEntries) {
   std::mt19937_64 random(7);
   constexpr SlotLists::Slot kSlots = 64;
   ExpiryQueue queue;

@@ -12,7 +12,7 @@
 namespace sluice {
 namespace {
 
-TEST(LruTtlTableStress, EntriesGoExactlyOnceWhoeverTakesThemOut) {
+TEST(LruTtlTableStress, EntriesAreRemovedExactlyOnceByAnyThread) {
   constexpr std::size_t kThreads = 4;
   constexpr int kSteps = 20'000;
   constexpr LruTtlLimits kLimits{.max_entries = 100, .max_bytes = 1000};
@@ -20,7 +20,7 @@ TEST(LruTtlTableStress, EntriesGoExactlyOnceWhoeverTakesThemOut) {
   std::atomic<std::uint64_t> stored{0};
   std::atomic<std::uint64_t> gone{0};
   std::atomic<std::uint64_t> lookups{0};
-  // Ids go from thread to thread, so that most of them are somebody else's, or stale.
+  // Ids move from thread to thread, so that most of them belong to another thread or are stale.
   std::array<std::atomic<std::uint64_t>, 64> shared{};
   const auto work = [&](unsigned seed) {
     std::mt19937 random(seed);

@@ -1,4 +1,4 @@
-// The rules of the cache one by one: who is alive, who goes first, what is counted.
+// The rules of the cache one by one: expiry, eviction, counts.
 #include "core/cache/lru_ttl_table.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +53,7 @@ TEST_F(LruTtlTableTest, ATimeToLiveBeyondTheEndOfTimeIsForEver) {
   EXPECT_EQ(table_.insert(1, kNever - 1, 5, removed_).last_alive, kNever);
 }
 
-TEST_F(LruTtlTableTest, TheLeastRecentGoesWhenThereAreTooMany) {
+TEST_F(LruTtlTableTest, TheLeastRecentEntryIsEvictedBeyondTheLimit) {
   const EntryId a = insert();
   const EntryId b = insert();
   const EntryId c = insert();
@@ -75,7 +75,7 @@ TEST_F(LruTtlTableTest, AsManyGoAsItsSizeNeeds) {
   EXPECT_EQ(table_.bytes(), 9u);
 }
 
-TEST_F(LruTtlTableTest, TheExpiredGoBeforeTheLiveHoweverRecentTheyAre) {
+TEST_F(LruTtlTableTest, ExpiredEntriesAreEvictedBeforeLiveOnes) {
   const EntryId a = insert();
   const EntryId b = insert();
   const EntryId expired = insert(1, kTtl, 0);
@@ -87,7 +87,7 @@ TEST_F(LruTtlTableTest, TheExpiredGoBeforeTheLiveHoweverRecentTheyAre) {
   EXPECT_EQ(table_.counts().expirations, 1u);
 }
 
-TEST_F(LruTtlTableTest, AtItsLastMomentAnEntryIsNoExpiredOne) {
+TEST_F(LruTtlTableTest, AnEntryIsAliveAtItsLastMoment) {
   const EntryId a = insert();
   insert();
   insert(1, kTtl, 0);
@@ -102,7 +102,7 @@ TEST_F(LruTtlTableTest, WhileThereIsRoomTheExpiredStay) {
   EXPECT_EQ(table_.size(), 2u);
 }
 
-TEST_F(LruTtlTableTest, WhatIsLargerThanTheLimitIsNotStoredAndDisplacesNobody) {
+TEST_F(LruTtlTableTest, AnEntryLargerThanTheLimitIsNotStoredAndEvictsNone) {
   insert(10);
   EXPECT_EQ(insert(11), kNoEntry);
   EXPECT_TRUE(removed_.empty());
@@ -130,7 +130,7 @@ TEST_F(LruTtlTableTest, AnUpdateMakesRoomAtTheCostOfOthersOnly) {
   EXPECT_EQ(table_.bytes(), 10u);
 }
 
-TEST_F(LruTtlTableTest, AnUpdateInAFullTableDisplacesNobody) {
+TEST_F(LruTtlTableTest, AnUpdateInAFullTableEvictsNone) {
   const EntryId a = insert();
   insert();
   insert();
@@ -209,7 +209,7 @@ TEST_F(LruTtlTableTest, ClearDropsAllAndKeepsTheCounts) {
   EXPECT_TRUE(removed_.empty());
 }
 
-TEST_F(LruTtlTableTest, AClockThatStepsBackRevivesNobodyAndBreaksNothing) {
+TEST_F(LruTtlTableTest, AClockThatStepsBackRevivesNoEntry) {
   const EntryId a = insert(1, kTtl, 1000);
   const StoredEntry b = table_.insert(1, kTtl, 400, removed_);
   EXPECT_EQ(b.last_alive, 1100) << "time stands still until it has caught up";
@@ -218,7 +218,7 @@ TEST_F(LruTtlTableTest, AClockThatStepsBackRevivesNobodyAndBreaksNothing) {
   EXPECT_EQ(removed_.size(), 2u);
 }
 
-TEST(LruTtlTableTimes, AnEntryIsStoredAtTheLatestTimeThatTheTableKnows) {
+TEST(LruTtlTableTimes, AnEntryIsStoredAtTheLatestTimeOfTheTable) {
   LruTtlTable table({.max_entries = 2, .max_bytes = 10});
   LruTtlTable::Removed removed;
   EXPECT_EQ(table.insert(1, 5, 100, removed).stored_at, 100);

@@ -1,4 +1,4 @@
-// The bounded queue and its line: first come, first served, with a way out at every place.
+// The bounded queue and its waiters: order of arrival, and aborts at every place.
 #include "core/containers/bounded_queue.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@ namespace {
 
 using Removed = BoundedQueue::Removed;
 
-TEST(BoundedQueue, HoldsItsCapacityAndLetsTheRestWaitInOrder) {
+TEST(BoundedQueue, HoldsItsCapacityAndMakesFurtherItemsWaitInOrder) {
   BoundedQueue queue(2);
   EXPECT_TRUE(queue.push(1, 0));
   EXPECT_TRUE(queue.push(2, 0));
@@ -36,7 +36,7 @@ TEST(BoundedQueue, ANewcomerDoesNotOvertakeTheLine) {
   EXPECT_EQ(queue.admit(0), 2u);
 }
 
-TEST(BoundedQueue, RemoveSaysWhereTheItemWas) {
+TEST(BoundedQueue, RemoveReturnsThePlaceOfTheItem) {
   BoundedQueue queue(1);
   queue.push(1, 0);
   queue.push(2, 0);
@@ -49,7 +49,7 @@ TEST(BoundedQueue, RemoveSaysWhereTheItemWas) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST(BoundedQueue, RejectsTheWholeLineAndKeepsWhatIsQueued) {
+TEST(BoundedQueue, RejectsAllWaitersAndKeepsQueuedItems) {
   BoundedQueue queue(1);
   queue.push(1, 0);
   queue.push(2, 0);

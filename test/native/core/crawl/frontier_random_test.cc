@@ -1,4 +1,4 @@
-// Random sites, latencies and failures: what must hold of every crawl.
+// Random sites, latencies and failures: invariants of every crawl.
 #include <gtest/gtest.h>
 
 #include <map>
@@ -12,8 +12,8 @@
 namespace sluice {
 namespace {
 
-// A graph of pages in which every link is given, with its distance from the first page worked out
-// by a search of its own.
+// A graph of pages in which every link is given, with its distance from the first page computed
+// by a separate search.
 struct Site {
   explicit Site(std::mt19937& random, int pages) : links(static_cast<std::size_t>(pages)) {
     std::uniform_int_distribution<int> page(0, pages - 1);
@@ -47,7 +47,7 @@ struct Flight {
 };
 
 // Runs a crawl whose requests take random times and, where `failing`, fail at random; checks on
-// the way what must never happen.
+// the way the invariants.
 class Simulation {
  public:
   Simulation(std::mt19937& random, const CrawlLimits& limits, const Site& site, bool failing)

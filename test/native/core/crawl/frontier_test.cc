@@ -13,12 +13,12 @@ namespace {
 
 using Urls = std::vector<std::string>;
 
-// Drives a frontier: asks for all there is, and moves time on to where there is more.
+// Drives a frontier: takes all available URLs, and advances time to the next ones.
 class Rig {
  public:
   explicit Rig(const CrawlLimits& limits = {}) : frontier(limits) {}
 
-  // What is handed out at `now`, give or take the nanosecond that `fast` leaves between two.
+  // The URLs available at `now`, within the nanosecond that `fast` leaves between two.
   std::vector<CrawlDispatch> take() {
     std::vector<CrawlDispatch> taken;
     for (;;) {
@@ -33,7 +33,7 @@ class Rig {
     }
   }
 
-  // The next one, at whatever time it comes; fails the test when there is none.
+  // The next URL, at any time; fails the test if there is none.
   CrawlDispatch one() {
     const Nanos due = frontier.next_deadline(now);
     EXPECT_NE(due, kNever) << "nothing is to come";
@@ -57,14 +57,14 @@ class Rig {
   CrawlFrontier frontier;
 };
 
-// So many at once and so fast that neither limit shows.
+// Enough concurrency and speed that neither limit applies.
 CrawlLimits fast(CrawlLimits limits = {}) {
   limits.concurrency = 1'000;
   limits.host.per_second = 1e9;
   return limits;
 }
 
-TEST(CrawlClaim, AUrlIsClaimedOnceHoweverItIsFound) {
+TEST(CrawlClaim, AUrlIsClaimedOnceForAnyNumberOfLinks) {
   Rig rig(fast());
   EXPECT_EQ(rig.frontier.seed("/", "h"), Claim::kNew);
   EXPECT_EQ(rig.frontier.seed("/", "h"), Claim::kKnown);
@@ -181,7 +181,7 @@ TEST(CrawlLimits, NeverMoreAtOnceThanTheConcurrency) {
   EXPECT_EQ(rig.one().url, "/4");
 }
 
-TEST(CrawlLimits, WhatIsInFlightHoldsItsPlaceUnderTheLimitOfPages) {
+TEST(CrawlLimits, RequestsInFlightCountForTheLimitOfPages) {
   Rig rig(fast({.pages = 2}));
   rig.seed_range(1, 5);
   rig.one();
@@ -271,7 +271,7 @@ TEST(CrawlBackoff, RetryAfterIsObeyed) {
   const CrawlDispatch first = rig.one();
   const CrawlDispatch second = rig.one();
   EXPECT_TRUE(rig.fail(first.id, CrawlFailure::kThrottled, ms(7'000)));
-  // Another answer of the same burst asks for more.
+  // Another answer of the same burst requests a longer pause.
   EXPECT_TRUE(rig.fail(second.id, CrawlFailure::kThrottled, ms(9'000)));
   EXPECT_EQ(rig.frontier.next_deadline(rig.now), rig.now + ms(9'000));
 }
@@ -345,7 +345,7 @@ TEST_P(CrawlDeadHost, IsGivenUpLongBeforeEachUrlHasHadItsAttempts) {
     const CrawlDispatch one = rig.one();
     if (!rig.fail(one.id, GetParam())) ++ended;
   }
-  // Five strikes, or twenty URLs in a row, with what was under way at the time.
+  // Five strikes, or twenty URLs in a row, with the requests in flight at the time.
   EXPECT_LE(rig.requests, 20 + 8);
   EXPECT_EQ(ended + static_cast<int>(rig.frontier.take_abandoned().size()), 100);
 }

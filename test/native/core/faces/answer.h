@@ -1,4 +1,4 @@
-// An answer that a test writes, and the frames that a face makes of it.
+// An answer written by a test, and its frames by a face.
 #pragma once
 
 #include <gtest/gtest.h>

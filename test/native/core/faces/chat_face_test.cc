@@ -191,7 +191,7 @@ TEST(ChatFace, KeepsAliveWithACommentOfOneLine) {
 
 class Choices : public testing::Test {
  protected:
-  // Lets the face read what choice `index` has.
+  // Makes the face read the entries of choice `index`.
   std::string read(std::uint32_t index) {
     std::string out;
     answers_[index].read(*face_, out, next_[index], index);

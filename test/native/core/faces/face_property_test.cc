@@ -125,7 +125,7 @@ TEST_P(Faces, EveryBlockHasOneLineOfDataAndLaterReadersGetTheSameBytes) {
   }
 }
 
-TEST_P(Faces, AFaceSaysNothingAfterItsEnd) {
+TEST_P(Faces, AFaceWritesNothingAfterItsEnd) {
   Answer answer;
   answer.text("a").complete();
   const std::unique_ptr<Face> face = make_face(options_of(GetParam(), 0, false));

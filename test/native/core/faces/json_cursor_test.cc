@@ -25,7 +25,7 @@ TEST(JsonCursor, VisitsMembersAndElementsAsSpans) {
   EXPECT_EQ(visit("[ ]"), Seen{});
 }
 
-TEST(JsonCursor, EndsInTextThatIsNoJson) {
+TEST(JsonCursor, EndsInInvalidJson) {
   for (const char* text : {"", " ", "1", "\"a\"", "{", "[", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":[",
                            "{\"a\\", "{a:1}", "[\"\\"}) {
     EXPECT_EQ(visit(text), Seen{}) << text;
@@ -46,7 +46,7 @@ TEST(JsonCount, TakesWholeNumbersAlone) {
   }
 }
 
-TEST(IsJson, TakesWhatJsonParseTakes) {
+TEST(IsJson, AcceptsTheInputOfJsonParse) {
   for (const char* text : {"{}", " [1,2.5e-3]\n", "null", "\"\\ud800\"", "{\"a\":{\"b\":[]}}",
                            "123456789012345678901234567890"}) {
     EXPECT_TRUE(is_json(text)) << text;

@@ -140,7 +140,7 @@ TEST(MessagesFace, StopReasonsHaveAnthropicsNames) {
   }
 }
 
-// The change of the message that its ending makes.
+// The change of the message at its ending.
 std::string last_change(const std::string& reason, const std::string& raw,
                         const std::string& details) {
   Terminal terminal;
@@ -167,7 +167,7 @@ TEST(MessagesFace, TheStopStringThatEndedTheTextIsNamed) {
   EXPECT_EQ(last_change("stop", "stop_sequence", ""), stopped_at("null"));
 }
 
-TEST(MessagesFace, AReasonOfTheApiComesBack) {
+TEST(MessagesFace, AReasonOfTheApiIsPassedOn) {
   EXPECT_EQ(last_change("stop", "pause_turn", ""), ending("pause_turn"));
   EXPECT_EQ(last_change("length", "model_context_window_exceeded", ""),
             ending("model_context_window_exceeded"));

@@ -45,7 +45,7 @@ TEST(UiFace, EarlierStepsFollowTheStart) {
   const std::string frames = frames_of(options, answer);
   const std::string start = "id: 1.0\ndata: {\"type\":\"start\",\"messageId\":\"msg_T\"}\n\n";
   EXPECT_TRUE(frames.starts_with(start + options.envelope + step)) << frames;
-  // A reader that broke off among them lacks the rest of them.
+  // A reader that disconnected among them lacks the rest of them.
   options.after = 1;
   EXPECT_EQ(frames_of(options, answer), frames.substr(start.size()));
 }
@@ -90,7 +90,7 @@ TEST(UiFace, TheInputOfAToolIsAvailableOnceItsJsonIsWhole) {
   EXPECT_EQ(data[data.size() - 2], R"({"type":"finish","finishReason":"tool-calls"})");
 }
 
-TEST(UiFace, InputThatIsNoObjectIsAvailableAtItsEnd) {
+TEST(UiFace, InputOtherThanAnObjectIsAvailableAtItsEnd) {
   Answer answer;
   answer.call("c", "f").arguments("1").arguments("2\n").call("d", "g").arguments("{\n}");
   answer.complete("tool_calls");
@@ -101,7 +101,7 @@ TEST(UiFace, InputThatIsNoObjectIsAvailableAtItsEnd) {
             R"({"type":"tool-input-available","toolCallId":"d","toolName":"g","input":{ }})");
 }
 
-TEST(UiFace, InputThatIsNoJsonIsAnError) {
+TEST(UiFace, InvalidJsonInputIsAnError) {
   const std::string no_json =
       R"(","errorText":"The arguments of the tool call are not valid JSON."})";
   const std::string error =

@@ -1,4 +1,4 @@
-// A key-value store under a time that tests move, with values that are plain strings.
+// A key-value store under injected time, with plain strings as values.
 #pragma once
 
 #include <gtest/gtest.h>

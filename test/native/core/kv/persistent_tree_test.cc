@@ -1,4 +1,4 @@
-// The tree that copies share, against ordered maps, with copies taken and dropped all along.
+// The tree shared by copies, against ordered maps, with copies made and dropped throughout.
 #include "core/kv/persistent_tree.h"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ TreeModel content(const KvTree& tree, std::string_view from = {}) {
   return found;
 }
 
-TEST(KvTree, CopiesKeepWhatTheyHadOverRandomHistories) {
+TEST(KvTree, CopiesKeepTheirContentOverRandomHistories) {
   const Ref<KvHeld> held(new KvHeld);
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937 random(seed);

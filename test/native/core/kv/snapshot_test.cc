@@ -1,4 +1,4 @@
-// What snapshots see, what they hold, and reading a store page by page.
+// The view and the memory of snapshots, and reading a store page by page.
 #include "core/kv/snapshot.h"
 
 #include <set>
@@ -30,7 +30,7 @@ TEST_F(KvSnapshotTest, SeesNothingOfLaterChanges) {
   EXPECT_EQ(all_keys(), (Keys{"a", "c"}));
 }
 
-TEST_F(KvSnapshotTest, TimeStandsStillInIt) {
+TEST_F(KvSnapshotTest, ItsTimeIsFixed) {
   put("short", "1", 10);
   put("over", "1", 5);
   now_ += 6;
@@ -50,7 +50,7 @@ TEST_F(KvSnapshotTest, OutlivesItsStore) {
   EXPECT_EQ(text(snapshot.get("a")), "1");
 }
 
-TEST_F(KvSnapshotTest, WhatOnlyItSawGoesWithIt) {
+TEST_F(KvSnapshotTest, EntriesOfTheSnapshotAloneAreFreedWithIt) {
   for (int i = 0; i < 100; ++i) put("key" + std::to_string(i), "12345");
   std::optional<KvSnapshot> first = store_->snapshot(now_);
   for (int i = 0; i < 100; ++i) put("key" + std::to_string(i), "6789");
@@ -114,7 +114,8 @@ TEST_F(KvSnapshotTest, AKeyThatIsThereDuringAWholeScanIsSeenOnce) {
     for (const KvEntryRef& entry : page.entries) seen.insert(entry->key);
     if (!page.more) break;
     after = page.entries.back()->key;
-    // The key that the cursor names goes, others come and go on both sides, those that stay change.
+    // The key of the cursor is deleted, others are added and deleted on both sides, the rest
+    // change.
     store_->erase(std::to_string(step) + "x", kAnyVersion, now_);
     for (int i = step; i < 200; i += 11) {
       const std::string key = "k" + std::to_string(i);

@@ -11,7 +11,7 @@
 namespace sluice {
 namespace {
 
-// What the store promises, as plainly as can be said: all keys ever set, with what they have now.
+// A plain model of the store: all keys ever set, with their current entries.
 class Model {
  public:
   struct Entry {
@@ -53,7 +53,7 @@ class Model {
   Content content_;
 };
 
-// One that runs in the store, and what the model knows of it.
+// A running transaction of the store, and its model.
 struct Running {
   explicit Running(const std::shared_ptr<KvStore>& store) : tx(store) {}
 
@@ -61,7 +61,7 @@ struct Running {
   std::map<std::string, KvVersion> seen;
   std::vector<std::pair<KvRange, Model::Content>> scanned;
   std::map<std::string, std::pair<std::optional<std::string>, Nanos>> writes;
-  bool doomed = false;  // for good, also when all is as it was before
+  bool doomed = false;  // permanently, also when the values are restored
 };
 
 Model::Content content_of(const KvPage& page) {
@@ -164,7 +164,7 @@ class KvStoreRandomTest : public KvTest {
     ASSERT_EQ(result.version, was_there ? model_.version_ : kAbsent);
   }
 
-  // What a transaction has to see: the store's content, and over it what it wrote.
+  // The expected view of a transaction: the store's content, overlaid by its writes.
   static void overlay(Model::Content& content, const Running& running, const KvRange& range,
                       Nanos now) {
     for (const auto& [key, write] : running.writes) {
@@ -182,7 +182,7 @@ class KvStoreRandomTest : public KvTest {
     return found;
   }
 
-  // Whether all that it read is still so.
+  // Whether all of its reads are still valid.
   [[nodiscard]] bool holds(const Running& running) const {
     for (const auto& [key, version] : running.seen) {
       if (model_.version_of(key, now_) != version) return false;
@@ -232,7 +232,7 @@ class KvStoreRandomTest : public KvTest {
     ASSERT_EQ(entry ? entry->version : kAbsent, seen->second);
   }
 
-  // A page that is full has read up to the key that it had no room for.
+  // A full page has read up to the first key without room.
   void scan(Running& running, KvRange range) {
     const std::size_t limit = below(2) == 0 ? kAll : 1 + below(3);
     const bool reverse = below(2) == 0;

@@ -25,8 +25,8 @@ long sum_of(const KvPage& page) {
   return sum;
 }
 
-// Whatever the interleaving, money is neither made nor lost, and nobody sees half of a transfer:
-// neither in a snapshot, nor in a transaction, whether that one will commit or not.
+// In any interleaving the sum is constant, and no reader sees half of a transfer:
+// in a snapshot, or in a transaction that commits or fails.
 TEST(KvStoreStress, TransfersConserveTheSumInEveryView) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 3000;
@@ -84,8 +84,8 @@ TEST(KvStoreStress, TransfersConserveTheSumInEveryView) {
   EXPECT_EQ(store->pinned_bytes(), 0u);
 }
 
-// Snapshots are read and let go of on other threads than the one that writes.
-TEST(KvStoreStress, SnapshotsEndOnAnyThreadWhileWritersGoOn) {
+// Snapshots are read and released on other threads than the writer's.
+TEST(KvStoreStress, SnapshotsEndOnAnyThreadWhileWritersContinue) {
   constexpr int kKeys = 300;
   auto store = std::make_shared<KvStore>(KvLimits{});
   const auto key = [](int i) { return std::to_string(i); };

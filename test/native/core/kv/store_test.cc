@@ -1,4 +1,4 @@
-// Keys, versions, times to live, limits, and what is told of changes.
+// Keys, versions, times to live, limits, and reports of changes.
 #include "core/kv/store.h"
 
 #include "core/kv/fixture.h"
@@ -120,7 +120,7 @@ TEST_F(KvStoreTest, ExpiredMemoryIsReclaimedWithoutBeingRead) {
   EXPECT_EQ(store_->bytes(), 6u);
 }
 
-TEST_F(KvStoreTest, WhoComesWhenNextExpirySaysFreesEverythingInTime) {
+TEST_F(KvStoreTest, ACallAtEachNextExpiryFreesEverythingInTime) {
   for (const Nanos ttl : {Nanos{1}, Nanos{1000}, kSecond, 3600 * kSecond, 86400 * 365 * kSecond}) {
     put("ttl" + std::to_string(ttl), "", ttl);
     int calls = 0;
@@ -152,7 +152,7 @@ TEST_F(KvStoreTest, KeysAreOrderedByBytes) {
   EXPECT_EQ(all_keys(), expected);
 }
 
-TEST_F(KvStoreTest, TimeThatGoesBackCountsAsTheLatest) {
+TEST_F(KvStoreTest, AnEarlierTimeCountsAsTheLatest) {
   put("a", "1", 10);
   EXPECT_TRUE(store_->get("a", now_));
   EXPECT_FALSE(store_->get("a", now_ + 11));
@@ -201,7 +201,7 @@ TEST_F(KvStoreLimitsTest, OfBytes) {
   EXPECT_EQ(put("c", "12").status, KvStatus::kDone);
 }
 
-TEST_F(KvStoreLimitsTest, OfWhatOnlySnapshotsHold) {
+TEST_F(KvStoreLimitsTest, OfEntriesHeldBySnapshotsAlone) {
   put("a", "12345678");
   std::optional<KvSnapshot> snapshot = store_->snapshot(now_);
   EXPECT_EQ(store_->pinned_bytes(), 0u);
@@ -217,7 +217,7 @@ TEST_F(KvStoreLimitsTest, OfWhatOnlySnapshotsHold) {
   EXPECT_EQ(put("a", "4").status, KvStatus::kDone);
 }
 
-TEST_F(KvStoreTest, TellsEveryChangeInOrder) {
+TEST_F(KvStoreTest, ReportsEveryChangeInOrder) {
   using Kind = KvChange::Kind;
   const std::vector<ToldChange>& told = observe();
   put("a", "1");
@@ -242,7 +242,7 @@ TEST_F(KvStoreTest, TellsEveryChangeInOrder) {
   EXPECT_EQ(commits_, (std::vector<std::size_t>{1, 1, 1, 1, 2}));
 }
 
-TEST_F(KvStoreTest, IsLoadedFromWhatWasTold) {
+TEST_F(KvStoreTest, IsLoadedFromTheReportedChanges) {
   const std::vector<ToldChange>& told = observe();
   put("a", "1");
   put("b", "2", 10);

@@ -1,4 +1,4 @@
-// Transactions: what they read, when they fail, and that they are all or nothing.
+// Transactions: reads, conflicts, and atomicity.
 #include "core/kv/transaction.h"
 
 #include "core/kv/fixture.h"
@@ -57,7 +57,7 @@ TEST_F(KvTransactionTest, ReadsItsOwnWrites) {
   EXPECT_EQ(value_of("a"), "");
 }
 
-TEST_F(KvTransactionTest, FailsWhenWhatItReadHasChanged) {
+TEST_F(KvTransactionTest, FailsWhenAReadValueHasChanged) {
   put("a", "1");
   read(tx_, "a");
   write(tx_, "b", "2");
@@ -100,7 +100,7 @@ TEST_F(KvTransactionTest, WritesAloneNeverConflict) {
   EXPECT_EQ(value_of("b"), std::nullopt);
 }
 
-TEST_F(KvTransactionTest, WhatChangedBeforeItWasReadHarmsNothing) {
+TEST_F(KvTransactionTest, AChangeBeforeTheFirstReadIsNoConflict) {
   put("a", "1");
   put("b", "1");
   EXPECT_EQ(read(tx_, "a"), "1");
@@ -213,7 +213,7 @@ TEST_F(KvTransactionTest, KeepsTheEndThatAKeyHas) {
   EXPECT_EQ(store_->get("own", now_)->last_alive, now_ + 7);
 }
 
-TEST_F(KvTransactionTest, TouchesWhatIsThereAndWatchesIt) {
+TEST_F(KvTransactionTest, TouchesAnExistingKeyAndWatchesIt) {
   put("a", "1");
   EXPECT_TRUE(tx_.touch("a", 5, now_));
   EXPECT_FALSE(tx_.touch("none", 5, now_));
@@ -302,7 +302,7 @@ TEST_F(KvTransactionLimitsTest, TakeThemAllTogether) {
   EXPECT_EQ(store_->size(), 0u);
 }
 
-TEST_F(KvTransactionLimitsTest, CountWhatIsThereAfterwards) {
+TEST_F(KvTransactionLimitsTest, CountTheEntriesAfterTheCommit) {
   put("a", "1234");
   put("b", "1234");
   write(tx_, "c", "12345678");
@@ -359,7 +359,7 @@ TEST_F(KvTransactionTest, AnAreaOfManySharesHasLimitsOfItsOwn) {
   EXPECT_EQ(try_to("x/a/3", ""), KvStatus::kShareKeysFull) << "the area would have room";
 }
 
-TEST_F(KvTransactionLimitsTest, WhatHasExpiredMakesRoom) {
+TEST_F(KvTransactionLimitsTest, ExpiredEntriesMakeRoom) {
   put("a", "1234", 10);
   put("b", "1234", 10);
   now_ += 11;

@@ -1,4 +1,4 @@
-// Ledgers in tests: requests in short, and what must hold of any ledger.
+// Ledgers in tests: short requests, and invariants of any ledger.
 #pragma once
 
 #include <gtest/gtest.h>

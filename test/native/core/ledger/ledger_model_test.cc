@@ -17,8 +17,8 @@ namespace {
 using Type = LedgerEventType;
 using Code = LedgerCode;
 
-// What a ledger promises, as plainly as can be said: one list of things that happened, walked
-// through whenever something is asked. It numbers what it makes by itself, in the same order.
+// A plain model of a ledger: one list of events, walked
+// through for each query. It numbers its own events in the same order.
 class Model {
  public:
   struct Thing {
@@ -26,7 +26,7 @@ class Model {
     std::string from, to;
     Amount amount = 0;
     Nanos due = kNever;
-    Code closed = Code::kOk;  // what whoever wants to close it is told
+    Code closed = Code::kOk;  // the result of an attempt to close it
   };
   struct Answer {
     Code code;
@@ -214,7 +214,7 @@ class RandomRequests {
  private:
   static constexpr std::array kNames{"a", "b", "c", "d", "nobody"};
 
-  // Few enough that they come again.
+  // Few enough to repeat.
   std::string key() { return std::to_string(pick(0, 1000)); }
 
   std::mt19937 random_;

@@ -1,4 +1,4 @@
-// What a ledger does, rule by rule.
+// The rules of a ledger, one by one.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -152,7 +152,7 @@ TEST_F(LedgerTest, AKeyWithOtherParametersIsAConflictWithoutAnEffect) {
   EXPECT_EQ(run(withdraw_request("refused", "alice", 1)).code, LedgerCode::kIdempotencyConflict);
 }
 
-TEST_F(LedgerTest, EachParameterTellsRequestsApart) {
+TEST_F(LedgerTest, EachParameterDistinguishesRequests) {
   open("alice");
   deposit("alice", 100);
   const LedgerId one = run(hold_request("hold", "alice", 10, kSecond)).event.id;
@@ -265,7 +265,7 @@ TEST_F(LedgerTest, AFailedScheduledTransferIsNotRetried) {
   EXPECT_EQ(cancel(scheduled).code, LedgerCode::kAlreadyExecuted);
 }
 
-TEST_F(LedgerTest, WhatIsScheduledForThePastHappensAtOnce) {
+TEST_F(LedgerTest, ATransferScheduledForThePastIsMadeAtOnce) {
   open("alice");
   open("bob");
   deposit("alice", 10);
@@ -313,7 +313,7 @@ TEST_F(LedgerTest, HoldsExpireBeforeATransferThatIsDueLater) {
   EXPECT_EQ(balance("bob"), (LedgerBalance{100, 0}));
 }
 
-TEST_F(LedgerTest, WhatIsDueTogetherGoesById) {
+TEST_F(LedgerTest, DueEventsHappenInTheOrderOfTheirIds) {
   open("alice");
   open("bob");
   deposit("alice", 100);

@@ -1,4 +1,4 @@
-// Linked transfers, closed accounts, settlements in full, metadata, and names that are erased.
+// Linked transfers, closed accounts, settlements in full, metadata, and erased names.
 #include <random>
 
 #include "core/ledger/fixture.h"
@@ -157,7 +157,7 @@ TEST_F(LedgerLinkedTest, SettlesInFull) {
   EXPECT_EQ(run(settle_request("s", held, 70)).event.id, result.event.id);
   EXPECT_EQ(run(settle_request("s", held, 69)).code, Code::kIdempotencyConflict);
   EXPECT_EQ(run(settle_request("s2", held, kInFull)).code, Code::kHoldClosed);
-  // Refused before there is such a hold, and asked for again when there is.
+  // Refused before the hold exists, and requested again once it does.
   const LedgerId next = ledger.last_event() + 2;
   const LedgerRequest early = settle_request("early", next, kInFull);
   EXPECT_EQ(run(early).code, Code::kNoSuchHold);

@@ -1,4 +1,4 @@
-// Journals that are taken in, and those that are not.
+// Accepted and refused journals.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -14,7 +14,7 @@ using Type = LedgerEventType;
 
 class LedgerReplayTest : public testing::Test, public LedgerFixture {
  protected:
-  // A bit of everything; the ids are those of the comments.
+  // Events of every kind; the comments have their ids.
   void SetUp() override {
     open("alice");                                     // 1
     open("bob", 10);                                   // 2
@@ -30,7 +30,7 @@ class LedgerReplayTest : public testing::Test, public LedgerFixture {
     for (const LedgerEvent& event : journal) ASSERT_EQ(ledger.replay(event), "");
   }
 
-  // What is said of the journal when one of its events is changed.
+  // The refusal of the journal after a change of one of its events.
   std::string_view refusal_of(LedgerId id, const std::function<void(LedgerEvent&)>& change) {
     auto events = journal();
     change(events[id - 1]);
@@ -49,7 +49,7 @@ class LedgerReplayTest : public testing::Test, public LedgerFixture {
   LedgerId held_ = 0;
 };
 
-TEST_F(LedgerReplayTest, ItGoesOnWhereTheOtherOneWas) {
+TEST_F(LedgerReplayTest, ItContinuesAtThePositionOfTheOther) {
   Ledger copy;
   take_in(copy, journal());
   EXPECT_EQ(copy.next_deadline(), 5 * kSecond);
@@ -81,7 +81,7 @@ TEST_F(LedgerReplayTest, AnExpiredHoldExpiresInTheCopyAsWell) {
             LedgerCode::kHoldExpired);
 }
 
-TEST_F(LedgerReplayTest, WhatNoLedgerCanHaveWrittenIsRefused) {
+TEST_F(LedgerReplayTest, ImpossibleEventsAreRefused) {
   settle(held_, 30);                      // 8
   cancel(6);                              // 9
   reverse(7);                             // 10

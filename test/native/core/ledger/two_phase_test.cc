@@ -1,10 +1,10 @@
-// Holds, by the tables that TigerBeetle has for its two-phase transfers (docs/coding/
+// Holds, by TigerBeetle's tables for two-phase transfers (docs/coding/
 // two-phase-transfers.md, and the two-phase and expiry tests of src/state_machine_tests.zig, in
-// November 2026). A pending transfer is a hold, posting it is to settle, A1 the holder and A2 what
-// is settled to.
+// November 2026). A pending transfer is a hold, posting it is to settle, A1 the holder and A2 the
+// account of the settlement.
 //
-// Two rules are others: an amount to settle is always given, and a hold that is closed says so
-// before an amount that is too large.
+// Two rules differ: a settlement always has an amount, and a closed hold is reported
+// before an excessive amount.
 #include <gtest/gtest.h>
 
 #include "core/ledger/fixture.h"
@@ -20,7 +20,7 @@ class TwoPhaseTest : public testing::Test, public LedgerFixture {
     expect_replays(ledger, now);
   }
 
-  // Of A1: what pends, and what was posted as debits. A2 must mirror the latter.
+  // Of A1: pending and posted debits. A2 must mirror the latter.
   void expect_debits(Amount pending, Amount posted) {
     EXPECT_EQ(balance("A1"), (LedgerBalance{-posted, pending}));
     EXPECT_EQ(balance("@usage").posted, posted - unpaid_);
@@ -150,7 +150,7 @@ TEST_F(TwoPhaseTest, ExpiryIsAnEvent) {
   EXPECT_EQ(last.at, 3 * kSecond);
 }
 
-TEST_F(TwoPhaseTest, OpenHoldsAreThoseThatAreActiveAndExpire) {
+TEST_F(TwoPhaseTest, OpenHoldsAreActiveHoldsWithATimeout) {
   const auto ids = [this] {
     std::vector<LedgerId> found;
     for (const LedgerEvent& each : ledger.open_holds(now)) found.push_back(each.id);

@@ -1,4 +1,4 @@
-// Tables of many keys: what is forgotten, and that it never grants anything.
+// Tables of many keys: forgetting a key never grants anything.
 #include "core/limits/bounded_key_states.h"
 
 #include <gtest/gtest.h>
@@ -25,12 +25,12 @@ TEST(KeyedHash, VectorsOfTheReference) {
   EXPECT_EQ(keyed_hash("", {0x0706050403020100, 0x0f0e0d0c0b0a0908}), 0xabac0158050fc4dcu);
 }
 
-TEST(KeyedTable, HoldsWhatAMapHolds) {
+TEST(KeyedTable, HoldsTheEntriesOfAMap) {
   KeyedTable<std::int64_t> table;
   std::unordered_map<std::string, std::int64_t> expected;
   std::mt19937 random(7);
   for (int step = 0; step < 200'000; ++step) {
-    // Keys on both sides of what std::string keeps inside.
+    // Keys shorter and longer than std::string's internal buffer.
     const std::string key(1 + random() % 3, static_cast<char>('a' + random() % 26));
     const std::string long_key = std::string(20, '-') + key + std::to_string(random() % 20);
     const std::string& used = random() % 2 == 0 ? key : long_key;
@@ -148,7 +148,7 @@ TEST(KeyedStates, WithRoomForAFewNoKeyIsGrantedMoreThanItsOwnBucketHad) {
   EXPECT_GT(denied_for_room, 0) << "the histories never filled a table";
 }
 
-TEST(KeyedStates, AFullBucketIsForgottenByTimeWhileOthersAreAsked) {
+TEST(KeyedStates, AFullBucketIsForgottenByTimeDuringOtherCalls) {
   TokenBucketLimiter limiter = small_limiter(100'000);
   for (int i = 0; i < 1000; ++i) limiter.allow("key" + std::to_string(i), 1, 0);
   EXPECT_EQ(limiter.size(), 1000u);
@@ -167,8 +167,8 @@ TEST(KeyedStates, KeysThatComeOnceDoNotPileUp) {
   EXPECT_LE(most, 1000u);
 }
 
-// A single bucket for all that find no room would grant 5 on top of the 100.
-TEST(KeyedStates, InAFloodNewKeysAreGrantedAboutWhatTheTableHolds) {
+// A single bucket for all keys without room would grant 5 on top of the 100.
+TEST(KeyedStates, InAFloodNewKeysAreGrantedAboutTheCapacityOfTheTable) {
   TokenBucketLimiter limiter = small_limiter(100);
   std::int64_t granted = 0;
   for (int i = 0; i < 10'000; ++i) {
@@ -178,7 +178,7 @@ TEST(KeyedStates, InAFloodNewKeysAreGrantedAboutWhatTheTableHolds) {
   EXPECT_EQ(limiter.size(), 100u);
 }
 
-TEST(KeyedStates, AKeyThatFindsNoRoomWaitsAsToldAndIsServed) {
+TEST(KeyedStates, AKeyWithoutRoomIsServedAfterItsWait) {
   TokenBucketLimiter limiter = small_limiter(2);
   for (const char* const key : {"a", "b", "c"}) {
     const LimitDecision first = limiter.allow(key, kSmallCapacity, 0);
@@ -189,7 +189,7 @@ TEST(KeyedStates, AKeyThatFindsNoRoomWaitsAsToldAndIsServed) {
   EXPECT_EQ(limiter.size(), 2u);
 }
 
-// What was forgotten must not bar anyone for longer after the clock was set back.
+// A forgotten key must not wait longer after the clock was set back.
 TEST(KeyedStates, AClockThatIsSetBackDoesNotBarNewKeys) {
   TokenBucketLimiter limiter = small_limiter(1);
   EXPECT_TRUE(limiter.allow("a", kSmallCapacity, 3600 * kSecond).allowed);

@@ -15,11 +15,11 @@ namespace {
 constexpr int kAskingThreads = 8;
 constexpr int kAsksPerThread = 25'000;
 constexpr Nanos kAskStep = 40;
-// Less than a step back that would be believed: no thread is ever that late.
+// Less than a step back that counts as a changed clock: no thread is ever that late.
 constexpr Nanos kSpan = kAskingThreads * kAsksPerThread * kAskStep;
 static_assert(kSpan < kSetBackMin);
 
-// Each ask gets a time of its own, and reaches the limiter in whatever order the threads run.
+// Each call has its own time, and reaches the limiter in the order of the threads.
 template <typename Ask>
 void from_all_threads(const Ask& ask) {
   std::atomic<Nanos> clock{0};
@@ -46,7 +46,7 @@ TEST(LimiterStress, AllGrantsAreAtMostTheCapacityAndTheRefill) {
   EXPECT_GE(granted.load(), most - 3) << "there was always someone who asked for one";
 }
 
-TEST(LimiterStress, NorWhenKeysAreForgottenForWantOfRoom) {
+TEST(LimiterStress, AlsoWhenKeysAreForgottenForLackOfRoom) {
   constexpr std::int64_t kCapacity = 50;
   constexpr std::int64_t kPerSecond = 100'000;
   constexpr int kKeys = 64;

@@ -1,4 +1,4 @@
-// Quotas: all or nothing, leases that end once, debts, limits that change, keys that are forgotten.
+// Quotas: all or nothing, leases that end once, debts, changed limits, forgotten keys.
 #include "core/limits/quota.h"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST_F(QuotaTest, TakesAllOrNothingAndNamesTheLongestWait) {
   EXPECT_EQ(reserve({{tokens, "k", 101}, {requests, "k", 1}}).retry_after, kNever);
 }
 
-TEST_F(QuotaTest, AnEndComesOnce) {
+TEST_F(QuotaTest, AnEndIsCountedOnce) {
   const LeaseId lease = reserve({{tokens, "k", 50}}).lease;
   EXPECT_TRUE(settle(lease, {20}));
   EXPECT_FALSE(settle(lease, {0}));
@@ -84,7 +84,7 @@ TEST_F(QuotaTest, ReleaseGivesAllBack) {
   EXPECT_EQ(quota.leases(0), 0u);
 }
 
-TEST_F(QuotaTest, WhatWasUsedBeyondIsADebt) {
+TEST_F(QuotaTest, UseBeyondTheReservationIsADebt) {
   const LeaseId lease = reserve({{tokens, "k", 50}, {requests, "k", 1}}).lease;
   EXPECT_TRUE(settle(lease, {160, -1}));
   EXPECT_EQ(left(tokens), 0);
@@ -104,7 +104,7 @@ TEST_F(QuotaTest, ADebtIsChargedToAKeyThatWasForgotten) {
   EXPECT_EQ(left(tokens, 5 * kMinute), 20);
 }
 
-TEST_F(QuotaTest, WhatIsGivenBackDoesNotExceedTheLimit) {
+TEST_F(QuotaTest, AReturnDoesNotExceedTheLimit) {
   const LeaseId lease = reserve({{tokens, "k", 50}}).lease;
   EXPECT_TRUE(settle(lease, {0}, kMinute));
   EXPECT_EQ(left(tokens, kMinute), 100);
@@ -125,7 +125,7 @@ TEST_F(QuotaTest, JobsAreHeldUntilTheirLeaseEnds) {
   EXPECT_TRUE(quota.release(second, 2 * kSecond));
 }
 
-TEST_F(QuotaTest, ALostLeaseExpiresAtWhatWasReserved) {
+TEST_F(QuotaTest, ALostLeaseExpiresAtItsReservation) {
   const QuotaAnswer lost = reserve({{tokens, "k", 100}, {jobs, "k", 2}});
   EXPECT_EQ(lost.expires_at, kLease);
   EXPECT_FALSE(reserve({{jobs, "k", 1}}, kLease - 1).allowed);
@@ -169,7 +169,7 @@ TEST_F(QuotaTest, TooManyLeasesAreRefusedUntilOneEnds) {
   EXPECT_TRUE(small.reserve(ask, kLease, kSecond).allowed);
 }
 
-TEST_F(QuotaTest, ALimitChangesAndWhatWasTakenStaysTaken) {
+TEST_F(QuotaTest, AChangedLimitKeepsTheUse) {
   ASSERT_TRUE(reserve({{tokens, "k", 70}}).allowed);
   quota.set_limit(tokens, 200, kMinute, 0);
   EXPECT_EQ(left(tokens), 130);
@@ -208,7 +208,7 @@ TEST_F(QuotaTest, ALimitOfNothingGrantsNothing) {
   EXPECT_EQ(denied.shares[1].retry_after, kNever);
 }
 
-// The same in the plainest of terms: whole milliseconds, balances in units of a token a window.
+// A plain model: whole milliseconds, balances in units of a token a window.
 class PlainQuota {
  public:
   static constexpr std::int64_t kWindowMs = 1000;

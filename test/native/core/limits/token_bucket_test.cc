@@ -164,7 +164,7 @@ TEST(TokenBucket, RatesAreTheFractionsThatTheyStandFor) {
   }
 }
 
-// Whatever the rate: granted after exactly retry_after, and not one nanosecond earlier.
+// For any rate: granted after exactly retry_after, and not one nanosecond earlier.
 TEST(TokenBucket, TheWaitIsExactToTheNanosecond) {
   for (const double per_second :
        {3.0, 7.0, 0.1, 1.0 / 3, 10.0 / 13, 1e6, 1e9, 1e-6, 333.333, 3.14159265358979, 1e12}) {
@@ -221,7 +221,7 @@ TEST(TokenBucket, ADenialCostsNothingAndAPeekChangesNothing) {
   EXPECT_EQ(limiter.size(), 1u) << "neither a peek nor a denial makes an entry";
 }
 
-// A peek far ahead of its time must not be a refill either.
+// A peek far in the future must not refill.
 TEST(TokenBucket, APeekDoesNotMoveTime) {
   TokenBucketLimiter limiter = limiter_of(2, 1);
   EXPECT_TRUE(limiter.allow("k", 2, 0).allowed);
@@ -229,7 +229,7 @@ TEST(TokenBucket, APeekDoesNotMoveTime) {
   EXPECT_FALSE(limiter.allow("k", 1, ms(999)).allowed);
 }
 
-TEST(TokenBucket, AClockThatIsSetBackRefillsNothingAndTimeGoesOnFromThere) {
+TEST(TokenBucket, AClockSetBackRefillsNothingAndContinuesFromThere) {
   TokenBucketLimiter limiter = limiter_of(2, 1);
   EXPECT_TRUE(limiter.allow("k", 2, 3600 * kSecond).allowed);
   const LimitDecision denied = limiter.allow("k", 1, 0);
@@ -239,7 +239,7 @@ TEST(TokenBucket, AClockThatIsSetBackRefillsNothingAndTimeGoesOnFromThere) {
   EXPECT_TRUE(limiter.allow("k", 1, kSecond).allowed);
 }
 
-// Threads come in another order than that in which they read the clock.
+// Threads arrive in another order than they read the clock.
 TEST(TokenBucket, DisorderOfThreadsDoesNotMakeTimeRunFaster) {
   TokenBucketLimiter limiter = limiter_of(1, 1e9);
   std::int64_t granted = 0;
@@ -268,7 +268,7 @@ TEST(TokenBucket, TheLargestNumbersDoNotOverflow) {
   }
 }
 
-TEST(Bucket, ADebtIsPaidOffAndWhatIsGivenBackIsCapped) {
+TEST(Bucket, ADebtIsPaidOffAndAReturnIsCapped) {
   const BucketLimit limit{100, rate_of(100, 60 * kSecond)};
   TokenBucket bucket = TokenBucket::full(limit, 0);
   bucket.consume(limit, 130);
@@ -281,7 +281,7 @@ TEST(Bucket, ADebtIsPaidOffAndWhatIsGivenBackIsCapped) {
   EXPECT_EQ(bucket.evaluate(limit, 0, 0).reset_after, 0);
 }
 
-TEST(Bucket, AnotherLimitKeepsWhatWasTaken) {
+TEST(Bucket, AnotherLimitKeepsTheUse) {
   const BucketLimit small{100, rate_of(100, kSecond)};
   const BucketLimit large{250, rate_of(250, kSecond)};
   TokenBucket bucket = TokenBucket::full(small, 0);
@@ -298,7 +298,7 @@ TEST(Bucket, AnotherLimitKeepsWhatWasTaken) {
   EXPECT_EQ(full.tokens(), 250);
 }
 
-TEST(Bucket, FullInLacksWhatComesInUntilThen) {
+TEST(Bucket, FullInIsTheTimeOfTheMissingUnits) {
   const BucketLimit limit{10, rate_per_second(3)};
   const TokenBucket bucket = TokenBucket::full_after(limit, 2 * kSecond, 0);
   EXPECT_EQ(bucket.tokens(), 4);

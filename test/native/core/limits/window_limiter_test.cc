@@ -52,7 +52,7 @@ TEST(Windows, TheFixedOneCountsWithinItsWindow) {
   EXPECT_TRUE(limiter.allow("k", 2, kSecond).allowed);
 }
 
-TEST(Windows, TheLogKeepsWhatCountsAndNoMore) {
+TEST(Windows, TheLogKeepsOnlyEntriesThatCount) {
   SlidingLogLimiter limiter(SlidingLogRule({5, kSecond}), kManyWindows);
   EXPECT_TRUE(limiter.allow("k", 2, ms(0)).allowed);
   EXPECT_TRUE(limiter.allow("k", 1, ms(100)).allowed);
@@ -76,7 +76,7 @@ TEST(Windows, TheLogKeepsWhatCountsAndNoMore) {
   EXPECT_EQ(log.total(), 4);
 }
 
-// Plain counting: every grant is kept for ever.
+// Plain counting: every grant is kept forever.
 struct PlainKey {
   std::vector<std::pair<Nanos, std::int64_t>> hits;
 
@@ -109,7 +109,7 @@ class WindowRules : public ::testing::Test {};
 using Rules = ::testing::Types<FixedWindowRule, SlidingLogRule, SlidingCounterRule>;
 TYPED_TEST_SUITE(WindowRules, Rules);
 
-// Decides as plain counting does, and every wait is the least that is enough.
+// Decides as plain counting does, and every wait is the shortest sufficient one.
 TYPED_TEST(WindowRules, CountAndWaitAsPlainCountingSays) {
   const TypeParam rule({kLimit, kWindow});
   std::mt19937 random(5);

@@ -117,7 +117,7 @@ std::vector<ParserCase> cases() {
         "e4 Error: Cannot find module 'x'|Require stack:|- /srv/app.js|"
         "    at Module.load (a.js:1:1)",
         "e1 Error: alone", "?1 plain one", "?1 plain two"}},
-      // Structured lines stand alone; a broken one is kept.
+      // Structured lines are separate events; a broken one is kept.
       {"{\"level\":50,\"msg\":\"a\"}\n  indented\n{\"level\":30,\"msg\":\n\n{\"msg\":\"b\"}\n",
        {"e1 a", "?1   indented", "i1m {\"level\":30,\"msg\":", "?1 b"}},
       {"*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 1\n"
@@ -126,13 +126,13 @@ std::vector<ParserCase> cases() {
         "1|>>> 'bogus 1'|Bad directive or wrong number of arguments",
         "?1 after"}},
       {"{\n  a: 1\n}\nx\r\n\r\n  y\r\nz", {"?3 {|  a: 1|}", "?1 x", "?1   y", "?1 z"}},
-      // Bytes that are no UTF-8, one U+FFFD per maximal subpart; colours of a terminal.
+      // Ill-formed UTF-8, one U+FFFD per maximal subpart; colours of a terminal.
       {"WARN a\xFF\xF0\x9F\nb\xE2\x82\xAC\n\x1b[31mERROR\x1b[0m red\n",
        {"w1m a\xEF\xBF\xBD\xEF\xBF\xBD", "?1 b\xE2\x82\xAC", "e1 red"}},
   };
 }
 
-TEST(LogParser, GroupsLinesToTheSameEventsHoweverTheInputIsCut) {
+TEST(LogParser, GroupsLinesToTheSameEventsForAnyCuts) {
   for (const ParserCase& each : cases()) {
     ASSERT_EQ(parse({each.input}), each.expected);
     for (std::size_t at = 0; at <= each.input.size(); ++at) {
@@ -146,7 +146,7 @@ TEST(LogParser, GroupsLinesToTheSameEventsHoweverTheInputIsCut) {
   }
 }
 
-TEST(LogParser, RandomMixesOfLinesParseAlikeHoweverTheyAreCut) {
+TEST(LogParser, RandomMixesOfLinesParseAlikeForAnyCuts) {
   std::mt19937 random(5);
   std::vector<std::string> lines;
   for (const ParserCase& each : cases()) {
@@ -169,8 +169,8 @@ TEST(LogParser, RandomMixesOfLinesParseAlikeHoweverTheyAreCut) {
   }
 }
 
-TEST(LogParser, RandomBytesAreTakenAlikeHoweverTheyAreCut) {
-  // Pieces of everything that has a meaning somewhere, in any order.
+TEST(LogParser, RandomBytesParseAlikeForAnyCuts) {
+  // Pieces with a meaning in some format, in any order.
   const std::vector<std::string_view> words = {
       "\n",
       "\r\n",
@@ -283,7 +283,7 @@ TEST(LogParser, SilenceEndsAnEventButNotALine) {
   parser.flush(13 * kSecond, 0, recorder);
   EXPECT_EQ(recorder.seen, Seen{"e1 Error: boom"});
   EXPECT_EQ(parser.next_deadline(), kNever);
-  // What comes too late stands alone; any push sees to what is due.
+  // A late line is a separate event; any push ends the due events.
   parser.push(1, "\n    at late\n", 20 * kSecond, 0, recorder);
   parser.push(2, "x\n", 30 * kSecond, 0, recorder);
   EXPECT_EQ(recorder.seen, (Seen{"e1 Error: boom", "e2 half a line|    at late"}));
@@ -306,7 +306,7 @@ TEST(LogParser, AnEventOf100000LinesIsBounded) {
   EXPECT_EQ(parser.stats().truncated, 1U);
 }
 
-TEST(LogParser, WhatMayBelongToAnExceptionIsNotHeldForEver) {
+TEST(LogParser, APossiblePartOfAnExceptionIsReleasedInTime) {
   for (const std::size_t bytes : {std::size_t{10}, std::size_t{2000}}) {
     LogParser parser({}, {});
     LogRecorder recorder;
@@ -314,7 +314,7 @@ TEST(LogParser, WhatMayBelongToAnExceptionIsNotHeldForEver) {
     EXPECT_EQ(recorder.seen, Seen());
     const std::string indented = "  " + std::string(bytes, 'x') + "\n";
     for (int i = 0; i < 2000; ++i) parser.push(1, indented, 0, 0, recorder);
-    // It is known by now that it was none.
+    // By now it is known not to be one.
     EXPECT_EQ(recorder.seen, Seen({"e1 ValueError: no"})) << bytes;
     parser.end(0, recorder);
     ASSERT_EQ(recorder.seen.size(), 2U) << bytes;
@@ -358,7 +358,7 @@ TEST(LogParser, PatternsReplaceTheBuiltInGrouping) {
             (Seen{"?2 # one|a", "?1   b", "?1 c", "?2 # two|> x"}));
 }
 
-TEST(LogParser, ErrorsWithoutATimeCountAsOfWhatIsKnown) {
+TEST(LogParser, ErrorsWithoutATimeCountAtTheLatestKnownTime) {
   LogParser parser({}, {});
   LogRecorder recorder;
   const auto last_ms = [&parser] { return parser.errors().top(1, LogErrors::kEver, 0)[0].last_ms; };

@@ -18,7 +18,7 @@ class LogRecorder final : public LogSink {
   std::vector<std::string> seen;
   std::vector<std::string> texts;
   std::vector<std::string> summaries;
-  std::vector<LogEvent> events;  // Their views are not valid any more.
+  std::vector<LogEvent> events;  // Their views are no longer valid.
 
   void on_event(const LogEvent& event) override {
     constexpr std::string_view kLetters = "?tdiweF";

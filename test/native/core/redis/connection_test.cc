@@ -21,7 +21,7 @@ class RedisConnection : public testing::Test, protected Connection::Owner {
     if (!ReplyReader::available()) GTEST_SKIP() << "built without hiredis";
   }
 
-  // Time passes, and the connection does what is due.
+  // Advances time; the connection handles its deadlines.
   void pass_to(Nanos time) {
     while (connection_.next_deadline() <= time) {
       now_ = std::max(now_, connection_.next_deadline());
@@ -39,7 +39,7 @@ class RedisConnection : public testing::Test, protected Connection::Owner {
     transport_.reply("+PONG\r\n", now_);
   }
 
-  // How long the connection waits until it opens again.
+  // The pause of the connection until it opens again.
   Nanos wait_for_attempt() {
     const std::size_t attempts = transport_.opened.size();
     const Nanos since = now_;
@@ -126,7 +126,7 @@ TEST_F(RedisConnection, BeginsWithAShortPauseAfterAnAnswer) {
   transport_.accept(now_);
   pass(0);
   transport_.reply("+PONG\r\n", now_);
-  // A server that answers the greeting alone is not yet one that works.
+  // A server that only answers the greeting does not count as working.
   transport_.drop("gone", now_);
   EXPECT_EQ(wait_for_attempt(), ms(500));
   transport_.accept(now_);
@@ -140,7 +140,7 @@ TEST_F(RedisConnection, BeginsWithAShortPauseAfterAnAnswer) {
   EXPECT_EQ(were_ready_, (std::vector<bool>{false, false, false, false, false, false, true, true}));
 }
 
-TEST_F(RedisConnection, GivesUpAnAttemptThatIsNotAnswered) {
+TEST_F(RedisConnection, ClosesAnUnansweredAttempt) {
   connection_.set_addresses({kAddress4}, now_);
   pass(ms(1999));
   EXPECT_TRUE(failures_.empty());
@@ -149,14 +149,15 @@ TEST_F(RedisConnection, GivesUpAnAttemptThatIsNotAnswered) {
   EXPECT_EQ(failures_[0].state, State::kUnreachable);
   EXPECT_EQ(failures_[0].detail, "no connection within 2000 ms");
   EXPECT_FALSE(transport_.is_open);
-  // Its time counts: the next one comes soon, however many there were.
+  // The time of a working connection counts: the next attempt is soon, after any number of
+  // failures.
   for (int i = 0; i < 8; ++i) {
     EXPECT_EQ(wait_for_attempt(), ms(25));
     pass(ms(2000));
   }
 }
 
-TEST_F(RedisConnection, GivesUpAGreetingThatIsNotAnswered) {
+TEST_F(RedisConnection, ClosesAfterAnUnansweredGreeting) {
   connection_.set_addresses({kAddress4}, now_);
   pass(ms(500));
   transport_.accept(now_);
@@ -167,7 +168,7 @@ TEST_F(RedisConnection, GivesUpAGreetingThatIsNotAnswered) {
   EXPECT_EQ(failures_[0].detail, "no answer within 2000 ms");
 }
 
-TEST_F(RedisConnection, GivesUpWhenAnAnswerIsOwedForTooLong) {
+TEST_F(RedisConnection, ClosesWhenAnAnswerIsOverdue) {
   connect();
   pass(ms(10'000));
   EXPECT_TRUE(connection_.ready()) << "nothing is owed";
@@ -228,11 +229,11 @@ TEST_F(RedisConnection, IsRefusedByAnErrorToTheGreeting) {
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_EQ(failures_[0].state, State::kRefused);
   EXPECT_EQ(ready_, 0);
-  // It is tried again all the same: the password may be put right.
+  // It is tried again: the password may be corrected.
   wait_for_attempt();
 }
 
-TEST_F(RedisConnection, TellsAnotherKindOfServerFromABrokenStream) {
+TEST_F(RedisConnection, DistinguishesAnotherKindOfServerFromABrokenStream) {
   connection_.set_addresses({kAddress4}, now_);
   pass(0);
   transport_.accept(now_);
@@ -256,7 +257,7 @@ TEST_F(RedisConnection, ReadsNothingBehindAReplyAtWhichItsOwnerGaveUp) {
   ASSERT_EQ(failures_.size(), 1u);
   EXPECT_EQ(failures_[0].state, State::kReadonly);
   EXPECT_FALSE(transport_.is_open);
-  // Nothing is left of the old stream on the new one.
+  // The new stream has no rest of the old one.
   wait_for_attempt();
   transport_.accept(now_);
   pass(0);
@@ -271,7 +272,7 @@ TEST_F(RedisConnection, TriesItsAddressesInTurn) {
     pass_to(connection_.next_deadline());
   }
   EXPECT_EQ(transport_.opened, (std::vector<Address>{kAddress4, kAddress6, kAddress4, kAddress6}));
-  // One that worked is the first to be tried again.
+  // An address that worked is tried first.
   transport_.accept(now_);
   pass(0);
   transport_.reply("+PONG\r\n", now_);
@@ -280,7 +281,7 @@ TEST_F(RedisConnection, TriesItsAddressesInTurn) {
   EXPECT_EQ(transport_.opened.back(), kAddress6);
 }
 
-TEST_F(RedisConnection, LeavesAnAddressThatIsNoLongerItsServers) {
+TEST_F(RedisConnection, DisconnectsFromAnAddressRemovedFromTheList) {
   connect();
   connection_.set_addresses({kAddress6, kAddress4}, now_);
   EXPECT_TRUE(connection_.ready()) << "the one in use is still among them";

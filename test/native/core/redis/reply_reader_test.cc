@@ -46,7 +46,7 @@ class RedisReplyReader : public testing::Test {
   }
 };
 
-TEST_F(RedisReplyReader, ReadsEveryKindHoweverTheBytesAreCut) {
+TEST_F(RedisReplyReader, ReadsEveryKindForAnyCuts) {
   const std::string bytes =
       "+OK\r\n-ERR no\r\n:-7\r\n:9223372036854775807\r\n$5\r\na\r\nbc\r\n$0\r\n\r\n$-1\r\n*-1\r\n"
       "*0\r\n*3\r\n:1\r\n*2\r\n$1\r\nx\r\n-OOM in\r\n$-1\r\n+end\r\n";
@@ -72,7 +72,7 @@ TEST_F(RedisReplyReader, MovesItemsOfLongArraysCorrectly) {
   }
 }
 
-TEST_F(RedisReplyReader, TakesNoMemoryForAnnouncedItems) {
+TEST_F(RedisReplyReader, ReservesNoMemoryForAnnouncedItems) {
   ReplyReader reader;
   reader.feed("*2000000000\r\n:1\r\n");
   Reply reply;

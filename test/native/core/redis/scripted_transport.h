@@ -1,4 +1,4 @@
-// A transport without a socket: the test plays the network and Redis.
+// A transport without a socket: the test acts as the network and Redis.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// What INFO and error replies say of a server. The texts are those of Redis 6.2 and 7.0.
+// Properties of a server by INFO and error replies. The texts are from Redis 6.2 and 7.0.
 #include "core/redis/server_info.h"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ TEST(RedisServerInfo, ReadsTheFieldsThatCount) {
   EXPECT_EQ(parse_server_info(""), ServerInfo{});
 }
 
-TEST(RedisServerInfo, TellsServersThatCanBeUsedFromOthers) {
+TEST(RedisServerInfo, DistinguishesUsableServers) {
   const auto state_of = [](std::string text) {
     return check_server(parse_server_info(text)).state;
   };
@@ -95,7 +95,7 @@ TEST(RedisErrorMeaning, IsThatOfItsFirstWord) {
   }
 }
 
-TEST(RedisLogin, SendsWhatIsConfigured) {
+TEST(RedisLogin, SendsTheConfiguredCommands) {
   LinkOptions options;
   options.process = "p 1\n";
   EXPECT_EQ(login_commands(options, "writer"),
@@ -106,7 +106,7 @@ TEST(RedisLogin, SendsWhatIsConfigured) {
   EXPECT_EQ(login_commands(options, "writer").front(), (Command{"AUTH", "gw", "pw"}));
 }
 
-TEST(RedisLogin, TakesTheFirstErrorForTheFailure) {
+TEST(RedisLogin, TheFirstErrorIsTheFailure) {
   const Reply ok{.kind = Reply::Kind::kText, .text = "OK"};
   const auto error = [](const char* text) {
     return Reply{.kind = Reply::Kind::kError, .text = text};

@@ -1,4 +1,4 @@
-// The entries of logs in Redis: what is written, what is read back, and what is refused.
+// The entries of logs in Redis: written, read back, refused.
 #include "core/replication/entry_format.h"
 
 #include <gtest/gtest.h>

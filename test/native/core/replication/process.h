@@ -1,4 +1,4 @@
-// A process of a deployment, as far as replication goes: a hub, its journal and its replicas, under
+// The replication of a process of a deployment: a hub, its journal and its replicas, under
 // a clock that all processes share.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The journal in Redis: jobs that settle something with their ending.
+// The journal in Redis: jobs with a settlement in their ending.
 #include <algorithm>
 
 #include "redis_journal_fixture.h"
@@ -42,7 +42,7 @@ TEST_F(SettlingJobTest, WritesItsEndingOnceItsSettlementIsKnown) {
   EXPECT_LT(at("ending 1"), at("ended 1"));
 }
 
-TEST_F(SettlingJobTest, CarriesTheAnswerWhereThatIsAskedFor) {
+TEST_F(SettlingJobTest, HasTheAnswerOnRequest) {
   redis_.admit("k", "a");
   a_.create(2, "k", {.settles = true, .settles_answer = true});
   a_.append(2, "whole text");
@@ -87,7 +87,7 @@ TEST_F(SettlingJobTest, KeepsItsSettlementAcrossAReconnection) {
   pass(kSecond);
   EXPECT_EQ(redis_.settlements, Texts{"s"});
   EXPECT_EQ(a_.rec.ending.size(), 1u);
-  // A server that has taken over has lost the ending: the same once more.
+  // The new master has lost the ending: it is written again.
   redis_.streams["{t}:log:j"].pop_back();
   redis_.field("j", "status") = "running";
   reconnect();
@@ -112,7 +112,7 @@ TEST_F(SettlingJobTest, FindsItsSettledEndingWhenTheAnswerWasLost) {
   EXPECT_EQ(a_.rec.ended.size(), 1u);
 }
 
-TEST_F(SettlingJobTest, IsToldHereAfterFiveSecondsWithoutSettlementAndWrittenLater) {
+TEST_F(SettlingJobTest, IsReportedHereAfterFiveSecondsWithoutSettlementAndWrittenLater) {
   a_.finish(1, complete());
   pass(5 * kSecond);
   EXPECT_EQ(a_.rec.ended.size(), 1u);
@@ -145,7 +145,7 @@ TEST_F(SettlingJobTest, IsNotAtRestWhileItsSettlementIsAwaited) {
   EXPECT_FALSE(a_.hub.records_rest());
   settle_job("s");
   EXPECT_TRUE(a_.hub.records_rest());
-  // Nor does it wait for a job that is gone, or that is written no more.
+  // It does not wait for a purged job, or for one no longer written.
   redis_.admit("k", "a");
   redis_.admit("l", "a");
   a_.create(2, "k", {.settles = true});

@@ -1,4 +1,4 @@
-// The journal in Redis: what is written when, and what it does when Redis fails.
+// The journal in Redis: writes, and failures of Redis.
 #include <algorithm>
 
 #include "redis_journal_fixture.h"
@@ -59,7 +59,7 @@ TEST_F(RedisJournalTest, WritesKindsAndTheHeadWithTheFirstEntry) {
   EXPECT_EQ(field(2, "k"), "-");
 }
 
-TEST_F(RedisJournalTest, PublishesWhatWasTakenAndNothingElse) {
+TEST_F(RedisJournalTest, PublishesExactlyTheAcceptedEntries) {
   create();
   b_.replicate(9, "j");
   const auto published = [this] { return redis_.count("PUBLISH"); };
@@ -116,6 +116,18 @@ TEST_F(RedisJournalTest, LooksUpBeforeItWritesAgainWhenAnAnswerWasLost) {
   EXPECT_EQ(text, "abcbc");
 }
 
+TEST_F(RedisJournalTest, LeavesNoGapWhereTheHubCountsOnMoreThanTheLogHas) {
+  begin();
+  redis_.error = "OOM command not allowed";
+  append("b");
+  pass(kSecond);
+  a_.hub.rewind(1, {1, 3}, clock_.now);
+  redis_.error.clear();
+  finish();
+  pass(kSecond);
+  EXPECT_EQ(log(), "1-0={} 1-1=a 1-2=b 1-3=end");
+}
+
 TEST_F(RedisJournalTest, LooksUpEveryOpenJobAfterAReconnection) {
   redis_.admit("k", "a");
   create();
@@ -124,7 +136,7 @@ TEST_F(RedisJournalTest, LooksUpEveryOpenJobAfterAReconnection) {
   a_.append(2, "y");
   settle();
   pass(kSecond);
-  // A server that has taken over from the one that failed lacks the end.
+  // The new master after a failover lacks the end.
   redis_.streams["{t}:log:k"].pop_back();
   reconnect();
   EXPECT_EQ(log("j"), "1-0={} 1-1=x");
@@ -157,7 +169,7 @@ TEST_F(RedisJournalTest, WritesALostEndingAgain) {
   EXPECT_EQ(redis_.count("XREVRANGE"), before + 1);
 }
 
-TEST_F(RedisJournalTest, EndsByTheScriptAndTellsNobodyBefore) {
+TEST_F(RedisJournalTest, EndsByTheScriptAndReportsTheEndingAfterIt) {
   begin();
   a_.attach(7, 1);
   a_.port.is_frozen = true;
@@ -172,7 +184,7 @@ TEST_F(RedisJournalTest, EndsByTheScriptAndTellsNobodyBefore) {
   EXPECT_FALSE(a_.hub.holds(1));
   EXPECT_EQ(a_.rec.ended.size(), 1u);
   EXPECT_EQ(redis_.field("j", "status"), "completed");
-  // The event and the state are the same as here, to the byte.
+  // The event and the state equal the local ones, to the byte.
   const std::string x = field(3, "x");
   const std::string data = x.substr(x.find(",\"data\":") + 8);
   EXPECT_NE(a_.rec.frames[7].find("event: job_complete\ndata: " + data.substr(0, data.size() - 1) +
@@ -199,7 +211,7 @@ TEST_F(RedisJournalTest, FindsItsOwnEndingWhenTheAnswerWasLost) {
   EXPECT_TRUE(a_.rec.fenced.empty());
 }
 
-TEST_F(RedisJournalTest, TellsLocalReadersOfAnEndingAfterFiveSecondsWithoutRedis) {
+TEST_F(RedisJournalTest, ReportsAnEndingToLocalReadersAfterFiveSecondsWithoutRedis) {
   begin();
   a_.port.disconnect();
   a_.finish(1, complete());
@@ -215,7 +227,7 @@ TEST_F(RedisJournalTest, TellsLocalReadersOfAnEndingAfterFiveSecondsWithoutRedis
   EXPECT_EQ(a_.rec.ended.size(), 1u);
 }
 
-TEST_F(RedisJournalTest, TellsAnEndingThatEnoughReplicasHave) {
+TEST_F(RedisJournalTest, ReportsAnEndingOnceEnoughReplicasHaveIt) {
   a_.port.replicas = 2;
   redis_.replicas = 1;
   begin();
@@ -233,7 +245,7 @@ TEST_F(RedisJournalTest, TellsAnEndingThatEnoughReplicasHave) {
   EXPECT_EQ(*wait, (redis::Command{"WAIT", "2", "100"}));
 }
 
-TEST_F(RedisJournalTest, WaitsForNoReplicasUnlessItIsTold) {
+TEST_F(RedisJournalTest, WaitsForNoReplicasByDefault) {
   create();
   finish();
   pass(kSecond);
@@ -268,7 +280,7 @@ TEST_F(RedisJournalTest, StepsDownForAJobOfAnotherOwner) {
 TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
   begin();
   pass(kSecond);
-  // With an id larger than all that this process may still have in hand.
+  // With an id beyond all ids that this process may still write.
   redis_.field("j", "owner") = "b";
   redis_.field("j", "status") = "cancelled";
   const EventId far{1, 2 + (std::uint64_t{1} << 32)};
@@ -281,7 +293,7 @@ TEST_F(RedisJournalTest, StepsDownWhenAnotherHasEndedTheJob) {
   EXPECT_TRUE(a_.rec.ended.empty());
 }
 
-TEST_F(RedisJournalTest, SaysThatItHasToldAnotherEnding) {
+TEST_F(RedisJournalTest, ReportsAConflictingEnding) {
   begin();
   a_.port.disconnect();
   a_.finish(1, complete());
@@ -304,7 +316,7 @@ TEST_F(RedisJournalTest, FencesIdleJobsAfterAReconnection) {
   EXPECT_EQ(a_.rec.fenced.size(), 1u);
 }
 
-TEST_F(RedisJournalTest, KeepsTheJobsThatItTakesAlongUnderAnotherName) {
+TEST_F(RedisJournalTest, KeepsItsJobsUnderAnotherName) {
   begin();
   a_.port.rename("a2");
   pass(kSecond);
@@ -372,7 +384,7 @@ TEST_F(RedisJournalTest, WaitsForAJobThatIsGoneAndThenWritesItsLogAnew) {
   EXPECT_EQ(log(), "1-0={} 1-2=ab 1-3=end");
 }
 
-TEST_F(RedisJournalTest, ForgetsJobsThatAreWrittenNoMore) {
+TEST_F(RedisJournalTest, ForgetsJobsNoLongerWritten) {
   begin();
   a_.hub.unrecord(1, clock_.now);
   redis_.hashes.clear();
@@ -384,7 +396,7 @@ TEST_F(RedisJournalTest, ForgetsJobsThatAreWrittenNoMore) {
   EXPECT_EQ(redis_.count("HMGET"), 0u);
 }
 
-TEST_F(RedisJournalTest, LeavesAnEndedJobErasedThatWasErasedElsewhere) {
+TEST_F(RedisJournalTest, DoesNotRestoreAJobErasedElsewhere) {
   begin();
   finish();
   redis_.hashes.clear();

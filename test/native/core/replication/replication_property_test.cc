@@ -1,5 +1,5 @@
-// Properties of replication over random logs, readers and failures: a reader elsewhere gets what a
-// reader of the owner gets.
+// Properties of replication over random logs, readers and failures: a reader at another process
+// receives the bytes of a reader at the owner.
 #include <algorithm>
 #include <random>
 
@@ -126,7 +126,7 @@ class ReplicationProperty : public ReplicationTest {
 };
 
 // For every cut of a log of all kinds: a replica that begins there, and a reader of it at every
-// position, get what a reader of the owner gets that came at the same moment.
+// position, receive the bytes of a reader at the owner that attached at the same moment.
 TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
   for (std::uint32_t seed = 1; seed <= 12; ++seed) {
     random_.seed(seed);
@@ -185,7 +185,7 @@ TEST_F(ReplicationProperty, ReplicaAndLiveAreTheOriginalAtEveryCutAndPosition) {
   }
 }
 
-// Whatever fails meanwhile: the log in Redis is the log of the owner, and the replica as well.
+// Under any failures the log in Redis and the replica equal the log of the owner.
 TEST_F(ReplicationProperty, FailuresLoseDoubleAndReorderNothing) {
   for (std::uint32_t seed = 1; seed <= 60; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

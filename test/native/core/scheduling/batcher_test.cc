@@ -1,4 +1,4 @@
-// The debounce rule on its own: when a batch is due, and what aborts do to it.
+// The debounce rule alone: the time of a batch, and aborts.
 #include "core/scheduling/batcher.h"
 
 #include <gtest/gtest.h>

@@ -17,7 +17,7 @@ struct Dispatched {
   Nanos at;
 };
 
-// Drives a pipeline like an executor does and writes down what it reports.
+// Drives a pipeline as an executor does, and records its reports.
 class Rig : public PipelineObserver {
  public:
   explicit Rig(const PipelineOptions& options = {}) : pipeline(options, *this) {}
@@ -123,7 +123,7 @@ TEST(PipelineBatching, MaxWaitBoundsTheFirstItem) {
   EXPECT_EQ(rig.batches[1].at, ms(251));
 }
 
-TEST(PipelineBatching, AnItemThatComesWhenTheBatchIsDueStartsTheNextOne) {
+TEST(PipelineBatching, AnItemAddedWhenTheBatchIsDueStartsTheNextOne) {
   Rig rig;
   rig.pipeline.submit(1, 0);
   rig.now = ms(100);
@@ -132,11 +132,11 @@ TEST(PipelineBatching, AnItemThatComesWhenTheBatchIsDueStartsTheNextOne) {
   EXPECT_EQ(rig.batches[0].items, Items{1});
 }
 
-TEST(PipelineBatching, ADueBatchGoesOnFillingWhileProcessingIsFull) {
+TEST(PipelineBatching, ADueBatchIsFilledFurtherWhileProcessingIsFull) {
   Rig rig({.max_concurrency = 1, .processing_capacity = 1});
   rig.submit_range(1, 16);  // one batch dispatched, one in processing
   rig.pipeline.submit(17, rig.now);
-  rig.run_to(ms(500));  // due since 100 ms, and nowhere to go
+  rig.run_to(ms(500));  // due since 100 ms, without room downstream
   rig.pipeline.submit(18, rig.now);
   EXPECT_EQ(rig.pipeline.next_deadline(), kNever);
   rig.run_to(ms(700));
@@ -147,7 +147,7 @@ TEST(PipelineBatching, ADueBatchGoesOnFillingWhileProcessingIsFull) {
   EXPECT_EQ(rig.batches[2].at, ms(700));
 }
 
-TEST(PipelineLimits, AStalledDispatchFillsEveryStageAndNoMore) {
+TEST(PipelineLimits, AStalledDispatchFillsEveryStageUpToItsBound) {
   Rig rig;
   rig.submit_range(1, 300);
   rig.run_to(ms(60'000));
@@ -161,7 +161,7 @@ TEST(PipelineLimits, AStalledDispatchFillsEveryStageAndNoMore) {
   EXPECT_EQ(counts.processing, 80u);
   EXPECT_EQ(counts.processing_batches, 10u);
   EXPECT_EQ(counts.active_batches, 5u);
-  // The first in line leaves, and one slot given back lets the next eight in, in order.
+  // The first waiter is removed, and one returned slot admits the next eight, in order.
   rig.pipeline.abort(held + 1, rig.now);
   EXPECT_EQ(rig.refused_items, Items{held + 1});
   rig.pipeline.batch_done(1, rig.now);
@@ -211,11 +211,11 @@ TEST(PipelineLimits, HeldBatchesTakeSlotsUntilTheyAreDone) {
   EXPECT_EQ(rig.closed_count, 1);
 }
 
-TEST(PipelineAbort, TakesAnItemOutOfEveryStageAndLeavesItsNeighbours) {
+TEST(PipelineAbort, RemovesAnItemOfAnyStageAloneFromIt) {
   Rig rig({.max_concurrency = 1, .incoming_capacity = 4, .processing_capacity = 1});
   rig.submit_range(1, 29);  // 1-8 dispatched, 9-16 processing, 17-24 batcher, 25-28 incoming
   EXPECT_EQ(rig.pipeline.counts().waiting, 1u);
-  rig.pipeline.abort(3, 0);  // dispatched: not ours any more
+  rig.pipeline.abort(3, 0);  // dispatched: no longer in the pipeline
   EXPECT_TRUE(rig.removed_items.empty());
   rig.pipeline.abort(10, 0);
   rig.pipeline.abort(26, 0);  // lets 29 in
@@ -231,7 +231,7 @@ TEST(PipelineAbort, TakesAnItemOutOfEveryStageAndLeavesItsNeighbours) {
   EXPECT_EQ(rig.closed_count, 1);
 }
 
-TEST(PipelineAbort, ABatchThatLosesAllItsItemsGivesUpItsPlace) {
+TEST(PipelineAbort, AnEmptiedBatchReturnsItsPlace) {
   Rig rig({.batching = {.max_batch_size = 1}, .max_concurrency = 1, .processing_capacity = 1});
   rig.submit_range(1, 3);  // dispatched, processing, batcher
   rig.pipeline.abort(2, 0);
@@ -243,7 +243,7 @@ TEST(PipelineAbort, ABatchThatLosesAllItsItemsGivesUpItsPlace) {
   EXPECT_EQ(rig.batches.size(), 1u);
 }
 
-TEST(PipelineRetry, AGroupComesBackAsOneBatchAfterItsDelayWithoutHoldingASlot) {
+TEST(PipelineRetry, AGroupIsRetriedAsOneBatchAfterItsDelayWithoutHoldingASlot) {
   Rig rig({.max_concurrency = 1});
   rig.submit_range(1, 16);
   rig.pipeline.retry({2, 5}, ms(250), rig.now);

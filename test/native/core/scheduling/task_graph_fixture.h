@@ -1,4 +1,4 @@
-// A run of a task graph under injected time, and what it reported.
+// A run of a task graph under injected time, and its reports.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -67,7 +67,7 @@ class GraphRig : public TaskObserver {
     graph->advance(now);
   }
 
-  // What was reported since the last call.
+  // The reports since the last call.
   Names take_log() { return std::exchange(log, {}); }
 
   Nanos now = 0;

@@ -1,5 +1,5 @@
-// Random graphs against an independent model: each run terminates, and each task comes to the one
-// ending that the graph and the tasks' own luck decide, in whatever order things happen.
+// Random graphs against an independent model: each run terminates, and each task has the one
+// ending determined by the graph and the outcomes of the tasks, in any order of events.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ std::uint64_t below(Random& random, std::uint64_t bound) {
 }
 
 // Tasks wait for ones of a lower rank only; ranks are dealt at random, so that the order of adding
-// says nothing about the order of running.
+// does not determine the order of running.
 std::vector<Scripted> random_graph(Random& random) {
   const auto size = static_cast<TaskId>(1 + below(random, 40));
   std::vector<TaskId> rank(size);
@@ -46,8 +46,8 @@ std::vector<Scripted> random_graph(Random& random) {
   return tasks;
 }
 
-// The endings by the rules as they are written, looked up backwards from each task: it shares
-// nothing with the machine, which works forwards.
+// The endings by the documented rules, computed backwards from each task: it shares
+// no code with the machine, which works forwards.
 class Model {
  public:
   explicit Model(const std::vector<Scripted>& tasks)
@@ -81,7 +81,7 @@ class Model {
   std::vector<TaskState> endings_;
 };
 
-// Runs a graph with its tasks ending in random order, and checks each word of the machine.
+// Runs a graph with its tasks ending in random order, and checks each report of the machine.
 class Player : public TaskObserver {
  public:
   Player(const std::vector<Scripted>& tasks, std::size_t concurrency, Random& random)
@@ -172,7 +172,7 @@ class Player : public TaskObserver {
   int ended_ = 0;
 };
 
-TEST(TaskGraphRandom, EveryTaskComesToTheOneEndingThatTheRulesGiveIt) {
+TEST(TaskGraphRandom, EveryTaskHasTheOneEndingOfTheRules) {
   for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random random(seed);
@@ -186,8 +186,8 @@ TEST(TaskGraphRandom, EveryTaskComesToTheOneEndingThatTheRulesGiveIt) {
   }
 }
 
-// Any graph at all, cycles included: it is refused exactly if taking away tasks that wait for
-// nothing (Kahn's way, which the machine does not use) leaves some over.
+// Any graph, cycles included: it is refused exactly if removing tasks without dependencies
+// (Kahn's algorithm, which the machine does not use) leaves some tasks.
 TEST(TaskGraphRandom, CyclesAreFoundWhereThereAreAny) {
   for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

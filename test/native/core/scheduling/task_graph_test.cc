@@ -1,4 +1,5 @@
-// One run of a task graph: order, places, retries, failures, cancelling, and what large ones cost.
+// One run of a task graph: order, places, retries, failures, cancelling, and the cost of large
+// ones.
 #include "core/scheduling/task_graph.h"
 
 #include <gtest/gtest.h>
@@ -41,7 +42,7 @@ TEST(TaskGraph, ADependencyNamedTwiceIsOne) {
   EXPECT_EQ(rig.log, (Log{"start a", "done a", "start b"}));
 }
 
-TEST(TaskGraph, NoMoreRunThanThereArePlacesAndReadyOnesStartInOrder) {
+TEST(TaskGraph, RunsUpToTheNumberOfPlacesAndStartsReadyTasksInOrder) {
   GraphRig rig;
   rig.add("a").add("b").add("c").add("d", {"a"}).add("e").start(2);
   EXPECT_EQ(rig.take_log(), (Log{"start a", "start b"}));
@@ -54,7 +55,7 @@ TEST(TaskGraph, NoMoreRunThanThereArePlacesAndReadyOnesStartInOrder) {
   EXPECT_EQ(rig.graph->running(), 2u);
 }
 
-TEST(TaskGraphFailure, SkipsWhatHangsOnItAndLetsTheRestFinish) {
+TEST(TaskGraphFailure, SkipsDependantsAndFinishesTheRest) {
   GraphRig rig;
   rig.add("a").add("other").add("b", {"a"}).add("c", {"b", "other"}).add("d", {"other"}).start();
   rig.fail("a");
@@ -126,7 +127,7 @@ TEST(TaskGraphRetry, TheElevenHundredthAttemptWaitsForNoLongerThanTheCap) {
   EXPECT_EQ(rig.state("a"), TaskState::kFailed);
 }
 
-TEST(TaskGraphRetry, ComesNoSoonerThanTheServerAsks) {
+TEST(TaskGraphRetry, WaitsAtLeastTheRetryAfterOfTheServer) {
   GraphRig rig;
   rig.add("a", {}, kThreeAttempts).start();
   rig.fail("a", {.retry_after = ms(7000), .random = 0.5});
@@ -136,7 +137,7 @@ TEST(TaskGraphRetry, ComesNoSoonerThanTheServerAsks) {
   EXPECT_EQ(rig.log.back(), "retry a 3 in 100");
 }
 
-TEST(TaskGraphRetry, NotForAFailureThatForbidsItNorOneThatWouldNeverCome) {
+TEST(TaskGraphRetry, NotForAFailureThatForbidsItOrOneWithAnInfiniteDelay) {
   GraphRig rig;
   rig.add("a", {}, kThreeAttempts).add("b", {}, kThreeAttempts).start();
   rig.fail("a", {.retryable = false});
@@ -145,7 +146,7 @@ TEST(TaskGraphRetry, NotForAFailureThatForbidsItNorOneThatWouldNeverCome) {
   EXPECT_EQ(rig.log.back(), "end");
 }
 
-TEST(TaskGraphRetry, OneThatWaitsHoldsNoPlaceAndGoesBeforeFirstAttempts) {
+TEST(TaskGraphRetry, AWaitingRetryHoldsNoPlaceAndPrecedesFirstAttempts) {
   GraphRig rig;
   rig.add("a", {}, kThreeAttempts).add("b").add("c").start(1);
   rig.fail("a", kHalf);
@@ -198,7 +199,7 @@ TEST(TaskGraph, WordOfATaskThatIsNotRunningIsIgnored) {
   EXPECT_EQ(rig.log, (Log{"done a", "start b"}));
 }
 
-// --- large graphs: what they cost is counted in steps, which no machine's speed changes
+// --- large graphs: their cost is counted in steps, which do not depend on the machine
 
 TEST(TaskGraphSize, AChainOfTwentyThousand) {
   constexpr std::uint64_t kLength = 20'000;
@@ -247,8 +248,8 @@ TEST(TaskGraphSize, OneToTenThousandToOne) {
 }
 
 TEST(TaskGraphSize, ManyFailuresOverTheSameDependants) {
-  // 200 that fail, each with the same 200 behind it: a dependency is looked at once, not once per
-  // failure and dependant of a dependant.
+  // 200 failing tasks, each with the same 200 dependants: a dependency is visited once, not once
+  // per failure and dependant of a dependant.
   constexpr TaskId kSide = 200;
   GraphRig rig;
   Log front;

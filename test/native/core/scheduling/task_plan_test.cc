@@ -1,4 +1,4 @@
-// What makes a plan one that can run, and what is told of one that cannot.
+// Valid plans, and the errors of invalid ones.
 #include "core/scheduling/task_plan.h"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ TaskPlan plan_of(const std::vector<std::pair<std::string, Names>>& tasks) {
   return plan;
 }
 
-TEST(TaskPlan, ResolvesNamesWhicheverWayTheyWereAdded) {
+TEST(TaskPlan, ResolvesNamesInAnyOrderOfAdding) {
   TaskPlan plan = plan_of(
       {{"last", {"left", "right"}}, {"right", {"first"}}, {"first", {}}, {"left", {"first"}}});
   EXPECT_EQ(plan.check().kind, Kind::kNone);
@@ -55,7 +55,7 @@ TEST(TaskPlan, WaitingForOneselfIsACycleOfOne) {
   EXPECT_EQ(fault.cycle, Ids{1});
 }
 
-TEST(TaskPlan, TellsACycleInTheOrderInWhichItWouldRun) {
+TEST(TaskPlan, ReportsACycleInTheOrderOfExecution) {
   // b waits for a, c for b, d for c, a for d: a -> b -> c -> d -> a. Others hang on both sides.
   TaskPlan plan = plan_of({{"before", {}},
                            {"a", {"before", "d"}},
@@ -85,7 +85,7 @@ TEST(TaskPlan, AChainOfTwentyThousandIsWalkedWithoutRecursion) {
   EXPECT_EQ(plan.check().kind, Kind::kNone);
 }
 
-TEST(TaskPlan, ARingOfTwentyThousandIsToldInFull) {
+TEST(TaskPlan, ReportsARingOfTwentyThousandInFull) {
   constexpr TaskId kLength = 20'000;
   TaskPlan plan;
   for (TaskId i = 0; i < kLength; ++i) {

@@ -1,4 +1,10 @@
 // Expected bytes are written out by hand from WHATWG HTML 9.2.5 and RFC 8259 section 7.
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <random>
+#include <vector>
+
 #include "core/sse/encoder.h"
 
 #include <gtest/gtest.h>
@@ -66,6 +72,25 @@ TEST(JsonText, WritesNumbers) {
   out.clear();
   append_json_decimal(out, 1.5);
   EXPECT_EQ(out, "1.500");
+}
+
+TEST(JsonText, RoundsDecimalsAsTheStandardLibraryDoes) {
+  std::vector<double> values{0.0,      -0.0,       0.0005, 0.0015, 0.0625, 0.1875, 1.0005, 0.9995,
+                             999.9995, 1e14 + 0.5, 1e15,   -1.25,  1e300,  5e-324, 0.4996};
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto bits = static_cast<double>(random() >> 11);
+    values.push_back(std::ldexp(bits, -static_cast<int>(random() % 80)));
+    values.push_back(static_cast<double>(random() % 10'000'000) / 1e6);
+  }
+  for (const double value : values) {
+    std::array<char, 400> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value,
+                                   std::chars_format::fixed, 3);
+    std::string out;
+    append_json_decimal(out, value);
+    ASSERT_EQ(out, std::string(digits.data(), end.ptr));
+  }
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ TEST(EventId, ReadsWhatItWrites) {
   EXPECT_EQ(to_string({2, 17}), "2-17");
 }
 
-TEST(EventId, RefusesWhatIsNotTheForm) {
+TEST(EventId, RefusesOtherForms) {
   for (const char* text : {"",
                            "-",
                            "1",

@@ -22,7 +22,7 @@ class Recorder final : public SseSink {
   void on_event(const SseEvent& event) override {
     seen.push_back(std::string(event.type) + "|" + event.data + "|" +
                    std::string(event.last_event_id));
-    event.data.assign("scribbled over");  // The receiver may; nothing must come of it.
+    event.data.assign("scribbled over");  // The receiver may do this, without effect.
   }
   void on_retry(std::uint64_t retry_ms) override {
     seen.push_back("retry " + std::to_string(retry_ms));
@@ -89,15 +89,15 @@ std::vector<Case> cases() {
       {"retry: 2000\nretry: 0\nretry:\nretry: -1\nretry: 1.5\nretry: 1e3\nretry: 7x\ndata: x\n\n",
        {"retry 2000", "retry 0", "|x|"}},
       {"retry: 99999999999999999999\n", {"retry 18446744073709551615"}},
-      // Comments, and bytes that are no UTF-8, handed on unchanged.
+      // Comments, and ill-formed UTF-8, which is passed on unchanged.
       {":\n: comment\n:data: x\ndata: y\n:\n\n", {"|y|"}},
       {"data: \xFF\xF0\x9F\n\ndata: \x98\x80\n\n", {"|\xFF\xF0\x9F|", "|\x98\x80|"}},
-      // The end of the stream discards what no blank line closed.
+      // The end of the stream discards an event without its blank line.
       {"data: a\n\ndata: b\n", {"|a|"}},
   };
 }
 
-TEST(SseParser, ParsesTheTableHoweverItIsCut) {
+TEST(SseParser, ParsesTheTableForAnyCuts) {
   for (const Case& each : cases()) {
     for (const Pieces& pieces : every_split(each.input)) {
       ASSERT_EQ(parse_pieces(pieces), each.expected) << each.input;
@@ -105,7 +105,7 @@ TEST(SseParser, ParsesTheTableHoweverItIsCut) {
   }
 }
 
-TEST(SseParser, RandomStreamsParseAlikeHoweverTheyAreCut) {
+TEST(SseParser, RandomStreamsParseAlikeForAnyCuts) {
   std::mt19937 random(7);  // A fixed seed, so that a failure repeats.
   const std::vector<std::string> words = {"data",         ":",     " ", "\n",   "\r",    "\r\n",
                                           "id",           "event", "x", "\n\n", "retry", "5",
@@ -150,7 +150,7 @@ SseParser::Status status_of(const Pieces& pieces, std::size_t event_bytes_max, S
   return parser.status();
 }
 
-TEST(SseParser, BoundsAnEventHoweverItIsCut) {
+TEST(SseParser, BoundsAnEventForAnyCuts) {
   struct CapCase {
     std::string input;
     SseParser::Status status;
@@ -176,7 +176,7 @@ TEST(SseParser, BoundsAnEventHoweverItIsCut) {
   }
 }
 
-TEST(SseParser, TakesAnEventOfTheDefaultLimitByteByByte) {
+TEST(SseParser, AcceptsAnEventOfTheDefaultLimitByteByByte) {
   SseParser parser;
   Recorder recorder;
   const std::string text(SseParser::kEventBytesMaxDefault - 6, 'x');

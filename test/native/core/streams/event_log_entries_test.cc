@@ -88,7 +88,7 @@ TEST(EventLogEntries, TypedEventsKeepTheirTypesAsValues) {
   EXPECT_EQ(read_from(tail, "1-3"), read_from(log, "1-3"));
 }
 
-TEST(EventLogEntries, PlainTextCostsNothingMoreUntilAnotherKindComes) {
+TEST(EventLogEntries, PlainTextNeedsNoExtraMemoryUntilAnotherKindIsAppended) {
   EventLog plain(kRoomy);
   EventLog mixed(kRoomy);
   for (int i = 0; i < 1000; ++i) {
@@ -195,7 +195,7 @@ TEST(EventLogHead, TheFirstOneBeforeTheFirstEntryCounts) {
   EXPECT_EQ(log.head().model, "");
 }
 
-TEST(EventLogHead, AnEndedLogTakesNone) {
+TEST(EventLogHead, AnEndedLogAcceptsNone) {
   EventLog log(kRoomy);
   log.end({});
   EXPECT_FALSE(log.set_head({.model = "m"}));

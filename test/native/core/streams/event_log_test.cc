@@ -15,7 +15,7 @@ EventLog log_of(std::initializer_list<const char*> tokens) {
   return log;
 }
 
-// What a reader at `cursor` gets: ids and texts, a gap as "gap", job_retry as "retry".
+// The events for a reader at `cursor`: ids and texts, a gap as "gap", job_retry as "retry".
 std::vector<std::string> replay(const EventLog& log, std::string_view cursor) {
   std::vector<std::string> out;
   auto [position, gap] = log.resolve(cursor);
@@ -54,7 +54,7 @@ TEST(EventLog, GivesEverythingAfterAGapToACursorItDoesNotKnow) {
   EXPECT_EQ(replay(log, "1-4"), (Lines{"gap", "1-1 a", "1-2 b", "1-3 end"})) << "beyond the end";
 }
 
-TEST(EventLog, KnowsWhenAReaderHasHadTheTerminalEvent) {
+TEST(EventLog, ReportsWhetherAReaderHasHadTheTerminalEvent) {
   EventLog log = log_of({"a"});
   EXPECT_FALSE(log.at_end(log.resolve("1-1").position));
   log.end({});
@@ -76,7 +76,7 @@ TEST(EventLog, RecordsTheFirstEndingOnly) {
   EXPECT_EQ(to_string(log.latest()), "1-2");
 }
 
-TEST(EventLog, ANewAttemptForgetsTheTextAndSaysSo) {
+TEST(EventLog, ANewAttemptDropsTheTextAndReportsIt) {
   EventLog log = log_of({"a", "b"});
   ASSERT_TRUE(log.begin_attempt());
   EXPECT_EQ(text_of(log), "");
@@ -127,7 +127,7 @@ TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
     const std::string token(random() % 40, static_cast<char>('a' + i % 26));
     expected += token;
     log.append(token);
-    // Growth by doubling may reserve twice what is used.
+    // Growth by doubling may reserve twice the used memory.
     ASSERT_LE(log.memory_bytes(), 4 * kCap);
   }
   const std::string text = text_of(log);
@@ -135,7 +135,7 @@ TEST(EventLog, HoldsAtMostTwiceItsCapWhateverTheTokens) {
   EXPECT_EQ(text, std::string_view(expected).substr(expected.size() - text.size()));
 }
 
-TEST(EventLogBytes, CountsWhatLogsHoldAndWhatTheyShareOnce) {
+TEST(EventLogBytes, CountsTheMemoryOfLogsAndSharedTextOnce) {
   LogBytes total = 0;
   {
     EventLog first(kRoomy, &total);
@@ -146,7 +146,7 @@ TEST(EventLogBytes, CountsWhatLogsHoldAndWhatTheyShareOnce) {
     EventLog second(kRoomy, &total);
     second.take_tokens(first);
     EXPECT_EQ(total, one);
-    // From here on the second has its own.
+    // From here on the second has its own storage.
     second.append_typed("page", "{}");
     EXPECT_EQ(total, one + static_cast<std::int64_t>(second.memory_bytes()));
     EXPECT_TRUE(second.begin_attempt());
@@ -158,7 +158,7 @@ TEST(EventLogBytes, CountsWhatLogsHoldAndWhatTheyShareOnce) {
   EXPECT_EQ(total, 0);
 }
 
-TEST(EventLogBytes, StaysBelowTwiceTheCapHoweverMuchIsAppended) {
+TEST(EventLogBytes, StaysBelowTwiceTheCapForAnyAmountAppended) {
   LogBytes total = 0;
   EventLog log(1 << 16, &total);
   for (int i = 0; i < 5000; ++i) {

@@ -1,4 +1,4 @@
-// Logs as text, and the size of a log that holds all of it.
+// Logs as text, and a bound that no log reaches.
 #pragma once
 
 #include <string>

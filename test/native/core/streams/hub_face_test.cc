@@ -115,7 +115,7 @@ TEST_F(JobHubFaceTest, SilenceIsFilledWithTheKeepAliveOfTheFace) {
   EXPECT_EQ(rec_.frames[2], "alive\n0 job_1 a\n");
 }
 
-TEST_F(JobHubFaceTest, FramesThatAreLeftOutStillMoveTheWindow) {
+TEST_F(JobHubFaceTest, OmittedFramesStillMoveTheWindow) {
   create(1);
   attach_face(2, {{1, ""}}, 2000);
   for (int i = 0; i < 1000; ++i) {
@@ -137,7 +137,7 @@ TEST_F(JobHubFaceTest, EndsAsFinishedIfNothingIsLeftToWrite) {
   EXPECT_FALSE(hub_.has_subscriber(2));
 }
 
-TEST_F(JobHubFaceTest, EndsAsFinishedWhenTheEndingComesAndGivesNoFrame) {
+TEST_F(JobHubFaceTest, EndsAsFinishedWithTheEndingWithoutAFrame) {
   create(1);
   attach_face(2, {{1, ""}}, 5);
   append_text(1, "a");

@@ -1,4 +1,4 @@
-// Logs with events of types of their own, and works whose log has the tokens of their parts.
+// Logs with custom event types, and works whose log has the tokens of their parts.
 #include "core/streams/hub_fixture.h"
 
 namespace sluice {
@@ -36,7 +36,7 @@ class JobHubFeedTest : public JobHubTest {
     settle();
   }
 
-  // What a new reader gets: `id type data`, one event a line.
+  // The events for a new reader: `id type data`, one event a line.
   Lines read(JobHandle job, const std::string& cursor = "") {
     const SubscriberHandle subscriber = next_subscriber_++;
     attach(subscriber, job, cursor, Subscriber::Mode::kEvents);
@@ -127,7 +127,7 @@ TEST_F(JobHubFeedTest, TheByteCapDropsTypedEventsWithTheirTypes) {
   }
 }
 
-TEST_F(JobHubFeedTest, NoMoreThan128TypesFitInALog) {
+TEST_F(JobHubFeedTest, ALogHasUpTo128Types) {
   create_work();
   for (int i = 0; i < 300; ++i) append_typed("t" + std::to_string(i), "{}");
   append_typed("t127", "{}");
@@ -172,7 +172,7 @@ TEST_F(JobHubFeedTest, AReopenedJobIsNotPurgedAndHasItsWallTimeAnew) {
   EXPECT_EQ(rec_.purged, std::vector{kWork});
 }
 
-TEST_F(JobHubFeedTest, OnlyWhatHasEndedCanBeReopened) {
+TEST_F(JobHubFeedTest, OnlyEndedJobsCanBeReopened) {
   create_work();
   append_typed("page", "{}");
   hub_.reopen(kWork, now_);
@@ -201,7 +201,7 @@ TEST_F(JobHubFeedTest, AWorkHasTheTokensOfItsPartsAndPartsKeepTheirOwnLogs) {
                             R"(1-2 token {"job_id":"job_3","token":"four"})"}));
 }
 
-TEST_F(JobHubFeedTest, APartThatFollowsFeedsWhatItTookOverToo) {
+TEST_F(JobHubFeedTest, AFollowingPartFeedsItsCopiedEntriesToo) {
   create_work();
   create(2);
   append_text(2, "early");
@@ -212,8 +212,8 @@ TEST_F(JobHubFeedTest, APartThatFollowsFeedsWhatItTookOverToo) {
                                 R"(1-2 token {"workflow_id":"job_1","node":"a","token":"late"})"}));
 }
 
-TEST_F(JobHubFeedTest, PartsOfAWorkThatIsGoneGoOnByThemselves) {
-  create_part(2, "a");  // there is no such work yet
+TEST_F(JobHubFeedTest, PartsOfAPurgedWorkContinueByThemselves) {
+  create_part(2, "a");  // the work does not exist yet
   create_work();
   create_part(3, "b");
   create_part(4, "c");
@@ -227,7 +227,7 @@ TEST_F(JobHubFeedTest, PartsOfAWorkThatIsGoneGoOnByThemselves) {
   hub_.purge(3, now_);
 }
 
-TEST_F(JobHubFeedTest, APartThatIsPurgedLeavesItsWork) {
+TEST_F(JobHubFeedTest, APurgedPartIsRemovedFromItsWork) {
   create_work();
   create_part(2, "a");
   append_text(2, "x");
@@ -243,7 +243,7 @@ TEST_F(JobHubFeedTest, AReaderOfTheWorkHoldsBackItsParts) {
   create_work();
   create_part(2, "a");
   create_part(3, "b");
-  attach(7, kWork);  // reads nothing of what follows
+  attach(7, kWork);  // reads none of the following events
   append(2, 100);
   append(3, 100);
   EXPECT_TRUE(hub_.writable(2));
@@ -257,7 +257,7 @@ TEST_F(JobHubFeedTest, AReaderOfTheWorkHoldsBackItsParts) {
   EXPECT_TRUE(hub_.writable(kWork));
 }
 
-TEST_F(JobHubFeedTest, AReaderThatLeavesHoldsNobodyBack) {
+TEST_F(JobHubFeedTest, ADetachedReaderDoesNotCloseTheWindow) {
   create_work();
   create_part(2, "a");
   attach(7, kWork);
@@ -268,7 +268,7 @@ TEST_F(JobHubFeedTest, AReaderThatLeavesHoldsNobodyBack) {
   EXPECT_TRUE(hub_.writable(2));
 }
 
-TEST_F(JobHubFeedTest, TheEndOfAWorkHoldsNobodyBack) {
+TEST_F(JobHubFeedTest, TheEndOfAWorkOpensTheWindow) {
   create_work();
   create_part(2, "a");
   attach(7, kWork);
@@ -283,7 +283,7 @@ TEST_F(JobHubFeedTest, TheWindowOfAWorkCountsWhatItsOwnProducerAppended) {
   create_part(2, "a");
   append(2, 5000);
   for (int i = 0; i < 10; ++i) append_typed("page", "{}");
-  // 10 of its own: whatever its parts have added, the producer has some 246 to 256 more.
+  // 10 of its own: the producer has 246 to 256 more, for any number added by its parts.
   EXPECT_GE(rec_.window.contains(kWork) ? rec_.window[kWork] : 256, 256u);
   EXPECT_LE(rec_.window.contains(kWork) ? rec_.window[kWork] : 256, 266u);
   EXPECT_TRUE(hub_.writable(kWork));
@@ -311,7 +311,7 @@ TEST_F(JobHubTest, ABatchThatIsTakenAtOnceNeedsNoAcknowledgement) {
   }
 }
 
-TEST_F(JobHubTest, AnAppendTellsWhetherTheJobIsWritable) {
+TEST_F(JobHubTest, AnAppendReturnsWhetherTheJobIsWritable) {
   create(1);
   attach(9, 1);
   bool open = true;

@@ -1,4 +1,4 @@
-// A hub under a hand-moved clock, and an observer that writes down what it says.
+// A hub under injected time, and an observer that records its calls.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ struct Recorder final : HubObserver {
   std::vector<JobHandle> purged;
   std::map<SubscriberHandle, std::string> frames;
   std::map<SubscriberHandle, std::vector<std::string>> events;
-  std::map<SubscriberHandle, bool> last;  // what its latest batch said
+  std::map<SubscriberHandle, bool> last;  // whether its latest batch was the last
   std::map<SubscriberHandle, std::string> closed;
   std::map<SubscriberHandle, bool> opened;
   std::map<SubscriberHandle, std::string> whole;
@@ -83,7 +83,7 @@ class JobHubTest : public testing::Test {
   void attach(SubscriberHandle subscriber, JobHandle job, const std::string& cursor = "",
               Subscriber::Mode mode = Subscriber::Mode::kFrames) {
     hub_.attach(subscriber, mode, false, {{job, cursor}}, now_);
-    // The head of the response has left.
+    // The head of the response has been sent.
     if (mode == Subscriber::Mode::kFrames) hub_.acknowledge(subscriber, now_);
     settle();
   }
@@ -107,7 +107,7 @@ class JobHubTest : public testing::Test {
     settle();
   }
 
-  // Acknowledges until the subscriber has nothing more to say.
+  // Acknowledges until the subscriber has no further batch.
   void read_all(SubscriberHandle subscriber) {
     std::size_t before = 0;
     do {

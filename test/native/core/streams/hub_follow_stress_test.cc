@@ -1,6 +1,6 @@
-// Followers that come, go and are cancelled while their source's log grows, is retried and ends, on
-// a real reactor. What must hold whatever the order: each follower sees ids without a hole, one
-// terminal event, and, unless it was cancelled, the source's whole text. Run under ThreadSanitizer.
+// Followers that attach, detach and are cancelled while their source's log grows, is retried and
+// ends, on a real reactor. In any order each follower sees ids without a hole, one terminal event,
+// and, unless it was cancelled, the source's whole text. Run under ThreadSanitizer.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -65,7 +65,7 @@ void produce(Reactor& reactor, const std::shared_ptr<SharedHub>& shared) {
   reactor.post([shared](Nanos now) { shared->hub.finish(kSource, {}, now); });
 }
 
-// One after the other: jobs that join, are read to their end, and now and then are cancelled.
+// One after the other: jobs that join and are read to their end; some are cancelled.
 void join_again_and_again(Reactor& reactor, const std::shared_ptr<SharedHub>& shared, unsigned seed,
                           JobHandle first, std::vector<Seen>& all) {
   std::mt19937 random(seed);

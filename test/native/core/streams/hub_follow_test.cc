@@ -1,4 +1,4 @@
-// Jobs that share one answer: what a follower receives, whose ending ends what, and who holds back
+// Jobs that share one answer: the events of a follower, the effects of endings, and backpressure on
 // the producer.
 #include "core/streams/hub_fixture.h"
 
@@ -36,7 +36,7 @@ class JobHubFollowTest : public JobHubTest {
     return terminal;
   }
 
-  // Ids and types of the events that a new reader gets, and the texts of its tokens.
+  // Ids and types of the events for a new reader, and the texts of its tokens.
   std::pair<std::string, std::string> read(JobHandle job) {
     const SubscriberHandle subscriber = next_subscriber_++;
     attach(subscriber, job, "", Subscriber::Mode::kEvents);
@@ -69,7 +69,7 @@ class JobHubFollowTest : public JobHubTest {
 
 using Events = std::pair<std::string, std::string>;
 
-TEST_F(JobHubFollowTest, OneThatFollowsBeforeTheFirstTokenIsFedEachAsItComes) {
+TEST_F(JobHubFollowTest, AFollowerBeforeTheFirstTokenReceivesEachTokenLive) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   attach(9, kFollower, "", Subscriber::Mode::kEvents);
@@ -82,7 +82,7 @@ TEST_F(JobHubFollowTest, OneThatFollowsBeforeTheFirstTokenIsFedEachAsItComes) {
   EXPECT_EQ(rec_.closed[9], "finished");
 }
 
-TEST_F(JobHubFollowTest, OneThatComesLaterGetsAllFromTheFirstToken) {
+TEST_F(JobHubFollowTest, ALaterFollowerReceivesAllTokens) {
   create(kSource);
   append_text("a");
   append_text("b");
@@ -94,7 +94,7 @@ TEST_F(JobHubFollowTest, OneThatComesLaterGetsAllFromTheFirstToken) {
   EXPECT_EQ(read(kFollower), Events("1-1 1-2 1-3 1-4:job_complete ", "abc"));
 }
 
-TEST_F(JobHubFollowTest, OneThatComesAfterTheEndGetsAllAndTheEndAtOnce) {
+TEST_F(JobHubFollowTest, AFollowerAfterTheEndReceivesAllAndTheEndAtOnce) {
   create(kSource);
   append_text("a");
   Terminal terminal = complete();
@@ -131,7 +131,7 @@ TEST_F(JobHubFollowTest, TimesAreTheFollowersOwn) {
       << "the text was there when it was submitted";
 }
 
-TEST_F(JobHubFollowTest, ARetryIsToldToThoseWhoWereThere) {
+TEST_F(JobHubFollowTest, ARetryIsReportedToAttachedFollowers) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("x");
@@ -205,7 +205,7 @@ TEST_F(JobHubFollowTest, TheSlowestReaderOfAllFollowersHoldsTheProducerBack) {
   EXPECT_EQ(rec_.window.count(kFollower), 0u) << "it has no producer to be told";
 }
 
-TEST_F(JobHubFollowTest, AReaderThatStandsStillIsCutAndTheProducerGoesOn) {
+TEST_F(JobHubFollowTest, AStalledReaderIsCutAndTheProducerContinues) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   attach(9, kFollower, "", Subscriber::Mode::kEvents);
@@ -217,7 +217,7 @@ TEST_F(JobHubFollowTest, AReaderThatStandsStillIsCutAndTheProducerGoesOn) {
   EXPECT_TRUE(hub_.writable(kSource));
 }
 
-TEST_F(JobHubFollowTest, AFollowerThatEndsTakesItsReadersOffTheProducer) {
+TEST_F(JobHubFollowTest, AnEndedFollowerNoLongerHoldsBackTheProducer) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   attach(9, kFollower, "", Subscriber::Mode::kEvents);
@@ -234,7 +234,7 @@ TEST_F(JobHubFollowTest, AFollowerThatEndsTakesItsReadersOffTheProducer) {
   EXPECT_TRUE(hub_.writable(kSource));
 }
 
-TEST_F(JobHubFollowTest, APurgeOfTheSourceLeavesWhatHasEndedAndFailsWhatHasNot) {
+TEST_F(JobHubFollowTest, APurgeOfTheSourceKeepsEndedFollowersAndFailsOpenOnes) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("a");
@@ -253,7 +253,7 @@ TEST_F(JobHubFollowTest, APurgeOfTheSourceLeavesWhatHasEndedAndFailsWhatHasNot) 
   EXPECT_FALSE(follow(4)) << "there is nothing left to follow";
 }
 
-TEST_F(JobHubFollowTest, APurgedFollowerIsFedNoMore) {
+TEST_F(JobHubFollowTest, APurgedFollowerReceivesNothing) {
   create(kSource);
   ASSERT_TRUE(follow(kFollower));
   append_text("a");
@@ -283,7 +283,7 @@ TEST_F(JobHubFollowTest, RetentionMayBeAJobsOwn) {
   EXPECT_EQ(state(3), "");
 }
 
-TEST_F(JobHubFollowTest, WhatWouldNotBeWholeIsRefused) {
+TEST_F(JobHubFollowTest, AnIncompleteCopyIsRefused) {
   HubOptions options;
   options.log_bytes_max = 64;
   JobHub hub(options, rec_);
@@ -304,7 +304,7 @@ TEST_F(JobHubFollowTest, WhatWouldNotBeWholeIsRefused) {
   hub.finish(3, cancelled("client_request"), now_);
   EXPECT_TRUE(hub.follow(3, 99, now_)) << "there is nothing left to do for it";
   EXPECT_TRUE(hub.follow(77, kSource, now_));
-  // Those who were there from the start have what the source has.
+  // Followers from the start equal their source.
   hub.finish(kSource, complete(), now_);
   const auto text = [&](JobHandle job) {
     const std::string json = hub.state(job, true, now_);
@@ -325,7 +325,7 @@ TEST_F(JobHubFollowTest, AnEndedFollowerMayLead) {
   EXPECT_EQ(read(3), Events("1-1 1-2:job_complete ", "a"));
 }
 
-TEST(EventLogShared, ALogThatGoesOnLeavesTheOtherAsItWas) {
+TEST(EventLogShared, AGrowingLogDoesNotChangeItsCopy) {
   EventLog one(1 << 20);
   one.append("a");
   EventLog other(1 << 20);

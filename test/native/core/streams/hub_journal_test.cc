@@ -1,4 +1,4 @@
-// The hub's journal: what is written when, endings that wait for it, failures, and jobs put back.
+// The hub's journal: writes, endings that wait for it, failures, and restored jobs.
 #include "core/streams/hub_fixture.h"
 #include "core/streams/journal.h"
 
@@ -30,7 +30,7 @@ class JobHubRecordTest : public JobHubTest {
     settle();
   }
 
-  // The last batch is on the disk, or is not.
+  // The outcome of the last batch.
   void written(bool ok = true) {
     hub_.recorded(journal_.batches.back().number, ok, now_);
     settle();
@@ -78,7 +78,7 @@ TEST_F(JobHubRecordTest, WritesTheTokensOfAnIntervalTogether) {
   EXPECT_EQ(changes[1].tokens.text, "tt");
 }
 
-TEST_F(JobHubRecordTest, WritesOneBatchAtATimeAndThenOnlyWhatIsNew) {
+TEST_F(JobHubRecordTest, WritesOneBatchAtATimeAndThenOnlyNewEntries) {
   create_recorded(1);
   append(1, 3);
   pass(50 * kMillisecond);
@@ -145,7 +145,7 @@ TEST_F(JobHubRecordTest, WritesTypedEventsAndCopiesLikeTokens) {
   EXPECT_EQ(last().tokens.aux, "token");
 }
 
-TEST_F(JobHubRecordTest, TellsNobodyOfAnEndingBeforeItIsWritten) {
+TEST_F(JobHubRecordTest, ReportsAnEndingAfterItIsWritten) {
   create_recorded(1);
   attach(7, 1);
   append(1, 1);
@@ -155,7 +155,7 @@ TEST_F(JobHubRecordTest, TellsNobodyOfAnEndingBeforeItIsWritten) {
   EXPECT_TRUE(hub_.holds(1));
   EXPECT_TRUE(rec_.ended.empty());
   EXPECT_EQ(rec_.frames[7].find("job_complete"), std::string::npos);
-  // At once, with the text that is left.
+  // At once, with the remaining text.
   ASSERT_EQ(journal_.batches.size(), 1u);
   EXPECT_EQ(last().tokens.text, "t");
   ASSERT_TRUE(last().terminal.has_value());
@@ -184,7 +184,7 @@ TEST_F(JobHubRecordTest, CountsTheFirstEndingWhileItIsWritten) {
   EXPECT_NE(rec_.ended[0].find("\"tokens\":0"), std::string::npos);
 }
 
-TEST_F(JobHubRecordTest, GivesAFailedBatchAgainWithWhatHasComeSince) {
+TEST_F(JobHubRecordTest, RepeatsAFailedBatchWithLaterEntries) {
   create_recorded(1);
   append(1, 3);
   pass(50 * kMillisecond);
@@ -200,7 +200,7 @@ TEST_F(JobHubRecordTest, GivesAFailedBatchAgainWithWhatHasComeSince) {
   EXPECT_TRUE(last().moved);
 }
 
-TEST_F(JobHubRecordTest, TellsOfAnEndingThatCannotBeWrittenAfterAllAndGoesOnTrying) {
+TEST_F(JobHubRecordTest, ReportsAnEndingThatCannotBeWrittenAndKeepsTrying) {
   create_recorded(1);
   hub_.finish(1, complete(), now_);
   settle();
@@ -239,7 +239,7 @@ TEST_F(JobHubRecordTest, LeavesNothingOfEarlierAttempts) {
   EXPECT_EQ(last().tokens.text, "t");
 }
 
-TEST_F(JobHubRecordTest, DropsWhatIsPurgedUntilThatIsWritten) {
+TEST_F(JobHubRecordTest, DropsPurgedJobsUntilThePurgeIsWritten) {
   create_recorded(1);
   append(1, 1);
   hub_.purge(1, now_);
@@ -276,7 +276,7 @@ TEST_F(JobHubRecordTest, WritesTheTokensOfFollowersAsTheirOwn) {
   EXPECT_EQ(rec_.ended.size(), 2u);
 }
 
-TEST_F(JobHubRecordTest, HidesNothingOfAJobThatIsWrittenNoMore) {
+TEST_F(JobHubRecordTest, HidesNothingOfAJobNoLongerWritten) {
   create_recorded(1);
   hub_.finish(1, complete(), now_);
   settle();
@@ -326,7 +326,7 @@ TEST_F(JobHubRecordTest, PutsAnUnfinishedJobBackToBeEnded) {
   terminal.error_code = "server_restarted";
   hub_.finish(1, terminal, now_);
   settle();
-  // Its tokens are there already.
+  // Its tokens are already written.
   EXPECT_TRUE(last().tokens.ends.empty());
   EXPECT_EQ(last().terminal->error_code, "server_restarted");
   EXPECT_EQ(last().spans.ended, kSecond / 2);
@@ -338,7 +338,7 @@ TEST_F(JobHubRecordTest, PutsAnUnfinishedJobBackToBeEnded) {
   EXPECT_EQ(rec_.closed[7], "finished");
   EXPECT_EQ(rec_.frames[7].find("gap"), std::string::npos);
 
-  // Who has had more than was written is told so, and given what there is.
+  // A reader with more than was written receives a gap, and the stored events.
   attach(8, 1, "1-4");
   read_all(8);
   EXPECT_NE(rec_.frames[8].find("event: gap"), std::string::npos);
@@ -347,7 +347,7 @@ TEST_F(JobHubRecordTest, PutsAnUnfinishedJobBackToBeEnded) {
   EXPECT_TRUE(rec_.opened[9]);  // nothing follows
 }
 
-TEST(EventLogCopy, GivesWhatFollowsAndStartsBehindWhatWasTrimmed) {
+TEST(EventLogCopy, ReturnsLaterEntriesAndStartsAfterTrimmedOnes) {
   EventLog log(20);  // two tokens of six bytes and their offsets
   for (const char* token : {"first.", "second", "third."}) log.append(token);
   ASSERT_EQ(log.trimmed(), 1u);

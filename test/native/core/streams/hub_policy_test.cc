@@ -1,5 +1,5 @@
-// The rules between a hub's jobs and their readers: when the producer must wait, who is cut, how
-// and when jobs end and go.
+// The rules between a hub's jobs and their readers: backpressure, disconnects,
+// endings and purges of jobs.
 #include "core/streams/hub_fixture.h"
 
 namespace sluice {
@@ -47,7 +47,7 @@ TEST_F(JobHubTest, ACatchingUpReaderReleasesAWaitingProducer) {
   EXPECT_GT(rec_.window[1], 256u);
 }
 
-TEST_F(JobHubTest, AReaderWithoutProgressIsCutAndTheOthersGoOn) {
+TEST_F(JobHubTest, AReaderWithoutProgressIsCutAndOtherReadersContinue) {
   create(1);
   attach(9, 1);
   attach(10, 1, "", Subscriber::Mode::kEvents);
@@ -129,7 +129,7 @@ TEST_F(JobHubTest, TheJobIsCancelledWhenItsLastReaderHasBeenGoneForTheGrace) {
   EXPECT_NE(rec_.ended[0].find("\"reason\":\"client_disconnected\""), std::string::npos);
 }
 
-TEST_F(JobHubTest, AReaderThatComesBackInTimeSavesTheJob) {
+TEST_F(JobHubTest, AReaderThatReturnsInTimeSavesTheJob) {
   create(1, {.wall_time_max = kNever});
   attach(9, 1);
   hub_.detach(9, now_);
@@ -160,13 +160,13 @@ TEST_F(JobHubTest, AReaderThatDoesNotSubscribeCounts) {
   EXPECT_NE(rec_.ended[0].find("\"reason\":\"client_disconnected\""), std::string::npos);
 }
 
-TEST_F(JobHubTest, AJobThatNobodyEverReadRunsOn) {
+TEST_F(JobHubTest, AJobThatNeverHadAReaderContinues) {
   create(1, {.wall_time_max = kNever});
   pass(3600 * kSecond);
   EXPECT_TRUE(rec_.ended.empty());
 }
 
-TEST_F(JobHubTest, OnDisconnectContinueLetsTheJobRunOn) {
+TEST_F(JobHubTest, OnDisconnectContinueKeepsTheJobRunning) {
   create(1, {.cancel_on_disconnect = false, .wall_time_max = kNever});
   attach(9, 1);
   hub_.detach(9, now_);
@@ -250,7 +250,7 @@ TEST_F(JobHubTest, AnOnlookerHoldsNothingBackAndKeepsNothingAlive) {
   EXPECT_EQ(hub_.readers(7), "");
 }
 
-TEST_F(JobHubTest, AnOnlookerThatLeavesDoesNotCancelAJobThatNobodyRead) {
+TEST_F(JobHubTest, AnOnlookerThatLeavesDoesNotCancelAJobWithoutReaders) {
   create(1, {.wall_time_max = kNever});
   attach(10, 1, "", Subscriber::Mode::kObserve);
   hub_.detach(10, now_);
@@ -258,7 +258,7 @@ TEST_F(JobHubTest, AnOnlookerThatLeavesDoesNotCancelAJobThatNobodyRead) {
   EXPECT_TRUE(rec_.ended.empty());
 }
 
-TEST_F(JobHubTest, CountsWhatProducersAppend) {
+TEST_F(JobHubTest, CountsAppendedTokens) {
   create(1);
   create(2);
   create(3);

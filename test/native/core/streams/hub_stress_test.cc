@@ -1,5 +1,5 @@
 // The hub on a real reactor, with threads that append, resume, cancel and end at the same time.
-// What must hold whatever the order: every reader sees ids without a hole, each once, and one
+// In any order every reader sees ids without a hole, each once, and one
 // terminal event. Run under ThreadSanitizer.
 #include <gtest/gtest.h>
 
@@ -75,7 +75,7 @@ TEST(JobHubStress, ResumeAgainstAppendAndCancelAgainstEnd) {
       reactor.post([shared](Nanos now) { shared->hub.finish(1, {}, now); });
     });
     threads.emplace_back([&] {
-      // Half of the rounds cancel somewhere on the way, against the end.
+      // Half of the rounds cancel at a random moment, in a race with the end.
       if (round % 2 == 0) return;
       for (unsigned spin = 0; spin < round * 400; ++spin) std::this_thread::yield();
       Terminal cancelled;

@@ -1,4 +1,4 @@
-// What readers of a hub get: frames, cursors, fan-in, states.
+// Readers of a hub: frames, cursors, fan-in, states.
 #include <set>
 
 #include "core/streams/hub_fixture.h"
@@ -6,7 +6,7 @@
 namespace sluice {
 namespace {
 
-TEST_F(JobHubTest, FramesAreThoseOfTheContract) {
+TEST_F(JobHubTest, FramesMatchTheContract) {
   create(1);
   attach(9, 1);
   hub_.append(1, "Hello", now_);
@@ -56,7 +56,7 @@ TEST_F(JobHubTest, ASubscriberIsFinishedWhenItsTerminalEventHasBeenTaken) {
   EXPECT_EQ(rec_.closed[9], "finished");
 }
 
-TEST_F(JobHubTest, TheBatchWithTheLastTerminalEventOfAllSaysSo) {
+TEST_F(JobHubTest, TheBatchWithTheLastTerminalEventIsMarked) {
   create(1);
   create(2);
   hub_.attach(7, Subscriber::Mode::kFrames, true, {{1, ""}, {2, ""}}, now_);
@@ -114,7 +114,7 @@ TEST_F(JobHubTest, ACursorAtTheTerminalEventFinishesAtOnce) {
   EXPECT_NE(rec_.frames[10].find("job_complete"), std::string::npos);
 }
 
-TEST_F(JobHubTest, AnUnknownCursorGetsAGapAndThenEverything) {
+TEST_F(JobHubTest, AnUnknownCursorReceivesAGapAndThenEverything) {
   create(1);
   append(1, 2);
   attach(9, 1, "1-7\n<>", Subscriber::Mode::kEvents);
@@ -211,7 +211,7 @@ TEST_F(JobHubTest, TrimmedHistoryIsAnnouncedToAReaderThatNeededIt) {
   EXPECT_EQ(events[6], "1-4");
 }
 
-TEST_F(JobHubTest, StateTellsTextUsageAndMetrics) {
+TEST_F(JobHubTest, StateHasTextUsageAndMetrics) {
   hub_.create(1, {.job_id = "job_1", .prompt_tokens = 7}, now_);
   EXPECT_NE(hub_.state(1, true, now_).find("\"status\":\"queued\""), std::string::npos);
   now_ += 100 * kMillisecond;

@@ -1,4 +1,4 @@
-// Subscribers that get all frames of short finished logs at once.
+// Subscribers that receive all frames of short finished logs at once.
 #include <string>
 
 #include "hub_fixture.h"
@@ -20,7 +20,7 @@ class HubWhole : public JobHubTest {
   }
 };
 
-TEST_F(HubWhole, TheBytesAreThoseOfAStreamInBatches) {
+TEST_F(HubWhole, TheBytesEqualThoseOfAStreamInBatches) {
   create(1);
   append(1, 5);
   finish(1);
@@ -98,7 +98,7 @@ TEST_F(HubWhole, ACursorAtTheEndIsStillAnsweredAsFinished) {
   EXPECT_TRUE(rec_.opened.at(9));
 }
 
-TEST_F(HubWhole, UnreadFramesAreThoseOfTheFirstReader) {
+TEST_F(HubWhole, UnreadFramesEqualThoseOfAFirstReader) {
   create(1);
   append(1, 5);
   EXPECT_EQ(hub_.unread_frames(1), "");  // not ended

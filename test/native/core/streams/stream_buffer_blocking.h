@@ -39,7 +39,7 @@ class TurnGate {
 /// chunk is then not stored.
 template <typename Chunk>
 bool write_blocking(StreamBuffer<Chunk>& buffer, Chunk chunk) {
-  // Shared: a turn may be told once more after it was claimed.
+  // Shared: a turn may be notified once more after it was claimed.
   const auto gate = std::make_shared<TurnGate>();
   const auto written = buffer.write(std::move(chunk), [gate](Ticket) { gate->tell(); });
   BufferStatus status = written.status;

@@ -79,7 +79,7 @@ TEST(StreamBufferStress, EightWritersEightReadersTakeEachChunkOnce) {
   expect_exactly(received, {kThreads, std::vector<char>(kPerWriter, 1)});
 }
 
-TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyWhatWasAcknowledged) {
+TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyTheAcknowledgedChunks) {
   constexpr std::size_t kThreads = 4;
   constexpr std::uint64_t kPerWriter = 500;
   for (std::uint64_t round = 0; round < 50; ++round) {
@@ -98,7 +98,7 @@ TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyWhatWasAcknowledged) {
         }
       });
     }
-    // Closes at another moment each round, always with writers under way.
+    // Closes at another moment each round, always during writes.
     while (written < round * 20) std::this_thread::yield();
     buffer.close();
     for (std::thread& thread : threads) thread.join();
@@ -106,8 +106,8 @@ TEST(StreamBufferStress, CloseAgainstWritesStoresExactlyWhatWasAcknowledged) {
   }
 }
 
-// Reads and writes whose owners give up at random moments: an aborted read must lose no chunk, an
-// aborted write must leave none.
+// Reads and writes aborted at random moments: an aborted read must lose no chunk, an
+// aborted write must store none.
 TEST(StreamBufferStress, AbortAgainstHandOverLosesAndDoublesNothing) {
   constexpr std::size_t kThreads = 4;
   constexpr std::uint64_t kPerWriter = 5'000;

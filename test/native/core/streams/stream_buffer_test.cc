@@ -14,7 +14,7 @@ using Buffer = StreamBuffer<std::string>;
 class StreamBufferTest : public ::testing::Test {
  protected:
   Buffer buffer{2};
-  std::vector<Ticket> turns;  // tickets in the order they were told
+  std::vector<Ticket> turns;  // tickets in the order of their notifications
 
   auto note() {
     return [this](Ticket ticket) { turns.push_back(ticket); };
@@ -86,7 +86,7 @@ TEST_F(StreamBufferTest, ChunksLeaveInTheOrderOfTheClaims) {
   const Ticket second = get_waiting();
   put("a");
   put("b");
-  // The second reader is quicker: were it given "b", an abort of the first would hand it "a" next.
+  // The second reader is faster: if it received "b", an abort of the first would pass it "a" next.
   EXPECT_EQ(claimed(second), "a");
   EXPECT_EQ(claimed(first), "b");
 }
@@ -172,7 +172,7 @@ TEST_F(StreamBufferTest, AWriterWhoseChunkWasReadCannotBeAborted) {
   EXPECT_FALSE(buffer.abort(c));
 }
 
-TEST_F(StreamBufferTest, AReaderToldOfAChunkThatIsTakenBackWaitsAgain) {
+TEST_F(StreamBufferTest, AReaderNotifiedOfAWithdrawnChunkWaitsAgain) {
   Buffer one(1);
   EXPECT_EQ(one.write("a", note()).status, BufferStatus::kDone);
   const Ticket writer = one.write("b", note()).ticket;
@@ -185,7 +185,7 @@ TEST_F(StreamBufferTest, AReaderToldOfAChunkThatIsTakenBackWaitsAgain) {
   const Ticket second = one.read(note()).ticket;
   one.write("c", note());
   const Ticket d = one.write("d", note()).ticket;
-  EXPECT_EQ(one.claim_read(first).chunk, "c");  // d is stored now, and second is told
+  EXPECT_EQ(one.claim_read(first).chunk, "c");  // d is stored now, and second is notified
   turns.clear();
   EXPECT_TRUE(one.abort(d));
   EXPECT_EQ(one.claim_read(second).status, BufferStatus::kWaiting);

@@ -31,7 +31,7 @@ struct Case {
   const char* raw;
 };
 
-TEST(CallUsage, CompletesWhatIsMissing) {
+TEST(CallUsage, AddsMissingParts) {
   const Case cases[] = {
       {{.prompt_tokens = 7, .total_tokens = 10},
        R"({"prompt_tokens":7,"completion_tokens":3,"total_tokens":10})"},

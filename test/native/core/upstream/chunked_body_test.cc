@@ -31,12 +31,12 @@ void expect_in_every_split(std::string_view bytes, const Decoded& expected) {
   }
 }
 
-TEST(ChunkDecoder, GivesTheBodyAndKnowsItsEnd) {
+TEST(ChunkDecoder, ReturnsTheBodyAndItsEnd) {
   expect_in_every_split("5\r\nhello\r\nA\r\n, chunked \r\n5\r\nworld\r\n0\r\n\r\n",
                         {ChunkStatus::kEnd, "hello, chunked world"});
 }
 
-TEST(ChunkDecoder, ABodyWithoutItsEndGoesOn) {
+TEST(ChunkDecoder, ABodyWithoutItsEndContinues) {
   expect_in_every_split("5\r\nhello\r\n", {ChunkStatus::kMore, "hello"});
   expect_in_every_split("5\r\nhel", {ChunkStatus::kMore, "hel"});
   expect_in_every_split("5\r\nhello\r\n0\r\n", {ChunkStatus::kMore, "hello"});
@@ -47,7 +47,7 @@ TEST(ChunkDecoder, SkipsExtensionsAndTrailers) {
                         {ChunkStatus::kEnd, "hello"});
 }
 
-TEST(ChunkDecoder, TakesLeadingZerosAndBothCases) {
+TEST(ChunkDecoder, AcceptsLeadingZerosAndBothCases) {
   expect_in_every_split("00000b\r\nhello world\r\n0B\r\nhello world\r\n000\r\n\r\n",
                         {ChunkStatus::kEnd, "hello worldhello world"});
 }
@@ -60,7 +60,7 @@ TEST(ChunkDecoder, LooksAtNothingBehindTheEnd) {
   expect_in_every_split("0\r\n\r\nHTTP/1.1 200 OK\r\n", {ChunkStatus::kEnd, ""});
 }
 
-TEST(ChunkDecoder, SaysThatBytesCameBehindTheEnd) {
+TEST(ChunkDecoder, ReportsBytesAfterTheEnd) {
   const std::string_view body = "5\r\nhello\r\n0\r\n\r\n";
   for (std::size_t split = 0; split <= body.size(); ++split) {
     ChunkDecoder decoder;
@@ -77,7 +77,7 @@ TEST(ChunkDecoder, SaysThatBytesCameBehindTheEnd) {
   EXPECT_TRUE(decoder.has_excess());
 }
 
-TEST(ChunkDecoder, RefusesWhatIsNoChunk) {
+TEST(ChunkDecoder, RefusesInvalidChunks) {
   expect_in_every_split("hello", {ChunkStatus::kBad, ""});
   expect_in_every_split("\r\n", {ChunkStatus::kBad, ""});
   expect_in_every_split("data: 1\r\n", {ChunkStatus::kBad, ""});

@@ -57,7 +57,7 @@ TEST(PostHead, KeepsHeadersOfTheCallerExceptThoseOfTheLength) {
             "Content-Length: 0\r\n\r\n");
 }
 
-TEST(PostHead, KnowsWhetherTheConnectionIsToBeClosed) {
+TEST(PostHead, ReportsWhetherTheConnectionMustBeClosed) {
   const auto url = *parse_http_url("http://a/");
   EXPECT_TRUE(post_head(url, {"connection: keep-alive, Close"}, 0).closes);
   EXPECT_FALSE(post_head(url, {"connection: keep-alive"}, 0).closes);

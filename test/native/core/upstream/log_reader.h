@@ -1,4 +1,4 @@
-// Reads the entries and the head of a job's log, for the tests of what writes them.
+// Reads the entries and the head of a job's log, for tests of their writers.
 #pragma once
 
 #include <memory>
@@ -48,7 +48,7 @@ inline LogContent read_log(JobHub& hub, JobHandle job, SubscriberHandle handle, 
     if (hub.next_deadline() <= now) hub.advance(now);
   };
   turn();
-  // A face that writes nothing is called for every event there is at its first batch.
+  // A face that writes nothing is called for every existing event at its first batch.
   hub.acknowledge(handle, now);
   turn();
   hub.detach(handle, now);

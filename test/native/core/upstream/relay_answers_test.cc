@@ -19,7 +19,7 @@ namespace {
 // The estimate in the table.
 constexpr std::uint64_t kPromptTokens = 1000;
 
-// One answer on its way through a relay to the log of one job.
+// A relay of one answer into the log of one job.
 class Answering : public HubObserver {
  public:
   Answering() : hub_({}, *this) {

@@ -98,7 +98,7 @@ class RelayTest : public testing::Test, public HubObserver {
   std::string status(JobHandle job) { return field(job, "\"status\":\""); }
   std::string reason(JobHandle job) { return field(job, "\"reason\":\""); }
   std::string stop_sequence(JobHandle job) { return field(job, "\"stop_sequence\":\""); }
-  // An answer of so many choices.
+  // One answer of several choices.
   void begin_answer(std::size_t choices) { begin(choices, 256, true); }
 
   LogContent log(JobHandle job) { return read_log(*hub_, job, 100 + job, now_); }

@@ -1,4 +1,4 @@
-// Stop strings: the first that is complete, whatever the pieces.
+// Stop strings: the first complete one, for any pieces.
 #include "core/upstream/stop_matcher.h"
 
 #include <gtest/gtest.h>

@@ -76,7 +76,7 @@ TEST(Reactor, ManyGatheredCommandsAndPostedOnesNeedNoWakeUp) {
   gathered.get_future().wait();
 }
 
-TEST(Reactor, StopRunsWhatWasGathered) {
+TEST(Reactor, StopRunsPendingCommands) {
   int ran = 0;
   Reactor reactor;
   reactor.gather([&ran](Nanos) { ++ran; });
@@ -141,7 +141,7 @@ TEST(Reactor, DestroysItsMachinesOnItsOwnThread) {
   EXPECT_EQ(destroyed_on, reactor_thread);
 }
 
-TEST(ManualExecutor, FiresWhatFallsDueInOrderAcrossMachines) {
+TEST(ManualExecutor, FiresDueTimersInOrderAcrossMachines) {
   ManualExecutor executor;
   std::vector<std::pair<char, Nanos>> fired;
   executor.post([&](Nanos) {

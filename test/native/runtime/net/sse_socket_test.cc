@@ -37,7 +37,7 @@ class SocketEgressTest : public testing::Test, public SocketEgress::Owner {
     EXPECT_EQ(fcntl(raw_, F_GETFD), -1) << "the descriptor was left open";
   }
 
-  // What the peer can read right now.
+  // The bytes that the peer can read now.
   std::string received() {
     std::string all;
     std::array<char, 4096> buffer{};
@@ -54,7 +54,7 @@ class SocketEgressTest : public testing::Test, public SocketEgress::Owner {
   void on_progress(SocketEgress& /*egress*/) override { ++progress_; }
   void on_gone(SocketEgress& /*egress*/) override {
     ++gone_;
-    egress_.reset();  // what an owner does
+    egress_.reset();  // as an owner does
   }
 
   uv_loop_t loop_{};
@@ -73,7 +73,7 @@ TEST_F(SocketEgressTest, SendsEachBatchAsOneChunk) {
   EXPECT_EQ(received(), "5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n");
 }
 
-TEST_F(SocketEgressTest, KeepsWhatAFullKernelDoesNotTakeAndSendsItLater) {
+TEST_F(SocketEgressTest, KeepsBytesRefusedByTheKernelAndSendsThemLater) {
   std::string body;
   for (int i = 0; body.size() < 200'000; ++i) body += std::to_string(i) + ",";
   ASSERT_EQ(egress_->send(body), SocketEgress::Sent::kPending);
@@ -119,7 +119,7 @@ TEST_F(SocketEgressTest, OnlyOneThatWasTakenOverEndsTheBody) {
   EXPECT_EQ(received(), "3\r\nbye\r\n0\r\n\r\n");
 }
 
-TEST_F(SocketEgressTest, AHeadLeavesWithTheFirstChunkAndOnce) {
+TEST_F(SocketEgressTest, TheHeadIsSentOnceWithTheFirstChunk) {
   egress_->take_over("HTTP/1.1 200 OK\r\n\r\n");
   EXPECT_EQ(received(), "");
   EXPECT_EQ(egress_->send("hello"), SocketEgress::Sent::kAll);
@@ -190,7 +190,7 @@ TEST_F(SocketEgressTest, AFinCountsAsLeavingWhateverIsPending) {
   EXPECT_EQ(drained_, 0);
 }
 
-TEST_F(SocketEgressTest, WhatThePeerSaysIsLeftToWhoeverIsNext) {
+TEST_F(SocketEgressTest, BytesOfThePeerAreLeftForTheNextOwner) {
   egress_->take_over();
   ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
   for (int i = 0; i < 5; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
@@ -206,7 +206,7 @@ TEST_F(SocketEgressTest, WhatThePeerSaysIsLeftToWhoeverIsNext) {
   EXPECT_EQ(gone_, 0) << "it is not watched any more";
 }
 
-TEST_F(SocketEgressTest, APeerThatLeavesBehindUnreadBytesIsNoticed) {
+TEST_F(SocketEgressTest, ADisconnectBehindUnreadBytesIsNoticed) {
   egress_->take_over();
   ASSERT_EQ(write(theirs_.get(), "next", 4), 4);
   for (int i = 0; i < 5; ++i) uv_run(&loop_, UV_RUN_NOWAIT);
@@ -231,8 +231,8 @@ TEST_F(SocketEgressTest, ASocketThatDoesNotTakeTheEndOfTheBodyIsNotGivenBack) {
 }
 
 #ifdef TCP_USER_TIMEOUT
-// A TCP connection whose client takes a few kilobytes and no more. What it does not take the kernel
-// holds, so no write is refused.
+// A TCP connection whose client reads only a few kilobytes. The kernel buffers
+// the rest, so no write is refused.
 class SilentPeerTest : public SocketEgressTest {
  protected:
   void SetUp() override {
@@ -272,7 +272,7 @@ TEST_F(SilentPeerTest, OneThatAcknowledgesNothingIsGoneAlthoughEveryWriteWasTake
   while (gone_ == 0) uv_run(&loop_, UV_RUN_ONCE);
 }
 
-TEST_F(SilentPeerTest, WhoeverIsNextHasTheConnectionWithoutThatLimit) {
+TEST_F(SilentPeerTest, TheNextOwnerHasTheConnectionWithoutThatLimit) {
   egress_->take_over();
   EXPECT_EQ(silence_ms(raw_), 500);
   const UniqueFd given_back = egress_->release();

@@ -1,4 +1,4 @@
-// The link on a reactor, over sockets, with a peer that plays Redis: the transport, and several
+// The link on a reactor, over sockets, with a scripted peer as Redis: the transport, and several
 // threads at once.
 #include "runtime/redis/link.h"
 
@@ -18,7 +18,7 @@
 namespace sluice {
 namespace {
 
-// Collects what the link reports, for the test's thread to wait for.
+// Collects the link's reports, for which the test's thread waits.
 class Journal {
  public:
   void note(std::string text) {
@@ -115,7 +115,7 @@ TEST_F(RedisLinkOnReactor, ConnectsSendsAndListens) {
   user_.journal.await("a=hi");
 }
 
-TEST_F(RedisLinkOnReactor, SendsAndReadsMoreThanTheKernelTakesAtOnce) {
+TEST_F(RedisLinkOnReactor, SendsAndReadsMoreThanTheBuffersOfTheKernel) {
   RedisPeer peer(answer_as_redis);
   Reactor reactor;
   const auto link = start(reactor, peer.port());

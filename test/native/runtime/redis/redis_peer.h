@@ -1,4 +1,4 @@
-// A server on a socket that answers as a script of the test says, in place of Redis.
+// A server on a socket that answers by a script of the test, in place of Redis.
 #pragma once
 
 #include <arpa/inet.h>

@@ -73,7 +73,7 @@ class NoObserver final : public redis::LinkObserver {
   void on_server(const redis::ServerInfo&) override {}
 };
 
-// What the readers of a hub, which are other threads, receive.
+// The frames received by the readers of a hub, which are other threads.
 class SharedObserver final : public HubObserver {
  public:
   std::atomic<int> opened = 0;
@@ -111,14 +111,14 @@ HubOptions hub_options() {
   options.heartbeat = ms(3'600'000);
   options.stall = ms(3'600'000);
   options.replica_idle = ms(3'600'000);
-  // An ending that Redis is never told would hang the test, and so be seen.
+  // An ending that never reaches Redis would hang the test.
   options.hold_max = ms(3'600'000);
   options.record_interval = ms(1);
   options.record_retry = ms(5);
   return options;
 }
 
-// The process that runs the jobs. Its link has a reactor of its own, so that each batch and its
+// The process that runs the jobs. Its link has a separate reactor, so that each batch and its
 // outcome change threads, as with several reactors.
 class Owner final : private JobJournal, private RedisJournalOwner {
  public:

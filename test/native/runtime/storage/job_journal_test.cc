@@ -49,7 +49,7 @@ class JobJournalTest : public testing::Test {
     return found;
   }
 
-  // The tokens of an attempt, as a start reads them.
+  // The tokens of an attempt, as read at a start.
   [[nodiscard]] TokenRun read(std::int64_t attempt) {
     TokenRun run;
     const auto bytes = [](const StoreValue& value) {
@@ -107,7 +107,7 @@ TEST_F(JobJournalTest, JoinsRunsOfEveryKind) {
   EXPECT_EQ(written.aux_ends, whole.aux_ends);
   EXPECT_EQ(written.calls_before, 0u);
 
-  // After a trim the record begins with text; the calls go on from the second.
+  // After a trim the record begins with text; the calls continue from the second.
   JobChange trims;
   trims.record = 1;
   trims.trims = true;
@@ -121,7 +121,7 @@ TEST_F(JobJournalTest, JoinsRunsOfEveryKind) {
   EXPECT_EQ(restored.read({1, 6}).call, 1u);
 }
 
-TEST_F(JobJournalTest, RemovesWhatWasTrimmedAndEarlierAttempts) {
+TEST_F(JobJournalTest, RemovesTrimmedEntriesAndEarlierAttempts) {
   write(tokens(1, 1, "old", {3}));
   JobChange next = tokens(2, 1, "abc", {1, 2, 3});
   next.trims = true;
@@ -149,7 +149,7 @@ TEST_F(JobJournalTest, WritesAnEnding) {
   write(std::move(change));
   std::vector<StoreRow> jobs = rows("jobs");
   ASSERT_EQ(jobs.size(), 1u);
-  // Up to `skipped_ids`: later columns are no part of an ending.
+  // Up to `skipped_ids`: later columns do not belong to an ending.
   constexpr std::size_t kColumns = 22;
   ASSERT_GE(jobs[0].size(), kColumns);
   jobs[0].resize(kColumns);
@@ -220,7 +220,7 @@ TEST_F(JobJournalTest, LeavesNothingOfAJobThatIsDropped) {
   EXPECT_TRUE(read(1).ends.empty());
 }
 
-TEST(TokenRunRows, RefusesWhatDoesNotFit) {
+TEST(TokenRunRows, RefusesInconsistentRows) {
   const std::string one("\1\0\0\0", 4);
   const std::string two("\2\0\0\0", 4);
   const std::string none(4, '\0');

@@ -62,7 +62,7 @@ class KvRowsTest : public KvTest {
   std::shared_ptr<KvKeeper> keeper_;
 };
 
-TEST_F(KvRowsTest, ComesAboutAgain) {
+TEST_F(KvRowsTest, IsRestored) {
   auto file = reopen();
   EXPECT_EQ(store_->version(), kAbsent);
   put("a", "1");
@@ -84,7 +84,7 @@ TEST_F(KvRowsTest, ComesAboutAgain) {
   EXPECT_EQ(value_of(std::string("b\0\xff", 3)), std::nullopt);
 }
 
-TEST_F(KvRowsTest, VersionsGoOnBehindWhatIsGone) {
+TEST_F(KvRowsTest, VersionsContinueAfterDeletedKeys) {
   auto file = reopen();
   put("a", "1");
   put("b", "2", 10);
@@ -135,7 +135,7 @@ TEST_F(KvRowsTest, ACommitIsThereWholeOrNotAtAll) {
   for (int key = 0; key < 10; ++key) EXPECT_EQ(value_of("k" + std::to_string(key)), "49");
 }
 
-TEST_F(KvRowsTest, SaysWhatCannotBe) {
+TEST_F(KvRowsTest, NamesAnImpossibleEntry) {
   reopen()->close();
   const StoreBlob key{"a"};
   const StoreBlob value{"1"};
@@ -151,7 +151,7 @@ TEST_F(KvRowsTest, SaysWhatCannotBe) {
 }
 
 // Whatever has happened, and however often it was left and opened again.
-TEST_F(KvRowsTest, AnyHistoryComesAboutAgain) {
+TEST_F(KvRowsTest, AnyHistoryIsRestored) {
   for (unsigned seed = 1; seed <= 8; ++seed) {
     fs::remove(folder_ / "data.db");
     std::mt19937 random(seed);

@@ -55,7 +55,7 @@ class LedgerRowsTest : public testing::Test, public LedgerFixture {
   fs::path folder_;
 };
 
-TEST_F(LedgerRowsTest, ComesAboutAgain) {
+TEST_F(LedgerRowsTest, IsRestored) {
   {
     SqliteStore store(open_file());
     keep(store);
@@ -89,7 +89,7 @@ TEST_F(LedgerRowsTest, ComesAboutAgain) {
   EXPECT_EQ(loaded.next_deadline(), ledger.next_deadline());
 }
 
-TEST_F(LedgerRowsTest, GoesOnWhereItWasLeft) {
+TEST_F(LedgerRowsTest, ContinuesAtItsLastPosition) {
   open("a");
   deposit("a", 10);
   for (int round = 0; round < 3; ++round) {
@@ -112,7 +112,7 @@ TEST_F(LedgerRowsTest, GoesOnWhereItWasLeft) {
   }
 }
 
-TEST_F(LedgerRowsTest, SaysWhichEventCannotBe) {
+TEST_F(LedgerRowsTest, NamesTheImpossibleEvent) {
   open("a");
   deposit("a", 10);
   withdraw("a", 3);

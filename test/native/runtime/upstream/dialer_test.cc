@@ -47,7 +47,7 @@ class DialerTest : public LoopTest, public Dialer::Events {
   std::optional<int> error_;
 };
 
-TEST_F(DialerTest, TakesTheFirstAddressThatAnswers) {
+TEST_F(DialerTest, UsesTheFirstAddressThatAnswers) {
   const Listener first;
   const Listener second;
   dial({first.address(), second.address()}, {.next_after_ms = kLongMs});
@@ -88,7 +88,7 @@ TEST_F(DialerTest, ReportsARefusalRatherThanAnAddressWithoutARoute) {
   EXPECT_EQ(error_, ECONNREFUSED);
 }
 
-TEST_F(DialerTest, GivesUpInTheEnd) {
+TEST_F(DialerTest, FailsAfterTheLastAddress) {
   const SilentAddress silent;
   dial({silent.address(), silent.address()}, {.next_after_ms = 2, .give_up_after_ms = 20});
   wait();

@@ -91,7 +91,7 @@ class FedCallTest : public testing::Test, public HubObserver, public RelayHub::O
   void on_relay_over(CallId) override { overs_ += 1; }
 };
 
-TEST_F(FedCallTest, WhatIsFedIsTheAnswer) {
+TEST_F(FedCallTest, FedBytesAreTheAnswer) {
   begin();
   head();
   bytes(text_event("Hel"));
@@ -105,7 +105,7 @@ TEST_F(FedCallTest, WhatIsFedIsTheAnswer) {
   EXPECT_EQ(relays_->call_count(), 0u);
 }
 
-TEST_F(FedCallTest, AFullWindowIsNotTakenUntilItsReaderGoesOn) {
+TEST_F(FedCallTest, BytesBeyondAFullWindowWaitForTheReader) {
   begin(1);
   head();
   bytes(text_event("a") + text_event("b"));

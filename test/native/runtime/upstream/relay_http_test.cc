@@ -1,4 +1,4 @@
-// Responses of every kind over real sockets, by each client: what becomes of the job, and whether
+// Responses of every kind over real sockets, by each client: the ending of the job, and whether
 // the connection serves the next call.
 #include <array>
 #include <atomic>
@@ -142,7 +142,7 @@ TEST_P(RelayHttpTest, ARefusalBeforeTheEndOfTheRequestCounts) {
   Server server([&](Peer& peer) {
     if (!peer.request_head()) return;
     peer.send_all(sized("413 Content Too Large", "too much"));
-    over.wait(false);  // a request that the server takes to its end may leave the connection usable
+    over.wait(false);  // a request read to its end may leave the connection usable
     peer.wait_for_close();
   });
   const Lease hub = make_hub();
@@ -177,7 +177,7 @@ TEST_P(RelayHttpTest, ARequestThatIsNotReadIsDroppedWithItsJob) {
   EXPECT_EQ(calls(), 0u);
 }
 
-// An answer is that of its own request, whatever happens to connections: each request names its
+// An answer belongs to its own request despite disturbed connections: each request names its
 // call, and the server repeats the name. Stray bytes come with an answer: no client can tell those
 // that come after its next request from the answer to it.
 TEST_P(RelayHttpTest, AnswersAreThoseOfTheirRequestsOnDisturbedConnections) {
@@ -228,7 +228,7 @@ TEST_P(RelayHttpTest, AnswersAreThoseOfTheirRequestsOnDisturbedConnections) {
   EXPECT_GT(completed, kCalls / 2);
 }
 
-// libcurl takes such a response for the answer.
+// libcurl treats such a response as the answer.
 class RelayOwnHttpTest : public RelayHubTest {};
 
 TEST_P(RelayOwnHttpTest, AResponseToHalfARequestOnAKeptConnectionIsNotItsAnswer) {

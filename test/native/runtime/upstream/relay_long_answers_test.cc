@@ -1,4 +1,4 @@
-// Answers of many pieces, and readers that fall asleep during one.
+// Answers of many pieces, and readers that stop reading during one.
 #include <atomic>
 #include <chrono>
 #include <string>
@@ -76,7 +76,7 @@ TEST_P(RelayLongAnswerTest, AnAnswerThatBreaksOffFailsAsSuch) {
   EXPECT_EQ(wait_for_end(), Failure::kDisconnected);
 }
 
-TEST_P(RelayLongAnswerTest, WhatIsNoChunkIsNoProperHttp) {
+TEST_P(RelayLongAnswerTest, AnInvalidChunkIsAProtocolError) {
   Server server([](Peer& peer) {
     if (!peer.request() || !peer.send_all(kHead) || !send_pieces(peer, kPieces)) return;
     peer.send_all("data: no size\n\n");
@@ -87,7 +87,7 @@ TEST_P(RelayLongAnswerTest, WhatIsNoChunkIsNoProperHttp) {
   EXPECT_EQ(wait_for_end(), Failure::kProtocol);
 }
 
-TEST_P(RelayLongAnswerTest, AnEndThatComesWhileTheReaderSleepsWaitsForIt) {
+TEST_P(RelayLongAnswerTest, AnEndDuringASleepOfTheReaderWaitsForIt) {
   Server server([](Peer& peer) {
     if (!peer.request()) return;
     std::string rest;

@@ -59,7 +59,7 @@ class Peer {
     return true;
   }
 
-  // Reads the head of one request, and what the kernel has with it of the body.
+  // Reads the head of one request, and the part of the body already received with it.
   bool request_head() {
     head_.clear();
     body_.clear();
@@ -77,7 +77,7 @@ class Peer {
   [[nodiscard]] const std::string& head() const { return head_; }
   [[nodiscard]] const std::string& body() const { return body_; }
 
-  // What the kernel takes, all of it unless the client goes.
+  // Sends all bytes, unless the client disconnects.
   bool send_all(const std::string& data) {
     std::size_t sent = 0;
     while (sent < data.size()) {
@@ -88,13 +88,13 @@ class Peer {
     return true;
   }
 
-  // Waits until the client has gone.
+  // Waits until the client has disconnected.
   void wait_for_close() {
     std::string rest;
     while (receive(rest)) rest.clear();
   }
 
-  // The client finds the connection cut in place of closed.
+  // The client sees a reset in place of an orderly close.
   void cut() const {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
     setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -146,7 +146,7 @@ class Server {
     for (;;) {
       const int fd = accept(listener_, nullptr, nullptr);
       if (fd < 0) return;
-      // What is sent in pieces comes in pieces.
+      // Bytes sent in pieces arrive in pieces.
       const int on = 1;
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       connections_ += 1;
@@ -211,7 +211,7 @@ inline std::string name_of_client(const testing::TestParamInfo<Plain>& client) {
   return client.param == Plain::kOwn ? "Own" : "Libcurl";
 }
 
-// Runs hubs on a reactor and waits for what they say. With each client.
+// Runs hubs on a reactor and waits for their events. With each client.
 class RelayHubTest : public testing::TestWithParam<Plain> {
  protected:
   void SetUp() override {
@@ -286,7 +286,7 @@ class RelayHubTest : public testing::TestWithParam<Plain> {
     run([this](Nanos now) { hub_->jobs.acknowledge(1, now); });
   }
 
-  // The bytes sent once a server cannot send more, because the reader sleeps.
+  // The bytes sent once a server cannot send more, because the reader does not read.
   std::size_t plateau_of(const std::atomic<std::size_t>& sent) {
     std::size_t plateau = 1;
     eventually([&] {
@@ -329,7 +329,7 @@ class RelayHubTest : public testing::TestWithParam<Plain> {
     return outcomes_[id];
   }
 
-  // Polls. A minute is an upper bound for a loaded machine, and not what is measured.
+  // Polls. A minute is an upper bound for a loaded machine.
   template <typename Check>
   void eventually(Check check) {
     const auto patience = std::chrono::steady_clock::now() + std::chrono::minutes(1);

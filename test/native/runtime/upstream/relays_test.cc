@@ -1,4 +1,4 @@
-// RelayHub on a reactor, against a server on loopback: sockets, pauses, drops, and what is left.
+// RelayHub on a reactor, against a server on loopback: sockets, pauses, drops, and leaks.
 #include <dirent.h>
 
 #include <array>
@@ -128,7 +128,7 @@ TEST_P(RelayHubTest, AJobThatEndsClosesItsSocketInEveryPhase) {
   std::atomic<int> phase = 0;
   Server server([&](Peer& peer) {
     const int mine = phase;
-    // In the first phase the client may go before its request has come whole.
+    // In the first phase the client may disconnect before its request has arrived whole.
     if (peer.request()) {
       if (mine >= 1) peer.send_all(kHead);
       if (mine >= 2) peer.send_all(chunk(delta("some")));
@@ -163,7 +163,7 @@ TEST_P(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   const std::size_t plateau = plateau_of(sent);
   EXPECT_LT(plateau, kTotal / 4);
   EXPECT_NE(state(1).find("\"tokens\":16,"), std::string::npos) << "the window, to the token";
-  // The reader wakes up: so does the transfer.
+  // The reader continues: so does the transfer.
   eventually([&] {
     acknowledge();
     return sent > plateau + (plateau / 2);
@@ -172,7 +172,7 @@ TEST_P(RelayHubTest, AReaderThatSleepsBoundsWhatTheServerCanSend) {
   wait_for_end();
 }
 
-TEST_P(RelayHubTest, NothingIsLeftBehindByHowever) {
+TEST_P(RelayHubTest, NothingIsLeftBehindBy) {
   Server server([](Peer& peer) {
     if (!peer.request()) return;
     peer.send_all(kHead + chunk(delta("some")));
@@ -200,7 +200,7 @@ TEST_P(RelayHubTest, NothingIsLeftBehindByHowever) {
     if (round % 2 == 0) reactor.post([&](Nanos) { reactor.remove(hub.get()); });
     reactor.stop();
   }
-  // The server's ends close a moment after ours.
+  // The server's ends close shortly after the client's.
   eventually([&] { return open_descriptors() <= before; });
 }
 

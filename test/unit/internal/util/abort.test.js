@@ -82,16 +82,16 @@ describe('AbortState', () => {
     (when) => {
       const state = new AbortState();
       const reason = new Error('left');
-      const heard = [];
+      const calls = [];
       if (when === 'before') {
         expect(state.signal.aborted).toBe(false);
-        state.signal.addEventListener('abort', () => heard.push(state.aborted));
+        state.signal.addEventListener('abort', () => calls.push(state.aborted));
       }
       state.abort(reason);
       expect(state.signal.aborted).toBe(true);
       expect(state.signal.reason).toBe(reason);
       expect(state.signal).toBe(state.signal);
-      expect(heard).toEqual(when === 'before' ? [true] : []);
+      expect(calls).toEqual(when === 'before' ? [true] : []);
     },
   );
 });

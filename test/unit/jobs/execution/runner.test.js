@@ -39,11 +39,11 @@ test.each([
 });
 
 test('the provider is not read while the window is closed', async () => {
-  let asked = 0;
+  let reads = 0;
   const { hub, runner } = single(
     async function* count() {
-      while (asked < 4) {
-        asked += 1;
+      while (reads < 4) {
+        reads += 1;
         yield 'x';
       }
     },
@@ -52,10 +52,10 @@ test('the provider is not read while the window is closed', async () => {
   const job = record();
   const run = runner.run([job]);
   await turn();
-  expect(asked).toBe(2);
+  expect(reads).toBe(2);
   hub.open(job.handle);
   await turn();
-  expect(asked).toBe(4);
+  expect(reads).toBe(4);
   hub.open(job.handle);
   await run;
   expect(hub.job(job.handle).tokens).toHaveLength(4);
@@ -130,8 +130,8 @@ test('max_tokens is counted here unless the provider enforces it', async () => {
 
 test('a failure may be retried only before the first token', async () => {
   const error = new Error('busy');
-  const asked = [];
-  const mayRetry = (...args) => asked.push(args);
+  const retryChecks = [];
+  const mayRetry = (...args) => retryChecks.push(args);
   const early = single(
     // oxlint-disable-next-line require-yield -- it fails before its first token
     async function* fails() {
@@ -142,8 +142,8 @@ test('a failure may be retried only before the first token', async () => {
   const job = record();
   const failure = { wire: { code: 'provider_error', message: 'busy' } };
   expect(await early.runner.run([job])).toMatchObject([failure]);
-  expect(asked).toEqual([[job, expect.objectContaining({ logged: error })]]);
-  expect(early.failedAttempts).toEqual(asked);
+  expect(retryChecks).toEqual([[job, expect.objectContaining({ logged: error })]]);
+  expect(early.failedAttempts).toEqual(retryChecks);
   expect(early.hub.job(job.handle).terminal).toBeUndefined();
   const late = single(
     async function* fails() {
@@ -154,7 +154,7 @@ test('a failure may be retried only before the first token', async () => {
   );
   const other = record();
   expect(await late.runner.run([other])).toEqual([undefined]);
-  expect(asked).toHaveLength(1);
+  expect(retryChecks).toHaveLength(1);
   expect(late.failedAttempts).toEqual([]);
   expect(late.hub.job(other.handle).terminal).toEqual({
     type: 'error',

@@ -80,17 +80,17 @@ describe('entries of other kinds than text', () => {
   });
 
   test('close the window as text does', async () => {
-    let asked = 0;
+    let reads = 0;
     const { hub, runner } = single(
       async function* thinks() {
-        while ((asked += 1) < 4) yield { reasoning: 'hm' };
+        while ((reads += 1) < 4) yield { reasoning: 'hm' };
       },
       { hub: fakeHub({ window: 2 }) },
     );
     const job = record();
     const run = runner.run([job]);
     await turn();
-    expect(asked).toBe(2);
+    expect(reads).toBe(2);
     hub.open(job.handle);
     await run;
     expect(hub.job(job.handle).tokens).toHaveLength(3);

@@ -6,20 +6,20 @@ import { LruTtlCache, ManualClock, SluiceError } from '../../../../lib/index.js'
 /** A cache under its own clock, and the reports to its owner. */
 function make(options = {}) {
   const clock = new ManualClock();
-  const told = [];
-  const onEvict = (key, value, reason) => told.push([key, value, reason]);
+  const removed = [];
+  const onEvict = (key, value, reason) => removed.push([key, value, reason]);
   const cache = new LruTtlCache({ maxEntries: 3, clock, onEvict, ...options });
-  return { cache, clock, told };
+  return { cache, clock, removed };
 }
 
 describe('recency', () => {
   test('the least recently used entry is evicted, and reading counts as use', () => {
-    const { cache, told } = make();
+    const { cache, removed } = make();
     cache.set('a', 1).set('b', 2).set('c', 3);
     expect(cache.get('a')).toBe(1);
     cache.set('d', 4);
     expect([...cache.keys()]).toEqual(['d', 'a', 'c']);
-    expect(told).toEqual([['b', 2, 'evicted']]);
+    expect(removed).toEqual([['b', 2, 'evicted']]);
     expect(cache.size).toBe(3);
   });
 
@@ -40,13 +40,13 @@ describe('recency', () => {
   });
 
   test('a replaced value is the most recent one', () => {
-    const { cache, told } = make();
+    const { cache, removed } = make();
     cache.set('a', 1).set('b', 2).set('a', 3);
     expect([...cache.entries()]).toEqual([
       ['a', 3],
       ['b', 2],
     ]);
-    expect(told).toEqual([['a', 1, 'replaced']]);
+    expect(removed).toEqual([['a', 1, 'replaced']]);
   });
 
   test('is kept over more lookups than one native call takes', () => {
@@ -100,21 +100,21 @@ describe('time', () => {
   });
 
   test('the expired go before the live, however recent', () => {
-    const { cache, clock, told } = make();
+    const { cache, clock, removed } = make();
     cache.set('a', 1).set('b', 2).set('short', 3, { ttlMs: 10 });
     clock.advanceMs(11);
     cache.set('d', 4);
-    expect(told).toEqual([['short', 3, 'expired']]);
+    expect(removed).toEqual([['short', 3, 'expired']]);
     expect([...cache.keys()]).toEqual(['d', 'b', 'a']);
   });
 
   test('an expired entry is reported as expired, not as deleted or replaced', () => {
-    const { cache, clock, told } = make({ ttlMs: 10 });
+    const { cache, clock, removed } = make({ ttlMs: 10 });
     cache.set('a', 1).set('b', 2);
     clock.advanceMs(11);
     expect(cache.delete('a')).toBe(false);
     cache.set('b', 3);
-    expect(told).toEqual([
+    expect(removed).toEqual([
       ['a', 1, 'expired'],
       ['b', 2, 'expired'],
     ]);
@@ -123,15 +123,15 @@ describe('time', () => {
   });
 
   test('purgeStale removes all that have expired, any number of them', () => {
-    const { cache, clock, told } = make({ maxEntries: 1000 });
+    const { cache, clock, removed } = make({ maxEntries: 1000 });
     for (let i = 0; i < 200; i += 1) cache.set(i, `v${i}`, { ttlMs: i < 100 ? 10 : 20 });
     expect(cache.purgeStale()).toBe(0);
     clock.advanceMs(15);
     expect(cache.purgeStale()).toBe(100);
     expect(cache.size).toBe(100);
-    expect(told.length).toBe(100);
-    expect(new Set(told.map(([key]) => key))).toEqual(new Set(Array(100).keys()));
-    expect(told.every(([key, value, cause]) => value === `v${key}` && cause === 'expired')).toBe(
+    expect(removed.length).toBe(100);
+    expect(new Set(removed.map(([key]) => key))).toEqual(new Set(Array(100).keys()));
+    expect(removed.every(([key, value, cause]) => value === `v${key}` && cause === 'expired')).toBe(
       true,
     );
     expect(new LruTtlCache({ maxEntries: 1 }).purgeStale()).toBe(0);
@@ -194,22 +194,22 @@ describe('sizes', () => {
   });
 
   test('as many entries are evicted as needed', () => {
-    const { cache, told } = make({ maxEntries: 1000, maxBytes: 100 });
+    const { cache, removed } = make({ maxEntries: 1000, maxBytes: 100 });
     for (let i = 0; i < 100; i += 1) cache.set(i, 'x');
     cache.set('large', 'y'.repeat(90));
-    expect(told.map(([key]) => key)).toEqual([...Array(90).keys()]);
+    expect(removed.map(([key]) => key)).toEqual([...Array(90).keys()]);
     expect([...cache.keys()].slice(0, 2)).toEqual(['large', 99]);
     expect(cache.size).toBe(11);
     expect(cache.get(99)).toBe('x');
   });
 
   test('a value larger than the bound is not stored, and the key then has no value', () => {
-    const { cache, told } = make({ maxBytes: 3 });
+    const { cache, removed } = make({ maxBytes: 3 });
     cache.set('a', 'abc').set('a', 'abcd');
     expect(cache.has('a')).toBe(false);
     expect(cache.bytes).toBe(0);
     cache.set('b', 'abcd');
-    expect(told).toEqual([
+    expect(removed).toEqual([
       ['a', 'abc', 'replaced'],
       ['a', 'abcd', 'evicted'],
       ['b', 'abcd', 'evicted'],
@@ -218,12 +218,12 @@ describe('sizes', () => {
   });
 
   test('the same value, too large now, is reported once', () => {
-    const { cache, told } = make({ maxBytes: 3 });
+    const { cache, removed } = make({ maxBytes: 3 });
     const value = {};
     cache.set('a', value, { size: 1 }).set('a', value, { size: 2 });
-    expect(told).toEqual([]);
+    expect(removed).toEqual([]);
     cache.set('a', value, { size: 4 });
-    expect(told).toEqual([['a', value, 'evicted']]);
+    expect(removed).toEqual([['a', value, 'evicted']]);
   });
 });
 
@@ -257,13 +257,13 @@ describe('keys and values', () => {
 
 describe('removal', () => {
   test('delete and clear report the reason', () => {
-    const { cache, told } = make();
+    const { cache, removed } = make();
     cache.set('a', 1).set('b', 2).set('c', 3);
     cache.get('a');
     expect(cache.delete('b')).toBe(true);
     expect(cache.delete('b')).toBe(false);
     cache.clear();
-    expect(told).toEqual([
+    expect(removed).toEqual([
       ['b', 2, 'deleted'],
       ['a', 1, 'cleared'],
       ['c', 3, 'cleared'],
@@ -275,7 +275,7 @@ describe('removal', () => {
   });
 
   test('every stored value is reported once', () => {
-    const { cache, clock, told } = make({ maxEntries: 8, maxBytes: 40, ttlMs: 20 });
+    const { cache, clock, removed } = make({ maxEntries: 8, maxBytes: 40, ttlMs: 20 });
     let random = 1;
     const below = (n) => (random = (random * 48271) % 2147483647) % n;
     for (let i = 0; i < 5000; i += 1) {
@@ -290,25 +290,25 @@ describe('removal', () => {
       expect(cache.size).toBeLessThanOrEqual(8);
     }
     const { evictions, expirations } = cache.metrics;
-    const tally = (reason) => told.filter(([, , cause]) => cause === reason).length;
+    const tally = (reason) => removed.filter(([, , cause]) => cause === reason).length;
     expect([tally('evicted'), tally('expired')]).toEqual([evictions, expirations]);
     cache.clear();
-    const values = told.map(([, value]) => value);
+    const values = removed.map(([, value]) => value);
     expect(new Set(values).size).toBe(values.length);
     expect(values.length).toBeGreaterThan(2000);
   });
 
   test('an owner may use the cache within its callback', () => {
-    const told = [];
+    const removed = [];
     const cache = new LruTtlCache({
       maxEntries: 2,
       onEvict(key, value, reason) {
-        told.push([key, reason, [...cache.keys()]]);
+        removed.push([key, reason, [...cache.keys()]]);
         if (key === 'a') cache.set('again', value);
       },
     });
     cache.set('a', 1).set('b', 2).set('c', 3);
-    expect(told).toEqual([
+    expect(removed).toEqual([
       ['a', 'evicted', ['c', 'b']],
       ['b', 'evicted', ['again', 'c']],
     ]);

@@ -148,15 +148,18 @@ describe('Pipeline retries', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test.each([NaN, -5, '7', undefined])('a retryAfterMs of %p asks for no delay', async (asked) => {
-    let calls = 0;
-    const process = () =>
-      calls++ === 0 ? [Object.assign(new Error('x'), { retryAfterMs: asked })] : ['ok'];
-    const { clock, pipeline } = manual({ process, retry: { attempts: 2, random: () => 0 } });
-    const run = pipeline.run({});
-    clock.advanceMs(100);
-    expect((await run).text).toBe('ok');
-  });
+  test.each([NaN, -5, '7', undefined])(
+    'a retryAfterMs of %p asks for no delay',
+    async (retryAfterMs) => {
+      let calls = 0;
+      const process = () =>
+        calls++ === 0 ? [Object.assign(new Error('x'), { retryAfterMs })] : ['ok'];
+      const { clock, pipeline } = manual({ process, retry: { attempts: 2, random: () => 0 } });
+      const run = pipeline.run({});
+      clock.advanceMs(100);
+      expect((await run).text).toBe('ok');
+    },
+  );
 });
 
 describe('unknown options are refused by name', () => {

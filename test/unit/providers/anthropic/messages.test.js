@@ -218,7 +218,7 @@ describe('thinking', () => {
   const thought = { type: 'thinking', thinking: 'hm', signature: 'sig' };
   const result = { role: 'tool', tool_call_id: 'c', content: 'r' };
   const calls = [{ id: 'c', type: 'function', function: { name: 'f', arguments: '{}' } }];
-  const asked = { role: 'user', content: 'a' };
+  const question = { role: 'user', content: 'a' };
 
   test.each([
     [{ reasoning_content: 'hm', signature: 'sig' }, [thought]],
@@ -234,7 +234,7 @@ describe('thinking', () => {
     [{ signature: 'sig' }, []],
   ])('%j', (members, expected) => {
     const [, { content }] = turns(
-      asked,
+      question,
       { role: 'assistant', tool_calls: calls, ...members },
       result,
     );
@@ -244,10 +244,12 @@ describe('thinking', () => {
 
   test('calls made without thinking are not gone on with by thinking', () => {
     const call = { role: 'assistant', content: 'x', tool_calls: calls };
-    expect(resumesWithoutThinking(turns(asked, call, result))).toBe(true);
+    expect(resumesWithoutThinking(turns(question, call, result))).toBe(true);
     const thoughtful = { ...call, reasoning_content: 'hm', signature: 'sig' };
-    expect(resumesWithoutThinking(turns(asked, thoughtful, result))).toBe(false);
-    expect(resumesWithoutThinking(turns(asked, { ...call, tool_calls: [] }, asked))).toBe(false);
-    expect(resumesWithoutThinking(turns(asked))).toBe(false);
+    expect(resumesWithoutThinking(turns(question, thoughtful, result))).toBe(false);
+    expect(resumesWithoutThinking(turns(question, { ...call, tool_calls: [] }, question))).toBe(
+      false,
+    );
+    expect(resumesWithoutThinking(turns(question))).toBe(false);
   });
 });

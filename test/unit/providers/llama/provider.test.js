@@ -98,8 +98,8 @@ test('messages go through the model’s own template', async () => {
     { role: 'assistant', content: 'hello' },
     { role: 'user', content: 'and you' },
   ];
-  const asked = { prompt: undefined, messages, maxTokens: 6, temperature: 0 };
-  const [result] = await collect(batch(request(asked)), 1);
+  const fields = { prompt: undefined, messages, maxTokens: 6, temperature: 0 };
+  const [result] = await collect(batch(request(fields)), 1);
   expect(result.error).toBeUndefined();
   expect(result.end.usage.completion_tokens).toBe(6);
   // The template writes each role before its content, so there are more words than in the contents.
@@ -107,11 +107,11 @@ test('messages go through the model’s own template', async () => {
 });
 
 test('ends before a stop string, which is not part of the text', async () => {
-  const asked = { prompt: 'the river', maxTokens: 20, temperature: 0 };
-  const [whole] = await collect(batch(request(asked)), 1);
+  const fields = { prompt: 'the river', maxTokens: 20, temperature: 0 };
+  const [whole] = await collect(batch(request(fields)), 1);
   const words = whole.text.trim().split(' ');
   const stop = `${words[3]} ${words[4]}`;
-  const [result] = await collect(batch(request({ ...asked, stop: [stop] })), 1);
+  const [result] = await collect(batch(request({ ...fields, stop: [stop] })), 1);
   expect(result.text).toBe(whole.text.slice(0, whole.text.indexOf(stop)));
   expect(result.end.reason).toBe('stop');
 });

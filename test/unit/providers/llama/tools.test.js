@@ -198,9 +198,16 @@ function scripted(steps, stopReason) {
 
 /** @returns the pieces of an answer, and its end */
 async function answerOf({ module, sequence }, work, signal = new AbortController().signal) {
-  const asked = { history: [], stops: [], sampling: {}, promptTokens: 3, tokensMax: 20, signal };
+  const generation = {
+    history: [],
+    stops: [],
+    sampling: {},
+    promptTokens: 3,
+    tokensMax: 20,
+    signal,
+  };
   const tools = { functions: { f: {}, g: {} }, isForced: false };
-  const answer = answerWithTools(module, {}, sequence, { ...asked, tools, ...work });
+  const answer = answerWithTools(module, {}, sequence, { ...generation, tools, ...work });
   const pieces = [];
   for (;;) {
     const { done, value } = await answer.next();
@@ -301,9 +308,9 @@ describe('the tiny model behind the chat endpoint', () => {
 
   test('a requested call, streamed, then its result in the next turn', async () => {
     const weather = { type: 'function', function: { name: 'get_weather' } };
-    const asked = { model: 'tiny-llama', messages, tools, tool_choice: weather, temperature: 0 };
+    const request = { model: 'tiny-llama', messages, tools, tool_choice: weather, temperature: 0 };
     const stream = openai.chat.completions.stream({
-      ...asked,
+      ...request,
       stream_options: { include_usage: true },
     });
     const { choices, usage } = await stream.finalChatCompletion();

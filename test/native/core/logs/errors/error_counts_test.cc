@@ -26,7 +26,7 @@ TEST(RollingWindow, CountsWithinTheHalfOpenSpan) {
   EXPECT_EQ(window.totals(1100, 50).count, 1U);
 }
 
-TEST(RollingWindow, TakesEventsInAnyOrder) {
+TEST(RollingWindow, AcceptsEventsInAnyOrder) {
   RollingWindow window(100, 1000);
   EXPECT_TRUE(window.add(500, 1));
   EXPECT_TRUE(window.add(401, 1));
@@ -82,7 +82,7 @@ std::vector<std::pair<std::string, std::uint64_t>> top(LogErrors& errors, std::s
 
 using Top = std::vector<std::pair<std::string, std::uint64_t>>;
 
-TEST(LogErrors, WhatVariesBecomesAWildcard) {
+TEST(LogErrors, VaryingWordsBecomeAWildcard) {
   LogErrors errors(limits());
   errors.add("connect to 10.0.0.1:80 failed (111: Connection refused)", 0);
   errors.add("connect to 10.0.0.2:81 failed (111: Connection refused)", 0);

@@ -150,7 +150,7 @@ std::size_t lines_of(std::string_view text) {
   return lines;
 }
 
-TEST(StackTrace, EachIsOneEventAndTakesNothingOfWhatFollows) {
+TEST(StackTrace, EachIsOneEventWithoutTheLinesAfterIt) {
   constexpr std::string_view kPlain = "This is no exception.\n";
   for (const Trace& trace : kTraces) {
     std::string input(kPlain);
@@ -178,11 +178,11 @@ TEST(StackTrace, TwoInARowAreTwoEvents) {
   }
 }
 
-TEST(StackTrace, OneThatBreaksOffTakesNothingOfWhatFollows) {
+TEST(StackTrace, AnUnfinishedOneHasNoLineAfterIt) {
   for (const Trace& trace : kTraces) {
     std::string_view text = trace.text;
     while (!text.empty()) {
-      // Without its last line: whatever is left must not reach beyond the message that may follow.
+      // Without its last line: the rest must not include a following message.
       text = text.substr(0, text.substr(0, text.size() - 1).rfind('\n') + 1);
       const std::string input = std::string(text) + "one plain line\nanother plain line\n" +
                                 "2026-11-21 03:56:14 INFO next\n";

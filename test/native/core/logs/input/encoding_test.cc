@@ -30,7 +30,7 @@ std::string utf16(std::u16string_view text, bool little) {
   return bytes;
 }
 
-TEST(LogDecoder, DecodesUtf16OfEitherOrderHoweverItIsCut) {
+TEST(LogDecoder, DecodesUtf16OfEitherOrderForAnyCuts) {
   for (const bool little : {true, false}) {
     const std::string input = utf16(
         u"\xFEFF"

@@ -27,7 +27,7 @@ struct SplitCase {
   Lines expected;
 };
 
-TEST(LogLineSplitter, FindsTheSameLinesHoweverTheInputIsCut) {
+TEST(LogLineSplitter, FindsTheSameLinesForAnyCuts) {
   const std::vector<SplitCase> cases = {
       {"", {}},
       {"a\nbc\n", {{"a", false}, {"bc", false}}},
@@ -59,7 +59,7 @@ TEST(LogLineSplitter, FindsTheSameLinesHoweverTheInputIsCut) {
   }
 }
 
-TEST(LogLineSplitter, HoldsNoMoreOfALongLineThanTheLimit) {
+TEST(LogLineSplitter, KeepsALongLineUpToTheLimit) {
   LogLineSplitter splitter(10);
   Lines lines;
   const auto take = [&lines](const LogLine& line) { lines.emplace_back(line.bytes, line.cut); };

@@ -155,7 +155,7 @@ TEST(LogEnvelope, WritersOfOneSourceAreBounded) {
   EXPECT_EQ(recorder.seen.size(), 1000U);
 }
 
-TEST(LogEnvelope, AQuietWriterEndsAlthoughAnotherGoesOn) {
+TEST(LogEnvelope, TheEventOfAQuietWriterEndsAlthoughAnotherContinues) {
   LogParser parser({}, {});
   LogRecorder recorder;
   parser.push(1, "web-1  | Error: x\n", 0, 0, recorder);

@@ -61,7 +61,7 @@ TEST(LogHeader, ReadsDatesAndLevels) {
       // A level in running text is no level.
       {"2026-11-21 03:56:14 Server said ERROR twice", kLogTimestamped, kThen, LogLevel::kNone,
        "Server said ERROR twice"},
-      // A time of day alone is a header, and no time.
+      // A time of day alone is a header without a timestamp.
       {"03:56:14.123 [main] ERROR x", kLogTimestamped, kNoTime, LogLevel::kError, "x"},
       // No such dates.
       {"2026-02-30 03:56:14 ERROR x", kLogNone, kNoTime, LogLevel::kNone,
@@ -321,7 +321,7 @@ TEST(LogHeader, ReadsJsonLines) {
   });
 }
 
-TEST(LogHeader, BrokenJsonIsMalformedAndKeepsWhatCameBefore) {
+TEST(LogHeader, BrokenJsonIsMalformedAndKeepsTheFieldsBefore) {
   LogHeaderReader headers = reader();
   for (const std::string_view line :
        {R"({"level":50,"time":1795233374123,"msg":"bro)", R"({"level":50,"time":1795233374123}x)",
@@ -337,7 +337,7 @@ TEST(LogHeader, BrokenJsonIsMalformedAndKeepsWhatCameBefore) {
   EXPECT_TRUE(headers.read(deep).malformed);
 }
 
-TEST(LogHeader, LooksOnlyForTheFormatsItIsGiven) {
+TEST(LogHeader, DetectsOnlyTheGivenFormats) {
   LogHeaderReader json = reader(kLogJson);
   EXPECT_TRUE(json.read(R"({"level":30})").found());
   EXPECT_FALSE(json.read("2026-11-21 03:56:14 ERROR x").found());

@@ -59,7 +59,7 @@ TEST(LogPattern, MatchesAsJavaScriptDoes) {
   }
 }
 
-TEST(LogPattern, IgnoresCaseWhenAsked) {
+TEST(LogPattern, IgnoresCaseOnRequest) {
   std::string problem;
   auto pattern = LogPattern::compile("^err[o-r]+", true, problem);
   EXPECT_TRUE(pattern->matches("ERROR"));
@@ -67,7 +67,7 @@ TEST(LogPattern, IgnoresCaseWhenAsked) {
   EXPECT_FALSE(pattern->matches("ERRAR"));
 }
 
-TEST(LogPattern, RefusesWhatItCannotMatchInLinearTime) {
+TEST(LogPattern, RefusesPatternsWithoutALinearMatch) {
   for (const std::string_view source : {"(?=a)",
                                         "(?!a)",
                                         "(?<=a)",

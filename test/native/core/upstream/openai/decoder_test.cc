@@ -33,7 +33,7 @@ TEST(OpenAiDecoder, SplitsInterleavedCompletions) {
                         "finish 2 content_filter content_filter", "done"}));
 }
 
-TEST(OpenAiDecoder, TakesAWholeAnswerToo) {
+TEST(OpenAiDecoder, ReadsAWholeAnswerToo) {
   EXPECT_EQ(
       decode(
           {R"({"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant",)"
@@ -96,7 +96,7 @@ TEST(OpenAiDecoder, ReportsAnErrorObjectAndNothingAfterIt) {
   }
 }
 
-TEST(OpenAiDecoder, IgnoresWhatFollowsDoneAndKeepsWhatFollowsAFinishReason) {
+TEST(OpenAiDecoder, IgnoresEventsAfterDoneAndKeepsEventsAfterAFinishReason) {
   EXPECT_EQ(decode({completion(0, "a", R"("stop")"), completion(0, "late", R"("length")"),
                     completion(1, "b"), "[DONE]", completion(1, "later"), "not json"},
                    decoder_options(2)),
@@ -110,14 +110,14 @@ TEST(OpenAiDecoder, HoldsSurrogateHalvesOfTwoDeltas) {
   EXPECT_EQ(decode({completion(0, R"(\uD83D)"), completion(1, "x"), completion(0, R"(\uDE00)")},
                    decoder_options(2)),
             (Seen{"text 1 x", "text 0 \U0001f600"}));
-  // Halves that never meet, a pair that is whole, and backslashes that only look like an escape.
+  // Separate halves, a whole pair, and backslashes that only resemble an escape.
   EXPECT_EQ(decode({completion(0, R"(\ud83dx\ude00\ud83d\ude00\\ud83d)")}),
             (Seen{"text 0 \uFFFDx\uFFFD\U0001f600\\ud83d"}));
   EXPECT_EQ(decode({completion(0, R"(a\ud83d)", R"("stop")")}),
             (Seen{"text 0 a", "text 0 \uFFFD", "finish 0 stop stop"}));
 }
 
-TEST(OpenAiDecoder, HoldsCharactersWhoseBytesComeInTwoDeltas) {
+TEST(OpenAiDecoder, JoinsCharactersWhoseBytesArriveInTwoDeltas) {
   EXPECT_EQ(decode({completion(0, "a\xF0\x9F"), completion(1, "\xC3"), completion(0, "\x98\x80"),
                     completion(1, "\xA9")},
                    decoder_options(2)),

@@ -1,4 +1,4 @@
-// The kinds of output that a decoder makes of deltas: reasoning, refusals, tool calls, extras.
+// The kinds of output decoded from deltas: reasoning, refusals, tool calls, extras.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -40,7 +40,7 @@ std::string call(std::string_view index, std::string_view id, std::string_view n
 const std::string kStop = chat("{}", R"("stop")");
 const std::string kFinished = "finish 0 stop stop";
 
-TEST(OpenAiOutput, ComesInTheOrderOfItsKindsWithinADelta) {
+TEST(OpenAiOutput, IsOrderedByKindWithinADelta) {
   EXPECT_EQ(decode({chat(R"({"images":[{"n":1}],"tool_calls":[)" + call("0", "c", "f", "{}") +
                          R"(],"refusal":"no","content":["a",{"text":"b","type":"text"}],)"
                          R"("annotations":[{"n":2}],"reasoning":"r","reasoning_content":"r"})"),
@@ -50,7 +50,7 @@ TEST(OpenAiOutput, ComesInTheOrderOfItsKindsWithinADelta) {
                   kFinished}));
 }
 
-TEST(OpenAiOutput, ReasoningComesOnceUnderEitherName) {
+TEST(OpenAiOutput, ReasoningIsReadOnceUnderEitherName) {
   EXPECT_EQ(
       decode({chat(R"({"reasoning":"a","reasoning_content":"a"})"),
               chat(R"({"reasoning":null,"reasoning_content":"b"})"),
@@ -73,7 +73,7 @@ TEST(OpenAiOutput, NullAndEmptyMembersAreNothing) {
 
 // --- tool calls
 
-TEST(OpenAiOutput, ACallComesAsItsNameAndThePiecesOfItsArguments) {
+TEST(OpenAiOutput, ACallIsItsNameAndThePiecesOfItsArguments) {
   EXPECT_EQ(decode({calls(call("0", "c1", "get", "")), calls(call("0", "", "", "{\"a\"")),
                     calls(call("0", "", "", ":1}")), chat("{}", R"("tool_calls")")}),
             (Seen{"call 0 c1 | get", "arguments 0 {\"a\"", "arguments 0 :1}",
@@ -100,7 +100,7 @@ TEST(OpenAiOutput, OneIndexWithTwoIdsMeansTwoCalls) {
             "call 0 call_D000000000E000000000F000 | f", "arguments 0 {\"x\":1}", kFinished}));
 }
 
-TEST(OpenAiOutput, CallsWithoutIndexAreToldApartByIdNameAndPlace) {
+TEST(OpenAiOutput, CallsWithoutIndexAreDistinguishedByIdNameAndPlace) {
   EXPECT_EQ(decode({calls(call("", "a", "f", "{")), calls(call("", "", "", "}")),
                     calls(call("", "b", "f", "{")), calls(call("", "b", "", "}")), kStop}),
             (Seen{"call 0 a | f", "arguments 0 {", "arguments 0 }", "call 0 b | f", "arguments 0 {",
@@ -115,7 +115,7 @@ TEST(OpenAiOutput, CallsWithoutIndexAreToldApartByIdNameAndPlace) {
                   "call 0 call_D000000000E000000000F000 | g", "arguments 0 {}", kFinished}));
 }
 
-TEST(OpenAiOutput, IdAndNameAreSaidOnceHoweverOftenTheyCome) {
+TEST(OpenAiOutput, RepeatedIdsAndNamesAreWrittenOnce) {
   EXPECT_EQ(
       decode({calls(call("0", "a", "f", "{")), calls(call("0", "a", "f", "\"x\":")),
               calls(call("0", "a", "", "1}")), calls(call("0", "a", "f", "")), kStop}),
@@ -131,13 +131,13 @@ TEST(OpenAiOutput, ACallWaitsForItsName) {
   EXPECT_EQ(decode({calls(call("0", "a", "", "")), calls(call("1", "b", "g", "{}")),
                     calls(call("0", "", "f", "{}")), kStop}),
             (Seen{"call 0 a | f", "arguments 0 {}", "call 0 b | g", "arguments 0 {}", kFinished}));
-  // A name that never comes: what there is of the call comes at the end.
+  // A call without a name: its pieces are written at the end.
   EXPECT_EQ(decode({calls(call("0", "a", "", "{}")), kStop}),
             (Seen{"call 0 a", "arguments 0 {}", kFinished}));
   EXPECT_EQ(decode({calls(R"({"index":0},{})"), kStop}), Seen{kFinished});
 }
 
-TEST(OpenAiOutput, AnIdIsMadeWhereNoneCameOrOneCameTwice) {
+TEST(OpenAiOutput, AMissingOrRepeatedIdIsReplacedByAGeneratedOne) {
   EXPECT_EQ(decode({calls(call("0", "", "f", "{")), calls(call("0", "late", "", "}")), kStop}),
             (Seen{"call 0 call_A000000000B000000000C000 | f", "arguments 0 {", "arguments 0 }",
                   kFinished}));
@@ -181,7 +181,7 @@ TEST(OpenAiOutput, InterleavedCallsComeOneAfterTheOther) {
                   "arguments 0 {}", "finish 0 length length"}));
 }
 
-TEST(OpenAiOutput, OtherOutputComesAfterTheCallThatItArrivesIn) {
+TEST(OpenAiOutput, OtherOutputFollowsTheCallInWhichItArrives) {
   EXPECT_EQ(decode({calls(call("0", "a", "f", "{")), chat(R"({"content":"t","foo":1})"),
                     calls(call("1", "b", "g", "{")), calls(call("0", "", "", "}")),
                     chat(R"({"reasoning":"r"})"), calls(call("1", "", "", "}")),
@@ -191,7 +191,7 @@ TEST(OpenAiOutput, OtherOutputComesAfterTheCallThatItArrivesIn) {
                   "reasoning 0 r", "text 0 u", kFinished}));
 }
 
-TEST(OpenAiOutput, WhatFollowsAWholeValueStaysUnlessTheNextHasBegun) {
+TEST(OpenAiOutput, TextAfterAWholeValueIsKeptUnlessTheNextCallHasStarted) {
   EXPECT_EQ(decode({calls(call("0", "a", "f", "{}")), calls(call("0", "", "", " ")),
                     calls(call("1", "b", "g", "{}")), calls(call("0", "", "", " ")), kStop}),
             (Seen{"call 0 a | f", "arguments 0 {}", "arguments 0  ", "call 0 b | g",
@@ -239,7 +239,7 @@ TEST(OpenAiOutput, CallsOfSeveralChoicesDoNotMix) {
                   "arguments 0 }", "finish 0 stop", "finish 1 stop", "done"}));
 }
 
-TEST(OpenAiOutput, WhatWaitsForACallIsBounded) {
+TEST(OpenAiOutput, PiecesThatWaitForACallAreBounded) {
   const std::string megabyte(1 << 20, 'x');
   const Seen seen = decode({calls(call("0", "a", "f", "{")), calls(call("1", "b", "g", "\"")),
                             calls(call("1", "", "", megabyte)), kStop},
@@ -327,7 +327,7 @@ TEST(OpenAiOutput, UsageKeepsItsOtherMembers) {
             "usage 7+3=9", "usage 7+3=10 \"queue_time\":0.5"}));
 }
 
-TEST(OpenAiOutput, TheHeadComesFromTheFirstChunkThatHasEachField) {
+TEST(OpenAiOutput, EachFieldOfTheHeadIsThatOfItsFirstChunk) {
   OpenAiDecoder decoder(decoder_options());
   OpenAiRecorder recorder;
   decoder.push(stream_of({R"({"model":"","system_fingerprint":null,"choices":[]})",

@@ -1,5 +1,5 @@
-// Payloads that differ from the one before in their text alone: what a parser that has read others
-// gives equals what a new one gives.
+// Payloads that differ from the previous one in their text alone: the results of a parser that has
+// read others equal those of a new one.
 #include "core/upstream/openai/payload.h"
 
 #include <gtest/gtest.h>
@@ -82,7 +82,7 @@ TEST(OpenAiPayloadRepeats, ATextThatIsThereTwiceIsTheLastOne) {
   EXPECT_EQ(parsed_text(parser, R"({"choices":[{"delta":{"content":"x","content":"c"}}]})"), "c");
 }
 
-// Texts, and what may be around them.
+// Texts, and their possible surroundings.
 const std::vector<std::string> kTexts{"a",     "Hello", " world", "\xc3\xa4", R"(\u00e4)",
                                       R"(\n)", R"(\")", "",       "\xff",     R"(\ud83d)",
                                       "x\ty",  "x\"y",  "}",      R"(\\)",    "]}]}"};
@@ -114,7 +114,7 @@ const std::vector<std::string> kBacks{
     R"("}}]} )",
     R"("}}])"};
 
-TEST(OpenAiPayloadRepeats, EqualWhatANewParserGives) {
+TEST(OpenAiPayloadRepeats, EqualTheResultsOfANewParser) {
   std::mt19937 random(15);  // NOLINT: the same payloads every time
   const auto one_of = [&random](const std::vector<std::string>& all) {
     return all[random() % all.size()];

@@ -77,7 +77,8 @@ class PayloadComparison {
     }
     if (got.text != expected.text) return "other content of " + std::string(json);
     const std::string& head = expected.head;
-    // A payload that is not parsed has the head fields of the one before, and does not repeat them.
+    // A payload that is not parsed has the head fields of the previous one, and does not repeat
+    // them.
     const bool is_repeated = got.head == "\n\n" && head == last_head_;
     if (got.head != head && !is_repeated) return "other head of " + std::string(json);
     last_head_ = head;

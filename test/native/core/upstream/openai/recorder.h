@@ -1,4 +1,4 @@
-// An OpenAiSink that writes its events down, for the decoder's tests.
+// An OpenAiSink that records its events, for the decoder's tests.
 #pragma once
 
 #include <gtest/gtest.h>
