@@ -36,7 +36,7 @@ const operationLost = (kind) => ({
 });
 
 /** @typedef {'failed' | 'rerun' | 'handed_over'} FailoverOutcome */
-/** @typedef {'lost' | 'offered' | 'cancel' | 'again'} Why a job is taken; `again`: this process no longer has it */
+/** @typedef {'lost' | 'offered' | 'cancel' | 'again'} TakeReason a job is taken; `again`: this process no longer has it */
 
 /**
  * The replicas of jobs of other processes.
@@ -190,11 +190,11 @@ export class Failover {
   /**
    * @param {string[]} ids
    * @param {string} from
-   * @param {'lost' | 'offered'} why
+   * @param {'lost' | 'offered'} reason
    * @returns {Promise<number>} number of jobs that have moved
    */
-  async #takeAll(ids, from, why) {
-    const moved = await Promise.all(ids.map((id) => this.take(id, from, why)));
+  async #takeAll(ids, from, reason) {
+    const moved = await Promise.all(ids.map((id) => this.take(id, from, reason)));
     return moved.filter((outcome) => MOVED.has(outcome)).length;
   }
 
@@ -202,15 +202,15 @@ export class Failover {
    * Takes over one job, unless another process is faster.
    * @param {string} id
    * @param {string} from its owner; `-` for an offered job
-   * @param {Why} why
+   * @param {TakeReason} reason
    * @returns {Promise<string>} the outcome, see `take.lua`
    * @throws {import('../../internal/util/http-error.js').HttpError} when Redis does not answer
    */
-  async take(id, from, why) {
+  async take(id, from, reason) {
     if (this.#taking.has(id)) return 'FENCED';
     this.#taking.add(id);
     try {
-      const [outcome, ...flat] = await this.#askTake(id, from, why);
+      const [outcome, ...flat] = await this.#askTake(id, from, reason);
       if (!['RUN', 'FAIL', 'CANCEL'].includes(outcome)) return outcome;
       this.#rewrites.dropDoubted(id);
       // A repeated answer: this process has already adopted the job.
@@ -221,8 +221,8 @@ export class Failover {
       if (operation !== undefined) this.#operations.release(operation);
       this.#taken.set(id, from);
       const fields = /** @type {JobFields} */ (/** @type {unknown} */ (fieldsOf(flat)));
-      if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, why);
-      else this.#adopt(id, fields, outcome, why);
+      if (fields.kind !== undefined) this.#adoptOperation(id, fields, outcome, reason);
+      else this.#adopt(id, fields, outcome, reason);
       return outcome;
     } finally {
       this.#taking.delete(id);
@@ -248,14 +248,14 @@ export class Failover {
    * A takeover whose answer was lost may have taken place, so the call is repeated until Redis answers.
    * @param {string} id
    * @param {string} from
-   * @param {string} why
+   * @param {string} reason
    * @returns {Promise<string[]>}
    */
-  async #askTake(id, from, why) {
+  async #askTake(id, from, reason) {
     for (let isUncertain = false; ;) {
       try {
         const { process, redis } = this.#cluster;
-        const args = ['', this.#cluster.deadlineUs(), process, id, from, why, this.#onLost];
+        const args = ['', this.#cluster.deadlineUs(), process, id, from, reason, this.#onLost];
         args.push(this.#queue.room().hasRoom ? '1' : '0', String(LOSSES_MAX));
         return await redis.run('take', [`job:${id}`], args);
       } catch (/** @type {any} */ error) {
@@ -270,9 +270,9 @@ export class Failover {
    * @param {string} id
    * @param {JobFields} fields
    * @param {string} outcome
-   * @param {Why} why
+   * @param {TakeReason} reason
    */
-  #adopt(id, fields, outcome, why) {
+  #adopt(id, fields, outcome, reason) {
     const record = this.#recordOf(id, fields);
     const isToRun = outcome === 'RUN' && record.request !== undefined;
     record.request ??= /** @type {any} */ ({});
@@ -282,10 +282,11 @@ export class Failover {
     const skipIds = isToRun ? 0 : SKIPPED_IDS;
     const held = this.#heldBy(id, fields);
     this.#lifecycle.adopt(record, { handles, attempt, isToRun, skipIds, held });
-    const what = isToRun ? 'run' : 'ended';
-    this.#log.info({ job_id: id, from: fields.taken, why, what }, 'job taken over');
+    const action = isToRun ? 'run' : 'ended';
+    const line = { job_id: id, from: fields.taken, why: reason, what: action };
+    this.#log.info(line, 'job taken over');
     if (isToRun) {
-      if (why !== 'again') this.outcomes[why === 'lost' ? 'rerun' : 'handed_over'] += 1;
+      if (reason !== 'again') this.outcomes[reason === 'lost' ? 'rerun' : 'handed_over'] += 1;
       void this.#queue.enqueue(record);
       return;
     }
@@ -302,15 +303,15 @@ export class Failover {
    * @param {string} id
    * @param {JobFields} fields
    * @param {string} outcome
-   * @param {Why} why
+   * @param {TakeReason} reason
    */
-  #adoptOperation(id, fields, outcome, why) {
+  #adoptOperation(id, fields, outcome, reason) {
     const kind = /** @type {import('./job-fields.js').OperationKind} */ (fields.kind);
     const [handle] = this.#logsOf({ id, extra: undefined }, fields);
     const cancel = outcome === 'CANCEL' ? (fields.cancel ?? 'client_request') : undefined;
     if (cancel === undefined) this.outcomes.failed += 1;
-    const what = { [`${kind}_id`]: id, from: fields.taken, why, what: 'ended' };
-    this.#log.info(what, `${kind} taken over`);
+    const line = { [`${kind}_id`]: id, from: fields.taken, why: reason, what: 'ended' };
+    this.#log.info(line, `${kind} taken over`);
     const error = operationLost(kind);
     const taken = { id, fields, handle, skipIds: SKIPPED_IDS, cancel, error };
     this.#operations.adopt(taken).catch((err) => {
@@ -364,8 +365,8 @@ export class Failover {
 
   /** @param {string} message sent to this process */
   #onMessage(message) {
-    const [what, id, reason] = message.split(' ');
-    if (what !== 'cancel') return;
+    const [command, id, reason] = message.split(' ');
+    if (command !== 'cancel') return;
     const record = this.#lifecycle.jobs.byId(id);
     if (record !== undefined) this.#lifecycle.cancel(record, /** @type {any} */ (reason));
     else this.#operations.byAnyId(id)?.cancel(/** @type {any} */ (reason));
