@@ -305,10 +305,10 @@ describe('a job', () => {
   });
 
   test('reserves again after Redis has lost its data', async () => {
-    const rewrite = (parts) =>
-      t.run('rewrite', ['job:j'], ['a', 'j', 'me', '60000', '5000', parts, 'status', 'running']);
-    expect(await rewrite(JSON.stringify({ quota }))).toBe('OK');
-    expect(await rewrite(JSON.stringify({ quota }))).toBe('OK');
+    const fixed = ['a', 'j', 'me', '60000', '5000', JSON.stringify({ quota }), '0', '', '', ''];
+    const rewrite = () => t.run('rewrite', ['job:j'], [...fixed, 'status', 'running']);
+    expect(await rewrite()).toBe('OK');
+    expect(await rewrite()).toBe('THERE');
     expect(await t.members('c:principal/ann')).toEqual(['j']);
     expect(await t.admin.hget('{t}:q:principal/ann/tokens', 'tokens')).toBe('40');
   });
