@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { randomBytes } from 'node:crypto';
+import { redisUnavailable } from '../jobs/errors.js';
 
 /** Maximum gap between two answered beats, in intervals; after a longer gap the observer starts over. */
 const GAP_INTERVALS = 2.5;
@@ -22,6 +23,17 @@ export class Identity extends EventEmitter {
   /** @param {string} name to which a script has answered `BURIED`; a former one is known to be buried */
   bury(name) {
     if (name === this.name) this.emit('buried');
+  }
+
+  /**
+   * @param {string} answer of a script
+   * @param {string} name with which it was called
+   * @throws {import('../internal/util/http-error.js').HttpError} 503 if Redis has no member of this name
+   */
+  checkMember(answer, name) {
+    if (answer !== 'BURIED') return;
+    this.bury(name);
+    throw redisUnavailable();
   }
 }
 

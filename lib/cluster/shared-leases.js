@@ -1,5 +1,4 @@
 import { PersistentCalls } from './client/persistent-calls.js';
-import { redisUnavailable } from '../jobs/errors.js';
 
 /** @typedef {import('../jobs/rate-limits/shared-quota-port.js').SharedQuotaPort} SharedQuotaPort */
 
@@ -36,10 +35,7 @@ export class SharedLeases {
     const args = [process, id, String(LEASE_MS), JSON.stringify(asks)];
     try {
       const [answer, decisions] = await this.#calls.run('quota/lease', [`lease:${id}`], args);
-      if (answer === 'BURIED') {
-        this.#identity.bury(process);
-        throw redisUnavailable();
-      }
+      this.#identity.checkMember(answer, process);
       return { allowed: answer === 'OK', decisions: JSON.parse(decisions) };
     } catch (/** @type {any} */ error) {
       // Redis may have made the reservation before the connection was lost.

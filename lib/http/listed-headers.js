@@ -1,6 +1,6 @@
 import http from 'node:http';
 
-/** Names in lower case, of those that Node accepts and this package uses: a few dozen. @type {Map<string, string>} */
+/** Lower-case forms of valid header names, by name: the few dozen that this package uses. @type {Map<string, string>} */
 const keys = new Map();
 const KEYS_MAX = 500;
 

@@ -12,8 +12,8 @@ class Queue {
   /** @type {Set<T>} */
   #records = new Set();
   /**
-   * Goes from the oldest record to the latest. A Set finds its first member by way of the places of those that were
-   * removed before it, many in a set of constant size.
+   * Iterates from the oldest record to the latest, and keeps its position: a new iterator of a Set passes the places of
+   * all removed members before the first one, which are many in a set of constant size.
    * @type {Iterator<T> | undefined}
    */
   #ahead;

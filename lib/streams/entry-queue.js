@@ -4,7 +4,7 @@ import { EntryKind } from './entry-kinds.js';
  * Number of entries after which the queue is sent at once. A turn of the event loop runs every timer that is due,
  * and with thousands of generators the tokens of the first would wait for the last.
  */
-const ENTRIES_MAX = 32;
+export const ENTRIES_MAX = 32;
 
 /**
  * The entries that JavaScript appends to the logs of a hub, up to the next command: one native call

@@ -414,14 +414,14 @@ export class JobHub {
    * @param {TerminalInput} terminal
    */
   finish(handle, terminal) {
-    const native_ = nativeTerminal(terminal);
-    const ending = this.#newJobs.finish(handle, native_);
+    const given = nativeTerminal(terminal);
+    const ending = this.#newJobs.finish(handle, given);
     if (ending !== undefined) {
       this.#onEndedAtOnce(handle, ending);
       return;
     }
     this.#entries.send();
-    this.#native.finish(handle, native_);
+    this.#native.finish(handle, given);
     this.#reactor.settle();
   }
 
@@ -472,9 +472,9 @@ export class JobHub {
   /** @param {number} handle of a job to remove at once; its subscribers are disconnected */
   purge(handle) {
     this.#unread.drop(handle);
-    const waits = !this.#flows.has(handle) && !this.#reactor.manual;
+    const mayWait = !this.#flows.has(handle) && !this.#reactor.manual;
     const count = this.#purges.push(handle);
-    if (!waits) {
+    if (!mayWait) {
       this.#sendAll();
       this.#reactor.settle();
     } else if (count === 1) setImmediate(this.#sendPurges);

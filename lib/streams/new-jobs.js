@@ -1,8 +1,7 @@
+import { ENTRIES_MAX } from './entry-queue.js';
 import { nativeOptions } from './job-options.js';
 
-/** Tokens after which a job is sent at once: those of a turn do not wait for each other without end. */
-const TOKENS_MAX = 32;
-/** Characters of its tokens, likewise. */
+/** Characters of its tokens after which a job is sent at once, as after ENTRIES_MAX tokens. */
 const LENGTH_MAX = 16 * 1024;
 
 /** A job that its reactor does not have yet. */
@@ -93,7 +92,7 @@ export class NewJobs {
     job.length += text.length;
     const count = job.texts.push(text);
     if (count === 1) job.firstTokenMs = performance.now();
-    if (count === TOKENS_MAX || job.length > LENGTH_MAX) {
+    if (count === ENTRIES_MAX || job.length > LENGTH_MAX) {
       this.send(handle);
       this.#reactor.wake();
     }

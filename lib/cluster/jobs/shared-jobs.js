@@ -23,8 +23,16 @@ const keyOf = (name) => `idem:${createHash('sha256').update(name).digest('hex')}
 export const ttlOf = ({ maxWallMs }) =>
   String(Math.ceil(Math.min(maxWallMs + SPARE_MS, TTL_MS_MAX)));
 
-/** @param {Shared} record @returns {number} of logs */
-const choicesOf = ({ kind, request }) => (kind === undefined ? (request?.n ?? 1) : 1);
+/**
+ * @param {Pick<Shared, 'kind' | 'request'> & {siblings?: readonly number[]}} record an ended job has no request
+ * @returns {number} of logs
+ */
+const choicesOf = ({ kind, request, siblings = [] }) =>
+  kind === undefined ? (request?.n ?? 1 + siblings.length) : 1;
+
+/** @param {Pick<Shared, 'id' | 'usedKey'>} record @returns {string[]} keys of a script: its job, and its idempotency key */
+const keysOf = ({ id, usedKey }) =>
+  usedKey === undefined ? [`job:${id}`] : [`job:${id}`, keyOf(usedKey.name)];
 
 /**
  * A job, or an operation, of this process as it is now.
@@ -132,8 +140,6 @@ export class SharedJobs {
    */
   async #askAdmit(record, limits, asked) {
     const { id, principal, usedKey } = record;
-    const keys = [`job:${id}`];
-    if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     const process = this.#identity.name;
     this.#admitted.set(record, { process, epoch: this.#epoch(), limits });
     const args = ['', this.#clock.deadlineUs(), process, id, principal];
@@ -141,7 +147,9 @@ export class SharedJobs {
     args.push(usedKey?.fingerprint ?? '', String(this.#keyTtlMs), asked);
     args.push(...jobFields(record, limits));
     try {
-      return await this.#redis.run('admit', keys, args, { isKept: usedKey !== undefined });
+      return await this.#redis.run('admit', keysOf(record), args, {
+        isKept: usedKey !== undefined,
+      });
     } catch (/** @type {any} */ error) {
       // After the deadline Redis no longer admits it; before, Redis may have admitted it.
       if (error.uncertain) void this.retract(record);
@@ -238,14 +246,12 @@ export class SharedJobs {
    * @param {OwnShared} record
    * @param {{maxWallMs: number, retentionMs: number}} limits
    * @returns {Promise<string | undefined>} the answer of the script: `OK`; `THERE`, it is not lost, and has not ended;
-   *   `FENCED`, another process owns it; `ENDED`, Redis has the ending that this process has written; `BURIED`, this process will join again. undefined: none can be had
+   *   `FENCED`, another process owns it; `ENDED`, Redis has the ending that this process has written; `BURIED`, this
+   *   process will join again. Undefined: Redis gives none
    */
   async rewrite(record, limits) {
-    const { id, usedKey } = record;
-    const keys = [`job:${id}`];
-    if (usedKey !== undefined) keys.push(keyOf(usedKey.name));
     let attempts = 0;
-    const answer = await this.#insist('rewrite', keys, () => {
+    const answer = await this.#insist('rewrite', keysOf(record), () => {
       ({ attempts } = record);
       return this.#rewriteArgs(record, limits);
     });
@@ -266,7 +272,6 @@ export class SharedJobs {
     const { id, principal, createdAtMs, attempts, upstream, usedKey, cache, ownFailure } = record;
     const { asked = '' } = record;
     const keyLeftMs = Math.max(1, createdAtMs + this.#keyTtlMs - Date.now());
-    const key = usedKey === undefined ? '' : usedKey.fingerprint;
     const answer = usedKey === undefined ? '' : JSON.stringify(usedKey.answer());
     // Its conversation is lost as well.
     const fields = jobFields(record, limits, { whole: true });
@@ -274,9 +279,7 @@ export class SharedJobs {
     // Its ending is written after its log.
     const status = attempts === 0 ? 'queued' : 'running';
     fields.push('status', record.ended ? status : record.status);
-    const isKept = record.kind === undefined && record.request === undefined;
-    const choices = isKept ? 1 + (record.siblings?.length ?? 0) : choicesOf(record);
-    fields.push('choices', String(choices));
+    fields.push('choices', String(choicesOf(record)));
     const startedMs = this.#startedMs.get(record);
     if (startedMs !== undefined && attempts > 0) fields.push('started_ms', startedMs);
     if (upstream !== undefined) fields.push('upstream', upstream);
@@ -284,7 +287,13 @@ export class SharedJobs {
     if (ownFailure !== undefined) fields.push('refusal', refusalOf(ownFailure));
     return [
       ...[this.#identity.name, id, principal, ttlOf(limits), `${createdAtMs}000`, asked],
-      ...[record.ended ? '1' : '0', key, String(keyLeftMs), answer, ...fields],
+      ...[
+        record.ended ? '1' : '0',
+        usedKey?.fingerprint ?? '',
+        String(keyLeftMs),
+        answer,
+        ...fields,
+      ],
     ];
   }
 

@@ -1,6 +1,5 @@
 import { PersistentCalls } from '../client/persistent-calls.js';
 import { fieldsOf } from '../client/scripts.js';
-import { redisUnavailable } from '../../jobs/errors.js';
 
 /** Time for which Redis remembers a settlement; a retry after this time could settle twice, so there is none. */
 const SETTLED_MS = 3_600_000;
@@ -70,10 +69,7 @@ export class SharedCredit {
         ['ledger'],
         [id, JSON.stringify(asked), process],
       );
-      if (answer === 'BURIED') {
-        this.#identity.bury(process);
-        throw redisUnavailable();
-      }
+      this.#identity.checkMember(answer, process);
       return answer === 'OK' ? undefined : JSON.parse(refusal);
     } catch (/** @type {any} */ error) {
       // Redis may hold it. After the deadline of that script no hold can follow.

@@ -124,11 +124,7 @@ export class JobRunner {
     this.#lifecycle = lifecycle;
     this.#exposeErrors = exposeErrors;
     if (provider.route === undefined) return;
-    const pump = (
-      /** @type {Run[]} */ runs,
-      /** @type {Provider} */ of,
-      /** @type {string} */ model,
-    ) => this.#pump(runs, of, model).catch((error) => failAll(runs, error));
+    const pump = this.#pumpAll.bind(this);
     this.#routed = new RoutedRuns({ provider, hub, lifecycle, exposeErrors, pump });
   }
 
@@ -145,9 +141,7 @@ export class JobRunner {
       this.#lifecycle.beginAttempt(record) ? this.#begin(record) : undefined,
     );
     const begun = runs.filter((run) => run !== undefined);
-    if (begun.length > 0) {
-      await this.#pump(begun, this.#provider).catch((error) => failAll(begun, error));
-    }
+    if (begun.length > 0) await this.#pumpAll(begun, this.#provider);
     return runs.map((run) => run?.retryError);
   }
 
@@ -188,6 +182,16 @@ export class JobRunner {
     this.#lifecycle.failAttempt(record, failure);
     return true;
   };
+
+  /**
+   * Like `#pump`; an error fails all runs.
+   * @param {Run[]} runs
+   * @param {Provider} provider
+   * @param {string} [model]
+   */
+  #pumpAll(runs, provider, model) {
+    return this.#pump(runs, provider, model).catch((error) => failAll(runs, error));
+  }
 
   /**
    * @param {Run[]} runs

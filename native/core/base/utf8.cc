@@ -16,8 +16,7 @@ constexpr bool is_low_surrogate(std::uint32_t code_point) {
 }
 
 /// The properties of a lead byte. `needed` is the number of continuation bytes; zero for a byte
-/// that
-/// cannot start a multi-byte character.
+/// that cannot start a multi-byte character.
 struct Lead {
   std::uint8_t needed = 0;
   std::uint8_t lower = 0x80;

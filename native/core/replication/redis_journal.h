@@ -36,17 +36,15 @@ class RedisJournalOwner {
 ///
 /// - A log gets one entry at a time, so that an entry never follows one that was refused.
 /// - After a reconnection, a lost answer or an error, a job's owner and last id are looked up
-/// before
-///   the next write. Writing continues after the last id; a job of another owner is fenced. Jobs
-///   whose ending was written within `ended_kept` are looked up as well.
+///   before the next write. Writing continues after the last id; a job of another owner is fenced.
+///   Jobs whose ending was written within `ended_kept` are looked up as well.
 /// - Until the ending is written, an earlier owner may still append to an attempt that this process
 ///   ends. The ending follows these entries, and skips the ids that they use.
-/// - A missing log of an existing job is written again, ended or not. A missing job is reported,
-/// and
-///   looked up until it exists again; one whose ending was written is neither, since it may have
-///   been erased.
+/// - A missing log of an existing job is written again, ended or not. A missing job is
+///   reported, and looked up until it exists again; one whose ending was written is neither,
+///   since it may have been erased.
 /// - A change that begins with kNothingWritten makes it look up the log, and write the missing
-/// part.
+///   part.
 ///
 /// Where the port waits for replicas, an ending counts as written when they have it.
 ///

@@ -23,7 +23,7 @@ namespace sluice {
 /// one whose response was followed by further bytes. If a call on a kept connection fails before
 /// the first byte of its response, or receives a 408 there (RFC 9110, 15.5.9), it is retried once
 /// on a new connection; its receiver does not see the first attempt. For plain calls so is one that
-/// receives a response before the request has left: it may be one that nobody asked for.
+/// receives a response before the request has left: it may be unsolicited.
 ///
 /// Reactor's thread only. Outlives its transfers.
 class UpstreamClient {

@@ -175,9 +175,8 @@ void PlainTransfer::take(std::string_view bytes) {
 
 // Returns false if the call starts over.
 bool PlainTransfer::take_head(const UpstreamHead& head) {
-  // On a kept connection a 408 refers to its idle time, and a response that comes before the
-  // request has left may be one that nobody asked for: another caller's. The server does not have
-  // the whole request, so it is sent again.
+  // On a kept connection a 408 refers to its idle time, and a response before the whole request
+  // was sent may be unsolicited. The server lacks part of the request, so it is sent again.
   if (kept_ && (head.status == kRequestTimeout || sends_)) {
     start_over();
     return false;

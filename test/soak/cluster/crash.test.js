@@ -1,7 +1,8 @@
 /**
- * Processes of a deployment that are killed, stopped, frozen and replaced at random moments while clients
- * submit jobs, some of them turns of conversations, and read them wherever they can. Every 200 jobs all of them are looked at, by every process, and what
- * is left in Redis. SLUICE_KILL_MINUTES is the duration (default 30), SLUICE_CRASH_SEED the seed of the moments.
+ * Processes of a deployment are killed, stopped, frozen and replaced at random moments while clients submit jobs, some
+ * of them turns of conversations, and read them at any process. After every 200 jobs each process is asked for all of
+ * them, and Redis for remains. SLUICE_KILL_MINUTES is the duration (default 30), SLUICE_CRASH_SEED the seed of the
+ * moments.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deploy, removeFiles, stopDeployments } from '../../support/cluster/deployment.js';

@@ -59,7 +59,7 @@ const EVENTS = {
     await sleep((random() * LEASE_MS) / 2);
     await redis.call('FLUSHALL');
   },
-  // Longer than an ending waits for Redis before it is told.
+  // Longer than the wait of an ending for Redis before readers receive it.
   async restart({ redis }) {
     await redis.kill();
     await sleep(random() * 6000);

@@ -7,7 +7,8 @@
 -- ARGV  prefix, process, id, principal, ttl_ms, created_us, parts (as in admit), ended (`1`: the owner has its
 --       ending, and its parts were settled; `0`), fingerprint, key_ttl_ms, answer (JSON; the last three empty without
 --       a key), then fields of the job and their values; for an operation `kind` first
--- Returns 'OK'; 'THERE', it is not lost, and has not ended; 'FENCED', another process owns it; 'ENDED', by this process; 'BURIED', it is not a member.
+-- Returns 'OK'; 'THERE', it is not lost, and has not ended; 'FENCED', another process owns it; 'ENDED', by this
+--         process; 'BURIED', the process is not a member.
 local prefix, process, id, principal = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl_ms, created_us, parts, is_over = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
 local fingerprint, key_ttl_ms, key_answer_json = ARGV[9], ARGV[10], ARGV[11]
